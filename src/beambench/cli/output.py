@@ -1,0 +1,228 @@
+"""What verbs print to stdout: JSON for scripts, tables for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from beambench.experiments.doctor import Check
+from beambench.record.run_record import MetricValue, RunRecord, Verification
+from beambench.store.run_store import RunSummary
+
+PLAIN_WIDTH = 120
+"""Columns where stdout is no terminal, so that logs are not folded at 80."""
+
+HEADLINE = (
+    "throughput_elements",
+    "throughput_elements_steady",
+    "throughput_bytes",
+    "inference_batch_latency_mean",
+    "inference_batch_latency_p50",
+    "inference_batch_latency_p90",
+    "inference_batch_latency_p95",
+    "inference_batch_latency_p99",
+    "inference_batch_size_mean",
+    "model_load_latency_mean",
+    "startup_time",
+    "run_time",
+    "cpu_time_per_element",
+    "peak_rss",
+    "elements_failed",
+    "accuracy_top1",
+    "pipeline_efficiency",
+    "ceiling_efficiency",
+)
+MARKS = {
+    "derived": "derived: crops of packaged photographs",
+    "synthetic": "synthetic",
+    "random": "random weights",
+}
+
+
+def print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+
+
+def show_value(value: float, unit: str) -> str:
+    """Return a value with its unit, to four significant digits, in a scale that people read."""
+    if unit == "s":
+        scales: Sequence[tuple[float, str]] = ((1, "s"), (1e-3, "ms"), (1e-6, "µs"))
+    elif unit in ("B", "B/s"):
+        tail = unit.removeprefix("B")
+        scales = ((1e9, f"GB{tail}"), (1e6, f"MB{tail}"), (1e3, f"kB{tail}"), (1, unit))
+    else:
+        scales = ((1, "" if unit == "1" else unit),)
+    size, name = next((scale for scale in scales if abs(value) >= scale[0]), scales[-1])
+    return f"{value / size:,.4g} {name}".strip() if abs(value) < 1e5 * size else f"{value:,.0f}"
+
+
+def print_record(record: RunRecord) -> None:
+    """Print a run: what ran, its metrics, its verification line, warnings."""
+    out = console()
+    runner = record.runner
+    out.print(
+        f"[bold]{escape(record.benchmark)}[/bold]  variant {escape(record.variant)}, profile "
+        f"{escape(record.profile)}, runner {runner.executed or runner.requested}"
+        f"{f' ({runner.implementation})' if runner.implementation else ''}"
+    )
+    out.print(f"input: {_input_line(record)}; model: {_model_line(record)}")
+    if record.metrics:
+        out.print(_metric_table(record))
+        _print_stages(out, record.metrics)
+    out.print(f"verification: {_verification_line(record.verification)}")
+    for warning in record.warnings:
+        out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    outcome = f"run {record.run_id}: {record.status.replace('_', ' ')}"
+    out.print(outcome + (f": {escape(record.error)}" if record.error else ""))
+
+
+def _input_line(record: RunRecord) -> str:
+    data = record.input
+    mark = MARKS.get(data.kind, data.kind)
+    size = f", {show_value(data.bytes, 'B')}" if data.bytes else ""
+    return escape(f"{data.count} elements ({mark}{size})")
+
+
+def _model_line(record: RunRecord) -> str:
+    model = record.model
+    mark = MARKS.get(model.weights, f"{model.weights} weights")
+    size = f", {model.size_mib:.1f} MiB" if model.size_mib is not None else ""
+    return escape(f"{model.name} ({mark}{size})") if model.weights != "none" else model.name
+
+
+def _metric_table(record: RunRecord) -> Table:
+    repeats = sum(1 for repeat in record.repeats if repeat.status == "succeeded")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval" if repeats >= 6 else "interval", justify="right")
+    table.add_column("n", justify="right")
+    for name in HEADLINE:
+        metric = record.metrics.get(name)
+        if metric is not None:
+            value = show_value(metric.value, metric.unit)
+            table.add_row(name, value, _interval(metric), f"{metric.n}")
+    return table
+
+
+def _interval(metric: MetricValue) -> str:
+    if metric.ci_low is None or metric.ci_high is None:
+        return "indicative" if metric.n < 6 else ""
+    low, high = (show_value(end, metric.unit) for end in (metric.ci_low, metric.ci_high))
+    return f"{low} – {high}"
+
+
+def _print_stages(out: Console, metrics: Mapping[str, MetricValue]) -> None:
+    names = ("read", "preprocess", "inference", "postprocess", "overhead")
+    shares = [
+        f"{name} {metrics[f'stage_share_{name}'].value:.1%}"
+        for name in names
+        if f"stage_share_{name}" in metrics
+    ]
+    wait = metrics.get("stage_time_batch_wait")
+    if shares:
+        waiting = f"; an element waits {show_value(wait.value, 's')} for its batch" if wait else ""
+        out.print(f"where the time goes: {', '.join(shares)}{waiting}")
+
+
+def _verification_line(proven: Verification) -> str:
+    if proven.elements_in == 0:
+        return "none: no repeat ended with a proof of its work"
+    counts = (
+        f"{proven.elements_in} in, {proven.elements_out} out, {proven.elements_failed} failed, "
+        f"{proven.duplicates} duplicates"
+    )
+    found, share = proven.reference, proven.reference_agreement
+    agreed = "reference agreement unknown"
+    if share is not None:
+        agreed = (
+            f"reference agreement {share:.4g} ({found.get('compared')} {found.get('method')} "
+            "compared with the bare loop)"
+        )
+    verdict = "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
+    failed = "".join(f"\n  failed: {one.id}: {one.stage}: {one.error}" for one in proven.failed)
+    return escape(f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}{failed}")
+
+
+def print_plan(document: Mapping[str, Any]) -> None:
+    """Print what a run would do."""
+    out = console()
+    config = document["config"]
+    out.print(
+        f"[bold]{escape(document['benchmark'])}[/bold]  variant {escape(document['variant'])}, "
+        f"profile {escape(document['profile'])}, runner {document['runner']}, "
+        f"definition {document['definition_hash'][:12]}"
+    )
+    for key, value in config.items():
+        if key not in ("definition", "beam_flags"):
+            out.print(f"  {key}: {escape(str(value))}")
+    model = config["definition"]["model"]
+    out.print(f"  model: {escape(model['name'])}, weights {model['weights']}, on {model['device']}")
+    out.print(f"  beam flags: {escape(' '.join(config['beam_flags']) or 'none')}")
+
+
+def print_benchmarks(rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "title", "scenario", "cluster"):
+        table.add_column(column)
+    for row in rows:
+        cells = [row["name"], row["title"], row["scenario"], _cluster(row["cluster"])]
+        table.add_row(*(escape(cell) for cell in cells))
+    console().print(table)
+
+
+def _cluster(cluster: Mapping[str, Any] | None) -> str:
+    if cluster is None:
+        return ""
+    accelerator = cluster["accelerator"]
+    extra = f" + {accelerator['count']} × {accelerator['type']}" if accelerator else ""
+    return f"{cluster['workers']} × {cluster['machine_type']}{extra}"
+
+
+def print_definition(document: Mapping[str, Any]) -> None:
+    import yaml
+
+    console().print(escape(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)))
+
+
+def print_validation(rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        if row["error"] is None:
+            console().print(f"ok      {escape(row['what'])}")
+        else:
+            console().print(f"[red]error[/red]   {escape(row['error'])}", soft_wrap=True)
+
+
+def print_history(name: str, rows: Sequence[RunSummary]) -> None:
+    if not rows:
+        console().print(f"no run of {escape(name)} in this store")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("run", "started (UTC)", "variant", "profile", "status"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("elements/s", justify="right")
+    table.add_column("n", justify="right")
+    for row in rows:
+        rate = row.metrics.get("throughput_elements")
+        cells = [row.run_id, row.started_at[:19], row.variant, row.profile, row.status]
+        shown = [f"{rate.value:,.4g}", f"{rate.n}"] if rate is not None else ["unknown", ""]
+        table.add_row(*(escape(cell) for cell in [*cells, *shown]))
+    console().print(table)
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    for check in checks:
+        mark = "[green]yes[/green]" if check.usable else "[yellow]no [/yellow]"
+        console().print(
+            f"{mark}  {check.kind:8} {escape(check.name)}: {escape(check.detail)}", soft_wrap=True
+        )

@@ -1,0 +1,268 @@
+"""`beambench run`."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from beambench.cli.settings import (
+    DefinitionsOption,
+    JsonOption,
+    StoreOption,
+    library,
+    store_url,
+)
+from beambench.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_TIMED_OUT,
+    BeambenchError,
+    StoreError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from beambench.experiments.request import RunRequest
+    from beambench.record.run_record import RunRecord
+    from beambench.store.run_store import RunStore
+
+STATUS_CODES = {
+    "succeeded": EXIT_OK,
+    "failed": EXIT_FAILED,
+    "cancelled": EXIT_INTERRUPTED,
+    "timed_out": EXIT_TIMED_OUT,
+}
+WORST_FIRST = (130, 124, 3, 5, 4, 1)
+"""Of several runs the first of these decides the exit code; bad usage stops before any run."""
+
+
+class Reference(str, Enum):
+    """What a pipeline can be compared with in the same run."""
+
+    loop = "loop"
+
+
+def run(
+    context: typer.Context,
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME…", help="Benchmarks, or definition files.")
+    ],
+    profile: Annotated[
+        str,
+        typer.Option(envvar="BEAMBENCH_PROFILE", help="How much is run: smoke, local, full."),
+    ] = "local",
+    variant: Annotated[
+        str, typer.Option(envvar="BEAMBENCH_VARIANT", help="Settings under a name.")
+    ] = "stock",
+    runner: Annotated[
+        str, typer.Option(envvar="BEAMBENCH_RUNNER", help="Where the pipeline is executed.")
+    ] = "direct",
+    repeats: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="BEAMBENCH_REPEATS", help="Whole executions; intervals need 6."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="PATH",
+            help="A directory of images, a text file with one path a line, `packaged` or "
+            "`synthetic`. All elements are used unless --limit is given.",
+        ),
+    ] = None,
+    labels_file: Annotated[
+        str | None,
+        typer.Option(
+            "--labels", metavar="PATH", help="Rows of file,class_index (or tabs), for accuracy."
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Elements at most.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.SUBKEY=VALUE", help="Change the definition."),
+    ] = None,
+    reference: Annotated[
+        Reference | None,
+        typer.Option(help="Also run the same work without Beam, in turns, for the efficiency."),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, envvar="BEAMBENCH_SEED", help="Seed of samples and random weights."),
+    ] = 0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", envvar="BEAMBENCH_TIMEOUT", help="Time limit of the whole run."
+        ),
+    ] = None,
+    max_failed: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            envvar="BEAMBENCH_MAX_FAILED",
+            help="Share of failed elements above which the run fails.",
+        ),
+    ] = None,
+    store: StoreOption = None,
+    definitions: DefinitionsOption = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label kept in the record.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be run; run and store nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run benchmarks and store one run record for each. Beam flags can follow after --."""
+    from beambench.experiments.request import make_request
+
+    if timeout is not None and timeout <= 0:
+        raise UsageError(f"--timeout {timeout:g}: give more than 0 seconds")
+    beam_flags: list[str] = context.obj
+    known = library(definitions)
+    requests = [
+        make_request(
+            known,
+            name,
+            variant=variant,
+            profile=profile,
+            overrides=overrides or [],
+            runner=runner,
+            repeats=repeats,
+            source=source,
+            labels_file=labels_file,
+            limit=limit,
+            reference=reference is not None,
+            seed=seed,
+            timeout=timeout,
+            max_failed=max_failed,
+            labels=parse_labels(label or []),
+            beam_flags=beam_flags,
+            command=["beambench", *sys.argv[1:]],
+        )
+        for name in names
+    ]
+    if dry_run:
+        _print_plans(requests, as_json)
+        return
+    raise typer.Exit(_run_all(requests, store_url(store), as_json))
+
+
+def parse_labels(pairs: list[str]) -> dict[str, str]:
+    """Parse ``key=value`` labels.
+
+    Raises:
+        UsageError: no equals sign, an empty key, or a key twice.
+    """
+    labels: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--label {pair!r}: expected key=value")
+        if key in labels:
+            raise UsageError(f"--label {pair!r}: {key!r} is given twice")
+        labels[key] = value
+    return labels
+
+
+def _print_plans(requests: list[RunRequest], as_json: bool) -> None:
+    from beambench.cli.output import print_json, print_plan
+
+    documents: list[dict[str, Any]] = [
+        {
+            "benchmark": request.resolved.definition.name,
+            "variant": request.resolved.variant,
+            "profile": request.resolved.profile_name,
+            "definition_hash": request.resolved.definition_hash,
+            "runner": request.runner,
+            "config": request.configuration(),
+        }
+        for request in requests
+    ]
+    if as_json:
+        print_json(documents if len(documents) > 1 else documents[0])
+    else:
+        for document in documents:
+            print_plan(document)
+
+
+def _run_all(requests: list[RunRequest], url: str, as_json: bool) -> int:
+    from beambench.cli.output import print_json, print_record
+    from beambench.cli.progress import ProgressReporter
+    from beambench.experiments.run import execute_all
+    from beambench.store.run_store import RunStore
+
+    records: list[RunRecord] = []
+    codes: list[int] = []
+    with RunStore.open(url) as store, _cancelled_by_signals() as cancelled:
+        store.check_writable()
+        for request, result in execute_all(requests, cancelled, ProgressReporter):
+            if isinstance(result, BeambenchError):
+                _complain(f"{request.resolved.definition.name}: {result}", len(requests), result)
+                codes.append(result.exit_code)
+                continue
+            records.append(result)
+            codes += [STATUS_CODES[result.status], _keep(store, result)]
+            if not as_json:
+                print_record(result)
+    if as_json and records:
+        documents = [record.model_dump(mode="json") for record in records]
+        print_json(documents if len(requests) > 1 else documents[0])
+    for record in records:
+        if record.error is not None:
+            _say(f"{record.benchmark}: {record.status.replace('_', ' ')}: {record.error}")
+    return worst(codes)
+
+
+def worst(codes: list[int]) -> int:
+    """Return the exit code of several runs."""
+    return next((code for code in WORST_FIRST if code in codes), max(codes, default=EXIT_OK))
+
+
+def _complain(message: str, runs: int, error: BeambenchError) -> None:
+    if runs == 1:
+        raise error
+    _say(message)
+
+
+def _say(message: str) -> None:
+    print(f"beambench: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+
+
+def _keep(store: RunStore, record: RunRecord) -> int:
+    """Store a record; if the store fails now, save it beside, so that nothing measured is lost."""
+    try:
+        store.add(record)
+    except StoreError as error:
+        rescue = Path(f"beambench-{record.run_id}.json")
+        try:
+            rescue.write_text(record.model_dump_json(indent=2), "utf-8")
+            _say(f"{error}; the record was saved as {rescue}")
+        except OSError as second:
+            _say(f"{error}; saving it as {rescue} failed too: {second.strerror}")
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _cancelled_by_signals() -> Iterator[threading.Event]:
+    """Set an event on Ctrl-C, SIGTERM or SIGHUP, so that the run ends with a stored record."""
+    cancelled = threading.Event()
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {name: signal.signal(name, lambda *_: cancelled.set()) for name in names}
+    try:
+        yield cancelled
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)

@@ -1,0 +1,100 @@
+"""Where settings come from: command line > environment > project file > definition > default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from beambench.errors import UsageError, nearest
+
+PROJECT_FILE = "beambench.yaml"
+RUN_SETTINGS = (
+    "profile",
+    "variant",
+    "runner",
+    "repeats",
+    "seed",
+    "timeout",
+    "max_failed",
+)
+SHARED_SETTINGS = ("store", "definitions")
+ENVIRONMENT = tuple(f"BEAMBENCH_{name.upper()}" for name in (*SHARED_SETTINGS, *RUN_SETTINGS))
+TEST_PREFIX = "BEAMBENCH_TEST_"
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="BEAMBENCH_STORE",
+        help="Store of runs: sqlite:///relative.db, sqlite:////absolute.db.",
+        show_envvar=True,
+    ),
+]
+DefinitionsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--definitions",
+        metavar="PATH",
+        envvar="BEAMBENCH_DEFINITIONS",
+        help="Definition file or folder of your own, beside the catalog; can be repeated.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
+
+
+def check_environment() -> None:
+    """Refuse unknown BEAMBENCH_* variables: a misspelt one would silently do nothing."""
+    for name in sorted(os.environ):
+        ours = name.startswith("BEAMBENCH_") and not name.startswith(TEST_PREFIX)
+        if ours and name not in ENVIRONMENT:
+            raise UsageError(
+                f"environment variable {name} is not known{nearest(name, list(ENVIRONMENT))}"
+            )
+
+
+def project_settings() -> dict[str, Any]:
+    """Read the project file of the current folder, if there is one."""
+    path = Path(PROJECT_FILE)
+    if not path.is_file():
+        return {}
+    from beambench.definition.yaml_file import read_mapping
+
+    settings = read_mapping(path)
+    known = [*SHARED_SETTINGS, *RUN_SETTINGS]
+    for key, value in settings.items():
+        if key not in known:
+            raise UsageError(f"{path}: unknown key {key}{nearest(key, known)}")
+        if key == "definitions":
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise UsageError(f"{path}: definitions: expected a list of paths")
+        elif not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise UsageError(f"{path}: {key}: expected text or a number, not {value!r:.60}")
+    return settings
+
+
+def default_map(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the project file as defaults of the verbs, which is how it yields to the rest."""
+    run = {key: settings[key] for key in RUN_SETTINGS if key in settings}
+    shared = {key: settings[key] for key in SHARED_SETTINGS if key in settings}
+    verbs = ("run", "list", "show", "validate", "history", "doctor")
+    return {verb: shared | (run if verb == "run" else {}) for verb in verbs}
+
+
+def store_url(chosen: str | None) -> str:
+    if chosen is not None:
+        return chosen
+    from beambench.store.run_store import default_url
+
+    return default_url()
+
+
+def library(definitions: Sequence[Path] | None) -> Any:
+    """Return the catalog with the user's own definitions."""
+    from beambench.definition.library import Library
+
+    return Library(definitions or ())

@@ -1,0 +1,57 @@
+"""`beambench show`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, library, store_url
+from beambench.errors import UsageError
+
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+
+
+def show(
+    what: Annotated[str, typer.Argument(metavar="RUN|NAME", help="A run, or a benchmark.")],
+    store: StoreOption = None,
+    definitions: DefinitionsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a stored run, or the definition of a benchmark."""
+    from beambench.cli.output import print_definition, print_json, print_record
+
+    known = library(definitions)
+    name = known.add_if_file(what)
+    if name in known.names():
+        document = _definition(known, name)
+        print_json(document) if as_json else print_definition(document)
+        return
+    record = _stored(what, store_url(store), known.names())
+    print_json(record.model_dump(mode="json")) if as_json else print_record(record)
+
+
+def _definition(known: Any, name: str) -> dict[str, Any]:
+    definition = known.resolve_unprofiled(name)
+    return {
+        "definition_hash": definition.digest(),
+        "file": str(known.path_of(name)),
+        "variants": known.variants(name),
+        **definition.model_dump(mode="json"),
+    }
+
+
+def _stored(what: str, url: str, names: list[str]) -> Any:
+    from beambench.errors import nearest
+    from beambench.store.run_store import RunStore
+
+    with RunStore.open(url) as runs:
+        looks_like_run = RUN_ID.fullmatch(what) or (len(what) >= 4 and what[0].isdigit())
+        record = runs.get(what) if looks_like_run else None
+    if record is None:
+        raise UsageError(
+            f"no run and no benchmark {what!r}{nearest(what, names)}: `beambench list` shows the "
+            "benchmarks, `beambench history NAME` the runs of one"
+        )
+    return record

@@ -1,0 +1,71 @@
+"""`beambench validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from beambench.cli.settings import DefinitionsOption, JsonOption, library
+from beambench.errors import EXIT_USAGE, BeambenchError
+
+
+def validate(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME|FILE|DIR]…", help="None: the whole catalog."),
+    ] = None,
+    definitions: DefinitionsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check definitions: every variant in every profile, and what the workload knows of it."""
+    from beambench.cli.output import print_json, print_validation
+
+    places: list[str | None] = [*what] if what else [None]
+    rows = [row for one in places for row in _check(one, definitions)]
+    print_json(rows) if as_json else print_validation(rows)
+    if any(row["error"] is not None for row in rows):
+        raise typer.Exit(EXIT_USAGE)
+
+
+def _check(what: str | None, definitions: list[Path] | None) -> list[dict[str, Any]]:
+    """Check one name, file or folder (None: all that is known); one row a definition."""
+    if what is None:
+        known = library(definitions)
+        return [_row(name, known, name) for name in known.names()]
+    place = Path(what)
+    if place.is_dir():
+        from beambench.definition.library import definition_files
+
+        files = [path for path in definition_files(place) if not path.stem.startswith("_")]
+        return [_file_row(path, definitions) for path in files]
+    if place.suffix in (".yaml", ".yml") or "/" in what:
+        return [_file_row(place, definitions)]
+    return [_row(what, library(definitions), what)]
+
+
+def _file_row(path: Path, definitions: list[Path] | None) -> dict[str, Any]:
+    try:
+        known = library(definitions)
+        return _row(str(path), known, known.add_if_file(str(path)))
+    except BeambenchError as error:
+        return {"what": str(path), "name": None, "definition_hash": None, "error": str(error)}
+
+
+def _row(what: str, known: Any, name: str) -> dict[str, Any]:
+    from beambench.experiments.request import importable
+    from beambench.workloads.base import check_workload
+
+    row: dict[str, Any] = {"what": what, "name": name, "definition_hash": None, "error": None}
+    try:
+        for variant in known.variants(name):
+            for profile in known.profiles(name, variant):
+                resolved = known.resolve(name, variant=variant, profile=profile)
+                with importable(resolved):
+                    check_workload(resolved.definition)
+                if row["definition_hash"] is None:
+                    row["definition_hash"] = resolved.definition_hash
+    except BeambenchError as error:
+        row["error"] = str(error)
+    return row

@@ -1,0 +1,228 @@
+"""Putting the run record together from what the workers reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from beambench.controller.cross_check import cross_check
+from beambench.controller.metric_values import efficiency, of_repeat, of_run
+from beambench.controller.verification import run_level, verification
+from beambench.controller.worker_process import WorkerResult
+from beambench.machine.noise import summarise
+from beambench.record.observation import Observation
+from beambench.record.run_record import (
+    InputRecord,
+    Metrics,
+    ModelRecord,
+    Repeat,
+    RunnerRecord,
+    Status,
+    Verification,
+)
+
+Arm = Literal["pipeline", "loop", "ceiling"]
+MIB = 1 << 20
+EFFICIENCY_LIMIT = 1.02
+"""A pipeline this much faster than the bare loop means that one of the two is measured wrongly."""
+
+
+@dataclass
+class Execution:
+    """The repeats of a run so far, with the raw observations behind them."""
+
+    max_failed: float
+    reference: Observation | None = None
+    repeats: list[Repeat] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
+    references: list[Repeat] = field(default_factory=list)
+
+    def add(self, arm: Arm, result: WorkerResult) -> Repeat:
+        """Add one executed repeat; return it as it stands in the record."""
+        known = self.repeats if arm == "pipeline" else self.references
+        index = sum(1 for repeat in known if repeat.arm == arm)
+        repeat = make_repeat(arm, index, result, self.reference, self.max_failed)
+        known.append(repeat)
+        if arm == "pipeline" and repeat.status == "succeeded" and result.observation is not None:
+            self.observations.append(result.observation)
+        return repeat
+
+    def batch_sizes(self) -> list[int]:
+        """Batch sizes of the last pipeline repeat, for the loop to replay."""
+        return next((one.batch_sizes for one in reversed(self.repeats) if one.batch_sizes), [])
+
+    def pairs(self, arm: Arm) -> list[tuple[Repeat, Repeat]]:
+        """Return the n-th pipeline repeat with the n-th of the other arm, where both succeeded."""
+        others = [repeat for repeat in self.references if repeat.arm == arm]
+        return [
+            (pipeline, other)
+            for pipeline, other in zip(self.repeats, others, strict=False)
+            if pipeline.status == other.status == "succeeded"
+        ]
+
+    def metrics(self) -> Metrics:
+        succeeded = [repeat for repeat in self.repeats if repeat.status == "succeeded"]
+        found = of_run(succeeded, self.observations)
+        pairs = {
+            "pipeline_efficiency": self.pairs("loop"),
+            "ceiling_efficiency": self.pairs("ceiling"),
+        }
+        return found | dict(
+            entry for name, both in pairs.items() if (entry := efficiency(name, both)) is not None
+        )
+
+    def verification(self) -> Verification:
+        return run_level([one.verification for one in self.repeats if one.verification is not None])
+
+    def noise(self) -> dict[str, Any]:
+        return summarise([repeat.noise for repeat in [*self.repeats, *self.references]])
+
+
+def make_repeat(
+    arm: Arm,
+    index: int,
+    result: WorkerResult,
+    reference: Observation | None,
+    max_failed: float,
+) -> Repeat:
+    """Turn a worker's result into a repeat: its metrics, its verification, what went wrong."""
+    observation = result.observation
+    proven = verification(observation, reference) if observation is not None else None
+    error = result.error or _verdict(proven, max_failed)
+    measured = observation.measured if observation is not None else None
+    theirs = observation.beam_metrics if observation is not None else {}
+    return Repeat(
+        index=index,
+        arm=arm,
+        status="failed" if error is not None and result.status == "succeeded" else result.status,
+        started_at=result.started_at,
+        finished_at=result.finished_at,
+        metrics=of_repeat(
+            observation,
+            run_time=result.outcome.duration,
+            peak_rss=result.peak_rss,
+            rss_samples=result.rss_samples,
+        )
+        if observation is not None
+        else {},
+        verification=proven,
+        noise=result.noise,
+        batch_sizes=_sizes(measured.batch_sizes) if measured is not None else [],
+        runner=observation.runner if observation is not None else {},
+        beam_metrics=theirs,
+        cross_check=cross_check(measured, theirs) if measured is not None and theirs else {},
+        error=error,
+    )
+
+
+def _sizes(counts: Mapping[int, int]) -> list[int]:
+    """Return batch sizes in ascending order, as Beam's batching grows them."""
+    return [size for size in sorted(counts) for _ in range(counts[size])]
+
+
+def _verdict(proven: Verification | None, max_failed: float) -> dict[str, Any] | None:
+    """Return why a repeat that ran to its end still failed, or None."""
+    if proven is None:
+        return None
+    share = proven.elements_failed / proven.elements_in if proven.elements_in else 0.0
+    if share > max_failed:
+        first = proven.failed[0] if proven.failed else None
+        named = f": {first.id}: {first.stage}: {first.error}" if first is not None else ""
+        return _problem(
+            f"{proven.elements_failed} of {proven.elements_in} elements failed, "
+            f"more than max_failed {max_failed:g}{named}"
+        )
+    if not proven.passed:
+        return _problem(f"verification: {proven.problems[0]}")
+    return None
+
+
+def _problem(message: str) -> dict[str, Any]:
+    return {"kind": "run", "message": message, "detail": ""}
+
+
+def runner_record(requested: str, repeats: Sequence[Repeat]) -> RunnerRecord:
+    """Say which runner ran, from what the repeats observed."""
+    seen = next((repeat.runner for repeat in repeats if repeat.runner), None)
+    if seen is None:
+        return RunnerRecord(requested=requested, executed=None)
+    return RunnerRecord(
+        requested=requested,
+        executed=seen["executed"],
+        implementation=seen["implementation"],
+        options=seen["options"],
+        counters=seen["counters"],
+    )
+
+
+def input_record(observation: Observation | None, source: str, labels: str | None) -> InputRecord:
+    prepared = observation.prepared if observation is not None else None
+    if prepared is None:
+        return InputRecord(kind="unknown", count=0, digest=None, source=source, labels=labels)
+    return InputRecord(
+        kind=prepared.input_kind,
+        count=prepared.preparation["count"],
+        digest=prepared.input_digest,
+        bytes=prepared.input_bytes,
+        source=prepared.input_source,
+        labels=labels,
+    )
+
+
+def model_record(observation: Observation | None, name: str, weights: Any) -> ModelRecord:
+    prepared = observation.prepared if observation is not None else None
+    size = prepared.weights_size if prepared is not None else None
+    return ModelRecord(
+        name=name,
+        weights=weights,
+        digest=prepared.weights_digest if prepared is not None else None,
+        size_mib=size / MIB if size is not None else None,
+    )
+
+
+def status_of(repeats: Sequence[Repeat], expected: int) -> Status:
+    """Return the status of the run: the worst of its repeats, failed if any is missing."""
+    statuses = [repeat.status for repeat in repeats]
+    for worst in ("cancelled", "timed_out", "failed"):
+        if worst in statuses:
+            return worst
+    return "succeeded" if len(statuses) >= expected else "failed"
+
+
+def warnings_of(execution: Execution, metrics: Metrics, planned: int) -> list[str]:
+    """Say what a reader of the numbers must know."""
+    warnings = []
+    if 0 < planned < 6:
+        warnings.append(f"{planned} repeats: values are indicative; intervals need 6 or more")
+    for repeat in [*execution.repeats, *execution.references]:
+        where = f"{repeat.arm} repeat {repeat.index + 1}"
+        for difference in repeat.cross_check.get("differences", []):
+            warnings.append(f"{where}: Beam's own metrics differ: {difference}")
+        for reason in repeat.noise.get("reasons", []):
+            warnings.append(f"{where} was disturbed: {reason}")
+    digests = {
+        repeat.verification.digest
+        for repeat in [*execution.repeats, *execution.references]
+        if repeat.verification is not None and repeat.status == "succeeded"
+    }
+    if len(digests) > 1:
+        warnings.append("labels differ between repeats: see verification.digest of each")
+    found = metrics.get("pipeline_efficiency")
+    if found is not None and found.value > EFFICIENCY_LIMIT:
+        warnings.append(
+            f"pipeline_efficiency {found.value:.3f} is above {EFFICIENCY_LIMIT}: an error until "
+            "explained, for a pipeline cannot do the same work faster than the bare loop"
+        )
+    return warnings
+
+
+def error_of(execution: Execution, metrics: Metrics) -> str | None:
+    """Return the first error of the run as one line, or None."""
+    for repeat in [*execution.repeats, *execution.references]:
+        if repeat.error is not None:
+            return f"{repeat.arm} repeat {repeat.index + 1}: {repeat.error['message']}"
+    found = metrics.get("pipeline_efficiency")
+    if found is not None and found.ci_low is not None and found.ci_low > EFFICIENCY_LIMIT:
+        return f"pipeline_efficiency is above {EFFICIENCY_LIMIT} beyond noise: measured wrongly"
+    return None

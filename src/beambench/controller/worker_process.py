@@ -1,0 +1,151 @@
+"""One task in a worker process of its own: plan in, observation out, watched from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from beambench.controller.supervisor import Outcome, supervise
+from beambench.definition.plan import Plan
+from beambench.machine.noise import NoiseMonitor
+from beambench.machine.processes import ProcessTreeSampler
+from beambench.record.observation import Observation
+from beambench.record.run_record import Status
+
+OnProgress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class WorkerResult:
+    """How one task went, seen from inside (observation) and from outside."""
+
+    status: Status
+    observation: Observation | None
+    error: dict[str, Any] | None
+    outcome: Outcome
+    started_at: str
+    finished_at: str
+    noise: dict[str, Any]
+    peak_rss: int | None
+    rss_samples: int
+
+
+def utc_now() -> str:
+    """Return the time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def run_task(
+    plan: Plan,
+    *,
+    deadline: float,
+    cancelled: threading.Event,
+    search_path: Sequence[str] = (),
+    on_progress: OnProgress | None = None,
+) -> WorkerResult:
+    """Run a plan in a worker and wait for it, until the deadline (monotonic) or cancellation."""
+    folder = Path(plan.work_dir)
+    plan_file, result_file = folder / "plan.json", folder / "result.json"
+    plan_file.write_text(plan.model_dump_json(), "utf-8")
+    result_file.unlink(missing_ok=True)
+    noise, samplers = NoiseMonitor(), list[ProcessTreeSampler]()
+
+    def watch(pid: int) -> None:
+        sampler = ProcessTreeSampler(pid, exclude_root=True)
+        samplers.append(sampler)
+        sampler.start()
+
+    started_at = utc_now()
+    noise.start()
+    try:
+        outcome = supervise(
+            [sys.executable, "-m", "beambench.worker", str(plan_file), str(result_file)],
+            log_path=folder / "worker.log",
+            env=_environment(search_path),
+            deadline=deadline,
+            cancelled=cancelled,
+            on_progress=on_progress,
+            on_start=watch,
+        )
+    finally:
+        for sampler in samplers:
+            sampler.stop()
+    seen = samplers[0] if samplers else None
+    observation = _observation(result_file, outcome)
+    return WorkerResult(
+        status=_status(outcome, observation),
+        observation=observation,
+        error=_error(outcome, observation),
+        outcome=outcome,
+        started_at=started_at,
+        finished_at=utc_now(),
+        noise=noise.stop(seen.cpu_seconds if seen else None),
+        peak_rss=_greatest(seen.peak_rss if seen else None, observation),
+        rss_samples=seen.samples if seen else 0,
+    )
+
+
+def _environment(search_path: Sequence[str]) -> dict[str, str]:
+    """Return the worker's environment: ours, and where a workload module of the user's own lies."""
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("BEAMBENCH_")
+    }
+    places = [*search_path, environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    environment["PYTHONSAFEPATH"] = "1"  # a stray random.py in the current folder stays unseen
+    return environment
+
+
+def _observation(path: Path, outcome: Outcome) -> Observation | None:
+    """Read what the worker wrote; what a killed worker wrote does not count."""
+    if outcome.kind != "exited" or not path.is_file():
+        return None
+    try:
+        return Observation.model_validate_json(path.read_text("utf-8"))
+    except (ValidationError, OSError, ValueError):
+        return None
+
+
+def _status(outcome: Outcome, observation: Observation | None) -> Status:
+    if outcome.kind == "timed_out":
+        return "timed_out"
+    if outcome.kind == "cancelled":
+        return "cancelled"
+    return "succeeded" if observation is not None and observation.error is None else "failed"
+
+
+def _error(outcome: Outcome, observation: Observation | None) -> dict[str, Any] | None:
+    if observation is not None:
+        return observation.error.model_dump() if observation.error is not None else None
+    return {"kind": "run", "message": _ending(outcome), "detail": outcome.stderr_tail}
+
+
+def _ending(outcome: Outcome) -> str:
+    if outcome.kind == "timed_out":
+        return "timed out"
+    if outcome.kind == "cancelled":
+        return "cancelled"
+    if outcome.signal is not None:
+        name = signal.Signals(outcome.signal).name
+        hint = ": out of memory?" if outcome.signal == signal.SIGKILL else ""
+        return f"the worker was killed by {name}{hint}"
+    if outcome.kind == "lost":
+        return "the worker's watchdog was killed"
+    last = [line for line in outcome.stderr_tail.splitlines() if line.strip()][-1:]
+    said = f": {last[0].strip()[:200]}" if last else ""
+    return f"the worker ended with exit code {outcome.exit_code} and no result{said}"
+
+
+def _greatest(sampled: int | None, observation: Observation | None) -> int | None:
+    """Return the greater of what was sampled outside and what the kernel noted inside."""
+    noted = observation.peak_rss if observation is not None else None
+    return max((peak for peak in (sampled, noted) if peak is not None), default=None)

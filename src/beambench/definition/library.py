@@ -1,0 +1,306 @@
+"""Finding definitions and resolving them: inheritance, variant, profile and overrides."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from beambench.definition.schema import Definition, DefinitionFile, Profile
+from beambench.definition.yaml_file import parse, read_mapping
+from beambench.errors import UsageError, nearest
+
+CATALOG = Path(__file__).parent / "catalog"
+MAX_INHERITANCE = 16
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A definition with nothing left to choose.
+
+    Attributes:
+        definition: with the variant, the overrides and the weights of the profile.
+        definition_hash: of the definition before the profile chose its weights, so that all
+            profiles of a benchmark share it.
+    """
+
+    definition: Definition
+    definition_hash: str
+    variant: str
+    profile_name: str
+    path: Path
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> Profile:
+        return self.definition.profiles[self.profile_name]
+
+
+class Library:
+    """The definitions of the catalog and those that a user points at, by name."""
+
+    def __init__(self, extra: Iterable[Path] = ()) -> None:
+        self._paths: dict[str, Path] = {}
+        for path in definition_files(CATALOG):
+            self._paths[path.stem] = path
+        for place in extra:
+            for path in _files_at(place):
+                self._add(path)
+
+    def _add(self, path: Path) -> str:
+        name = _own_name(path)
+        known = self._paths.get(name)
+        if known is not None and known.resolve() != path.resolve():
+            raise UsageError(f"{path}: name {name!r} is taken by {known}: choose another name")
+        self._paths[name] = path
+        return name
+
+    def names(self) -> list[str]:
+        return sorted(name for name in self._paths if not name.startswith("_"))
+
+    def path_of(self, name: str) -> Path:
+        """Return the file of a benchmark.
+
+        Raises:
+            UsageError: there is none of that name; the message names the nearest.
+        """
+        if name not in self._paths or name.startswith("_"):
+            known = self.names()
+            raise UsageError(
+                f"no benchmark {name!r}{nearest(name, known)}: `beambench list` shows all"
+            )
+        return self._paths[name]
+
+    def add_if_file(self, name_or_path: str) -> str:
+        """Take a definition file given in place of a name; return its name."""
+        looks_like_path = name_or_path.endswith(SUFFIXES) or "/" in name_or_path
+        return self._add(Path(name_or_path)) if looks_like_path else name_or_path
+
+    def raw(self, name: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Return the merged content of a definition without its variants, and the variants."""
+        content = _inherited(self.path_of(name), self._paths)
+        variants = content.pop("variants", None) or {}
+        if not isinstance(variants, dict) or not all(
+            isinstance(value, dict) for value in variants.values()
+        ):
+            raise UsageError(f"{self.path_of(name)}: variants: expected a mapping for each variant")
+        return content, {"stock": {}, **variants}
+
+    def variants(self, name: str) -> list[str]:
+        return list(self.raw(name)[1])
+
+    def profiles(self, name: str, variant: str = "stock") -> list[str]:
+        """Return the profiles of a benchmark, without checking them."""
+        content, variants = self.raw(name)
+        profiles = _merged(content, variants[variant]).get("profiles")
+        if not isinstance(profiles, dict) or not profiles:
+            raise UsageError(f"{self.path_of(name)}: key profiles is missing or no mapping")
+        return list(profiles)
+
+    def resolve_unprofiled(self, name: str) -> Definition:
+        """Return a benchmark as it is defined, before a profile chooses its weights."""
+        return _validated(self.raw(name)[0], self.path_of(name), ())
+
+    def resolve(
+        self,
+        name: str,
+        *,
+        variant: str = "stock",
+        profile: str = "local",
+        overrides: Sequence[str] = (),
+    ) -> Resolved:
+        """Resolve a benchmark by name.
+
+        Args:
+            name: a name of the library.
+            variant: a variant of the definition; its settings are merged over it.
+            profile: a profile of the definition.
+            overrides: ``dotted.path=value`` settings; values are YAML.
+
+        Raises:
+            UsageError: anything unknown or of the wrong type, with file, key and nearest name.
+        """
+        path = self.path_of(name)
+        content, variants = self.raw(name)
+        if variant not in variants:
+            raise UsageError(
+                f"{name}: no variant {variant!r}{nearest(variant, list(variants))}; "
+                f"there is: {', '.join(variants)}"
+            )
+        content = _merged(content, variants[variant])
+        for override in overrides:
+            _apply(content, override)
+        definition = _validated(content, path, overrides)
+        definition_hash = definition.digest()
+        if profile not in definition.profiles:
+            known = list(definition.profiles)
+            raise UsageError(
+                f"{name}: no profile {profile!r}{nearest(profile, known)}; "
+                f"there is: {', '.join(known)}"
+            )
+        weights = definition.profiles[profile].weights
+        if weights is not None and not any(one.startswith("model.weights=") for one in overrides):
+            content["model"]["weights"] = weights  # the command line's choice goes before
+            definition = _validated(content, path, overrides)
+        return Resolved(definition, definition_hash, variant, profile, path, tuple(overrides))
+
+
+def definition_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+
+
+def _files_at(place: Path) -> list[Path]:
+    if place.is_dir():
+        files = definition_files(place)
+        if not files:
+            raise UsageError(f"{place}: no definition in this folder (files ending in .yaml)")
+        return files
+    if not place.exists():
+        raise UsageError(f"{place}: no such definition file or folder")
+    return [place]
+
+
+def _own_name(path: Path) -> str:
+    """Name that a file is known by: a base by its file name, a benchmark by its `name`."""
+    if path.stem.startswith("_"):
+        return path.stem
+    content = read_mapping(path)
+    name = content.get("name")
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{path}: `name` is missing: every definition needs a name of its own")
+    return name
+
+
+def _inherited(path: Path, library: Mapping[str, Path]) -> dict[str, Any]:
+    """Return the content of a file merged over all that it inherits from."""
+    chain: list[dict[str, Any]] = []
+    current: Path | None = path
+    seen: list[Path] = []
+    while current is not None:
+        if current in seen or len(seen) == MAX_INHERITANCE:
+            raise UsageError(f"{path}: inherit: goes round in a circle at {current.name}")
+        seen.append(current)
+        content = read_mapping(current)
+        parent = content.pop("inherit", None)
+        chain.append(content)
+        current = _parent(parent, current, library)
+    merged: dict[str, Any] = {}
+    for index, content in enumerate(reversed(chain)):
+        if index < len(chain) - 1:
+            content.pop("name", None)  # a name is never inherited
+        merged = _merged(merged, content)
+    return merged
+
+
+def _parent(parent: Any, child: Path, library: Mapping[str, Path]) -> Path | None:
+    if parent is None:
+        return None
+    if not isinstance(parent, str):
+        raise UsageError(f"{child}: inherit: expected the name of a definition, not {parent!r}")
+    beside = [child.parent / f"{parent}{suffix}" for suffix in ("", *SUFFIXES)]
+    for candidate in beside:
+        if candidate.is_file() and candidate != child:
+            return candidate
+    if parent in library:
+        return library[parent]
+    raise UsageError(
+        f"{child}: inherit: no definition {parent!r}{nearest(parent, sorted(library))}"
+    )
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge mappings key by key; any other value of `over` replaces that of `base`."""
+    merged = dict(copy.deepcopy(dict(base)))
+    for key, value in over.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merged(old, value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    """Apply one ``dotted.path=value`` setting in place."""
+    dotted, equals, text = override.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        raise UsageError(f"--set {override!r}: expected key.subkey=value")
+    target = content
+    profiles = list(content.get("profiles") or {})
+    if keys[0] == "profiles" and len(keys) > 1 and keys[1] not in profiles:
+        hint = nearest(keys[1], profiles)
+        raise UsageError(f"--set {override!r}: no profile {keys[1]!r}{hint}")
+    for depth, key in enumerate(keys[:-1]):
+        if target.get(key) is None:
+            target[key] = {}
+        target = target[key]
+        if not isinstance(target, dict):
+            raise UsageError(f"--set {override!r}: {'.'.join(keys[: depth + 1])} has no keys")
+    target[keys[-1]] = parse(text, f"--set {override!r}") if text.strip() else None
+
+
+def _validated(content: dict[str, Any], path: Path, overrides: Sequence[str]) -> Definition:
+    try:
+        return Definition.model_validate(content)
+    except ValidationError as error:
+        where = f"{path} with --set" if overrides else str(path)
+        raise UsageError(f"{where}: {describe(error, Definition)}") from None
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line what is wrong with the first bad key, and what it might have meant."""
+    first = error.errors(include_url=False)[0]
+    location = [str(part) for part in first["loc"]]
+    dotted = ".".join(location) or "the whole"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        known = _keys_at(model, location[:-1])
+        hint = nearest(location[-1], known) or f": known are {', '.join(known)}"
+        return f"unknown key {dotted}{hint}{more}"
+    if kind == "missing":
+        return f"key {dotted} is missing{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    value = first.get("input")
+    shown = "" if isinstance(value, dict) else f", not {value!r:.80}"
+    return f"{dotted}: {message[:1].lower()}{message[1:]}{shown}{more}"
+
+
+def _keys_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """Return the keys that the schema knows at a place."""
+    current: Any = model
+    for part in location:
+        field = current.model_fields.get(part) if _is_model(current) else None
+        current = _model_in(field.annotation) if field is not None else current
+    keys = sorted(current.model_fields) if _is_model(current) else []
+    return [*keys, "inherit", "variants"] if current is Definition else keys
+
+
+def _is_model(candidate: Any) -> bool:
+    return isinstance(candidate, type) and issubclass(candidate, BaseModel)
+
+
+def _model_in(annotation: Any) -> Any:
+    """Return the model inside `X | None` or `dict[str, X]`, or the annotation itself."""
+    if _is_model(annotation):
+        return annotation
+    models = [_model_in(part) for part in getattr(annotation, "__args__", ())]
+    return next((model for model in models if _is_model(model)), annotation)
+
+
+def check_file_keys(path: Path) -> None:
+    """Check the keys of a file by itself, those of its variants too.
+
+    Raises:
+        UsageError: an unknown key; the message names the nearest.
+    """
+    known = sorted(DefinitionFile.model_fields)
+    for key in read_mapping(path):
+        if key not in known:
+            raise UsageError(f"{path}: unknown key {key}{nearest(key, known)}")

@@ -1,0 +1,62 @@
+"""The plan: all that a worker is told, as JSON. A worker reads nothing else."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from beambench.definition.schema import Definition, Section
+
+SAMPLE_SIZE = 32
+"""Elements at most whose labels are compared with the reference loop in every run."""
+
+Task = Literal["prepare", "pipeline", "loop", "calibrate", "reference"]
+
+
+class Preparation(Section):
+    """What the first worker of a run made ready for the others.
+
+    Attributes:
+        root: folder joined in front of each id; empty if ids are complete paths.
+        ids_file: text file with one id a line.
+        sample: ids of the elements whose labels are compared with the reference loop.
+    """
+
+    root: str
+    ids_file: str
+    count: int
+    sample: list[str]
+    weights_path: str | None = None
+
+
+class Plan(Section):
+    """One task for one worker.
+
+    Attributes:
+        epoch_ns: start of the plan on the wall clock; all measured times are offsets from it.
+        slot_us: width of a time slot in microseconds.
+        batch_sizes: for `loop`: sizes to replay; one size means batches of that size throughout.
+    """
+
+    task: Task
+    definition: Definition
+    runner: str
+    beam_flags: list[str] = Field(default_factory=list)
+    seed: int
+    source: str
+    limit: int | None
+    labels: str | None = None
+    work_dir: str
+    cache_dir: str
+    project_dir: str
+    epoch_ns: int
+    slot_us: int
+    preparation: Preparation | None = None
+    batch_sizes: list[int] = Field(default_factory=list)
+
+    def prepared(self) -> Preparation:
+        """Return the preparation, which every task but `prepare` needs."""
+        if self.preparation is None:
+            raise ValueError(f"task {self.task} needs a preparation")
+        return self.preparation

@@ -1,0 +1,171 @@
+"""The schema of a benchmark definition: every key that a definition file may have."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")]
+PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+Seconds = Annotated[float, Field(gt=0)]
+Scalar = str | int | float | bool | None
+
+SIZE_TOLERANCE = 0.02
+"""How far the weights file may differ from the size that the definition states."""
+
+
+class Section(BaseModel):
+    """A section of a definition: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Model(Section):
+    """The model and where its weights come from."""
+
+    name: str = Field(description="Architecture, as the workload knows it (for example resnet101).")
+    weights: Literal["pretrained", "random", "file", "none"] = Field(
+        description="pretrained: published weights, downloaded or packaged; random: made from the "
+        "seed, the same cost per element; file: `path`; none: the workload has no weights."
+    )
+    path: str | None = Field(None, description="State dict to load when weights is `file`.")
+    size_mib: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Size of the weights on disk in MiB, asserted at load (± 2 %)."
+    )
+    device: Literal["cpu", "gpu"] = Field("cpu", description="Device that the model must run on.")
+
+    @model_validator(mode="after")
+    def _path_goes_with_file(self) -> Model:
+        if (self.weights == "file") != (self.path is not None):
+            raise ValueError("`path` is needed with weights: file, and only there")
+        return self
+
+
+class Input(Section):
+    """What is read: the type that the workload takes, and where it comes from."""
+
+    type: str = Field(description="What the workload reads: `images` or `numbers`.")
+    source: str = Field(
+        description="`packaged`, `synthetic`, a directory, or a text file with one path a line."
+    )
+    labels: str | None = Field(None, description="File with `file,class_index` rows (or tabs).")
+
+
+class Batching(Section):
+    """Limits that Beam's adaptive batching keeps to (arguments of the model handler)."""
+
+    min_batch_size: PositiveInt | None = None
+    max_batch_size: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Batching:
+        low, high = self.min_batch_size, self.max_batch_size
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"min_batch_size {low} is greater than max_batch_size {high}")
+        return self
+
+
+class Accelerator(Section):
+    type: str
+    count: PositiveInt = 1
+
+
+class Cluster(Section):
+    """The cluster that the full profile is defined for."""
+
+    runner: Literal["dataflow"] = "dataflow"
+    region: str = "us-central1"
+    machine_type: str
+    workers: PositiveInt
+    max_workers: PositiveInt | None = None
+    autoscaling: Literal["none", "throughput_based"] = "none"
+    disk_gb: PositiveInt
+    accelerator: Accelerator | None = None
+
+
+class BigQueryTarget(Section):
+    dataset: str
+    table: str
+
+
+class InfluxTarget(Section):
+    measurement: str
+
+
+class Publish(Section):
+    """Where results of this benchmark are published."""
+
+    bigquery: BigQueryTarget | None = None
+    influxdb: InfluxTarget | None = None
+
+
+class Profile(Section):
+    """How much of a benchmark is run."""
+
+    limit: PositiveInt = Field(description="Elements of the benchmark's own input.")
+    repeats: PositiveInt = Field(description="Whole executions, each in a process of its own.")
+    timeout: Seconds = Field(description="Seconds for the whole run.")
+    slot_seconds: Seconds = Field(
+        description="Width of the time slots (at most 240) that the steady window is counted in."
+    )
+    weights: Literal["pretrained", "random", "file", "none"] | None = Field(
+        None, description="Weights of this profile, where they differ from the model's."
+    )
+
+
+class Definition(Section):
+    """A benchmark: workload, model, input, cluster shape, and where results are published."""
+
+    name: Name
+    title: str
+    description: str = ""
+    workload: str = Field(
+        description="A workload of beambench (`image_classification`), or `module:Class` of yours."
+    )
+    scenario: Literal["batch", "streaming"] = "batch"
+    model: Model
+    input: Input
+    batching: Batching = Batching()
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of the workload; it states which there are."
+    )
+    threads: PositiveInt | None = Field(
+        None, description="Threads inside one operation of the framework; null: its default."
+    )
+    max_failed: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="Share of failed elements above which the run fails."
+    )
+    cluster: Cluster | None = None
+    publish: Publish = Publish()
+    profiles: dict[Name, Profile] = Field(min_length=1)
+
+    def digest(self) -> str:
+        """SHA-256 over all that defines what is measured: everything but title and description."""
+        content = self.model_dump(mode="json", exclude={"title", "description"})
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class DefinitionFile(Definition):
+    """A definition as a file holds it: with the keys that are gone once it is resolved."""
+
+    inherit: str | None = Field(None, description="Definition that this one starts from.")
+    variants: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Settings under a name, merged over the definition. `stock` is the default.",
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a definition file. With `inherit`, required keys may come from the parent."""
+    schema = DefinitionFile.model_json_schema()
+    required = schema.pop("required")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "beambench definition"
+    schema["if"] = {"required": ["inherit"]}
+    schema["then"] = {"required": ["name"]}
+    schema["else"] = {"required": required}
+    return schema

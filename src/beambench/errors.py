@@ -1,0 +1,37 @@
+"""The errors that a user is meant to read: one line, no traceback, and an exit code."""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_USAGE = 2
+EXIT_FAILED = 3
+EXIT_TIMED_OUT = 124
+EXIT_INTERRUPTED = 130
+
+
+class BeambenchError(Exception):
+    """An expected failure: one line that names the file, key or value and what to do."""
+
+    exit_code = EXIT_FAILED
+
+
+class UsageError(BeambenchError):
+    """Wrong usage: a command line, a definition or an input that cannot be right (exit code 2)."""
+
+    exit_code = EXIT_USAGE
+
+
+class RunError(BeambenchError):
+    """The run failed or could not start (exit code 3)."""
+
+
+class StoreError(BeambenchError):
+    """The store cannot be opened, read or written (exit code 3)."""
+
+
+def nearest(wrong: str, known: list[str]) -> str:
+    """Return ``" (did you mean X?)"`` for the closest known name, or an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

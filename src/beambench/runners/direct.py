@@ -1,0 +1,88 @@
+"""The direct runner: Beam's FnApiRunner, in this process, chosen explicitly.
+
+Beam's own `DirectRunner` picks Prism, FnApiRunner or BundleBasedDirectRunner by what the pipeline
+holds and what is installed. Here nothing is picked: the class is named, and verified afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+from beambench.definition.plan import Plan
+from beambench.errors import RunError, UsageError, nearest
+from beambench.instrumentation.recorder import Progress
+from beambench.workloads.base import Workload
+from beambench.workloads.pipeline import Outputs, build
+
+IN_PROCESS = "in_memory"
+
+
+def parse_flags(flags: list[str]) -> PipelineOptions:
+    """Parse Beam flags.
+
+    Raises:
+        UsageError: a flag that Beam does not know, or that chooses a runner.
+    """
+    options = _parsed(flags)
+    _, unknown = _argument_parser().parse_known_args(flags)
+    if unknown:
+        known = sorted(_argument_parser()._option_string_actions)
+        flag = unknown[0].partition("=")[0]
+        raise UsageError(f"Beam 2.77 has no flag {flag}{nearest(flag, known)}")
+    if options.view_as(StandardOptions).runner:
+        raise UsageError("--runner after --: choose the runner with beambench's own --runner")
+    return options
+
+
+def _parsed(flags: list[str]) -> PipelineOptions:
+    try:
+        options = PipelineOptions(flags)
+        options.get_all_options()
+    except (SystemExit, ValueError) as error:
+        reason = "a value is missing or of the wrong type"
+        detail = str(error) if isinstance(error, ValueError) else reason
+        raise UsageError(f"Beam flags {' '.join(flags)!r}: {detail}") from None
+    return options
+
+
+def _argument_parser() -> Any:
+    from apache_beam.options.pipeline_options import _BeamArgumentParser
+
+    parser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
+    for cls in PipelineOptions.__subclasses__():
+        cls._add_argparse_args(parser)
+    return parser
+
+
+def run(workload: Workload, plan: Plan, outputs: Outputs) -> tuple[dict[str, list[Any]], str]:
+    """Run the pipeline to its end.
+
+    Returns:
+        The metrics query of the result and the name of the class that ran it.
+
+    Raises:
+        RunError: another runner than FnApiRunner ran, or it ran elsewhere than in this process.
+    """
+    options = parse_flags(plan.beam_flags)
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    provision = fn_runner.ExtendedProvisionInfo(
+        beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
+    )
+    runner = fn_runner.FnApiRunner(provision_info=provision)
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    build(pipeline, workload, plan, outputs)
+    batches_before = Progress.batches
+    result = pipeline.run()
+    result.wait_until_finish()
+    if not isinstance(result, fn_runner.RunnerResult):
+        raise RunError(f"the pipeline was run by {type(result).__module__}, not by FnApiRunner")
+    mode = options.view_as(DirectOptions).direct_running_mode or IN_PROCESS
+    if mode == IN_PROCESS and Progress.batches == batches_before and plan.prepared().count:
+        raise RunError("no batch was inferred in this process: another runner did the work")
+    return result.metrics().query(), f"{fn_runner.FnApiRunner.__name__} ({mode})"

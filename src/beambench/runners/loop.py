@@ -1,0 +1,167 @@
+"""The reference: the same work without Beam, a bare loop over the same functions and handler."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apache_beam.ml.inference.base import PredictionResult
+
+from beambench.analysis.histogram import bucket
+from beambench.instrumentation.handler import (
+    ElementFailure,
+    Output,
+    failure,
+    label_of,
+    path_of,
+)
+from beambench.instrumentation.recorder import Clock, Progress
+from beambench.record.observation import Distribution, Measured
+from beambench.workloads.base import Workload
+
+CALIBRATION_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+CALIBRATION_SECONDS = 2.0
+"""Least time for one batch size: enough batches that its rate can be told from its neighbours'."""
+
+
+@dataclass
+class LoopTimes:
+    """What the loop notes, once a batch: far less than the pipeline's instrumentation."""
+
+    first_read: int = 0
+    last_output: int = 0
+    cpu_start: int = 0
+    cpu_end: int = 0
+    load_us: int = 0
+    bytes_read: int = 0
+    sizes: list[int] = field(default_factory=list)
+    latencies_us: list[int] = field(default_factory=list)
+
+
+def replayed(sizes: Sequence[int]) -> Iterator[int]:
+    """Yield batch sizes: those recorded, in order, and the last one for whatever is left."""
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"batch sizes to replay must be 1 or more, not {list(sizes)}")
+    yield from sizes
+    yield from itertools.repeat(sizes[-1])
+
+
+def run(
+    workload: Workload,
+    ids: Sequence[str],
+    root: str,
+    sizes: Sequence[int],
+    clock: Clock,
+    sample: frozenset[str] = frozenset(),
+) -> tuple[list[Output], Measured]:
+    """Run the work over all ids in batches of the given sizes."""
+    times = LoopTimes()
+    handler, model = _load(workload, times)
+    outputs: list[Output] = []
+    position = 0
+    chosen = replayed(sizes)
+    times.first_read, times.cpu_start = clock.offset_us(), time.process_time_ns()
+    while position < len(ids):
+        batch = ids[position : position + next(chosen)]
+        position += len(batch)
+        outputs += _batch(workload, handler, model, batch, root, sample, times)
+        Progress.done = len(outputs)
+    times.last_output, times.cpu_end = clock.offset_us(), time.process_time_ns()
+    return outputs, _measured(outputs, times)
+
+
+def _load(workload: Workload, times: LoopTimes) -> tuple[Any, Any]:
+    handler = workload.model_handler()
+    handler.set_environment_vars()
+    start = time.perf_counter_ns()
+    model = handler.load_model()
+    times.load_us = (time.perf_counter_ns() - start) // 1000
+    return handler, model
+
+
+def _batch(
+    workload: Workload,
+    handler: Any,
+    model: Any,
+    ids: Sequence[str],
+    root: str,
+    sample: frozenset[str],
+    times: LoopTimes,
+) -> list[Output]:
+    examples: list[Any] = []
+    for element_id in ids:
+        try:
+            raw = workload.read(path_of(root, element_id))
+            times.bytes_read += len(raw) if isinstance(raw, bytes) else 0
+            examples.append(workload.preprocess(raw))
+        except Exception as error:
+            examples.append(failure("preprocess", error))
+    good = [example for example in examples if type(example) is not ElementFailure]
+    start = time.perf_counter_ns()
+    predictions = iter(_infer(handler, model, good))
+    times.latencies_us.append((time.perf_counter_ns() - start) // 1000)
+    times.sizes.append(len(ids))
+    outputs = []
+    for element_id, example in zip(ids, examples, strict=True):
+        failed = type(example) is ElementFailure
+        prediction = PredictionResult(None, example) if failed else next(predictions)
+        evidence = workload.evidence if element_id in sample else None
+        outputs.append(label_of(element_id, prediction, workload.postprocess, evidence))
+    return outputs
+
+
+def _infer(handler: Any, model: Any, examples: list[Any]) -> list[Any]:
+    if not examples:
+        return []
+    try:
+        return list(handler.run_inference(examples, model, None))
+    except Exception as error:
+        if len(examples) == 1:
+            return [PredictionResult(None, failure("inference", error))]
+    return [prediction for example in examples for prediction in _infer(handler, model, [example])]
+
+
+def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
+    return Measured(
+        elements=sum(1 for output in outputs if output[3] is None),
+        batches=len(times.sizes),
+        batch_sizes=Counter(times.sizes),
+        batch_size=_distribution(times.sizes),
+        batch_latency=_distribution(times.latencies_us),
+        latencies=Counter(bucket(latency) for latency in times.latencies_us),
+        bytes_read=times.bytes_read or None,
+        first_read=times.first_read,
+        last_output=times.last_output,
+        cpu=(times.cpu_end - times.cpu_start) // 1000,
+        loads=_distribution([times.load_us]),
+    )
+
+
+def _distribution(values: Sequence[int]) -> Distribution | None:
+    if not values:
+        return None
+    return Distribution(count=len(values), sum=sum(values), min=min(values), max=max(values))
+
+
+def best_batch_size(workload: Workload, ids: Sequence[str], root: str, largest: int) -> int:
+    """Return the fixed batch size with the highest rate, of the powers of two up to `largest`.
+
+    Each size gets at least one batch and `CALIBRATION_SECONDS`, after one batch that warms up.
+    """
+    handler, model = _load(workload, LoopTimes())
+    rates: dict[int, float] = {}
+    for size in (size for size in CALIBRATION_SIZES if size <= max(1, min(largest, len(ids)))):
+        supply = itertools.cycle(ids)
+        warm_up = list(itertools.islice(supply, size))
+        _batch(workload, handler, model, warm_up, root, frozenset(), LoopTimes())
+        start, done = time.perf_counter(), 0
+        while (elapsed := time.perf_counter() - start) < CALIBRATION_SECONDS or not done:
+            batch = list(itertools.islice(supply, size))
+            _batch(workload, handler, model, batch, root, frozenset(), LoopTimes())
+            done += size
+        rates[size] = done / elapsed
+    return max(rates, key=lambda size: rates[size])

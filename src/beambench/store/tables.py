@@ -1,0 +1,267 @@
+"""The database under the store: its address, its tables and its schema version.
+
+All that is special to SQLite is in the second half of this file.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import sqlalchemy as sa
+
+from beambench.errors import StoreError
+
+SCHEMA_VERSION = 1
+"""Version of the tables below; a store with a newer one is refused."""
+
+BUSY_TIMEOUT_S = 30.0
+"""How long to wait for another process that writes into the same store."""
+
+WRITES = {"beambench_writes": True}
+"""Execution option of a connection whose transactions will write."""
+
+metadata = sa.MetaData()
+
+# The check makes it one row, and a second process that creates the same store fail.
+schema = sa.Table(
+    "beambench_schema",
+    metadata,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
+# The columns are what is searched for; the document is the run record, byte for byte.
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("benchmark", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("profile", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    # UTC with microseconds in a fixed width, so that the order of the text is the order of time.
+    sa.Column("started_at", sa.Text, nullable=False),
+    sa.Column("finished_at", sa.Text, nullable=False),
+    sa.Column("definition_hash", sa.Text, nullable=False),
+    sa.Column("runner", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Index("runs_by_time", "benchmark", "started_at", "run_id"),
+)
+
+
+def masked(url: str) -> str:
+    """Return a store's address as it may be shown: one line, no password.
+
+    Works on the text and not on the parsed URL, so that it also holds for what cannot be parsed:
+    all from the first colon of the user part to the last @ goes, as do options called password.
+    """
+    password = _password(url)
+    shown = url.replace(f":{password}@", ":***@") if password else url
+    return one_line(re.sub(r"(?i)(pass\w*=)[^&]*", r"\1***", shown))
+
+
+def _password(url: str) -> str | None:
+    start = r"^[^/]*://[^:/]*:" if "://" in url else r"^[^:]*:"
+    match = re.search(start + r"(.*)@", url, flags=re.DOTALL)
+    return match[1] if match else None
+
+
+def one_line(text: str) -> str:
+    """Return text with everything escaped that could break a line or steer a terminal."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
+        for c in text
+    )
+
+
+@contextmanager
+def store_errors(url: str) -> Iterator[None]:
+    """Turn what the database, its driver or the file system raises into one line of StoreError."""
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError, ValueError, ImportError) as error:
+        raise StoreError(f"{masked(url)}: {_reason(error, url)}") from error
+
+
+def _reason(error: Exception, url: str) -> str:
+    if isinstance(error, ImportError):
+        return f"this kind of store needs a package that is missing: {error}"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return one_line(f"{where}{error.strerror or error}: name another store with --store")
+    # `orig` is the driver's own message, without the statement and its parameters.
+    text = " ".join(str(getattr(error, "orig", None) or error).split())
+    for part, advice in _SQLITE_ADVICE.items():
+        if part in text:
+            return advice
+    for secret in filter(None, {_password(url), unquote(_password(url) or "")}):
+        text = text.replace(secret, "***")
+    return one_line(text)
+
+
+def create_engine(url: str) -> sa.Engine:
+    """Return an engine for a store URL, without connecting to the database yet."""
+    if re.match(r"sqlite\b", url):
+        return _sqlite_engine(url)
+    try:
+        parsed = sa.make_url(url)
+        backend = parsed.get_backend_name()
+    except (sa.exc.ArgumentError, ValueError):
+        # Without its cause: the text of some versions shows the password.
+        raise StoreError(f"{masked(url)}: not a store URL: write {_EXAMPLES}") from None
+    if backend != "postgresql":
+        raise StoreError(f"{masked(url)}: unknown kind of store {backend!r}: write {_EXAMPLES}")
+    return sa.create_engine(parsed)
+
+
+_EXAMPLES = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database"
+
+
+def prepare(engine: sa.Engine, url: str) -> None:
+    """Create the tables where they are missing; check the schema version where they are not.
+
+    Any number of processes may do so at once. A store that is complete is not written to.
+    """
+    if _check_schema(engine, url):
+        return
+    if engine.dialect.name == "sqlite":
+        _switch_to_wal(engine)
+    try:
+        with engine.execution_options(**WRITES).begin() as connection:
+            metadata.create_all(connection)
+            connection.execute(schema.insert().values(id=1, version=SCHEMA_VERSION))
+    except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
+        # Another process was faster: its row is there, or on PostgreSQL already its table.
+        if not _check_schema(engine, url):
+            raise
+
+
+def _check_schema(engine: sa.Engine, url: str) -> bool:
+    """Return whether the tables are there. Raises StoreError if they are not ours to use."""
+    with engine.connect() as connection:
+        present = sa.inspect(connection).get_table_names()
+        if schema.name not in present:
+            if runs.name in present:
+                raise StoreError(
+                    f"{masked(url)}: has a table {runs.name!r} that is not beambench's: "
+                    "name another store with --store"
+                )
+            return False
+        version = connection.execute(sa.select(schema.c.version)).scalar_one_or_none()
+    if version is None:
+        raise StoreError(f"{masked(url)}: holds no schema version: name another store with --store")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{masked(url)}: schema {version} is newer than this beambench knows "
+            f"({SCHEMA_VERSION}): upgrade beambench or name another store with --store"
+        )
+    return True
+
+
+# --- SQLite ---------------------------------------------------------------------------------------
+
+_SQLITE_ADVICE = {
+    "file is not a database": "is not a SQLite database: name another store with --store",
+    "database disk image is malformed": "is damaged: restore it from a copy, "
+    "or name another store with --store",
+    "database is locked": f"another process held it for {BUSY_TIMEOUT_S:.0f} s: "
+    "try again when that has finished",
+    "database or disk is full": "the disk is full: free some space, "
+    "or name another store with --store",
+    "readonly database": "cannot be written: change its permissions, "
+    "or name another store with --store",
+    "unable to open database file": "cannot be opened: check the path and its permissions, "
+    "or name another store with --store",
+    "disk I/O error": "cannot be read or written (disk I/O error): check the disk and its quota, "
+    "or name another store with --store",
+}
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the store URL of a SQLite file; percent and question mark are encoded."""
+    return f"sqlite:///{path}".replace("%", "%25").replace("?", "%3F")
+
+
+def sqlite_path(url: str) -> Path:
+    """Return the absolute path of the file that a SQLite URL names. Raises StoreError.
+
+    The rules of SQLAlchemy 2.1 (percent-encoded, options after a question mark) also with 2.0,
+    which does not decode; and ~ is the home folder. Options are refused, not ignored: SQLAlchemy
+    would open a file of a shorter name. A store in memory is refused, it would lose its runs.
+    """
+    match = re.fullmatch(r"sqlite(?:\+pysqlite)?:///([^?]+)(\?.*)?", url, flags=re.DOTALL)
+    if not match:
+        raise StoreError(f"{masked(url)}: not a SQLite file: write {_EXAMPLES}")
+    if match[2]:
+        raise StoreError(
+            f"{masked(url)}: a SQLite store takes no options: "
+            "write %3F for a question mark that belongs to the path"
+        )
+    path = unquote(match[1])
+    if path == ":memory:":
+        raise StoreError(f"{masked(url)}: runs in memory would be lost: name a file")
+    if "\0" in path:
+        raise StoreError(f"{masked(url)}: a path cannot hold a null character")
+    return (Path(path).expanduser() if path.startswith("~/") else Path(path)).absolute()
+
+
+def _sqlite_engine(url: str) -> sa.Engine:
+    """Return an engine that keeps what it committed, whatever happens to the process afterwards.
+
+    A commit is in the write-ahead log before it returns, so a SIGKILL loses nothing: the next
+    process to open the file replays the log. ``synchronous=FULL`` also flushes that log to the
+    disk, so neither does a power cut; it costs one fsync a run.
+    """
+    path = sqlite_path(url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Opening a pipe would block for ever, and /dev/null would take every run and keep none.
+    if path.exists() and not path.is_file():
+        kind = "is a folder" if path.is_dir() else "is not a regular file"
+        raise StoreError(f"{masked(url)}: {kind}: name a file, as in sqlite:////folder/runs.db")
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_S}
+    )
+    sa.event.listen(engine, "connect", _on_connect)
+    sa.event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins no transactions: _on_begin does
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    # A transaction that reads first and writes later fails at once if another one wrote in between:
+    # the busy timeout only helps those that ask for the write lock at the start.
+    writes = connection.get_execution_options().get("beambench_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _switch_to_wal(engine: sa.Engine) -> None:
+    """Switch the file to write-ahead logging, which readers do not block; it stays so for good.
+
+    The log needs shared memory, so the file has to be on a disk of this machine. SQLite answers
+    "locked" at once, whatever the busy timeout, to all but one of several processes that switch at
+    the same time, so wait here.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    connection = engine.raw_connection()  # the mode cannot change inside a transaction
+    try:
+        cursor = connection.cursor()
+        while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+    finally:
+        connection.close()

@@ -1,0 +1,224 @@
+"""What a worker can be told to do: prepare, run the pipeline, run the loop, calibrate, sample."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
+from beambench.errors import UsageError
+from beambench.inputs.labels import labels_for, read_labels
+from beambench.inputs.manifest import resolve_input
+from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
+from beambench.instrumentation.handler import Output
+from beambench.instrumentation.proof import accounts_for, add_up, expected_of
+from beambench.instrumentation.recorder import Clock
+from beambench.machine.environment import fingerprint
+from beambench.record.observation import Observation, Prepared, Proof, SampledPrediction
+from beambench.record.run_record import FailedElement
+from beambench.runners import direct, loop
+from beambench.worker.outputs import named_differences, read_predictions
+from beambench.workloads.base import Weights, Workload, load_class
+from beambench.workloads.pipeline import Outputs
+
+LISTED = 20
+"""Failed, missing and duplicate elements that are named; all are counted."""
+
+
+def prepare(plan: Plan) -> Observation:
+    """Make input and weights ready, choose the sample, and describe the environment."""
+    direct.parse_flags(plan.beam_flags)
+    definition = plan.definition
+    manifest = resolve_input(
+        definition.input.type,
+        plan.source,
+        limit=plan.limit,
+        seed=plan.seed,
+        cache_dir=Path(plan.cache_dir),
+    )
+    if plan.labels is not None and not labels_for(manifest.ids, read_labels(Path(plan.labels))):
+        raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
+    cls = load_class(definition.workload)
+    weights = cls.fetch_weights(definition, plan.seed, Path(plan.cache_dir))
+    ids_file = Path(plan.work_dir) / "ids.txt"
+    ids_file.write_text("".join(f"{element_id}\n" for element_id in manifest.ids), "utf-8")
+    preparation = Preparation(
+        root=manifest.root,
+        ids_file=str(ids_file),
+        count=len(manifest.ids),
+        sample=sample_of(manifest.ids, plan.seed),
+        weights_path=str(weights.path) if weights.path else None,
+    )
+    return Observation(
+        task=plan.task,
+        prepared=Prepared(
+            preparation=preparation.model_dump(),
+            input_kind=manifest.kind,
+            input_digest=manifest.digest,
+            input_bytes=manifest.bytes,
+            input_source=manifest.source,
+            weights_digest=_digest(weights.path),
+            weights_size=weights.path.stat().st_size if weights.path else None,
+            environment=fingerprint(Path(plan.project_dir)) | {"torch": _torch_settings()},
+            warnings=manifest.warnings,
+        ),
+    )
+
+
+def sample_of(ids: Sequence[str], seed: int) -> list[str]:
+    """Choose the elements to compare with the reference, in an order unlike the pipeline's.
+
+    Shuffled, so that a handler which gives back an earlier output cannot agree with itself.
+    """
+    distinct = list(dict.fromkeys(ids))
+    chosen = random.Random(seed).sample(distinct, min(SAMPLE_SIZE, len(distinct)))  # noqa: S311
+    if len(chosen) > 1 and chosen[0] == ids[0]:
+        chosen.reverse()
+    return chosen
+
+
+def _digest(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _torch_settings() -> dict[str, object] | None:
+    try:
+        import torch
+    except ImportError:
+        return None
+    return {
+        "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "mkldnn": torch.backends.mkldnn.is_available(),
+        "cuda": torch.version.cuda,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
+def make_workload(plan: Plan) -> Workload:
+    """Make the workload of a plan and apply its thread setting."""
+    definition = plan.definition
+    path = plan.prepared().weights_path
+    workload = load_class(definition.workload)(definition, Weights(Path(path) if path else None))
+    if definition.threads is not None:
+        import torch
+
+        torch.set_num_threads(definition.threads)
+    return workload
+
+
+def read_ids(plan: Plan) -> list[str]:
+    with Path(plan.prepared().ids_file).open(encoding="utf-8", newline="\n") as lines:
+        return [line.removesuffix("\n") for line in lines]
+
+
+def run_pipeline(plan: Plan) -> Observation:
+    """Run the pipeline once, prove its work and read its metrics."""
+    workload = make_workload(plan)
+    ids = read_ids(plan)
+    files = Outputs.within(plan.work_dir)
+    query, implementation = direct.run(workload, plan, files)
+    proof = Proof.model_validate_json(files.proof.read_text("utf-8"))
+    expected = expected_of(ids)
+    namespace = workload.model_handler().get_metrics_namespace()
+    observation = _observed(plan, read_predictions(files.predictions), ids, proof)
+    return observation.model_copy(
+        update={
+            "measured": measured(query, proof.count, plan.slot_us),
+            "expected": expected,
+            "runner": {
+                "executed": "direct",
+                "implementation": implementation,
+                "counters": counters_kind(query),
+                "options": plan.beam_flags,
+            },
+            "beam_metrics": theirs(query, namespace),
+        }
+    )
+
+
+def run_loop(plan: Plan) -> Observation:
+    """Run the reference loop once over the whole input."""
+    workload, ids = make_workload(plan), read_ids(plan)
+    clock = Clock(plan.epoch_ns, plan.slot_us)
+    outputs, numbers = loop.run(workload, ids, plan.prepared().root, plan.batch_sizes, clock)
+    observation = _observed(plan, outputs, ids, add_up(outputs))
+    return observation.model_copy(update={"measured": numbers, "expected": expected_of(ids)})
+
+
+def calibrate(plan: Plan) -> Observation:
+    """Find the fixed batch size at which the loop is fastest."""
+    workload, ids = make_workload(plan), read_ids(plan)
+    largest = max(plan.definition.batching.max_batch_size or 0, *loop.CALIBRATION_SIZES)
+    best = loop.best_batch_size(workload, ids, plan.prepared().root, largest)
+    return Observation(task=plan.task, best_batch_size=best)
+
+
+def run_reference(plan: Plan) -> Observation:
+    """Run the sample through the loop, one element at a time, for its labels and raw outputs."""
+    workload, sample = make_workload(plan), plan.prepared().sample
+    clock = Clock(plan.epoch_ns, plan.slot_us)
+    root = plan.prepared().root
+    outputs, _ = loop.run(workload, sample, root, [1], clock, frozenset(sample))
+    return Observation(task=plan.task, sample=[_sampled(output) for output in outputs])
+
+
+def _observed(
+    plan: Plan, outputs: Iterable[Output], ids: Sequence[str], proof: Proof
+) -> Observation:
+    """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ."""
+    truth = labels_for(ids, read_labels(Path(plan.labels))) if plan.labels else {}
+    wanted = set(plan.prepared().sample)
+    failed: list[FailedElement] = []
+    sample: list[SampledPrediction] = []
+    labelled = correct = 0
+    seen: list[str] = []
+    naming = not accounts_for(proof, expected_of(ids))
+    for output in outputs:
+        element_id, label, _, error = output
+        if error is not None and len(failed) < LISTED:
+            failed.append(FailedElement(id=element_id, stage=error[0], error=error[1]))
+        if element_id in wanted:
+            sample.append(_sampled(output))
+        if error is None and element_id in truth:
+            labelled += 1
+            correct += label == truth[element_id]
+        if naming:
+            seen.append(element_id)
+    missing, duplicates = named_differences(ids, seen) if naming else ([], [])
+    return Observation(
+        task=plan.task,
+        proof=proof,
+        failed=failed,
+        sample=sample,
+        labelled=labelled,
+        correct=correct,
+        missing=missing[:LISTED],
+        missing_count=len(missing),
+        duplicates=duplicates[:LISTED],
+        duplicates_count=len(duplicates),
+    )
+
+
+def _sampled(output: Output) -> SampledPrediction:
+    element_id, label, evidence, error = output
+    return SampledPrediction(
+        id=element_id, label=label, evidence=evidence, error=error[1] if error else None
+    )
+
+
+TASKS = {
+    "prepare": prepare,
+    "pipeline": run_pipeline,
+    "loop": run_loop,
+    "calibrate": calibrate,
+    "reference": run_reference,
+}

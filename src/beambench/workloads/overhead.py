@@ -1,0 +1,28 @@
+"""A handler that does nothing: what is left is the cost of Beam and of beambench itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from beambench.workloads.base import Label, Workload
+
+if TYPE_CHECKING:
+    from apache_beam.ml.inference.base import ModelHandler
+
+
+class Overhead(Workload):
+    """Reads numbers and gives them back as their own labels."""
+
+    transform: ClassVar[str] = "RunInference"
+    input_types: ClassVar[tuple[str, ...]] = ("numbers",)
+
+    def model_handler(self) -> ModelHandler[Any, Any, Any]:
+        from beambench.workloads.noop_handler import NoopModelHandler
+
+        batching = self.definition.batching
+        return NoopModelHandler(
+            min_batch_size=batching.min_batch_size, max_batch_size=batching.max_batch_size
+        )
+
+    def postprocess(self, prediction: Any) -> Label:
+        return str(prediction.inference)
