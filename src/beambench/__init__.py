@@ -1,3 +1,59 @@
-"""beambench: benchmarks for machine-learning inference in Apache Beam pipelines."""
+"""beambench: benchmarks for machine-learning inference in Apache Beam pipelines.
+
+The public Python API. Names are resolved when they are first used, so that importing this package
+loads neither Beam nor a model framework::
+
+    import beambench
+
+    record = beambench.run("pytorch-image-classification-efficientnet-lite0", repeats=6)
+    print(record.metrics["throughput_elements"].value)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from beambench.definition.library import Library
+    from beambench.errors import BeambenchError, RunError, UsageError
+    from beambench.experiments.run import run_benchmark as run
+    from beambench.record.run_record import RunRecord
+    from beambench.store.run_store import RunStore
+    from beambench.workloads.base import Parameters, Weights, Workload
 
 __version__ = "0.1.0"
+__all__ = [
+    "BeambenchError",
+    "Library",
+    "Parameters",
+    "RunError",
+    "RunRecord",
+    "RunStore",
+    "UsageError",
+    "Weights",
+    "Workload",
+    "__version__",
+    "run",
+]
+
+_PLACES = {
+    "BeambenchError": "beambench.errors:BeambenchError",
+    "Library": "beambench.definition.library:Library",
+    "Parameters": "beambench.workloads.base:Parameters",
+    "RunError": "beambench.errors:RunError",
+    "RunRecord": "beambench.record.run_record:RunRecord",
+    "RunStore": "beambench.store.run_store:RunStore",
+    "UsageError": "beambench.errors:UsageError",
+    "Weights": "beambench.workloads.base:Weights",
+    "Workload": "beambench.workloads.base:Workload",
+    "run": "beambench.experiments.run:run_benchmark",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module, _, attribute = _PLACES[name].partition(":")
+    return getattr(import_module(module), attribute)

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from beambench import __version__
 from beambench.cli import doctor, history, listing, run, settings, show, validate
@@ -23,7 +23,6 @@ app = typer.Typer(
     name="beambench",
     help="Benchmarks for machine-learning inference in Apache Beam pipelines.",
     epilog=EPILOG,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -68,7 +67,7 @@ def execute(arguments: list[str]) -> int:
             raise UsageError("Beam flags after -- go with `beambench run` only")
         project = settings.project_settings()
         code = app(
-            ours,
+            ours or ["--help"],
             prog_name="beambench",
             standalone_mode=False,
             obj=beam_flags or [],
@@ -77,9 +76,9 @@ def execute(arguments: list[str]) -> int:
         return int(code or 0)
     except BeambenchError as error:
         return complain(str(error), error.exit_code)
-    except click.ClickException as error:
+    except TyperException as error:
         return complain(error.format_message().replace("\n", " "), EXIT_USAGE)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return complain("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output went away (`beambench list | head`): no error of ours.

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from beambench.experiments.doctor import Check
-from beambench.record.run_record import MetricValue, RunRecord, Verification
-from beambench.store.run_store import RunSummary
+if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
+    from beambench.experiments.doctor import Check
+    from beambench.record.run_record import MetricValue, RunRecord, Verification
+    from beambench.store.run_store import RunSummary
 
 PLAIN_WIDTH = 120
 """Columns where stdout is no terminal, so that logs are not folded at 80."""

@@ -190,11 +190,11 @@ def status_of(repeats: Sequence[Repeat], expected: int) -> Status:
     return "succeeded" if len(statuses) >= expected else "failed"
 
 
-def warnings_of(execution: Execution, metrics: Metrics, planned: int) -> list[str]:
+def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
     """Say what a reader of the numbers must know."""
-    warnings = []
-    if 0 < planned < 6:
-        warnings.append(f"{planned} repeats: values are indicative; intervals need 6 or more")
+    warnings = [
+        warning for observation in execution.observations for warning in observation.warnings
+    ]
     for repeat in [*execution.repeats, *execution.references]:
         where = f"{repeat.arm} repeat {repeat.index + 1}"
         for difference in repeat.cross_check.get("differences", []):

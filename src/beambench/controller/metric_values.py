@@ -67,7 +67,7 @@ def of_repeat(
     samples = {
         **_throughputs(measured),
         **_batches(measured),
-        **percentiles(measured.latencies, measured.batch_sizes),
+        **(percentiles(measured.latencies, measured.batch_sizes) if _is_complete(measured) else {}),
         **_stages(measured),
         "run_time": Sample(run_time, 1),
         "startup_time": Sample(_per(measured.first_read, 1, MICRO), 1),
@@ -117,6 +117,15 @@ def _batches(measured: Measured) -> dict[str, Sample]:
         samples["model_load_latency_mean"] = Sample(mean, loads.count)
         samples["model_loads"] = Sample(loads.count, loads.count)
     return samples
+
+
+def _is_complete(measured: Measured) -> bool:
+    """Tell whether all batches are in the histograms; if not, percentiles are unknown."""
+    return (
+        total(measured.latencies) + measured.retried_batches == measured.batches
+        and total(measured.batch_sizes) == measured.batches
+        and not measured.folded
+    )
 
 
 def percentiles(latencies: Histogram, sizes: Histogram) -> dict[str, Sample]:
@@ -187,6 +196,8 @@ def of_run(repeats: Sequence[Repeat], observations: Sequence[Observation]) -> Me
 def _merged(observations: Iterable[Observation]) -> Metrics:
     """Percentiles come from merged histograms, never from a mean of percentiles."""
     measured = [observed.measured for observed in observations if observed.measured is not None]
+    if not all(_is_complete(one) for one in measured):
+        return {}
     latencies = merge(one.latencies for one in measured)
     sizes = merge(one.batch_sizes for one in measured)
     return _known(percentiles(latencies, sizes))

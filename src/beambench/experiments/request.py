@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from beambench.definition.library import Library, Resolved
+from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
@@ -55,13 +56,18 @@ class RunRequest:
 
     @property
     def effective_source(self) -> str:
-        return self.source or self.resolved.definition.input.source
+        return self.source or self._located(self.resolved.definition.input.source)
 
     @property
     def effective_labels(self) -> str | None:
         """Label file; that of the definition goes with the definition's own input only."""
         own = self.resolved.definition.input.labels if self.source is None else None
-        return self.labels_file or own
+        return self.labels_file or (self._located(own) if own is not None else None)
+
+    def _located(self, path: str) -> str:
+        """Return a definition's path: beside the definition if it is there, else as it stands."""
+        beside = self.resolved.path.parent / path
+        return str(beside) if path not in KEYWORD_SOURCES and beside.exists() else path
 
     @property
     def effective_limit(self) -> int | None:
@@ -69,6 +75,15 @@ class RunRequest:
         if self.limit is not None or self.source not in (None, *KEYWORD_SOURCES):
             return self.limit
         return self.resolved.profile.limit
+
+    @property
+    def placed_definition(self) -> Definition:
+        """The definition with the path of its weights found beside it or from here."""
+        definition = self.resolved.definition
+        if definition.model.path is None:
+            return definition
+        model = definition.model.model_copy(update={"path": self._located(definition.model.path)})
+        return definition.model_copy(update={"model": model})
 
     def configuration(self) -> dict[str, object]:
         """Return all that was resolved, for the record."""

@@ -27,9 +27,10 @@ from beambench.controller.assemble import (
     warnings_of,
 )
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
+from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation, Task
 from beambench.errors import BeambenchError, RunError, UsageError
-from beambench.experiments.request import RunRequest, search_path
+from beambench.experiments.request import RunRequest, make_request, search_path
 from beambench.machine.environment import fingerprint
 from beambench.record.observation import Observation
 from beambench.record.run_record import RunRecord, Status
@@ -114,8 +115,7 @@ class Run:
 
     def _prepare(self, execution: Execution) -> _Trouble | None:
         """Make input and weights ready and run the sample through the loop."""
-        total = len(self._arms()) + 2
-        result = self._task("prepare", Step("prepare", 1, total), None)
+        result = self._task("prepare", self._step("prepare", 1), None)
         self.prepared = result.observation
         error = result.error
         if error is not None and error["kind"] == "usage":
@@ -124,7 +124,7 @@ class Run:
         if found is None:
             return _Trouble.of(result)
         self.preparation = Preparation.model_validate(found.preparation)
-        step = Step("reference sample", 2, total)
+        step = self._step("reference sample", 2)
         sampled = self._task("reference", step, len(self.preparation.sample))
         execution.reference = sampled.observation
         return None if sampled.status == "succeeded" else _Trouble.of(sampled)
@@ -132,12 +132,15 @@ class Run:
     def _arms(self) -> list[Arm]:
         return schedule(self.request.repeat_count, self.request.reference)
 
+    def _step(self, label: str, index: int) -> Step:
+        return Step(label, index, len(self._arms()) + (3 if self.request.reference else 2))
+
     def _repeat(self, execution: Execution) -> _Trouble | None:
         """Run all arms in turn. A failed repeat is recorded; the run goes on if it can."""
         assert self.preparation is not None
         count, arms = self.preparation.count, self._arms()
         if self.request.reference:
-            found = self._task("calibrate", Step("calibrate the loop", 2, len(arms) + 2), None)
+            found = self._task("calibrate", self._step("calibrate the loop", 3), None)
             if found.observation is None or found.observation.best_batch_size is None:
                 return _Trouble.of(found)
             self.best_batch_size = found.observation.best_batch_size
@@ -147,7 +150,7 @@ class Run:
             if arm == "loop" and not sizes:
                 return _Trouble("failed", "no pipeline repeat whose batches the loop can replay")
             task: Task = "pipeline" if arm == "pipeline" else "loop"
-            step = Step(_label(arm, execution), index + 3, len(arms) + 2)
+            step = self._step(_label(arm, execution), index + (4 if self.request.reference else 3))
             result = self._task(task, step, count, sizes)
             repeat = execution.add(arm, result)
             failures = 0 if repeat.status == "succeeded" else failures + 1
@@ -160,10 +163,10 @@ class Run:
     def _task(
         self, task: Task, step: Step, elements: int | None, batch_sizes: list[int] | None = None
     ) -> WorkerResult:
-        request, definition = self.request, self.request.resolved.definition
+        request = self.request
         plan = Plan(
             task=task,
-            definition=definition,
+            definition=request.placed_definition,
             runner=request.runner,
             beam_flags=list(request.beam_flags),
             seed=request.seed,
@@ -217,10 +220,10 @@ class Run:
             noise=execution.noise(),
             environment=found.environment if found is not None else fingerprint(Path.cwd()),
             labels=dict(request.labels),
-            command=list(request.command),
+            command=[_storable(word) for word in request.command],
             warnings=[
                 *(found.warnings if found is not None else []),
-                *warnings_of(execution, metrics, request.repeat_count),
+                *warnings_of(execution, metrics),
             ],
             error=error,
         )
@@ -244,6 +247,11 @@ class _Trouble:
         return cls(status, message)
 
 
+def _storable(text: str) -> str:
+    """Return text without lone surrogates (a file name that is not UTF-8), which no JSON holds."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _label(arm: Arm, execution: Execution) -> str:
     known = execution.repeats if arm == "pipeline" else execution.references
     return f"{arm} repeat {sum(1 for repeat in known if repeat.arm == arm) + 1}"
@@ -262,3 +270,19 @@ def execute_all(
             yield request, error
         if cancelled.is_set():
             return
+
+
+def run_benchmark(name: str, *, library: Library | None = None, **options: object) -> RunRecord:
+    """Run one benchmark and return its record; nothing is stored.
+
+    Args:
+        name: a benchmark of the library, or the path of a definition file.
+        library: definitions to look in; the catalog if None.
+        options: fields of `RunRequest`, and `variant`, `profile` and `overrides`.
+
+    Raises:
+        UsageError: the request cannot be right.
+        RunError: it cannot run on this machine.
+    """
+    request = make_request(library or Library(), name, **options)
+    return Run(request, threading.Event()).execute()

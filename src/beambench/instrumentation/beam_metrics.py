@@ -6,6 +6,7 @@ from typing import Any
 
 from beambench.instrumentation.recorder import (
     BATCH_START,
+    FOLDED,
     LATENCIES,
     MAX_SLOTS,
     NAMESPACE,
@@ -79,6 +80,7 @@ def measured(query: dict[str, list[Any]], elements: int, slot_us: int) -> Measur
         batch_size=distributions.get("batch_size"),
         batch_latency=distributions.get("batch_latency_us"),
         latencies=ours.histogram(LATENCIES),
+        folded=sum(count for name, count in ours.counters.items() if name.endswith(FOLDED)),
         retried_batches=ours.counters.get("batches_retried", 0),
         bytes_read=ours.counters.get("bytes_read") or None,
         first_read=first.min if first else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from apache_beam.io.filesystems import FileSystems
@@ -22,6 +23,12 @@ MIB = 1 << 20
 Output = tuple[str, Any, Any, Any]
 """(id, label, evidence, failure): `evidence` is the model's raw output as a list of floats, for
 sampled elements only; `failure` is (stage, error) or None."""
+
+
+def _size_of(path: str) -> int:
+    if "://" in path:
+        return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes)
+    return Path(path).stat().st_size  # FileSystems.match would read [ and * as a pattern
 
 
 class ElementFailure(NamedTuple):
@@ -71,7 +78,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     def _check_size(self) -> None:
         if self._weights_path is None or self._size_mib is None:
             return
-        size_mib = FileSystems.match([self._weights_path])[0].metadata_list[0].size_in_bytes / MIB
+        size_mib = _size_of(self._weights_path) / MIB
         if abs(size_mib - self._size_mib) > SIZE_TOLERANCE * self._size_mib:
             raise RunError(
                 f"model.size_mib says {self._size_mib:g} MiB but {self._weights_path} has "

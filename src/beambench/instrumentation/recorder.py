@@ -26,6 +26,7 @@ MAX_BUCKETS = 64
 SIZES = "batches_of_size"
 LATENCIES = "batch_latency_bucket"
 SLOT = "slot"
+FOLDED = "_folded"
 BATCH_START = "batch_start_us"
 
 
@@ -62,7 +63,7 @@ class Histogram:
             if len(self._counters) >= MAX_BUCKETS:
                 nearest = min(self._counters, key=lambda known: abs(known - index))
                 counter = self._counters[nearest]
-                Metrics.counter(NAMESPACE, f"{self._name}_folded").inc()
+                Metrics.counter(NAMESPACE, self._name + FOLDED).inc()
             else:
                 counter = Metrics.counter(NAMESPACE, f"{self._name}/{index}")
                 self._counters[index] = counter

@@ -39,6 +39,7 @@ class Measured(Part):
     Attributes:
         batch_sizes: batches of each size.
         latencies: batches of each bucket of `analysis.histogram`.
+        folded: values that went to a neighbouring bucket because 64 were in use.
         first_read: offset of the first element's read.
         last_output: offset of the last element's output.
         steady_window: [last worker's first finished batch, first worker's last started batch].
@@ -55,6 +56,7 @@ class Measured(Part):
     batch_size: Distribution | None
     batch_latency: Distribution | None
     latencies: Histogram
+    folded: int = 0
     retried_batches: int = 0
     bytes_read: int | None = None
     first_read: int | None = None

@@ -31,6 +31,8 @@ class MetricValue(Part):
     run-level median at 95 % or more, null where ``n`` does not allow one.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
     value: float
     unit: str
     direction: Direction

@@ -69,9 +69,7 @@ def instrumented(workload: Workload, plan: Plan, root: str) -> KeyedModelHandler
         workload.model_handler(),
         clock,
         weights_path=str(weights) if weights else None,
-        size_mib=plan.definition.model.size_mib
-        if plan.definition.model.weights != "file"
-        else None,
+        size_mib=plan.definition.model.size_mib,
         on_cuda=plan.definition.model.device == "gpu",
     )
     sample = frozenset(plan.prepared().sample)
