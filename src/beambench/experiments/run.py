@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 import uuid
@@ -29,8 +27,9 @@ from beambench.controller.assemble import (
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation, Task
-from beambench.errors import BeambenchError, RunError, UsageError
+from beambench.errors import BeambenchError, UsageError
 from beambench.experiments.request import RunRequest, make_request, search_path
+from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
 from beambench.record.observation import Observation
 from beambench.record.run_record import RunRecord, Status
@@ -101,16 +100,11 @@ class Run:
         started_at = utc_now()
         self.deadline = time.monotonic() + self.request.time_limit
         execution = Execution(self.request.failed_share)
-        try:
-            self.work_dir = Path(tempfile.mkdtemp(prefix="beambench-"))
-        except OSError as error:
-            raise RunError(f"no folder for temporary files: {error}") from None
-        try:
-            trouble = self._prepare(execution) or self._repeat(execution)
-        except OSError as error:
-            trouble = _Trouble("failed", f"{self.work_dir}: {error.strerror or error}")
-        finally:
-            shutil.rmtree(self.work_dir, ignore_errors=True)
+        with work_dir() as self.work_dir:
+            try:
+                trouble = self._prepare(execution) or self._repeat(execution)
+            except OSError as error:
+                trouble = _Trouble("failed", f"{self.work_dir}: {error.strerror or error}")
         return self._record(execution, started_at, trouble)
 
     def _prepare(self, execution: Execution) -> _Trouble | None:
