@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,8 +20,10 @@ from typing import Any
 import psutil
 import pytest
 
-from beambench.controller import supervisor
-from beambench.controller.supervisor import LineSplitter, Outcome, ProcessTree, supervise
+from beambench.controller import process_tree, supervisor
+from beambench.controller.json_lines import LineSplitter
+from beambench.controller.process_tree import ProcessTree
+from beambench.controller.supervisor import Outcome, supervise
 from beambench.errors import RunError
 
 MARK = "TEST_TREE"
@@ -466,7 +469,8 @@ def test_nothing_is_left_after_sigkill_of(victims, mark, tmp_path):
     )
     processes = follow_until_sampled(controller)
     for victim in victims:
-        os.kill(processes[victim].pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # died of the first victim's death already
+            os.kill(processes[victim].pid, signal.SIGKILL)
     wait_until(lambda: not any(lives(p) for p in processes.values() if p.pid != controller.pid))
     out, _ = controller.communicate(timeout=10)
     assert marked(mark) == []
@@ -493,7 +497,7 @@ def follow_until_sampled(controller: subprocess.Popen[str]) -> dict[str, psutil.
             found.update(zip(names, map(psutil.Process, value["daemons"]), strict=True))
         if "tick" in value:
             first_tick = first_tick or value["tick"]
-            if value["tick"] - first_tick > 3 * supervisor.SAMPLE_EVERY:
+            if value["tick"] - first_tick > 3 * process_tree.SAMPLE_EVERY:
                 return found
     raise AssertionError("the controller ended early")
 
@@ -563,7 +567,7 @@ def test_a_tree_kills_what_it_sampled_though_nothing_else_leads_there():
 def test_a_tree_finds_the_marked_and_spares_the_others():
     sleep = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
     value = uuid.uuid4().hex
-    environment = {**os.environ, supervisor.PROCESS_TREE: value}
+    environment = {**os.environ, process_tree.PROCESS_TREE: value}
     with subprocess.Popen(["true"]) as root:
         tree = ProcessTree(root.pid, value)
     with subprocess.Popen(sleep, env=environment) as mine, subprocess.Popen(sleep) as other:

@@ -8,8 +8,8 @@ the worker or either process of the watchdog, or of any two of them, no process 
 If both processes of the watchdog are killed, nobody inherits the orphans, and ``supervise`` kills
 what it can recognise: the worker's process group, every descendant that it has sampled (each 0.2 s,
 by pid and start time), and every process that carries the mark of this call in its environment.
-A descendant escapes only if it left the group, dropped or overwrote its environment, and was
-younger than a sample; or if it runs as another user.
+Only then a descendant can escape: one that left the group, dropped or overwrote its environment
+and was not sampled yet. A process that runs as another user cannot be killed by anyone here.
 Elsewhere there is no subreaper and no parent-death signal: the group, the sampled and the marked
 processes are killed as long as the controller lives, the group alone when it does not.
 """
@@ -27,28 +27,24 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-import psutil
-
+from beambench.controller.json_lines import LineSplitter, parse_object
+from beambench.controller.process_tree import PROCESS_TREE, ProcessTree
 from beambench.errors import RunError
 
 Kind = Literal["exited", "signalled", "timed_out", "cancelled", "lost"]
 
 PROGRESS_FD = "BEAMBENCH_PROGRESS_FD"
-PROCESS_TREE = "BEAMBENCH_PROCESS_TREE"  # marks every process that descends from one supervise()
 
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 POLL = 0.1  # seconds
 PATIENCE = 3.0  # seconds beyond the grace after which the watchdog counts as hung
 SWEEP = 2.0  # seconds for killing what a lost watchdog left
-SAMPLE_EVERY = 0.2  # seconds
-SAMPLE_SHARE = 50  # a sample may cost 1/50 of the time: on a machine of many processes, sample less
 TAIL = 4096  # bytes
-MAX_LINE = 64 * 1024  # bytes of a progress line; a longer one is dropped
 CHUNK = 64 * 1024  # bytes
 
 
@@ -116,105 +112,6 @@ def _too_late(
     if deadline is not None and time.monotonic() >= deadline:
         return "timed_out"
     return None
-
-
-class LineSplitter:
-    """Cuts a stream of bytes into lines and drops whole lines longer than `limit` bytes."""
-
-    def __init__(self, limit: int = MAX_LINE) -> None:
-        self._limit = limit
-        self._line = bytearray()
-        self._dropping = False
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the lines that `data` completes, without their newline."""
-        *complete, rest = data.split(b"\n")
-        for piece in complete:
-            self._add(piece)
-            if not self._dropping:
-                yield bytes(self._line)
-            self._line.clear()
-            self._dropping = False
-        self._add(rest)
-
-    def _add(self, piece: bytes) -> None:
-        if len(self._line) + len(piece) > self._limit:
-            self._dropping = True
-            self._line.clear()
-        elif not self._dropping:
-            self._line += piece
-
-
-def parse_object(line: bytes) -> dict[str, Any] | None:
-    """The JSON object in `line`, or None: a worker's own code may write anything."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-class ProcessTree:
-    """The processes below a watchdog, remembered so that they can be killed when it is lost."""
-
-    def __init__(self, root: int, mark: str) -> None:
-        self._root = psutil.Process(root)
-        self._mark = mark
-        self._known: dict[int, psutil.Process] = {root: self._root}
-        self._next_sample = 0.0
-        self.keeper: int | None = None
-        self.worker: int | None = None
-
-    def sample(self, *, force: bool = False) -> None:
-        """Remember the present descendants, if it is time to."""
-        began = time.monotonic()
-        if not force and began < self._next_sample:
-            return
-        # Never forget: without a subreaper an orphan leaves the tree and still is ours. An object
-        # of psutil carries the start time and refuses to kill a later process of the same pid.
-        with contextlib.suppress(psutil.Error):
-            self._known.update((p.pid, p) for p in self._root.children(recursive=True))
-        now = time.monotonic()
-        self._next_sample = now + max(SAMPLE_EVERY, SAMPLE_SHARE * (now - began))
-
-    def sweep(self, seconds: float) -> bool:
-        """Kill all that is known or recognised, in rounds; False if some live after `seconds`."""
-        end = time.monotonic() + seconds
-        while living := self._living():
-            for process in living:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.02)
-        return True
-
-    def _living(self) -> list[psutil.Process]:
-        return [process for process in self._candidates() if _lives(process)]
-
-    def _candidates(self) -> Iterator[psutil.Process]:
-        yield from self._known.values()
-        for pid in psutil.pids():
-            with contextlib.suppress(psutil.Error, OSError):
-                process = psutil.Process(pid)
-                if pid not in self._known and (self._in_group(pid) or self._is_marked(process)):
-                    yield process
-
-    def _in_group(self, pid: int) -> bool:
-        # The keeper leads the worker's session: two numbers that agree are not a pid used again.
-        if self.worker is None:
-            return False
-        return os.getpgid(pid) == self.worker and os.getsid(pid) == self.keeper
-
-    def _is_marked(self, process: psutil.Process) -> bool:
-        return process.environ().get(PROCESS_TREE) == self._mark
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 class _Supervision:

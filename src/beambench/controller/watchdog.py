@@ -133,7 +133,7 @@ class Watch:
                 self.status, self.ended_at = status, time.monotonic()
 
     def until_something_happens(self) -> str:
-        """Return ``exit`` (the child ended by itself), a closed pipe's cause or ``terminated``."""
+        """Return why to stop: exit (the child ended), orphaned, terminated or what a pipe says."""
         while True:
             self._reap()
             if self.status is not None:
