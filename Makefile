@@ -46,6 +46,7 @@ lock: setup
 docs: setup
 	$(BIN)/python -m beambench.metrics > docs/metrics.md
 	$(BIN)/python -m beambench.definition > docs/definition.schema.json
+	BEAMBENCH_TEST_WRITE_ERRORS=1 $(BIN)/pytest -q tests/cli/test_bad_input.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -27,7 +27,9 @@ def history(
     if not rows:
         known = sorted({*library(definitions).names(), *stored})
         if name not in known:
-            raise UsageError(f"no benchmark {name!r}{nearest(name, known)}")
+            raise UsageError(
+                f"no benchmark {name!r}{nearest(name, known)}: `beambench list` shows all"
+            )
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
     else:

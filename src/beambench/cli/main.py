@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from beambench import __version__
 from beambench.cli import doctor, history, listing, run, settings, show, validate
+from beambench.cli.messages import say
 from beambench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 
 EPILOG = (
@@ -62,6 +63,7 @@ def execute(arguments: list[str]) -> int:
     """Run one command line; return its exit code."""
     ours, beam_flags = split_beam_flags(arguments)
     try:
+        check_text(arguments)
         settings.check_environment()
         if beam_flags is not None and "run" not in ours[:1]:
             raise UsageError("Beam flags after -- go with `beambench run` only")
@@ -77,7 +79,7 @@ def execute(arguments: list[str]) -> int:
     except BeambenchError as error:
         return complain(str(error), error.exit_code)
     except TyperException as error:
-        return complain(error.format_message().replace("\n", " "), EXIT_USAGE)
+        return complain(described(error), EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return complain("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
@@ -88,9 +90,43 @@ def execute(arguments: list[str]) -> int:
 
 def complain(message: str, code: int) -> int:
     """Print one line to stderr; return the exit code."""
-    line = " ".join(message.split())
-    print(f"beambench: {line}", file=sys.stderr)  # noqa: T201
+    say(message)
     return code
+
+
+def check_text(arguments: list[str]) -> None:
+    """Refuse arguments that are no text (bytes that are not UTF-8): no record could hold them."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"argument {argument!r} is not UTF-8 text: rename the file") from None
+
+
+def described(error: TyperException) -> str:
+    """Say what is wrong with a command line: the value, where it came from, and where to look."""
+    context: Any = getattr(error, "ctx", None)
+    problems = getattr(error.__cause__, "errors", None)
+    if context is None:
+        return error.format_message()
+    if problems is None:
+        text = error.format_message()
+        stop = "" if text.endswith((".", "?")) else "."
+        return f"{text}{stop} See `{context.command_path} --help`"
+    first = problems()[0]
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{_origin(error, first['input'])}: {reason[:1].lower()}{reason[1:]}"
+
+
+def _origin(error: Any, value: object) -> str:
+    """Name an option as the user wrote it: on the command line, in the environment or in a file."""
+    parameter = error.param
+    source = error.ctx.get_parameter_source(parameter.name).name
+    if source == "ENVIRONMENT":
+        return f"{parameter.envvar}={value}"
+    if source == "DEFAULT_MAP":
+        return f"{settings.PROJECT_FILE}: {parameter.name}: {value}"
+    return f"{parameter.opts[0]} {value}"
 
 
 def split_beam_flags(arguments: list[str]) -> tuple[list[str], list[str] | None]:

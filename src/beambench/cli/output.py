@@ -7,9 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from beambench.cli.messages import printable
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
     from beambench.experiments.doctor import Check
@@ -46,6 +48,11 @@ MARKS = {
 }
 
 
+def escape(text: str) -> str:
+    """Return text of others as text: no markup of rich, and nothing that steers a terminal."""
+    return markup.escape(printable(text))
+
+
 def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -64,7 +71,10 @@ def show_value(value: float, unit: str) -> str:
     else:
         scales = ((1, "" if unit == "1" else unit),)
     size, name = next((scale for scale in scales if abs(value) >= scale[0]), scales[-1])
-    return f"{value / size:,.4g} {name}".strip() if abs(value) < 1e5 * size else f"{value:,.0f}"
+    scaled = value / size
+    return (
+        f"{scaled:,.0f} {name}".strip() if abs(scaled) >= 1000 else f"{scaled:.4g} {name}".strip()
+    )
 
 
 def print_record(record: RunRecord) -> None:
@@ -84,11 +94,13 @@ def print_record(record: RunRecord) -> None:
     for warning in record.warnings:
         out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
     outcome = f"run {record.run_id}: {record.status.replace('_', ' ')}"
-    out.print(outcome + (f": {escape(record.error)}" if record.error else ""))
+    out.print(outcome + (f": {escape(str(record.error))}" if record.status == "failed" else ""))
 
 
 def _input_line(record: RunRecord) -> str:
     data = record.input
+    if data.kind == "unknown":
+        return "unknown"
     mark = MARKS.get(data.kind, data.kind)
     size = f", {show_value(data.bytes, 'B')}" if data.bytes else ""
     return escape(f"{data.count} elements ({mark}{size})")
@@ -98,7 +110,7 @@ def _model_line(record: RunRecord) -> str:
     model = record.model
     mark = MARKS.get(model.weights, f"{model.weights} weights")
     size = f", {model.size_mib:.1f} MiB" if model.size_mib is not None else ""
-    return escape(f"{model.name} ({mark}{size})") if model.weights != "none" else model.name
+    return escape(f"{model.name} ({mark}{size})" if model.weights != "none" else model.name)
 
 
 def _metric_table(record: RunRecord) -> Table:
@@ -174,8 +186,9 @@ def print_plan(document: Mapping[str, Any]) -> None:
 
 def print_benchmarks(rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "title", "scenario", "cluster"):
-        table.add_column(column)
+    table.add_column("name", no_wrap=True)  # what one types is never cut
+    for column in ("title", "scenario", "cluster"):
+        table.add_column(column, overflow="fold")
     for row in rows:
         cells = [row["name"], row["title"], row["scenario"], _cluster(row["cluster"])]
         table.add_row(*(escape(cell) for cell in cells))
@@ -209,14 +222,15 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
         console().print(f"no run of {escape(name)} in this store")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("run", "started (UTC)", "variant", "profile", "status"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("elements/s", justify="right")
-    table.add_column("n", justify="right")
+    table.add_column("run", no_wrap=True)
+    for column in ("started (UTC)", "variant", "profile", "status"):
+        table.add_column(column, overflow="fold")
+    table.add_column("elements/s", justify="right", overflow="fold")
+    table.add_column("n", justify="right", overflow="fold")
     for row in rows:
         rate = row.metrics.get("throughput_elements")
         cells = [row.run_id, row.started_at[:19], row.variant, row.profile, row.status]
-        shown = [f"{rate.value:,.4g}", f"{rate.n}"] if rate is not None else ["unknown", ""]
+        shown = [show_value(rate.value, "1"), f"{rate.n}"] if rate is not None else ["unknown", ""]
         table.add_row(*(escape(cell) for cell in [*cells, *shown]))
     console().print(table)
 

@@ -1,4 +1,4 @@
-"""Progress on stderr: a live line on a terminal, one line a step elsewhere."""
+"""Progress on stderr: a live line on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -10,32 +10,47 @@ from beambench.experiments.request import RunRequest
 from beambench.experiments.run import Step
 
 CLEAR_LINE = "\r\x1b[K"
+PLAIN_SECONDS = 10.0
+"""Seconds between two lines of one step where there is no terminal."""
 
 
 class ProgressReporter:
     """Shows elements done, rate and time left of the step that is running."""
 
-    def __init__(self, request: RunRequest, stream: TextIO | None = None) -> None:
-        self._name = request.resolved.definition.name
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._name = ""
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
+
+    def begin(self, request: RunRequest) -> ProgressReporter:
+        """Begin with another benchmark."""
+        self._name = request.resolved.definition.name
+        return self
 
     def __call__(self, step: Step, elements: int | None) -> Any:
         head = f"{self._name} [{step.index}/{step.total}] {step.label}"
         self._write(CLEAR_LINE + head if self._live else f"{head}\n")
-        if not self._live:
-            return lambda _: None
-        began: list[tuple[float, int]] = []
+        first: list[tuple[float, int]] = []
+        shown_at = time.monotonic()
 
         def on_progress(message: dict[str, Any]) -> None:
-            done = message.get("done")
-            if isinstance(done, int) and done > 0:
-                began.append((time.monotonic(), done)) if not began else None
-                self._write(CLEAR_LINE + head + progress_text(done, elements, began[0]))
-            if step.index == step.total and done == elements:
-                self._write(CLEAR_LINE)
+            nonlocal shown_at
+            done, now = message.get("done"), time.monotonic()
+            if not isinstance(done, int) or done <= 0:
+                return
+            if not first:
+                first.append((now, done))
+            if now - shown_at >= (0 if self._live else PLAIN_SECONDS):
+                shown_at = now
+                line = head + progress_text(done, elements, first[0])
+                self._write(CLEAR_LINE + line if self._live else f"{line}\n")
 
         return on_progress
+
+    def close(self) -> None:
+        """Clear the live line, so that results begin on a line of their own."""
+        if self._live:
+            self._write(CLEAR_LINE)
 
     def _write(self, text: str) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from beambench.cli.messages import say
 from beambench.cli.settings import (
     DefinitionsOption,
     JsonOption,
@@ -127,8 +128,6 @@ def run(
     """Run benchmarks and store one run record for each. Beam flags can follow after --."""
     from beambench.experiments.request import make_request
 
-    if timeout is not None and timeout <= 0:
-        raise UsageError(f"--timeout {timeout:g}: give more than 0 seconds")
     beam_flags: list[str] = context.obj
     known = library(definitions)
     requests = [
@@ -207,7 +206,9 @@ def _run_all(requests: list[RunRequest], url: str, as_json: bool) -> int:
     codes: list[int] = []
     with RunStore.open(url) as store, _cancelled_by_signals() as cancelled:
         store.check_writable()
-        for request, result in execute_all(requests, cancelled, ProgressReporter):
+        progress = ProgressReporter()
+        for request, result in execute_all(requests, cancelled, progress.begin):
+            progress.close()
             if isinstance(result, BeambenchError):
                 _complain(f"{request.resolved.definition.name}: {result}", len(requests), result)
                 codes.append(result.exit_code)
@@ -221,7 +222,7 @@ def _run_all(requests: list[RunRequest], url: str, as_json: bool) -> int:
         print_json(documents if len(requests) > 1 else documents[0])
     for record in records:
         if record.error is not None:
-            _say(f"{record.benchmark}: {record.status.replace('_', ' ')}: {record.error}")
+            say(f"{record.benchmark}: {_reason(record)}")
     return worst(codes)
 
 
@@ -233,11 +234,15 @@ def worst(codes: list[int]) -> int:
 def _complain(message: str, runs: int, error: BeambenchError) -> None:
     if runs == 1:
         raise error
-    _say(message)
+    say(message)
 
 
-def _say(message: str) -> None:
-    print(f"beambench: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+def _reason(record: RunRecord) -> str:
+    """Say why a run did not succeed, and what to do where that is known."""
+    if record.status == "timed_out":
+        limit = record.config["timeout"]
+        return f"{record.error}: give more than {limit:g} s with --timeout"
+    return f"failed: {record.error}" if record.status == "failed" else str(record.error)
 
 
 def _keep(store: RunStore, record: RunRecord) -> int:
@@ -248,9 +253,9 @@ def _keep(store: RunStore, record: RunRecord) -> int:
         rescue = Path(f"beambench-{record.run_id}.json")
         try:
             rescue.write_text(record.model_dump_json(indent=2), "utf-8")
-            _say(f"{error}; the record was saved as {rescue}")
+            say(f"{error}; the record was saved as {rescue}")
         except OSError as second:
-            _say(f"{error}; saving it as {rescue} failed too: {second.strerror}")
+            say(f"{error}; saving it as {rescue} failed too: {second.strerror}")
         return EXIT_FAILED
     return EXIT_OK
 

@@ -24,6 +24,8 @@ RUN_SETTINGS = (
 SHARED_SETTINGS = ("store", "definitions")
 ENVIRONMENT = tuple(f"BEAMBENCH_{name.upper()}" for name in (*SHARED_SETTINGS, *RUN_SETTINGS))
 TEST_PREFIX = "BEAMBENCH_TEST_"
+PROCESS_TREE = "BEAMBENCH_PROCESS_TREE"
+"""Set by the controller for its workers; a workload may call beambench itself."""
 
 StoreOption = Annotated[
     str | None,
@@ -51,7 +53,7 @@ def check_environment() -> None:
     """Refuse unknown BEAMBENCH_* variables: a misspelt one would silently do nothing."""
     for name in sorted(os.environ):
         ours = name.startswith("BEAMBENCH_") and not name.startswith(TEST_PREFIX)
-        if ours and name not in ENVIRONMENT:
+        if ours and name not in (*ENVIRONMENT, PROCESS_TREE):
             raise UsageError(
                 f"environment variable {name} is not known{nearest(name, list(ENVIRONMENT))}"
             )

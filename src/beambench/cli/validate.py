@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from beambench.cli.settings import DefinitionsOption, JsonOption, library
-from beambench.errors import EXIT_USAGE, BeambenchError
+from beambench.errors import EXIT_USAGE, BeambenchError, UsageError
 
 
 def validate(
@@ -39,18 +39,28 @@ def _check(what: str | None, definitions: list[Path] | None) -> list[dict[str, A
         from beambench.definition.library import definition_files
 
         files = [path for path in definition_files(place) if not path.stem.startswith("_")]
-        return [_file_row(path, definitions) for path in files]
+        if not files:
+            raise UsageError(f"{place}: no definition in this folder (files ending in .yaml)")
+        return _file_rows(files, library(definitions))
     if place.suffix in (".yaml", ".yml") or "/" in what:
-        return [_file_row(place, definitions)]
+        return _file_rows([place], library(definitions))
     return [_row(what, library(definitions), what)]
 
 
-def _file_row(path: Path, definitions: list[Path] | None) -> dict[str, Any]:
-    try:
-        known = library(definitions)
-        return _row(str(path), known, known.add_if_file(str(path)))
-    except BeambenchError as error:
-        return {"what": str(path), "name": None, "definition_hash": None, "error": str(error)}
+def _file_rows(files: list[Path], known: Any) -> list[dict[str, Any]]:
+    """Check files that may inherit from each other, whatever is wrong with one of them."""
+    names: dict[Path, str | BeambenchError] = {}
+    for path in files:
+        try:
+            names[path] = known.add_if_file(str(path))
+        except BeambenchError as error:
+            names[path] = error
+    return [
+        _row(str(path), known, name)
+        if isinstance(name, str)
+        else {"what": str(path), "name": None, "definition_hash": None, "error": str(name)}
+        for path, name in names.items()
+    ]
 
 
 def _row(what: str, known: Any, name: str) -> dict[str, Any]:

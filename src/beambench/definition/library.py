@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from beambench.definition.schema import Definition, DefinitionFile, Profile
+from beambench.definition.schema import Definition, Profile
 from beambench.definition.yaml_file import parse, read_mapping
 from beambench.errors import UsageError, nearest
 
 CATALOG = Path(__file__).parent / "catalog"
 MAX_INHERITANCE = 16
 SUFFIXES = (".yaml", ".yml")
+FIXED_NAME = "a name cannot be changed, results are kept under it: write a definition of its own"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,12 @@ class Library:
         Raises:
             UsageError: there is none of that name; the message names the nearest.
         """
-        if name not in self._paths or name.startswith("_"):
+        if name.startswith("_") and name in self._paths:
+            raise UsageError(
+                f"{self._paths[name]}: a file whose name starts with _ is only inherited: "
+                "name a definition that inherits it"
+            )
+        if name not in self._paths:
             known = self.names()
             raise UsageError(
                 f"no benchmark {name!r}{nearest(name, known)}: `beambench list` shows all"
@@ -89,6 +96,9 @@ class Library:
             isinstance(value, dict) for value in variants.values()
         ):
             raise UsageError(f"{self.path_of(name)}: variants: expected a mapping for each variant")
+        for variant, settings in variants.items():
+            if "name" in settings:
+                raise UsageError(f"{self.path_of(name)}: variants.{variant}.name: {FIXED_NAME}")
         return content, {"stock": {}, **variants}
 
     def variants(self, name: str) -> list[str]:
@@ -144,14 +154,20 @@ class Library:
                 f"there is: {', '.join(known)}"
             )
         weights = definition.profiles[profile].weights
-        if weights is not None and not any(one.startswith("model.weights=") for one in overrides):
-            content["model"]["weights"] = weights  # the command line's choice goes before
+        # A profile spares the download of published weights; a file is at hand, and what the
+        # command line says goes before.
+        chosen = any(_keys_of(one) in (["model"], ["model", "weights"]) for one in overrides)
+        if weights is not None and definition.model.weights != "file" and not chosen:
+            content["model"]["weights"] = weights
             definition = _validated(content, path, overrides)
         return Resolved(definition, definition_hash, variant, profile, path, tuple(overrides))
 
 
 def definition_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror or error}") from None
 
 
 def _files_at(place: Path) -> list[Path]:
@@ -182,8 +198,10 @@ def _inherited(path: Path, library: Mapping[str, Path]) -> dict[str, Any]:
     current: Path | None = path
     seen: list[Path] = []
     while current is not None:
-        if current in seen or len(seen) == MAX_INHERITANCE:
+        if current in seen:
             raise UsageError(f"{path}: inherit: goes round in a circle at {current.name}")
+        if len(seen) == MAX_INHERITANCE:
+            raise UsageError(f"{path}: inherit: more than {MAX_INHERITANCE} levels")
         seen.append(current)
         content = read_mapping(current)
         parent = content.pop("inherit", None)
@@ -225,12 +243,18 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _keys_of(override: str) -> list[str]:
+    return [key.strip() for key in override.partition("=")[0].split(".")]
+
+
 def _apply(content: dict[str, Any], override: str) -> None:
     """Apply one ``dotted.path=value`` setting in place."""
-    dotted, equals, text = override.partition("=")
-    keys = dotted.strip().split(".")
+    _, equals, text = override.partition("=")
+    keys = _keys_of(override)
     if not equals or not all(keys):
         raise UsageError(f"--set {override!r}: expected key.subkey=value")
+    if keys[0] == "name":
+        raise UsageError(f"--set {override!r}: {FIXED_NAME}")
     target = content
     profiles = list(content.get("profiles") or {})
     if keys[0] == "profiles" and len(keys) > 1 and keys[1] not in profiles:
@@ -249,20 +273,34 @@ def _validated(content: dict[str, Any], path: Path, overrides: Sequence[str]) ->
     try:
         return Definition.model_validate(content)
     except ValidationError as error:
-        where = f"{path} with --set" if overrides else str(path)
+        where = _culprit(_worst(error)["loc"], overrides) or str(path)
         raise UsageError(f"{where}: {describe(error, Definition)}") from None
 
 
+def _culprit(location: Sequence[int | str], overrides: Sequence[str]) -> str | None:
+    """Return the override that set what is wrong, if one did."""
+    for override in overrides:
+        if all(key == part for key, part in zip(_keys_of(override), location, strict=False)):
+            return f"--set {override!r}"
+    return None
+
+
+def _worst(error: ValidationError) -> ErrorDetails:
+    """Return the first unknown key, which explains a missing one, or else the first problem."""
+    problems = error.errors(include_url=False)
+    return next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+
+
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line what is wrong with the first bad key, and what it might have meant."""
-    first = error.errors(include_url=False)[0]
+    """Say in one line what is wrong with a bad key, and what it might have meant."""
+    first = _worst(error)
     location = [str(part) for part in first["loc"]]
     dotted = ".".join(location) or "the whole"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     kind = first["type"]
     if kind == "extra_forbidden":
-        known = _keys_at(model, location[:-1])
-        hint = nearest(location[-1], known) or f": known are {', '.join(known)}"
+        known = [key for key in _keys_at(model, location[:-1]) if key != location[-1]]
+        hint = nearest(location[-1], known) or f": known are {', '.join(known) or 'none'}"
         return f"unknown key {dotted}{hint}{more}"
     if kind == "missing":
         return f"key {dotted} is missing{more}"
@@ -292,15 +330,3 @@ def _model_in(annotation: Any) -> Any:
         return annotation
     models = [_model_in(part) for part in getattr(annotation, "__args__", ())]
     return next((model for model in models if _is_model(model)), annotation)
-
-
-def check_file_keys(path: Path) -> None:
-    """Check the keys of a file by itself, those of its variants too.
-
-    Raises:
-        UsageError: an unknown key; the message names the nearest.
-    """
-    known = sorted(DefinitionFile.model_fields)
-    for key in read_mapping(path):
-        if key not in known:
-            raise UsageError(f"{path}: unknown key {key}{nearest(key, known)}")

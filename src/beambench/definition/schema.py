@@ -20,7 +20,7 @@ SIZE_TOLERANCE = 0.02
 class Section(BaseModel):
     """A section of a definition: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Model(Section):
@@ -160,12 +160,34 @@ class DefinitionFile(Definition):
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of a definition file. With `inherit`, required keys may come from the parent."""
+    """JSON Schema of a definition file.
+
+    A file that inherits, or has no name because others inherit it, may leave out any key; what
+    must be there is asked of a file that has a name and no parent.
+    """
     schema = DefinitionFile.model_json_schema()
-    required = schema.pop("required")
+    complete = _requirements(schema, schema["$defs"])
+    for section in (schema, *schema["$defs"].values()):
+        section.pop("required", None)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "beambench definition"
-    schema["if"] = {"required": ["inherit"]}
-    schema["then"] = {"required": ["name"]}
-    schema["else"] = {"required": required}
+    schema["if"] = {"required": ["name"], "not": {"required": ["inherit"]}}
+    schema["then"] = complete
     return schema
+
+
+def _requirements(schema: dict[str, Any], sections: dict[str, Any]) -> dict[str, Any]:
+    """Return the `required` of a schema and of all below it, and nothing else."""
+    for choice in schema.get("anyOf", [schema]):
+        if "$ref" in choice:
+            return _requirements(sections[choice["$ref"].rpartition("/")[2]], sections)
+    found: dict[str, Any] = {"required": schema["required"]} if "required" in schema else {}
+    for group in ("properties", "patternProperties"):
+        below = {
+            key: asked
+            for key, value in schema.get(group, {}).items()
+            if (asked := _requirements(value, sections))
+        }
+        if below:
+            found[group] = below
+    return found

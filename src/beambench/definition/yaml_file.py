@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,44 @@ MAX_FILE_BYTES = 1 << 20
 """A definition is a page of text; more is some other file, or one made to exhaust memory."""
 
 
-class _Loader(_SafeLoader):
-    """Safe loader that refuses duplicate keys, aliases (no bombs) and keys that are not text."""
+MAX_DEPTH = 32
+"""Levels of nesting; a definition has five."""
+MAX_INT = 2**63 - 1
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(
-                None, None, "aliases (*name) are not supported", self.peek_event().start_mark
-            )
-        return super().compose_node(parent, index)
+
+class _Loader(_SafeLoader):
+    """Safe loader that refuses duplicate keys, keys that are not text, and odd numbers."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node)
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise _refused("merge keys (<<) are not supported: use inherit", key_node)
+            key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is not text: put it in quotes", key_node.start_mark
-                )
+                raise _refused(f"key {key!r} is not text: put it in quotes", key_node)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
-                )
+                raise _refused(f"key {key!r} stands twice: remove one of the two", key_node)
             seen.add(key)
         return dict(super().construct_mapping(node, deep=deep))
 
+    def construct_number(self, node: Any) -> int | float:
+        """Return a number that JSON can hold, and that is the same wherever it is read."""
+        is_int = node.tag == "tag:yaml.org,2002:int"
+        number = self.construct_yaml_int(node) if is_int else self.construct_yaml_float(node)
+        if is_int and abs(number) > MAX_INT:
+            raise _refused("a whole number must fit into 63 bits", node)
+        if not math.isfinite(number):
+            raise _refused(f"{node.value} is no number that can be counted with", node)
+        return int(number) if is_int else float(number)
 
+
+def _refused(problem: str, node: Any) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
 # Dates stay text: a timestamp object is in no schema of ours.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -59,8 +72,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
+    except IsADirectoryError:
+        raise UsageError(
+            f"{path}: is a folder, not a definition file: name a folder with --definitions"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     content = parse(text, str(path))
     if not isinstance(content, dict):
         raise UsageError(f"{path}: expected `key: value` lines, found {_kind(content)}")
@@ -74,14 +91,36 @@ def parse(text: str, where: str) -> Any:
         UsageError: no YAML, a duplicate key, an alias or a tag that would build an object.
     """
     try:
+        _check_events(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
+        last = len(text.rstrip().splitlines())  # what is never closed is found missing after it
+        line = f", line {min(mark.line + 1, last)}" if mark and last > 1 else ""
         raise UsageError(f"{where}{line}: {error.problem or error.context}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where}: not YAML: {str(error).splitlines()[0]}") from None
 
 
+def _check_events(text: str) -> None:
+    """Refuse, before anything is built, what could build an object or exhaust memory or stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused("aliases (*name) are not supported: use inherit", event)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise _refused(f"nested more than {MAX_DEPTH} levels deep", event)
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            shown = tag.replace("tag:yaml.org,2002:", "!!")
+            raise _refused(f"tags ({shown}) are not supported: remove it", event)
+
+
 def _kind(value: Any) -> str:
-    return "an empty file" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "an empty file"
+    return "a list" if isinstance(value, list) else "a single value"

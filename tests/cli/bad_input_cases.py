@@ -1,0 +1,782 @@
+"""The mistakes that were tried: command line, files around it, exit code, and what one reads.
+
+`docs/errors.md` is made from this table and from the lines that the tests saw.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+IMAGES = "pytorch-image-classification-efficientnet-lite0"
+PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
+WRITE = "BEAMBENCH_TEST_WRITE_ERRORS"
+
+USAGE, FAILED, TIMED_OUT, INTERRUPTED = 2, 3, 124, 130
+
+Content = str | bytes | None
+"""Content of a file; None: a folder."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One mistake.
+
+    Attributes:
+        mistake: what was done, as the page names it; unique.
+        command: what follows `beambench`, in a shell's words; IMAGES stands for the benchmark.
+        code: exit code.
+        words: what the line on stderr must contain.
+        files: files of the current folder.
+        environment: variables; `{here}` stands for the current folder.
+        status: status of the record that must be stored and printed; None: no run exists.
+        file_size: greatest size of a file that the process may write, as on a full disk.
+        interrupted: whether Ctrl-C is pressed once the run has begun.
+        failed: elements that the record must name as failed.
+        real: whether workers run, which takes seconds.
+        here: whether the worker may run in the process of the tests, which saves its imports.
+        bug: why it is not so yet.
+    """
+
+    mistake: str
+    command: str
+    code: int
+    words: tuple[str, ...]
+    files: Mapping[str, Content] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    status: str | None = None
+    file_size: int | None = None
+    interrupted: bool = False
+    failed: tuple[str, ...] = ()
+    real: bool = False
+    here: bool = False
+    bug: str | None = None
+
+
+def jpeg(number: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (48, 32), (number, 255 - number, 7 * number % 256)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def truncated_jpeg() -> bytes:
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").save(buffer, "JPEG")
+    return buffer.getvalue()[: len(buffer.getvalue()) * 2 // 3]
+
+
+def make_newer_database(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TABLE beambench_schema (id INTEGER PRIMARY KEY, version INTEGER)"
+        )
+        connection.execute("INSERT INTO beambench_schema VALUES (1, 99)")
+        connection.commit()
+
+
+MINE = """\
+name: mine
+title: Mine
+workload: overhead
+model: {name: noop, weights: none}
+input: {type: numbers, source: synthetic}
+profiles:
+  local: {limit: 5, repeats: 1, timeout: 60, slot_seconds: 1}
+"""
+TEXT = "This is no photograph.\n"
+NEWER = b"a database of a newer beambench, made where it is needed"
+TWO_HUNDRED: dict[str, Content] = {
+    "photos": None,
+    **{f"photos/{number:03d}.jpg": jpeg(number) for number in range(200)},
+    "photos/100.jpg": TEXT,
+}
+SMALL = "--set parameters.resize=64 --set parameters.crop=64"
+OFFLINE = {
+    "https_proxy": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "no_proxy": "",
+    "NO_PROXY": "",
+    "TORCH_HOME": "{here}/torch",
+}
+
+
+def defined(old: str = "", new: str = "", more: str = "") -> dict[str, Content]:
+    """Return a definition file with one text replaced and some added."""
+    assert old in MINE
+    return {"mine.yaml": (MINE.replace(old, new) if old else MINE) + more}
+
+
+SECTIONS: dict[str, list[Case]] = {
+    "The command line": [
+        Case(
+            "a verb that there is not", "runn overhead-noop", USAGE, ("'runn'", "'run'", "--help")
+        ),
+        Case(
+            "an option that there is not",
+            "run overhead-noop --reapeats 3",
+            USAGE,
+            ("--reapeats", "--repeats"),
+        ),
+        Case("no benchmark named", "run", USAGE, ("NAME", "beambench run --help")),
+        Case(
+            "a benchmark that there is not",
+            "run overhead-nop",
+            USAGE,
+            ("'overhead-nop'", "did you mean 'overhead-noop'?", "beambench list"),
+        ),
+        Case(
+            "a run that there is not",
+            "show 20260131T100000Z-00000000",
+            USAGE,
+            ("20260131T100000Z-00000000", "beambench history"),
+        ),
+        Case(
+            "a history of a benchmark that there is not",
+            "history overhead-nop",
+            USAGE,
+            ("'overhead-nop'", "did you mean 'overhead-noop'?"),
+        ),
+        Case("a negative limit", "run overhead-noop --limit -3", USAGE, ("--limit -3", "1")),
+        Case("a limit of zero", "run overhead-noop --limit 0", USAGE, ("--limit 0", "1")),
+        Case(
+            "a limit in words", "run overhead-noop --limit many", USAGE, ("--limit many", "integer")
+        ),
+        Case("no repeats", "run overhead-noop --repeats 0", USAGE, ("--repeats 0", "1")),
+        Case(
+            "a negative time limit",
+            "run overhead-noop --timeout -1",
+            USAGE,
+            ("timeout -1", "above 0"),
+        ),
+        Case(
+            "no time limit at all",
+            "run overhead-noop --timeout inf",
+            USAGE,
+            ("timeout inf", "seconds"),
+        ),
+        Case(
+            "a share of more than everything",
+            "run overhead-noop --max-failed 2",
+            USAGE,
+            ("--max-failed 2", "less than or equal to 1"),
+        ),
+        Case("a negative seed", "run overhead-noop --seed -1", USAGE, ("--seed -1", "0")),
+        Case(
+            "a reference that there is not",
+            "run overhead-noop --reference lop",
+            USAGE,
+            ("--reference lop", "'loop'"),
+        ),
+        Case(
+            "a runner that there is not",
+            "run overhead-noop --runner flnk",
+            USAGE,
+            ("no runner 'flnk'", "direct"),
+        ),
+        Case(
+            "a variant that there is not",
+            "run overhead-noop --variant tuned",
+            USAGE,
+            ("no variant 'tuned'", "stock"),
+        ),
+        Case(
+            "a profile that there is not",
+            "run overhead-noop --profile smok",
+            USAGE,
+            ("no profile 'smok'", "did you mean 'smoke'?"),
+        ),
+        Case(
+            "a label without a value",
+            "run overhead-noop --label nightly",
+            USAGE,
+            ("'nightly'", "key=value"),
+        ),
+        Case(
+            "a label twice",
+            "run overhead-noop --label a=1 --label a=2",
+            USAGE,
+            ("'a=2'", "twice"),
+        ),
+        Case(
+            "an argument that is no text",
+            "run overhead-noop --label a=\udcff",
+            USAGE,
+            (r"'a=\udcff'", "UTF-8"),
+        ),
+    ],
+    "Beam's flags": [
+        Case(
+            "Beam flags with another verb",
+            "list -- --streaming",
+            USAGE,
+            ("--", "beambench run"),
+        ),
+        Case(
+            "a flag that Beam does not have",
+            "run overhead-noop -- --streming",
+            USAGE,
+            ("--streming", "did you mean '--streaming'?"),
+            real=True,
+        ),
+        Case(
+            "a runner among Beam's flags",
+            "run overhead-noop -- --runner=PrismRunner",
+            USAGE,
+            ("--runner after --", "beambench's own --runner"),
+            real=True,
+            here=True,
+        ),
+    ],
+    "Environment and project file": [
+        Case(
+            "a variable that there is not",
+            "list",
+            USAGE,
+            ("BEAMBENCH_REPEAT ", "did you mean 'BEAMBENCH_REPEATS'?"),
+            environment={"BEAMBENCH_REPEAT": "3"},
+        ),
+        Case(
+            "a variable with a wrong value",
+            "run overhead-noop",
+            USAGE,
+            ("BEAMBENCH_REPEATS=0", "1"),
+            environment={"BEAMBENCH_REPEATS": "0"},
+        ),
+        Case(
+            "an unknown key in the project file",
+            "list",
+            USAGE,
+            ("beambench.yaml", "reapeats", "did you mean 'repeats'?"),
+            files={"beambench.yaml": "reapeats: 3\n"},
+        ),
+        Case(
+            "a wrong value in the project file",
+            "run overhead-noop",
+            USAGE,
+            ("beambench.yaml: repeats: 0", "1"),
+            files={"beambench.yaml": "repeats: 0\n"},
+        ),
+    ],
+    "Definitions": [
+        Case(
+            "a misspelt key",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "batchin", "did you mean 'batching'?"),
+            files=defined(more="batchin: {max_batch_size: 3}\n"),
+        ),
+        Case(
+            "a misspelt key in a section",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "model.wieghts", "did you mean 'weights'?"),
+            files=defined("weights: none", "wieghts: none"),
+        ),
+        Case(
+            "a key that stands twice",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml, line 8", "'title'", "twice", "remove"),
+            files=defined(more="title: Other\n"),
+        ),
+        Case(
+            "a value of the wrong type",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "profiles.local.limit", "integer", "'many'"),
+            files=defined("limit: 5", "limit: many"),
+        ),
+        Case(
+            "no name",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "`name` is missing"),
+            files=defined("name: mine\n", ""),
+        ),
+        Case(
+            "a name that is taken",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "'overhead-noop' is taken", "choose another"),
+            files=defined("name: mine", "name: overhead-noop"),
+        ),
+        Case(
+            "a parent that there is not",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "'_resnett'", "did you mean '_resnet'?"),
+            files=defined(more="inherit: _resnett\n"),
+        ),
+        Case(
+            "a circle of parents",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "inherit", "circle at mine.yaml"),
+            files=defined(more="inherit: other\n") | {"other.yaml": "inherit: mine\n"},
+        ),
+        Case("a file that is missing", "run mine.yaml", USAGE, ("mine.yaml", "No such file")),
+        Case(
+            "an empty file",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "an empty file"),
+            {"mine.yaml": ""},
+        ),
+        Case(
+            "a list",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "key: value", "found a list"),
+            {"mine.yaml": "- name: mine\n"},
+        ),
+        Case(
+            "what is no YAML",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml, line 2", "expected"),
+            {"mine.yaml": "name: mine\ntitle: [Mine\n"},
+        ),
+        Case(
+            "what is no UTF-8",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "not UTF-8", "byte 7"),
+            {"mine.yaml": "title: Ölflecken\n".encode("latin-1")},
+        ),
+        Case(
+            "a tag that would build an object",
+            "run mine.yaml",
+            USAGE,
+            ("mine.yaml", "tags (!!python/name:os.system)", "remove it"),
+            files=defined("title: Mine", "title: !!python/name:os.system"),
+        ),
+        Case(
+            "a folder in place of a file",
+            "run definitions/",
+            USAGE,
+            ("definitions", "is a folder", "--definitions"),
+            files={"definitions": None},
+        ),
+        Case(
+            "a folder without definitions",
+            "validate definitions",
+            USAGE,
+            ("definitions", "no definition in this folder", ".yaml"),
+            files={"definitions": None},
+        ),
+        Case(
+            "a place that is not there",
+            "list --definitions definitions",
+            USAGE,
+            ("definitions", "no such definition file or folder"),
+        ),
+    ],
+    "Overrides": [
+        Case(
+            "no equals sign",
+            "run overhead-noop --set threads",
+            USAGE,
+            ("'threads'", "key.subkey=value"),
+        ),
+        Case(
+            "an unknown path",
+            "run overhead-noop --set batching.max_batch_siz=3",
+            USAGE,
+            ("batching.max_batch_siz=3", "did you mean 'max_batch_size'?"),
+        ),
+        Case(
+            "an unknown profile",
+            "run overhead-noop --set profiles.smok.limit=3",
+            USAGE,
+            ("'smok'", "did you mean 'smoke'?"),
+        ),
+        Case(
+            "a value of the wrong type",
+            "run overhead-noop --set batching.max_batch_size=many",
+            USAGE,
+            ("batching.max_batch_size=many", "integer"),
+        ),
+        Case(
+            "limits that contradict each other",
+            "run overhead-noop --set batching.min_batch_size=101",
+            USAGE,
+            ("min_batch_size 101", "max_batch_size 100"),
+        ),
+        Case(
+            "a parameter that the workload does not have",
+            "run IMAGES --set parameters.resise=64",
+            USAGE,
+            ("parameters", "resise", "did you mean 'resize'?"),
+        ),
+        Case(
+            "a model that the workload does not have",
+            "run IMAGES --set model.name=resnet102",
+            USAGE,
+            ("model.name 'resnet102'", "known are"),
+        ),
+        Case(
+            "a file of weights, and no path",
+            "run IMAGES --set model.weights=file",
+            USAGE,
+            ("`path` is needed",),
+        ),
+        Case(
+            "another name",
+            "run overhead-noop --set name=mine",
+            USAGE,
+            ("name=mine", "definition of its own"),
+        ),
+    ],
+    "A workload of your own": [
+        Case(
+            "a workload that there is not",
+            "run overhead-noop --set workload=overheat",
+            USAGE,
+            ("'overheat'", "did you mean 'overhead'?", "module:Class"),
+        ),
+        Case(
+            "a module that there is not",
+            "run mine.yaml",
+            USAGE,
+            ("no module 'my_absent_module'", "PYTHONPATH"),
+            files=defined("workload: overhead", "workload: my_absent_module:Mine"),
+        ),
+        Case(
+            "a class that there is not",
+            "run mine.yaml",
+            USAGE,
+            ("my_module_without_class has no 'Mine'",),
+            files=defined("workload: overhead", "workload: my_module_without_class:Mine")
+            | {"my_module_without_class.py": "OTHER = 1\n"},
+        ),
+        Case(
+            "a class that is no workload",
+            "run mine.yaml",
+            USAGE,
+            ("'my_module_of_no_workload:Mine'", "not a subclass", "Workload"),
+            files=defined("workload: overhead", "workload: my_module_of_no_workload:Mine")
+            | {"my_module_of_no_workload.py": "class Mine: ...\n"},
+        ),
+        Case(
+            "a module that cannot be imported",
+            "run mine.yaml",
+            USAGE,
+            ("my_broken_module", "SyntaxError"),
+            files=defined("workload: overhead", "workload: my_broken_module:Mine")
+            | {"my_broken_module.py": "def broken(:\n"},
+        ),
+        Case(
+            "a class without a model handler",
+            "run mine.yaml --dry-run",
+            USAGE,
+            ("my_unfinished_module:Mine", "model_handler"),
+            files=defined("workload: overhead", "workload: my_unfinished_module:Mine")
+            | {
+                "my_unfinished_module.py": "from beambench import Workload\n\n\n"
+                "class Mine(Workload):\n    input_types = ('numbers',)\n"
+            },
+        ),
+    ],
+    "The store": [
+        Case(
+            "a path below a file",
+            "run overhead-noop --store sqlite:///taken/runs.db",
+            FAILED,
+            ("sqlite:///taken/runs.db", "--store"),
+            files={"taken": TEXT},
+        ),
+        Case(
+            "what is no database",
+            "run overhead-noop --store sqlite:///runs.db",
+            FAILED,
+            ("sqlite:///runs.db", "is not a SQLite database", "--store"),
+            files={"runs.db": TEXT * 100},
+        ),
+        Case(
+            "a database of a newer beambench",
+            "run overhead-noop --store sqlite:///runs.db",
+            FAILED,
+            ("sqlite:///runs.db", "schema 99 is newer", "upgrade beambench"),
+            files={"runs.db": NEWER},
+        ),
+        Case(
+            "a folder",
+            "run overhead-noop --store sqlite:///runs.db",
+            FAILED,
+            ("sqlite:///runs.db", "is a folder", "name a file"),
+            files={"runs.db": None},
+        ),
+        Case(
+            "what is no store address",
+            "run overhead-noop --store runs.db",
+            USAGE,
+            ("runs.db", "not a store URL", "sqlite:///relative.db"),
+        ),
+        Case(
+            "a kind of store that there is not",
+            "run overhead-noop --store mysql://localhost/runs",
+            USAGE,
+            ("'mysql'", "sqlite:///relative.db"),
+        ),
+        Case(
+            "a full disk",
+            "run overhead-noop --store sqlite:///runs.db",
+            FAILED,
+            ("sqlite:///runs.db", "disk", "--store"),
+            file_size=40_000,
+        ),
+    ],
+    "Input and labels": [
+        Case(
+            "an input that there is not",
+            "run IMAGES --input photos",
+            USAGE,
+            ("'photos'", "No such file", "a directory of images"),
+        ),
+        Case(
+            "a misspelt kind of input",
+            "run IMAGES --input packagd",
+            USAGE,
+            ("'packagd'", "did you mean 'packaged'?"),
+        ),
+        Case(
+            "images for a workload that reads numbers",
+            "run overhead-noop --input photos",
+            USAGE,
+            ("'photos'", "synthetic"),
+            files={"photos": None},
+        ),
+        Case(
+            "an empty list",
+            "run IMAGES --input list.txt",
+            USAGE,
+            ("list.txt", "names no image", "one path on each line"),
+            files={"list.txt": ""},
+            real=True,
+            here=True,
+        ),
+        Case(
+            "a list of files that are not there",
+            "run IMAGES --input list.txt",
+            USAGE,
+            ("list.txt", "2 of 2 files missing", "a.jpg"),
+            files={"list.txt": "a.jpg\nb.jpg\n"},
+            real=True,
+            here=True,
+        ),
+        Case(
+            "a photograph in place of a list",
+            "run IMAGES --input photo.jpg",
+            USAGE,
+            ("photo.jpg", "not a text file", "a list of images"),
+            files={"photo.jpg": jpeg()},
+            real=True,
+            here=True,
+        ),
+        Case(
+            "a directory without images",
+            "run IMAGES --input photos",
+            USAGE,
+            ("photos", "holds no image", ".jpg"),
+            files={"photos": None, "photos/notes.txt": TEXT},
+            real=True,
+            here=True,
+        ),
+        Case(
+            "a truncated JPEG and a text file named .jpg, of three files",
+            f"run IMAGES --profile smoke --input photos {SMALL}",
+            FAILED,
+            ("2 of 3 elements failed", "max_failed 0.01", "cut.jpg: preprocess: "),
+            files={
+                "photos": None,
+                "photos/cut.jpg": truncated_jpeg(),
+                "photos/photo.jpg": jpeg(),
+                "photos/text.jpg": TEXT,
+            },
+            status="failed",
+            failed=("cut.jpg", "text.jpg"),
+            real=True,
+            here=True,
+        ),
+        Case(
+            "a text file named .jpg, of 200 files",
+            f"run IMAGES --profile smoke --input photos {SMALL}",
+            0,
+            (),
+            files=TWO_HUNDRED,
+            status="succeeded",
+            failed=("100.jpg",),
+            real=True,
+        ),
+        Case(
+            "a label file that is missing",
+            "run IMAGES --labels labels.csv",
+            USAGE,
+            ("labels.csv", "No such file", "file,class_index"),
+        ),
+        Case(
+            "an empty label file",
+            "run IMAGES --labels labels.csv",
+            USAGE,
+            ("labels.csv", "labels no file", "file,class_index"),
+            files={"labels.csv": "file,class_index\n"},
+        ),
+        Case(
+            "a class that is no number",
+            "run IMAGES --labels labels.csv",
+            USAGE,
+            ("labels.csv: line 2", "'cat'", "integer"),
+            files={"labels.csv": "file,class_index\na.jpg,cat\n"},
+        ),
+        Case(
+            "labels of other files",
+            "run IMAGES --input photos --labels labels.csv",
+            USAGE,
+            ("labels.csv", "none of the elements", "file name"),
+            files={"photos": None, "photos/a.jpg": jpeg(), "labels.csv": "b.jpg,3\n"},
+            real=True,
+            here=True,
+        ),
+    ],
+    "Model and device": [
+        Case(
+            "a GPU that is not there",
+            "run pytorch-image-classification-resnet152-t4",
+            FAILED,
+            ("pytorch-image-classification-resnet152-t4 needs a GPU",),
+        ),
+        Case(
+            "a file of weights that is missing",
+            "run IMAGES --set model.weights=file --set model.path=mine.pth",
+            USAGE,
+            ("model.path", "mine.pth", "no such file"),
+            real=True,
+            here=True,
+        ),
+        Case(
+            "a model of another size than the definition states",
+            f"run IMAGES --profile smoke --limit 3 --set model.size_mib=99 {SMALL}",
+            FAILED,
+            ("model.size_mib says 99 MiB", "has 18.0 MiB"),
+            status="failed",
+            real=True,
+            here=True,
+        ),
+        Case(
+            "weights to download, and no network",
+            "run pytorch-image-classification-resnet101 --profile smoke "
+            "--set model.weights=pretrained",
+            FAILED,
+            ("resnet101", "cannot be downloaded", "Connection refused", "--set model.weights=file"),
+            environment=OFFLINE,
+            status="failed",
+            real=True,
+        ),
+    ],
+    "The run": [
+        Case(
+            "more time needed than given",
+            "run overhead-noop --timeout 0.5",
+            TIMED_OUT,
+            ("overhead-noop: timed out", "prepare"),
+            status="timed_out",
+            real=True,
+        ),
+        Case(
+            "Ctrl-C",
+            "run overhead-noop",
+            INTERRUPTED,
+            ("overhead-noop: cancelled", "prepare"),
+            status="cancelled",
+            interrupted=True,
+            real=True,
+        ),
+    ],
+}
+CASES = [case for cases in SECTIONS.values() for case in cases]
+
+
+def identity(case: Case) -> str:
+    """Return the name of a case, with its section, for it may stand in several."""
+    section = next(name for name, cases in SECTIONS.items() if case in cases)
+    return f"{section}: {case.mistake}"
+
+
+def normalised(line: str, folder: Path) -> str:
+    """Return what a user reads without what differs from machine to machine."""
+    line = line.replace(f"{folder}/", "/here/")
+    line = re.sub(r"\S*/site-packages/\S*/", "…/", line)
+    line = re.sub(r"\S*/beambench/definition/catalog/", "…/", line)
+    line = re.sub(r"(needs a GPU: ).*", r"\1…", line)
+    return re.sub(r"0x[0-9a-f]{6,}", "0x…", line)
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+HEAD = f"""# Errors
+
+What beambench says to mistakes that were tried; each row is a test. Progress and errors go to
+stderr, and an error is one line that begins with `beambench: ` (left out here). Once a run exists,
+its record is stored, and printed, whatever its status. Exit codes: 0 fine, 2 bad usage, definition
+or input, 3 the run failed or could not start, 124 timed out, 130 interrupted.
+
+IMAGES stands for {IMAGES};
+the files that are named lie in the current folder, /here.
+
+Generated from `tests/cli/bad_input_cases.py` by
+`{WRITE}=1 .venv/bin/pytest tests/cli/test_bad_input.py`; do not edit.
+"""
+COLUMNS = "| mistake | command | what one reads | exit code |\n| --- | --- | --- | --- |\n"
+
+
+def code_span(text: str) -> str:
+    """Return text as code in a cell of a Markdown table."""
+    shown = text.encode("utf-8", "backslashreplace").decode().replace("|", "\\|")
+    return f"`` {shown} ``" if "`" in shown else f"`{shown}`"
+
+
+def page(lines: Mapping[str, str]) -> str:
+    """Return the page, given what was read in each case, by identity."""
+    text = HEAD
+    for section, cases in SECTIONS.items():
+        text += f"\n## {section}\n\n{COLUMNS}"
+        for case in cases:
+            if case.bug is None:
+                text += row(case, lines.get(identity(case), ""))
+    return text
+
+
+def row(case: Case, line: str) -> str:
+    given = "".join(f"{name}={value} " for name, value in case.environment.items())
+    if case.environment is OFFLINE:
+        given = ""
+    command = code_span(f"{given}beambench {case.command}")
+    return f"| {case.mistake} | {command} | {code_span(line)} | {case.code} |\n"
+
+
+def recorded() -> dict[str, str]:
+    """Return what stands on the page as read in each case, by identity."""
+    return lines_of(PAGE.read_text("utf-8") if PAGE.is_file() else "")
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """Return the lines that a page was made from, by identity."""
+    lines: dict[str, str] = {}
+    section = ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            section = line.removeprefix("## ")
+        cells = re.split(r" ?(?<!\\)\| ?", line)
+        if len(cells) == 6 and cells[4].isdigit():
+            shown = cells[3]
+            double = shown.startswith("`` ")
+            shown = shown[3:-3] if double else shown[1:-1]
+            lines[f"{section}: {cells[1]}"] = shown.replace("\\|", "|")
+    return lines
