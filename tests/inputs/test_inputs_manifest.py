@@ -338,12 +338,20 @@ def test_check_source_refuses_what_cannot_be_right(source, expected):
     assert usage_error(source) == str(raised.value)
 
 
-def test_check_source_reads_no_contents(tmp_path):
-    path = tmp_path / "list.txt"
-    path.write_bytes(b"\0 not a list")
-    check_source("images", str(path))
+def test_check_source_reads_lists_and_folders_but_no_image(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"not an image")
+    (tmp_path / "list.txt").write_text("photo.jpg\n")
+    check_source("images", str(tmp_path / "list.txt"))
     check_source("images", str(tmp_path))
     check_source("numbers", "synthetic")
+
+
+@pytest.mark.parametrize("content", [b"\0 not a list", b"", b"missing.jpg\nmissing-too.jpg\n"])
+def test_check_source_refuses_a_list_without_elements(tmp_path, content):
+    path = tmp_path / "list.txt"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"list\.txt"):
+        check_source("images", str(path))
 
 
 def test_import_is_light_and_finding_the_photographs_too():

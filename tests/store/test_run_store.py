@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlalchemy.dialects import postgresql
 
 from beambench.errors import EXIT_USAGE, StoreError, UsageError
@@ -50,6 +51,11 @@ def make_record(run_id: str = "20260101-aaaa", **changes: object) -> RunRecord:
 
 def _metric(value: float) -> MetricValue:
     return MetricValue(value=value, unit="1/s", direction="higher", n=1)
+
+
+def _unchecked(value: float) -> MetricValue:
+    fields = _metric(1.0).model_dump() | {"value": value}
+    return MetricValue.model_construct(**fields)
 
 
 @pytest.fixture
@@ -207,10 +213,19 @@ def test_a_document_that_cannot_be_read(store, url, caplog, changes, problem):
         assert f"run run-1: {problem}" in caplog.text
 
 
+@pytest.mark.parametrize("field", ["value", "ci_low", "ci_high"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_metric_is_a_finite_number(field, number):
+    with pytest.raises(ValidationError, match="finite number") as caught:
+        MetricValue(**{**_metric(1.0).model_dump(), field: number})
+    assert [error["loc"] for error in caught.value.errors()] == [(field,)]
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"metrics": {"m": _metric(float("nan"))}}, "metrics.m.value"),
+        # What the schema refuses, smuggled past it: JSON would turn it into null.
+        ({"metrics": {"m": _unchecked(float("nan"))}}, "metrics.m.value"),
         ({"command": ["\udcff"]}, "surrogates"),
         ({"started_at": "yesterday"}, "'yesterday'"),
         ({"started_at": "0001-01-01T00:00:00+10:00"}, ""),

@@ -59,8 +59,22 @@ class Content(NamedTuple):
     size: int
 
 
+class Listing(NamedTuple):
+    """The elements that a directory or a list names, before any is read."""
+
+    kind: str
+    root: str
+    ids: list[str]
+    warnings: list[str]
+
+    def paths(self, limit: int | None) -> list[str]:
+        """Return the paths of the first ``limit`` elements."""
+        prefix = f"{self.root.rstrip('/')}/" if self.root else ""
+        return [f"{prefix}{element}" for element in self.ids[:limit]]
+
+
 def check_source(type: str, source: str) -> None:  # noqa: A002
-    """Raise UsageError for an input that cannot be right, reading no contents."""
+    """Raise UsageError for an input that cannot be right, reading no image."""
     if type not in TYPES:
         raise UsageError(
             f"input type {quoted(type)} is unknown{nearest(type, list(TYPES))}:"
@@ -75,6 +89,10 @@ def check_source(type: str, source: str) -> None:  # noqa: A002
         images.require_packages("PIL")
     else:
         _check_path(source)
+        listing = _listing(source)
+        paths = listing.paths(None)
+        if not any(URL.match(path) or _is_file(path) for path in paths):
+            raise _all_unreadable(source, paths)
 
 
 def resolve_input(
@@ -97,9 +115,7 @@ def resolve_input(
         return Manifest("synthetic", "", ids, _digest(ids), None, source)
     if source in ("packaged", "synthetic"):
         return _generated(source, DEFAULT_IMAGES if limit is None else limit, seed, cache_dir)
-    if Path(source).is_dir():
-        return _directory(source, limit)
-    return _list(source, limit)
+    return _read(source, _listing(source), limit)
 
 
 def _check_path(source: str) -> None:
@@ -136,7 +152,11 @@ def _generated(source: str, count: int, seed: int, cache_dir: Path) -> Manifest:
     )
 
 
-def _directory(source: str, limit: int | None) -> Manifest:
+def _listing(source: str) -> Listing:
+    return _directory(source) if Path(source).is_dir() else _list(source)
+
+
+def _directory(source: str) -> Listing:
     root = Path(source).resolve()
     try:
         entries = list(root.iterdir())
@@ -156,7 +176,7 @@ def _directory(source: str, limit: int | None) -> Manifest:
             f"{source}: left out {len(left_out)}, not image files or not named in one line of"
             f" text: {shown}{more}"
         )
-    return _read("directory", source, str(root), names, limit, warnings)
+    return Listing("directory", str(root), names, warnings)
 
 
 def _is_image(entry: Path) -> bool:
@@ -168,17 +188,17 @@ def _is_image(entry: Path) -> bool:
     return is_named_so and _is_file(str(entry))
 
 
-def _list(source: str, limit: int | None) -> Manifest:
+def _list(source: str) -> Listing:
     lines = [text for _, text in read_lines(Path(source), EXPECTED)]
     if not lines:
         raise UsageError(f"{source}: names no image: put one path on each line")
     paths = _absolute(lines, Path(source).parent.resolve())
     if any(URL.match(path) for path in paths):
-        return _read("list", source, "", paths, limit, [])
+        return Listing("list", "", paths, [])
     # Over the whole list, so that an id is the same whatever the limit.
     root = os.path.commonpath([path.rpartition("/")[0] or "/" for path in paths])
     ids = [path.removeprefix(root).lstrip("/") for path in paths]
-    return _read("list", source, root, ids, limit, [])
+    return Listing("list", root, ids, [])
 
 
 def _absolute(lines: list[str], folder: Path) -> list[str]:
@@ -201,14 +221,11 @@ def _absolute(lines: list[str], folder: Path) -> list[str]:
     ]
 
 
-def _read(
-    kind: str, source: str, root: str, every: list[str], limit: int | None, warnings: list[str]
-) -> Manifest:
+def _read(source: str, listing: Listing, limit: int | None) -> Manifest:
     """Read the first ``limit`` elements and return the manifest."""
-    ids = every[:limit]
-    if limit is not None and limit > len(every):
-        warnings.append(f"{source}: has {len(every)} of the {limit} elements asked for: using all")
-    paths = [f"{root.rstrip('/')}/{element}" if root else element for element in ids]
+    ids, paths, warnings = listing.ids[:limit], listing.paths(limit), listing.warnings
+    if limit is not None and limit > len(ids):
+        warnings.append(f"{source}: has {len(ids)} of the {limit} elements asked for: using all")
     contents = {path: _content(path) for path in dict.fromkeys(paths) if not URL.match(path)}
     urls = sum(1 for path in paths if path not in contents)
     _check_readable(source, paths, contents, warnings)
@@ -219,8 +236,8 @@ def _read(
         )
     sizes = [content.size for path in paths if (content := contents.get(path))]
     return Manifest(
-        kind=kind,
-        root=root,
+        kind=listing.kind,
+        root=listing.root,
         ids=ids,
         digest=_digest(_digest_part(path, contents) for path in paths),
         bytes=None if urls else sum(sizes),
@@ -236,14 +253,19 @@ def _check_readable(
     unreadable = [path for path in paths if path in contents and contents[path] is None]
     if not unreadable:
         return
-    what = f"{len(unreadable)} of {len(paths)} files missing or unreadable"
-    first = quoted(unreadable[0])
     if len(unreadable) == len(paths):
-        raise UsageError(
-            f"{source}: {what}, the first is {first}: relative paths start at the list's folder"
-            " or at the current one"
-        )
-    warnings.append(f"{source}: {what}, the first is {first}: they will be failed elements")
+        raise _all_unreadable(source, paths)
+    warnings.append(
+        f"{source}: {len(unreadable)} of {len(paths)} files missing or unreadable, the first is"
+        f" {quoted(unreadable[0])}: they will be failed elements"
+    )
+
+
+def _all_unreadable(source: str, paths: list[str]) -> UsageError:
+    return UsageError(
+        f"{source}: {len(paths)} of {len(paths)} files missing or unreadable, the first is"
+        f" {quoted(paths[0])}: relative paths start at the list's folder or at the current one"
+    )
 
 
 def _is_file(path: str) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import sqlalchemy as sa
 
-from beambench.errors import StoreError
+from beambench.errors import StoreError, UsageError
 
 SCHEMA_VERSION = 1
 """Version of the tables below; a store with a newer one is refused."""
@@ -53,6 +53,10 @@ runs = sa.Table(
     sa.Column("document", sa.Text, nullable=False),
     sa.Index("runs_by_time", "benchmark", "started_at", "run_id"),
 )
+
+
+class StoreUrlError(StoreError, UsageError):
+    """An address that cannot be that of a store (exit code 2)."""
 
 
 def masked(url: str) -> str:
@@ -94,6 +98,8 @@ def _reason(error: Exception, url: str) -> str:
         return f"this kind of store needs a package that is missing: {error}"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            return one_line(f"{where}is a file, not a folder: name another store with --store")
         return one_line(f"{where}{error.strerror or error}: name another store with --store")
     # `orig` is the driver's own message, without the statement and its parameters.
     text = " ".join(str(getattr(error, "orig", None) or error).split())
@@ -114,9 +120,9 @@ def create_engine(url: str) -> sa.Engine:
         backend = parsed.get_backend_name()
     except (sa.exc.ArgumentError, ValueError):
         # Without its cause: the text of some versions shows the password.
-        raise StoreError(f"{masked(url)}: not a store URL: write {_EXAMPLES}") from None
+        raise StoreUrlError(f"{masked(url)}: not a store URL: write {_EXAMPLES}") from None
     if backend != "postgresql":
-        raise StoreError(f"{masked(url)}: unknown kind of store {backend!r}: write {_EXAMPLES}")
+        raise StoreUrlError(f"{masked(url)}: unknown kind of store {backend!r}: write {_EXAMPLES}")
     return sa.create_engine(parsed)
 
 
