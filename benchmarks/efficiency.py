@@ -6,7 +6,8 @@ Each pair runs A B C or C B A, every one in a process of its own: A beambench's 
 bare loop at A's batch sizes, C `apache_beam.examples.inference.pytorch_image_classification` as it
 ships, on Beam's DirectRunner. Printed are the throughputs and the ratios to the loop of the same
 pair, with median and order-statistic interval. C is timed from outside: from the first call of the
-example's `read_image` to the last arg-max of its postprocessing.
+example's `read_image` to the last arg-max of its postprocessing. A pair in which anything else used
+more of the machine than `machine/noise.py` allows is measured again, and counted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -27,7 +29,9 @@ from beambench.controller.metric_values import window_seconds
 from beambench.controller.worker_process import run_task
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation
+from beambench.machine.noise import NoiseMonitor
 
+MAX_AGAIN = 20
 TIMES: dict[str, float] = {"count": 0}
 
 
@@ -78,6 +82,7 @@ class Arms:
         self._slot_us = int(resolved.profile.slot_seconds * 1e6)
         self._source, self._work_dir = source, work_dir
         self._preparation: Preparation | None = None
+        self.disturbed = False
         prepared = self._task("prepare", []).prepared
         self._preparation = Preparation.model_validate(prepared.preparation)
         self.sizes: list[int] = []
@@ -101,6 +106,7 @@ class Arms:
         result = run_task(plan, deadline=time.monotonic() + 3600, cancelled=threading.Event())
         if result.status != "succeeded":
             raise SystemExit(f"{task}: {result.error}")
+        self.disturbed |= bool(result.noise["disturbed"])
         return result.observation
 
     def pipeline(self) -> float:
@@ -119,6 +125,8 @@ class Arms:
         output = os.path.join(self._work_dir, "stock.txt")
         model = self._definition.model.name
         arguments = (prepared.ids_file, prepared.root, prepared.weights_path, model, output)
+        noise, before = NoiseMonitor(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        noise.start()
         done = subprocess.run(
             [sys.executable, "-c", f"import efficiency; efficiency.stock_example{arguments!r}"],
             check=True,
@@ -126,6 +134,9 @@ class Arms:
             text=True,
             cwd=Path(__file__).parent,
         )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        self.disturbed |= bool(noise.stop(own)["disturbed"])
         times = json.loads(done.stdout.splitlines()[-1])
         assert times["count"] == prepared.count, times
         return float(times["count"] / (times["last"] - times["first"]))
@@ -140,12 +151,19 @@ def main() -> None:
     rates: dict[str, list[float]] = {"pipeline": [], "loop": [], "stock": []}
     with tempfile.TemporaryDirectory() as work_dir:
         arms = Arms(options.name, str(options.directory.resolve()), work_dir)
-        for pair in range(options.pairs):
-            order = list(rates) if pair % 2 == 0 else list(rates)[::-1]
-            for arm in order:
-                rates[arm].append(getattr(arms, arm)())
-            row = "  ".join(f"{arm} {values[-1]:.3f}/s" for arm, values in rates.items())
-            print(f"pair {pair + 1}: {row}  sizes {arms.sizes}", flush=True)
+        again = 0
+        while (pair := len(rates["loop"])) < options.pairs and again <= MAX_AGAIN:
+            order = list(rates) if pair % 2 == 0 or not arms.sizes else list(rates)[::-1]
+            arms.disturbed = False
+            seen = {arm: getattr(arms, arm)() for arm in order}
+            row = "  ".join(f"{arm} {seen[arm]:.3f}/s" for arm in rates)
+            mark = "  disturbed, measured again" if arms.disturbed else ""
+            print(f"pair {pair + 1}: {row}  sizes {arms.sizes}{mark}", flush=True)
+            again += arms.disturbed
+            if not arms.disturbed:
+                for arm, rate in seen.items():
+                    rates[arm].append(rate)
+    print(f"{again} pairs were disturbed and measured again")
     for arm in ("pipeline", "stock"):
         ratios = [one / loop for one, loop in zip(rates[arm], rates["loop"], strict=True)]
         print(

@@ -62,8 +62,7 @@ class Execution:
         ]
 
     def metrics(self) -> Metrics:
-        succeeded = [repeat for repeat in self.repeats if repeat.status == "succeeded"]
-        found = of_run(succeeded, self.observations)
+        found = of_run(self.repeats, self.observations)
         pairs = {
             "pipeline_efficiency": self.pairs("loop"),
             "ceiling_efficiency": self.pairs("ceiling"),

@@ -101,7 +101,8 @@ def window_seconds(measured: Measured) -> float | None:
     """Return last output − first element read in seconds, or None where either is unknown."""
     if measured.first_read is None or measured.last_output is None:
         return None
-    return (measured.last_output - measured.first_read) * MICRO or None
+    # The wall clock may be set back in between: then the time is unknown, not below 0.
+    return max(0, measured.last_output - measured.first_read) * MICRO or None
 
 
 def _batches(measured: Measured) -> dict[str, Sample]:
@@ -175,12 +176,21 @@ def _stages(measured: Measured) -> dict[str, Sample]:
 
 
 def of_run(repeats: Sequence[Repeat], observations: Sequence[Observation]) -> Metrics:
-    """Combine the metrics of the pipeline's succeeded repeats into those of the run."""
+    """Combine the metrics of the pipeline's repeats into those of the run.
+
+    Totals are over all repeats that counted, all else is over those that succeeded.
+
+    Args:
+        repeats: the repeats of the pipeline, failed ones too.
+        observations: of those that succeeded.
+    """
     combined: Metrics = {}
     merged = _merged(observations)
+    succeeded = [repeat for repeat in repeats if repeat.status == "succeeded"]
     for metric in METRICS:
+        counted = repeats if metric.aggregate == "total" else succeeded
         values = [
-            repeat.metrics[metric.name] for repeat in repeats if metric.name in repeat.metrics
+            repeat.metrics[metric.name] for repeat in counted if metric.name in repeat.metrics
         ]
         if not values:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -57,6 +58,7 @@ def run_task(
     plan_file, result_file = folder / "plan.json", folder / "result.json"
     plan_file.write_text(plan.model_dump_json(), "utf-8")
     result_file.unlink(missing_ok=True)
+    temporary = _empty(folder / "temporary")
     noise, samplers = NoiseMonitor(), list[ProcessTreeSampler]()
 
     def watch(pid: int) -> None:
@@ -70,7 +72,7 @@ def run_task(
         outcome = supervise(
             [sys.executable, "-m", "beambench.worker", str(plan_file), str(result_file)],
             log_path=folder / "worker.log",
-            env=_environment(search_path),
+            env=_environment(search_path, temporary),
             deadline=deadline,
             cancelled=cancelled,
             on_progress=on_progress,
@@ -80,11 +82,11 @@ def run_task(
         for sampler in samplers:
             sampler.stop()
     seen = samplers[0] if samplers else None
-    observation = _observation(result_file, outcome)
+    observation, unreadable = _observation(result_file, outcome)
     return WorkerResult(
         status=_status(outcome, observation),
         observation=observation,
-        error=_error(outcome, observation),
+        error=_error(outcome, observation, unreadable),
         outcome=outcome,
         started_at=started_at,
         finished_at=utc_now(),
@@ -94,25 +96,40 @@ def run_task(
     )
 
 
-def _environment(search_path: Sequence[str]) -> dict[str, str]:
-    """Return the worker's environment: ours, and where a workload module of the user's own lies."""
+def _empty(folder: Path) -> Path:
+    """Make an empty folder: what a killed worker left in it must not reach the next one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _environment(search_path: Sequence[str], temporary: Path) -> dict[str, str]:
+    """Return the worker's environment: ours, and where a workload module of the user's own lies.
+
+    Temporary files go into the scratch folder of the run, and with it: a killed worker removes none
+    of its own.
+    """
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith("BEAMBENCH_")
     }
     places = [*search_path, environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    environment["TMPDIR"] = str(temporary)
     environment["PYTHONSAFEPATH"] = "1"  # a stray random.py in the current folder stays unseen
     return environment
 
 
-def _observation(path: Path, outcome: Outcome) -> Observation | None:
-    """Read what the worker wrote; what a killed worker wrote does not count."""
+def _observation(path: Path, outcome: Outcome) -> tuple[Observation | None, str | None]:
+    """Read what the worker wrote, or say why not; what a killed worker wrote does not count."""
     if outcome.kind != "exited" or not path.is_file():
-        return None
+        return None, None
     try:
-        return Observation.model_validate_json(path.read_text("utf-8"))
-    except (ValidationError, OSError, ValueError):
-        return None
+        return Observation.model_validate_json(path.read_text("utf-8")), None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return None, ": ".join([".".join(map(str, first["loc"])) or "the whole", first["msg"]])
+    except (OSError, ValueError) as error:
+        return None, str(error)
 
 
 def _status(outcome: Outcome, observation: Observation | None) -> Status:
@@ -123,10 +140,13 @@ def _status(outcome: Outcome, observation: Observation | None) -> Status:
     return "succeeded" if observation is not None and observation.error is None else "failed"
 
 
-def _error(outcome: Outcome, observation: Observation | None) -> dict[str, Any] | None:
+def _error(
+    outcome: Outcome, observation: Observation | None, unreadable: str | None
+) -> dict[str, Any] | None:
     if observation is not None:
         return observation.error.model_dump() if observation.error is not None else None
-    return {"kind": "run", "message": _ending(outcome), "detail": outcome.stderr_tail}
+    problem = f"the worker's result cannot be read: {unreadable}" if unreadable else None
+    return {"kind": "run", "message": problem or _ending(outcome), "detail": outcome.stderr_tail}
 
 
 def _ending(outcome: Outcome) -> str:
@@ -134,15 +154,21 @@ def _ending(outcome: Outcome) -> str:
         return "timed out"
     if outcome.kind == "cancelled":
         return "cancelled"
-    if outcome.signal is not None:
-        name = signal.Signals(outcome.signal).name
-        hint = ": out of memory?" if outcome.signal == signal.SIGKILL else ""
-        return f"the worker was killed by {name}{hint}"
     if outcome.kind == "lost":
-        return "the worker's watchdog was killed"
+        return "the worker's watchdog was killed"  # and ended the worker, by a signal too
+    if outcome.signal is not None:
+        hint = ": out of memory?" if outcome.signal == signal.SIGKILL else ""
+        return f"the worker was killed by {_signal_name(outcome.signal)}{hint}"
     last = [line for line in outcome.stderr_tail.splitlines() if line.strip()][-1:]
     said = f": {last[0].strip()[:200]}" if last else ""
     return f"the worker ended with exit code {outcome.exit_code} and no result{said}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # most real-time signals have no name
 
 
 def _greatest(sampled: int | None, observation: Observation | None) -> int | None:

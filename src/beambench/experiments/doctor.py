@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from beambench.errors import BeambenchError
 from beambench.machine.devices import cuda_devices
 from beambench.store.run_store import RunStore
+from beambench.store.tables import masked
 
 PACKAGES = (
     ("apache-beam", "apache_beam", "runners and RunInference", "pip install beambench"),
@@ -62,14 +63,22 @@ def examine(url: str) -> list[Check]:
 
 def _package(distribution: str, module: str, use: str, mend: str) -> Check:
     found = importlib.util.find_spec(module) is not None
-    version = importlib.metadata.version(distribution) if found else ""
     return Check(
         kind="package",
         name=distribution,
         usable=found,
-        detail=f"{version}, for {use}" if found else f"not installed, needed for {use}: {mend}",
+        detail=f"{_version(distribution)}, for {use}"
+        if found
+        else f"not installed, needed for {use}: {mend}",
         required=distribution == "apache-beam",
     )
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "version unknown"  # the module may come from a package of another name
 
 
 def _direct_runner(beam: Check) -> Check:
@@ -89,5 +98,5 @@ def _store(url: str) -> Check:
             store.check_writable()
     except BeambenchError as error:
         return Check(kind="store", name="store", usable=False, detail=str(error), required=True)
-    detail = f"{url} is writable"
+    detail = f"{masked(url)} is writable"
     return Check(kind="store", name="store", usable=True, detail=detail, required=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from beambench.workloads.base import BUILT_IN, check_workload
 
 RUNNERS = ("direct",)
 KEYWORD_SOURCES = ("packaged", "synthetic")
+MIN_SLOT_SECONDS = 1e-6
+"""The grain of the clock that the time slots are counted with."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,23 @@ class RunRequest:
 
     @property
     def effective_source(self) -> str:
-        return self.source or self._located(self.resolved.definition.input.source)
+        own = self.resolved.definition.input.source
+        return self._located(own) if self.source is None else self.source
 
     @property
     def effective_labels(self) -> str | None:
         """Label file; that of the definition goes with the definition's own input only."""
-        own = self.resolved.definition.input.labels if self.source is None else None
-        return self.labels_file or (self._located(own) if own is not None else None)
+        own = self.resolved.definition.input.labels
+        if self.labels_file is not None or self.source is not None or own is None:
+            return self.labels_file
+        return self._located(own)
 
     def _located(self, path: str) -> str:
         """Return a definition's path: beside the definition if it is there, else as it stands."""
-        beside = self.resolved.path.parent / path
-        return str(beside) if path not in KEYWORD_SOURCES and beside.exists() else path
+        beside = str(self.resolved.path.parent / path)
+        if path in KEYWORD_SOURCES or not os.path.exists(beside):  # noqa: PTH110 - never raises
+            return path
+        return beside
 
     @property
     def effective_limit(self) -> int | None:
@@ -124,6 +132,8 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
 def check(request: RunRequest) -> None:
     """Check all that needs no worker: runner, scenario, workload, input, labels, device."""
     definition = request.resolved.definition
+    _check_numbers(request)
+    _check_folder()
     if request.runner not in RUNNERS:
         known = list(RUNNERS)
         raise UsageError(
@@ -133,14 +143,53 @@ def check(request: RunRequest) -> None:
     if definition.scenario == "streaming":
         raise RunError(f"{definition.name}: the streaming scenario cannot be run yet")
     with importable(request.resolved):
-        check_workload(definition)
+        try:
+            check_workload(definition)
+        except UsageError as error:
+            raise UsageError(f"{request.resolved.path}: {error}") from None
     check_source(definition.input.type, request.effective_source)
+    weights = request.placed_definition.model.path
+    if weights is not None and "://" not in weights and not os.path.isfile(weights):  # noqa: PTH113
+        raise UsageError(f"model.path {weights}: no such file")
+    if any(flag.partition("=")[0] == "--runner" for flag in request.beam_flags):
+        raise UsageError("--runner after --: choose the runner with beambench's own --runner")
     if request.effective_labels is not None:
         read_labels(Path(request.effective_labels))
     if definition.model.device == "gpu":
         devices = cuda_devices()
         if not devices.count:
             raise RunError(f"{definition.name} needs a GPU: {devices.reason}")
+
+
+def _check_numbers(request: RunRequest) -> None:
+    """Check what the command line checks too, for those who call us from Python.
+
+    Not a number and infinity are in no range: a comparison with the first is always false, and
+    neither can stand in a record.
+    """
+    for name in ("repeats", "limit"):
+        value = getattr(request, name)
+        if value is not None and value < 1:
+            raise UsageError(f"{name} {value}: must be 1 or more")
+    if request.seed < 0:
+        raise UsageError(f"seed {request.seed}: must be 0 or more")
+    if not 0 <= request.failed_share <= 1:
+        raise UsageError(f"max_failed {request.failed_share:g}: must be a share from 0 to 1")
+    seconds = request.timeout if request.timeout is not None else request.time_limit
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"timeout {seconds:g}: must be a number of seconds above 0")
+    slot = request.resolved.profile.slot_seconds
+    if not MIN_SLOT_SECONDS <= slot < math.inf:
+        raise UsageError(f"slot_seconds {slot:g}: must be at least {MIN_SLOT_SECONDS:g} s")
+
+
+def _check_folder() -> None:
+    try:
+        os.getcwd().encode()  # noqa: PTH109
+    except UnicodeEncodeError:  # no record could hold it
+        raise UsageError("the current folder's name is not UTF-8: change to another one") from None
+    except OSError:
+        raise RunError("the current folder was removed: change to another one") from None
 
 
 def search_path(resolved: Resolved) -> list[str]:

@@ -27,7 +27,7 @@ from beambench.controller.assemble import (
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation, Task
-from beambench.errors import BeambenchError, UsageError
+from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.request import RunRequest, make_request, search_path
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
@@ -88,7 +88,7 @@ class Run:
     deadline: float = 0.0
     preparation: Preparation | None = None
     prepared: Observation | None = None
-    best_batch_size: int = 1
+    best_batch_size: int | None = None
 
     def execute(self) -> RunRecord:
         """Run the benchmark and return its record, whatever its status.
@@ -105,23 +105,26 @@ class Run:
                 trouble = self._prepare(execution) or self._repeat(execution)
             except OSError as error:
                 trouble = _Trouble("failed", f"{self.work_dir}: {error.strerror or error}")
+            except RunError as error:  # a worker could not be started; others did before it
+                trouble = _Trouble("failed", str(error))
         return self._record(execution, started_at, trouble)
 
     def _prepare(self, execution: Execution) -> _Trouble | None:
         """Make input and weights ready and run the sample through the loop."""
-        result = self._task("prepare", self._step("prepare", 1), None)
+        step = self._step("prepare", 1)
+        result = self._task("prepare", step, None)
         self.prepared = result.observation
         error = result.error
         if error is not None and error["kind"] == "usage":
             raise UsageError(error["message"])
         found = result.observation.prepared if result.observation is not None else None
         if found is None:
-            return _Trouble.of(result)
+            return _Trouble.of(step, result)
         self.preparation = Preparation.model_validate(found.preparation)
         step = self._step("reference sample", 2)
         sampled = self._task("reference", step, len(self.preparation.sample))
         execution.reference = sampled.observation
-        return None if sampled.status == "succeeded" else _Trouble.of(sampled)
+        return None if sampled.status == "succeeded" else _Trouble.of(step, sampled)
 
     def _arms(self) -> list[Arm]:
         return schedule(self.request.repeat_count, self.request.reference)
@@ -134,13 +137,15 @@ class Run:
         assert self.preparation is not None
         count, arms = self.preparation.count, self._arms()
         if self.request.reference:
-            found = self._task("calibrate", self._step("calibrate the loop", 3), None)
+            step = self._step("calibrate the loop", 3)
+            found = self._task("calibrate", step, None)
             if found.observation is None or found.observation.best_batch_size is None:
-                return _Trouble.of(found)
+                return _Trouble.of(step, found)
             self.best_batch_size = found.observation.best_batch_size
         failures = 0
         for index, arm in enumerate(arms):
-            sizes = [self.best_batch_size] if arm == "ceiling" else execution.batch_sizes()
+            best = self.best_batch_size if arm == "ceiling" else None
+            sizes = execution.batch_sizes() if best is None else [best]
             if arm == "loop" and not sizes:
                 return _Trouble("failed", "no pipeline repeat whose batches the loop can replay")
             task: Task = "pipeline" if arm == "pipeline" else "loop"
@@ -149,7 +154,7 @@ class Run:
             repeat = execution.add(arm, result)
             failures = 0 if repeat.status == "succeeded" else failures + 1
             if repeat.status in ("cancelled", "timed_out"):
-                return _Trouble(repeat.status, f"{step.label}: {repeat.status.replace('_', ' ')}")
+                return _Trouble.of(step, result)
             if failures == GIVE_UP_AFTER:
                 return None
         return None
@@ -187,6 +192,8 @@ class Run:
         request, resolved = self.request, self.request.resolved
         metrics = execution.metrics()
         error = error_of(execution, metrics) or (trouble.message if trouble else None)
+        if trouble is not None and trouble.status != "failed":
+            error = trouble.message
         status = trouble.status if trouble else self._status(execution)
         found = self.prepared.prepared if self.prepared is not None else None
         return RunRecord(
@@ -235,10 +242,11 @@ class _Trouble:
     message: str
 
     @classmethod
-    def of(cls, result: WorkerResult) -> _Trouble:
-        status: Status = "failed" if result.status == "succeeded" else result.status
+    def of(cls, step: Step, result: WorkerResult) -> _Trouble:
+        if result.status in ("cancelled", "timed_out"):
+            return cls(result.status, f"{result.status.replace('_', ' ')} in {step.label}")
         message = result.error["message"] if result.error is not None else "no result"
-        return cls(status, message)
+        return cls("failed", message)
 
 
 def _storable(text: str) -> str:

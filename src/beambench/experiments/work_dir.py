@@ -6,7 +6,9 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from beambench.errors import RunError
 
 PREFIX = "beambench-run-"
 LOCK = ".lock"
+UNLOCKED_SECONDS = 60.0
+"""A folder without a lock that is older belongs to nobody: it takes an instant to get one."""
 
 
 @contextlib.contextmanager
@@ -26,10 +30,14 @@ def work_dir() -> Iterator[Path]:
     Raises:
         RunError: no folder can be made.
     """
+    folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        descriptor = _lock(folder)
+        descriptor = _lock(folder / f"{LOCK}.new")
+        (folder / f"{LOCK}.new").rename(folder / LOCK)  # seen by others only once it is locked
     except OSError as error:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         raise RunError(
             f"no folder for temporary files ({error.strerror or error}): make room, or set TMPDIR"
         ) from None
@@ -42,9 +50,9 @@ def work_dir() -> Iterator[Path]:
             os.close(descriptor)
 
 
-def _lock(folder: Path) -> int | None:
-    """Return a descriptor that holds the folder's lock, or None if another process has it."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock(path: Path) -> int | None:
+    """Return a descriptor that holds the lock, or None if another process has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -57,9 +65,15 @@ def sweep(parent: Path) -> None:
     """Remove the folders of dead runs of this user."""
     for folder in parent.glob(f"{PREFIX}*"):
         try:
-            if folder.stat().st_uid != os.getuid() or not (folder / LOCK).is_file():
-                continue  # of another user, or made this instant and not locked yet
-            descriptor = _lock(folder)
+            found = folder.lstat()
+            if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+                continue
+            if not (folder / LOCK).is_file():
+                # Made this instant, or its owner was killed in that instant.
+                if time.time() - found.st_mtime > UNLOCKED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+                continue
+            descriptor = _lock(folder / LOCK)
         except OSError:
             continue
         if descriptor is not None:

@@ -1,0 +1,294 @@
+"""One task in a worker: what it is told, and what is made of how it ended; nothing is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beambench.controller import worker_process
+from beambench.controller.supervisor import Outcome
+from beambench.controller.worker_process import WorkerResult, run_task, utc_now
+from beambench.definition.library import Library
+from beambench.definition.plan import Plan
+from beambench.errors import RunError
+from beambench.record.observation import Observation, WorkerError
+
+EXITED = Outcome("exited", 0, None, 1.5, "")
+WROTE = Observation(task="pipeline", peak_rss=500).model_dump_json()
+
+
+class FakeSampler:
+    """Says that the process tree had 400 bytes and used 2 s of CPU time."""
+
+    made: list[FakeSampler]
+
+    def __init__(self, root_pid: int, *, exclude_root: bool) -> None:
+        self.root_pid, self.exclude_root = root_pid, exclude_root
+        self.calls: list[str] = []
+        self.peak_rss, self.cpu_seconds, self.samples = 400, 2.0, 9
+        self.made.append(self)
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
+class FakeNoise:
+    def start(self) -> None:
+        self.started = True
+
+    def stop(self, own_cpu_seconds: float | None) -> dict[str, Any]:
+        return {"started": self.started, "own_cpu_seconds": own_cpu_seconds}
+
+
+@pytest.fixture(autouse=True)
+def samplers(monkeypatch) -> list[FakeSampler]:
+    monkeypatch.setattr(FakeSampler, "made", [], raising=False)
+    monkeypatch.setattr(worker_process, "ProcessTreeSampler", FakeSampler)
+    monkeypatch.setattr(worker_process, "NoiseMonitor", FakeNoise)
+    return FakeSampler.made
+
+
+@pytest.fixture
+def plan(tmp_path) -> Plan:
+    return Plan(
+        task="pipeline",
+        definition=Library().resolve("overhead-noop", profile="smoke").definition,
+        runner="direct",
+        seed=0,
+        source="synthetic",
+        limit=4,
+        work_dir=str(tmp_path),
+        cache_dir=str(tmp_path / "cache"),
+        project_dir=str(tmp_path),
+        epoch_ns=1,
+        slot_us=1000,
+    )
+
+
+@pytest.fixture
+def run(monkeypatch, plan) -> Callable[..., WorkerResult]:
+    """Run the plan in a worker that writes `wrote` and ends with `outcome`."""
+
+    def call(
+        outcome: Outcome = EXITED,
+        wrote: str | bytes | None = WROTE,
+        seen: dict[str, Any] | None = None,
+        starts: bool = True,
+        **options: Any,
+    ) -> WorkerResult:
+        def fake(argv: list[str], *, on_start: Callable[[int], None], **given: Any) -> Outcome:
+            if seen is not None:
+                seen.update(given, argv=argv, plan=json.loads(Path(argv[-2]).read_text()))
+            if starts:
+                on_start(4711)
+            if wrote is not None:
+                content = wrote if isinstance(wrote, bytes) else wrote.encode()
+                Path(argv[-1]).write_bytes(content)
+            return outcome
+
+        monkeypatch.setattr(worker_process, "supervise", fake)
+        settings: dict[str, Any] = {"deadline": 5.0, "cancelled": threading.Event(), **options}
+        return run_task(plan, **settings)
+
+    return call
+
+
+# What the worker is told
+
+
+def test_the_worker_is_started_with_plan_and_result(run, plan, tmp_path):
+    seen: dict[str, Any] = {}
+    cancelled, progress = threading.Event(), lambda message: None
+    run(seen=seen, deadline=77.0, cancelled=cancelled, on_progress=progress)
+    files = [str(tmp_path / "plan.json"), str(tmp_path / "result.json")]
+    assert seen["argv"] == [sys.executable, "-m", "beambench.worker", *files]
+    assert Plan.model_validate(seen["plan"]) == plan
+    assert (seen["deadline"], seen["cancelled"], seen["on_progress"]) == (77.0, cancelled, progress)
+    assert seen["log_path"] == tmp_path / "worker.log"
+
+
+def environment_of(run: Callable[..., WorkerResult], *search_path: str) -> dict[str, str]:
+    seen: dict[str, Any] = {}
+    run(seen=seen, search_path=search_path)
+    return dict(seen["env"])
+
+
+def test_the_worker_gets_our_environment_without_our_settings(run, monkeypatch):
+    monkeypatch.setenv("BEAMBENCH_STORE", "sqlite:///secret.db")
+    monkeypatch.setenv("BEAMBENCH_TEST_TORTURE", "full")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    environment = environment_of(run)
+    assert not [name for name in environment if name.startswith("BEAMBENCH_")]
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert environment["PYTHONSAFEPATH"] == "1"
+    assert os.environ["BEAMBENCH_STORE"] == "sqlite:///secret.db"
+
+
+@pytest.mark.parametrize(
+    ("before", "search_path", "after"),
+    [
+        (None, [], ""),
+        ("/mine:/yours", [], "/mine:/yours"),
+        (None, ["/definitions", "/here"], "/definitions:/here"),
+        ("/mine", ["/definitions", "/here"], "/definitions:/here:/mine"),
+    ],
+)
+def test_folders_of_a_workload_go_before_pythonpath(run, monkeypatch, before, search_path, after):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    if before is not None:
+        monkeypatch.setenv("PYTHONPATH", before)
+    assert environment_of(run, *search_path)["PYTHONPATH"] == after
+
+
+def test_the_worker_has_a_temporary_folder_of_its_own(run, tmp_path):
+    temporary = tmp_path / "temporary"
+    assert environment_of(run)["TMPDIR"] == str(temporary)
+    (temporary / "of-a-killed-worker").mkdir()
+    environment_of(run)
+    assert list(temporary.iterdir()) == []
+
+
+# How it ended
+
+
+def test_a_worker_that_did_its_task(run):
+    result = run()
+    assert (result.status, result.error) == ("succeeded", None)
+    assert result.observation == Observation(task="pipeline", peak_rss=500)
+    assert result.outcome == EXITED
+
+
+@pytest.mark.parametrize("kind", ["usage", "run"])
+def test_a_worker_that_gave_up_says_why(run, kind):
+    error = WorkerError(kind=kind, message="no such flag", detail="Traceback")
+    wrote = Observation(task="pipeline", error=error).model_dump_json()
+    result = run(Outcome("exited", 1, None, 1.5, "on stderr"), wrote)
+    assert result.status == "failed"
+    assert result.error == {"kind": kind, "message": "no such flag", "detail": "Traceback"}
+    assert result.observation is not None
+
+
+ENDINGS = [
+    (Outcome("timed_out", None, 15, 9.0, "tail"), "timed_out", "timed out"),
+    (Outcome("cancelled", None, 15, 9.0, "tail"), "cancelled", "cancelled"),
+    (
+        Outcome("signalled", None, 9, 9.0, "tail"),
+        "failed",
+        "the worker was killed by SIGKILL: out of memory?",
+    ),
+    (Outcome("signalled", None, 11, 9.0, "tail"), "failed", "the worker was killed by SIGSEGV"),
+    (Outcome("signalled", None, 40, 9.0, "tail"), "failed", "the worker was killed by signal 40"),
+    (Outcome("lost", None, None, 9.0, "tail"), "failed", "the worker's watchdog was killed"),
+    (Outcome("lost", None, 15, 9.0, "tail"), "failed", "the worker's watchdog was killed"),
+]
+
+
+@pytest.mark.parametrize(("outcome", "status", "message"), ENDINGS)
+@pytest.mark.parametrize("wrote", [WROTE, None])
+def test_what_a_stopped_worker_wrote_does_not_count(run, outcome, status, message, wrote):
+    result = run(outcome, wrote)
+    assert (result.status, result.observation) == (status, None)
+    assert result.error == {"kind": "run", "message": message, "detail": "tail"}
+
+
+@pytest.mark.parametrize(
+    ("tail", "said"),
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("first\nMemoryError: 3 GiB \n\n", ": MemoryError: 3 GiB"),
+        ("x" * 999, ": " + "x" * 200),
+    ],
+)
+def test_a_worker_without_a_result_is_quoted(run, tail, said):
+    result = run(Outcome("exited", 7, None, 1.0, tail), None)
+    assert result.status == "failed"
+    message = f"the worker ended with exit code 7 and no result{said}"
+    assert result.error == {"kind": "run", "message": message, "detail": tail}
+
+
+@pytest.mark.parametrize(
+    ("wrote", "problem"),
+    [
+        ("", "the whole: Invalid JSON: EOF while parsing a value at line 1 column 0"),
+        (WROTE[:-3], "the whole: Invalid JSON: EOF while parsing"),
+        (
+            '{"task": "pipeline", "sample": [{"id": "a", "label": 1, "evidence": [null]}]}',
+            "sample.0.evidence.0: Input should be a valid number",
+        ),
+        (b'{"task": "\xff"}', "'utf-8' codec can't decode byte 0xff in position 10"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_said_to_be_so(run, wrote, problem):
+    result = run(EXITED, wrote)
+    assert (result.status, result.observation) == ("failed", None)
+    assert result.error["message"].startswith(f"the worker's result cannot be read: {problem}")
+    assert "\n" not in result.error["message"]
+
+
+def test_the_result_of_an_earlier_task_is_not_taken_for_this_one(run, tmp_path):
+    (tmp_path / "result.json").write_text(WROTE)
+    result = run(EXITED, None)
+    assert result.observation is None
+    assert result.error["message"] == "the worker ended with exit code 0 and no result"
+
+
+# What was seen from outside
+
+
+@pytest.mark.parametrize(
+    ("noted", "sampled", "peak"),
+    [(500, 400, 500), (300, 400, 400), (None, 400, 400), (500, None, 500), (None, None, None)],
+)
+def test_the_peak_is_never_below_the_kernels(run, monkeypatch, noted, sampled, peak):
+    started = FakeSampler.start
+    monkeypatch.setattr(
+        FakeSampler, "start", lambda self: (started(self), setattr(self, "peak_rss", sampled))
+    )
+    result = run(EXITED, Observation(task="pipeline", peak_rss=noted).model_dump_json())
+    assert (result.peak_rss, result.rss_samples) == (peak, 9)
+
+
+def test_the_tree_below_the_watchdog_is_sampled_until_the_end(run, samplers):
+    result = run()
+    assert [(one.root_pid, one.exclude_root, one.calls) for one in samplers] == [
+        (4711, True, ["start", "stop"])
+    ]
+    assert result.noise == {"started": True, "own_cpu_seconds": 2.0}
+
+
+def test_nothing_is_known_of_a_worker_that_never_started(run):
+    result = run(Outcome("timed_out", None, None, 0.0, ""), None, starts=False)
+    assert (result.peak_rss, result.rss_samples) == (None, 0)
+    assert result.noise == {"started": True, "own_cpu_seconds": None}
+    assert result.error["message"] == "timed out"
+
+
+def test_sampling_ends_when_the_worker_cannot_be_supervised(plan, monkeypatch, samplers):
+    def fake(argv: list[str], *, on_start: Callable[[int], None], **_: Any) -> Outcome:
+        on_start(4711)
+        raise RunError("cannot start the worker")
+
+    monkeypatch.setattr(worker_process, "supervise", fake)
+    with pytest.raises(RunError, match="cannot start the worker"):
+        run_task(plan, deadline=5.0, cancelled=threading.Event())
+    assert samplers[0].calls == ["start", "stop"]
+
+
+def test_times_are_utc_in_iso_8601_to_the_millisecond(run):
+    pattern = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    before, result, after = utc_now(), run(), utc_now()
+    times = [before, result.started_at, result.finished_at, after]
+    assert all(re.fullmatch(pattern, time) for time in times)
+    assert times == sorted(times)

@@ -1,0 +1,446 @@
+"""A whole run in milliseconds: what is done in which order, and what becomes of what goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_workers import (
+    BEST_BATCH_SIZE,
+    COUNT,
+    KILLED,
+    crashed,
+    finished,
+    gave_up,
+    measured,
+    prepared,
+)
+
+from beambench.controller.worker_process import OnProgress
+from beambench.definition.library import Library
+from beambench.errors import RunError, UsageError
+from beambench.experiments.request import RunRequest, make_request
+from beambench.experiments.run import (
+    Run,
+    Step,
+    execute_all,
+    new_run_id,
+    run_benchmark,
+    schedule,
+    silent,
+)
+from beambench.record.observation import Observation, SampledPrediction
+from beambench.record.run_record import RunRecord
+
+pytestmark = pytest.mark.usefixtures("workers", "scratch")
+
+PREPARING = ["prepare", "reference"]
+
+
+def request_of(**options: Any) -> RunRequest:
+    return make_request(Library(), "overhead-noop", **({"profile": "smoke"} | options))
+
+
+def execute(announce=silent, cancelled: threading.Event | None = None, **options: Any) -> RunRecord:
+    return Run(request_of(**options), cancelled or threading.Event(), announce).execute()
+
+
+# Order
+
+
+def test_pipeline_and_loops_take_turns_in_mirrored_blocks():
+    pipeline, loop, ceiling = "pipeline", "loop", "ceiling"
+    assert schedule(1, reference=False) == [pipeline]
+    assert schedule(3, reference=False) == [pipeline] * 3
+    assert schedule(1, reference=True) == [pipeline, loop, ceiling]
+    assert schedule(3, reference=True) == [
+        *(pipeline, loop, ceiling),
+        *(ceiling, loop, pipeline),
+        *(pipeline, loop, ceiling),
+    ]
+
+
+def test_a_run_prepares_samples_and_repeats(workers, scratch):
+    before = time.monotonic()
+    record = execute(repeats=2, timeout=50.0, seed=3, limit=7)
+    assert workers.tasks == [*PREPARING, "pipeline", "pipeline"]
+    assert record.status == "succeeded"
+    assert record.error is None
+    first, *others = workers.plans
+    assert (first.source, first.limit, first.seed, first.slot_us) == ("synthetic", 7, 3, 50_000)
+    assert (first.runner, first.beam_flags, first.labels) == ("direct", [], None)
+    assert first.preparation is None
+    assert {plan.preparation.count for plan in others} == {COUNT}
+    assert [plan.batch_sizes for plan in workers.plans] == [[], [], [], [10, 30, 60]]
+    assert workers.plans == sorted(workers.plans, key=lambda plan: plan.epoch_ns)
+    deadlines = {options["deadline"] for options in workers.options}
+    assert len(deadlines) == 1
+    assert before + 50 <= deadlines.pop() <= time.monotonic() + 50
+    assert [options["search_path"] for options in workers.options] == [[]] * 4
+    assert list(scratch.iterdir()) == []
+
+
+def test_all_tasks_work_in_one_folder_that_is_there_until_the_end(workers, scratch):
+    seen = []
+
+    def look(plan):
+        seen.append((Path(plan.work_dir).is_dir(), Path(plan.work_dir).parent))
+        return measured()
+
+    workers.script("pipeline", look, look)
+    execute(repeats=2)
+    assert seen == [(True, scratch)] * 2
+    assert len({plan.work_dir for plan in workers.plans}) == 1
+
+
+def test_the_reference_replays_batches_and_the_ceiling_has_its_own(workers):
+    workers.script("pipeline", measured(sizes=(100,)), measured(sizes=(50, 50)))
+    record = execute(repeats=2, reference=True)
+    assert workers.tasks == [
+        *PREPARING,
+        "calibrate",
+        *("pipeline", "loop", "loop"),
+        *("loop", "loop", "pipeline"),
+    ]
+    sizes = [plan.batch_sizes for plan in workers.plans if plan.task == "loop"]
+    assert sizes == [[100], [BEST_BATCH_SIZE], [BEST_BATCH_SIZE], [100]]
+    assert [one.arm for one in record.references] == ["loop", "ceiling", "ceiling", "loop"]
+    assert record.config["best_batch_size"] == BEST_BATCH_SIZE
+    assert record.metrics["pipeline_efficiency"].value == pytest.approx(0.5)
+    assert record.metrics["ceiling_efficiency"].n == 2
+    assert record.status == "succeeded"
+
+
+def test_without_a_reference_there_is_no_best_batch_size(workers):
+    assert "best_batch_size" not in execute().config
+    workers.script("calibrate", crashed())
+    assert execute(reference=True).config["best_batch_size"] is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "labels"),
+    [
+        (False, ["prepare", "reference sample", "pipeline repeat 1", "pipeline repeat 2"]),
+        (
+            True,
+            [
+                "prepare",
+                "reference sample",
+                "calibrate the loop",
+                *("pipeline repeat 1", "loop repeat 1", "ceiling repeat 1"),
+                *("ceiling repeat 2", "loop repeat 2", "pipeline repeat 2"),
+            ],
+        ),
+    ],
+)
+def test_every_step_is_announced_with_its_place_and_size(reference, labels):
+    steps: list[tuple[Step, int | None]] = []
+    progress: list[dict[str, Any]] = []
+
+    def announce(step: Step, elements: int | None) -> OnProgress:
+        steps.append((step, elements))
+        return progress.append
+
+    execute(announce, repeats=2, reference=reference)
+    assert [step.label for step, _ in steps] == labels
+    assert [step.index for step, _ in steps] == list(range(1, len(labels) + 1))
+    assert {step.total for step, _ in steps} == {len(labels)}
+    unsized = [step.label for step, elements in steps if elements is None]
+    assert unsized == (["prepare", "calibrate the loop"] if reference else ["prepare"])
+    assert {elements for step, elements in steps if "repeat" in step.label} == {COUNT}
+    assert {step.label: elements for step, elements in steps}["reference sample"] == 8
+    assert len(progress) == len(labels)
+
+
+# Failing repeats
+
+
+def test_a_crash_of_one_repeat_is_recorded_and_the_run_goes_on(workers):
+    workers.script("pipeline", measured(10), crashed(), measured(30))
+    record = execute(repeats=3)
+    assert workers.tasks == [*PREPARING, *["pipeline"] * 3]
+    assert [repeat.status for repeat in record.repeats] == ["succeeded", "failed", "succeeded"]
+    assert [repeat.index for repeat in record.repeats] == [0, 1, 2]
+    assert record.repeats[1].error["message"] == KILLED
+    assert (record.status, record.error) == ("failed", f"pipeline repeat 2: {KILLED}")
+    found = record.metrics["throughput_elements"]
+    assert (found.value, found.n) == (pytest.approx(20.0), 2)
+    assert record.verification.passed
+
+
+def test_two_crashes_in_a_row_end_the_run(workers):
+    workers.script("pipeline", measured(), crashed(), crashed())
+    record = execute(repeats=6)
+    assert workers.tasks.count("pipeline") == 3
+    assert (record.status, record.error) == ("failed", f"pipeline repeat 2: {KILLED}")
+    assert record.metrics["throughput_elements"].n == 1
+
+
+def test_crashes_apart_do_not_end_the_run(workers):
+    workers.script("pipeline", crashed(), measured(), crashed(), measured())
+    record = execute(repeats=4)
+    assert len(record.repeats) == 4
+    assert record.status == "failed"
+
+
+def test_a_crash_of_the_reference_counts_as_well(workers):
+    workers.script("loop", crashed(), crashed())
+    record = execute(repeats=2, reference=True)
+    assert workers.tasks == [*PREPARING, "calibrate", "pipeline", "loop", "loop"]
+    assert (record.status, record.error) == ("failed", f"loop repeat 1: {KILLED}")
+    assert [repeat.status for repeat in record.references] == ["failed", "failed"]
+    assert "pipeline_efficiency" not in record.metrics
+
+
+def test_the_loop_has_nothing_to_replay_if_the_first_pipeline_crashed(workers):
+    workers.script("pipeline", crashed())
+    record = execute(reference=True)
+    assert workers.tasks == [*PREPARING, "calibrate", "pipeline"]
+    assert (record.status, record.error) == ("failed", f"pipeline repeat 1: {KILLED}")
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [("timed_out", "timed out"), ("cancelled", "cancelled")]
+)
+def test_a_stopped_repeat_ends_the_run_with_its_status(workers, status, text):
+    workers.script("pipeline", measured(), crashed(status, text))
+    record = execute(repeats=4)
+    assert [repeat.status for repeat in record.repeats] == ["succeeded", status]
+    assert (record.status, record.error) == (status, f"{text} in pipeline repeat 2")
+    assert record.metrics["throughput_elements"].n == 1
+
+
+@pytest.mark.parametrize("status", ["timed_out", "cancelled"])
+def test_a_stop_outweighs_an_earlier_failure(workers, status):
+    workers.script("pipeline", crashed(), crashed(status, status))
+    record = execute(repeats=3)
+    text = status.replace("_", " ")
+    assert (record.status, record.error) == (status, f"{text} in pipeline repeat 2")
+    assert record.repeats[0].error["message"] == KILLED
+
+
+def test_too_many_failed_elements_fail_the_run(workers):
+    bad = measured(failed=2)
+    workers.script("pipeline", bad)
+    record = execute()
+    assert record.status == "failed"
+    assert record.error == "pipeline repeat 1: 2 of 100 elements failed, more than max_failed 0.01"
+    assert record.metrics["elements_failed"].value == 2.0
+    workers.script("pipeline", bad)
+    assert execute(max_failed=0.02).status == "succeeded"
+
+
+def test_the_run_has_the_verification_of_the_first_repeat_that_failed(workers):
+    swapped = [SampledPrediction(id=str(n), label=n ^ 1) for n in range(8)]
+    workers.script("pipeline", measured(), measured(sample=swapped), measured(missing_count=1))
+    record = execute(repeats=3)
+    assert [repeat.verification.passed for repeat in record.repeats] == [True, False, False]
+    assert record.verification == record.repeats[1].verification
+    assert record.verification.reference_agreement == 0.0
+    assert record.status == "failed"
+
+
+@pytest.mark.parametrize(("repeats", "status"), [(5, "succeeded"), (6, "failed")])
+def test_a_pipeline_faster_than_the_loop_is_an_error_beyond_noise(workers, repeats, status):
+    workers.script("pipeline", *[measured(rate=40.0) for _ in range(repeats)])
+    record = execute(repeats=repeats, reference=True)
+    assert record.metrics["pipeline_efficiency"].value == pytest.approx(2.0)
+    assert any("pipeline_efficiency 2.000 is above" in warning for warning in record.warnings)
+    assert record.status == status
+    error = "pipeline_efficiency is above 1.02 beyond noise: measured wrongly"
+    assert record.error == (None if status == "succeeded" else error)
+
+
+# Failing preparations
+
+
+def test_what_only_the_user_can_mend_is_no_run(workers, scratch):
+    workers.script("prepare", gave_up("prepare", "usage", "labels.tsv: labels none"))
+    with pytest.raises(UsageError, match=r"labels\.tsv: labels none"):
+        execute()
+    assert workers.tasks == ["prepare"]
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "error"),
+    [
+        (gave_up("prepare", "run", "no room for weights"), "failed", "no room for weights"),
+        (crashed(), "failed", KILLED),
+        (crashed("timed_out", "timed out"), "timed_out", "timed out in prepare"),
+        (crashed("cancelled", "cancelled"), "cancelled", "cancelled in prepare"),
+        (finished(Observation(task="prepare")), "failed", "no result"),
+    ],
+)
+def test_a_failed_preparation_gives_a_record(workers, response, status, error):
+    workers.script("prepare", response)
+    record = execute(reference=True)
+    assert workers.tasks == ["prepare"]
+    assert (record.status, record.error) == (status, error)
+    assert (record.repeats, record.references, record.metrics) == ([], [], {})
+    assert (record.input.kind, record.input.count, record.input.digest) == ("unknown", 0, None)
+    assert (record.runner.requested, record.runner.executed) == ("direct", None)
+    assert record.environment == {"found_in": str(Path.cwd())}
+    assert record.warnings == []
+    assert not record.verification.passed
+
+
+@pytest.mark.parametrize("task", ["reference", "calibrate"])
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [("failed", KILLED), ("timed_out", "timed out"), ("cancelled", "cancelled")],
+)
+def test_a_failed_reference_gives_a_record(workers, task, status, message):
+    workers.script(task, crashed(status, message))
+    record = execute(reference=True)
+    label = {"reference": "reference sample", "calibrate": "calibrate the loop"}[task]
+    assert workers.tasks[-1] == task
+    expected = message if status == "failed" else f"{message} in {label}"
+    assert (record.status, record.error, record.repeats) == (status, expected, [])
+    assert record.input.count == COUNT
+    assert record.environment == {"machine": {"cores": 2}}
+    assert record.warnings == ["left out 1 file"]
+
+
+def test_a_reference_that_gave_up_says_why(workers):
+    workers.script("reference", gave_up("reference", "run", "the model is another"))
+    record = execute()
+    assert (record.status, record.error) == ("failed", "the model is another")
+
+
+# Machines that give way
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (RunError("cannot start the worker: Cannot allocate memory"), "cannot start the worker"),
+    ],
+)
+def test_what_was_measured_is_kept_when_a_later_worker_cannot_be_started(
+    workers, scratch, trouble, error
+):
+    workers.script("pipeline", measured(10), trouble)
+    record = execute(repeats=3)
+    assert record.status == "failed"
+    assert error in record.error
+    assert [repeat.status for repeat in record.repeats] == ["succeeded"]
+    assert record.metrics["throughput_elements"].value == pytest.approx(10.0)
+    assert list(scratch.iterdir()) == []
+
+
+def test_no_room_for_temporary_files_is_one_line(workers, scratch):
+    scratch.rmdir()
+    with pytest.raises(RunError, match=r"no folder for temporary files .*No such file"):
+        execute()
+    assert workers.tasks == []
+
+
+def test_the_folder_is_removed_when_we_are_interrupted(workers, scratch):
+    workers.script("pipeline", lambda plan: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        execute()
+    assert list(scratch.iterdir()) == []
+
+
+# The record
+
+
+def test_the_record_says_what_was_asked_for_and_what_ran(workers):
+    command = ["beambench", "run", "\udcff.yaml"]
+    record = execute(
+        labels={"team": "a"}, command=command, beam_flags=["--direct_num_workers=1"], seed=4
+    )
+    assert record.benchmark == "overhead-noop"
+    assert (record.variant, record.profile) == ("stock", "smoke")
+    assert record.definition_hash == Library().resolve("overhead-noop").definition_hash
+    assert (record.runner.executed, record.runner.counters) == ("direct", "committed")
+    assert record.input.model_dump() == {
+        "kind": "synthetic",
+        "count": 100,
+        "digest": "d" * 64,
+        "bytes": None,
+        "source": "synthetic",
+        "labels": None,
+    }
+    assert (record.model.name, record.model.weights) == ("noop", "none")
+    assert record.labels == {"team": "a"}
+    assert record.command == ["beambench", "run", "\\udcff.yaml"]
+    assert record.environment == {"machine": {"cores": 2}}
+    assert record.warnings == ["left out 1 file"]
+    assert record.noise["repeats"] == 1
+    assert record.started_at <= record.finished_at
+    assert {key: record.config[key] for key in sorted(set(record.config) - {"definition"})} == {
+        "beam_flags": ["--direct_num_workers=1"],
+        "labels": None,
+        "limit": 1000,
+        "max_failed": 0.01,
+        "overrides": [],
+        "reference": None,
+        "repeats": 1,
+        "seed": 4,
+        "source": "synthetic",
+        "timeout": 120.0,
+    }
+    assert record.config["definition"]["name"] == "overhead-noop"
+    assert record.config["definition"]["batching"] == {"min_batch_size": 10, "max_batch_size": 100}
+    assert workers.plans[0].beam_flags == ["--direct_num_workers=1"]
+
+
+def test_warnings_of_the_preparation_go_first(workers):
+    workers.script("prepare", prepared(warnings=["of the input"]))
+    workers.script("pipeline", measured(warnings=["of the worker"]))
+    assert execute().warnings == ["of the input", "of the worker"]
+
+
+def test_run_ids_sort_by_time_and_differ():
+    ids = [new_run_id() for _ in range(50)]
+    assert all(re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", one) for one in ids)
+    assert len(set(ids)) == 50
+    seconds = [one.partition("-")[0] for one in ids]
+    assert seconds == sorted(seconds)
+
+
+# Several runs
+
+
+def test_an_error_of_one_benchmark_does_not_keep_the_others_from_running(workers):
+    workers.script("prepare", gave_up("prepare", "usage", "bad labels"), prepared())
+    requests = [request_of(seed=1), request_of(seed=2)]
+    results = list(execute_all(requests, threading.Event(), lambda request: silent))
+    assert [request.seed for request, _ in results] == [1, 2]
+    assert isinstance(results[0][1], UsageError)
+    assert results[1][1].status == "succeeded"
+
+
+def test_cancelling_one_run_cancels_those_after_it(workers):
+    cancelled = threading.Event()
+
+    def cancel(plan):
+        cancelled.set()
+        return crashed("cancelled", "cancelled")
+
+    workers.script("pipeline", cancel)
+    results = list(execute_all([request_of()] * 3, cancelled, lambda request: silent))
+    assert [record.status for _, record in results] == ["cancelled"]
+
+
+def test_run_benchmark_takes_a_name_or_a_file(workers, tmp_path):
+    assert run_benchmark("overhead-noop", profile="smoke").benchmark == "overhead-noop"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("name: mine\ntitle: Mine\ninherit: overhead-noop\n")
+    assert run_benchmark(str(mine), repeats=2, profile="full").benchmark == "mine"
+    assert workers.plans[-1].limit == 50_000
+    record = run_benchmark(
+        "mine", library=Library([mine]), overrides=["batching.max_batch_size=11"]
+    )
+    assert record.config["definition"]["batching"]["max_batch_size"] == 11
+    assert record.config["overrides"] == ["batching.max_batch_size=11"]
+    with pytest.raises(UsageError, match="no benchmark 'overhead-nop' \\(did you mean"):
+        run_benchmark("overhead-nop")
