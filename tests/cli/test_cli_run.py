@@ -54,20 +54,24 @@ def test_the_exit_code_of_several_runs(codes, code):
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [("succeeded", 0), ("failed", 3), ("timed_out", 124), ("cancelled", 130)]
+    ("status", "code", "error", "said"),
+    [
+        ("succeeded", 0, None, None),
+        ("failed", 3, "pipeline repeat 1: something", "failed: pipeline repeat 1: something"),
+        ("timed_out", 124, "timed out in x", "timed out in x: give more than 5 s with --timeout"),
+        ("cancelled", 130, "cancelled in x", "cancelled in x"),
+    ],
 )
 def test_a_record_is_stored_and_printed_whatever_its_status(
-    beambench, results, make_record, status, code
+    beambench, results, make_record, status, code, error, said
 ):
-    error = None if status == "succeeded" else "pipeline repeat 1: something"
-    record = make_record(status=status, error=error)
+    record = make_record(status=status, error=error, config={"timeout": 5.0})
     results(record)
     answer = beambench("run", NAMES[0], "--json", "--store", STORE)
     assert answer.code == code
     assert answer.document == record.model_dump(mode="json")
     assert stored() == [record.run_id]
-    said = f"beambench: overhead-noop: {status.replace('_', ' ')}: pipeline repeat 1: something\n"
-    assert answer.err == (said if error else "")
+    assert answer.err == (f"beambench: overhead-noop: {said}\n" if said else "")
 
 
 def test_as_text(beambench, results, make_record):

@@ -187,7 +187,7 @@ def test_history_shows_a_missing_metric_as_unknown(beambench, folder, make_recor
     with RunStore.open(STORE) as store:
         store.add(make_record(status="failed", metrics={}))
     row = beambench("history", "overhead-noop", "--store", STORE).out.splitlines()[1]
-    assert row.split()[-2:] == ["failed", "unknown"]
+    assert row.split()[-4:] == ["failed", "synthetic,", "none", "unknown"]
 
 
 # --- validate -------------------------------------------------------------------------------------

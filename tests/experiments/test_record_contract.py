@@ -65,6 +65,7 @@ ADDED_PARTS = {
         "started_at",
         "finished_at",
         "batch_sizes",
+        "batches_retried",
         "runner",
         "beam_metrics",
         "cross_check",

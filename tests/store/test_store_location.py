@@ -133,7 +133,9 @@ def test_a_folder_is_no_store(tmp_path):
 def test_a_path_under_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     assert f"{tmp_path}/file" in _refused(f"sqlite:///{tmp_path}/file/runs.db")
-    assert "Not a directory" in _refused(f"sqlite:///{tmp_path}/file/folder/runs.db")
+    assert "is a file, not a folder: name another store" in _refused(
+        f"sqlite:///{tmp_path}/file/folder/runs.db"
+    )
 
 
 def test_a_folder_that_takes_no_files():

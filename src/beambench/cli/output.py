@@ -83,8 +83,8 @@ def print_record(record: RunRecord) -> None:
     runner = record.runner
     out.print(
         f"[bold]{escape(record.benchmark)}[/bold]  variant {escape(record.variant)}, profile "
-        f"{escape(record.profile)}, runner {runner.executed or runner.requested}"
-        f"{f' ({runner.implementation})' if runner.implementation else ''}"
+        f"{escape(record.profile)}, runner {escape(runner.executed or runner.requested)}"
+        f"{escape(f' ({runner.implementation})') if runner.implementation else ''}"
     )
     out.print(f"input: {_input_line(record)}; model: {_model_line(record)}")
     if record.metrics:
@@ -93,7 +93,7 @@ def print_record(record: RunRecord) -> None:
     out.print(f"verification: {_verification_line(record.verification)}")
     for warning in record.warnings:
         out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
-    outcome = f"run {record.run_id}: {record.status.replace('_', ' ')}"
+    outcome = f"run {escape(record.run_id)}: {record.status.replace('_', ' ')}"
     out.print(outcome + (f": {escape(str(record.error))}" if record.status == "failed" else ""))
 
 
@@ -124,7 +124,7 @@ def _metric_table(record: RunRecord) -> Table:
         metric = record.metrics.get(name)
         if metric is not None:
             value = show_value(metric.value, metric.unit)
-            table.add_row(name, value, _interval(metric), f"{metric.n}")
+            table.add_row(name, escape(value), escape(_interval(metric)), f"{metric.n}")
     return table
 
 
@@ -225,13 +225,15 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
     table.add_column("run", no_wrap=True)
     for column in ("started (UTC)", "variant", "profile", "status"):
         table.add_column(column, overflow="fold")
+    table.add_column("input, weights", overflow="fold")
     table.add_column("elements/s", justify="right", overflow="fold")
     table.add_column("n", justify="right", overflow="fold")
     for row in rows:
         rate = row.metrics.get("throughput_elements")
         cells = [row.run_id, row.started_at[:19], row.variant, row.profile, row.status]
         shown = [show_value(rate.value, "1"), f"{rate.n}"] if rate is not None else ["unknown", ""]
-        table.add_row(*(escape(cell) for cell in [*cells, *shown]))
+        what = f"{row.input.kind}, {row.model.weights}"
+        table.add_row(*(escape(cell) for cell in [*cells, what, *shown]))
     console().print(table)
 
 

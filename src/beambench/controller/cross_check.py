@@ -32,7 +32,11 @@ def cross_check(measured: Measured, theirs: Mapping[str, Any]) -> dict[str, Any]
         differences.append(f"inferences: Beam {inferences}, ours {ours.sum}")
     result: dict[str, Any] = {}
     latency, own = theirs.get("inference_batch_latency_micro_secs"), measured.batch_latency
-    if latency is not None and own is not None and not measured.retried_batches:
+    if (
+        latency is not None
+        and own is not None
+        and not measured.retried_batches + measured.empty_batches
+    ):
         gap = latency["sum"] / latency["count"] - own.sum / own.count
         allowed = LATENCY_ALLOWANCE_US + LATENCY_ALLOWANCE_SHARE * own.sum / own.count
         result["latency_gap_us"] = gap

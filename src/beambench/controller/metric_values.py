@@ -123,9 +123,11 @@ def _batches(measured: Measured) -> dict[str, Sample]:
 def _is_complete(measured: Measured) -> bool:
     """Tell whether all batches are in the histograms; if not, percentiles are unknown."""
     return (
-        total(measured.latencies) + measured.retried_batches == measured.batches
+        total(measured.latencies) + measured.retried_batches + measured.empty_batches
+        == measured.batches
         and total(measured.batch_sizes) == measured.batches
         and not measured.folded
+        and not measured.folded_sizes
     )
 
 
@@ -219,9 +221,15 @@ def _median(name: str, numbers: Sequence[float]) -> MetricValue:
 
 def efficiency(name: str, pairs: Iterable[tuple[Repeat, Repeat]]) -> tuple[str, MetricValue] | None:
     """Return the median over pairs of pipeline ÷ loop throughput, or None without a pair."""
+    ratios = ratios_of(pairs)
+    return (name, _median(name, ratios)) if ratios else None
+
+
+def ratios_of(pairs: Iterable[tuple[Repeat, Repeat]]) -> list[float]:
+    """Return pipeline ÷ loop throughput of each pair that has both."""
     ratios = []
     for pipeline, loop in pairs:
         over, under = (repeat.metrics.get("throughput_elements") for repeat in (pipeline, loop))
         if over is not None and under is not None and under.value:
             ratios.append(over.value / under.value)
-    return (name, _median(name, ratios)) if ratios else None
+    return ratios

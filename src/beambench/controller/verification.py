@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,15 @@ DISTINCT_SHARE = 0.2
 """Fewer distinct labels than this share of the sample (20 in 100) prove too little."""
 
 MIN_COSINE = 0.999
+MAX_DISTANCE = 0.05
+"""Of two raw outputs, as a share of the reference's length; at equal length 0.999 is 0.045."""
+
+SAME_DISTANCE = 1e-5
+"""References this near to each other have the same input, and cannot be told apart."""
+
+CLEARLY = 2
+"""How often nearer an output must be to its own reference than to that of any other input."""
+
 MIN_AGREEMENT = 0.99
 
 
@@ -30,54 +39,54 @@ class Agreement:
     problems: list[str]
 
 
+Pair = tuple[SampledPrediction | None, SampledPrediction]
+"""What the run gave for an element, None if nothing, and what the reference gave."""
+
+
 def agreement(ours: Sequence[SampledPrediction], loop: Sequence[SampledPrediction]) -> Agreement:
     """Compare the sampled predictions of a repeat with those of the reference loop.
 
     Labels are compared, not float bits. Near-ties are left out and counted. If the labels are too
-    few to prove anything, the raw outputs are compared instead.
+    few to prove anything, the raw outputs are compared instead, those of near-ties too.
     """
-    by_id = {prediction.id: prediction for prediction in ours}
-    pairs = [(by_id.get(reference.id), reference) for reference in loop]
-    clear = [
-        (one, reference) for one, reference in pairs if _margin(reference.evidence) >= NEAR_TIE
+    by_id: dict[str, list[SampledPrediction]] = {}
+    for prediction in ours:  # an element that the input names twice comes out twice
+        by_id.setdefault(prediction.id, []).append(prediction)
+    pairs: list[Pair] = [
+        (one, reference) for reference in loop for one in by_id.get(reference.id, [None])
     ]
-    labels = {reference.label for _, reference in clear if reference.error is None}
+    clear = [reference for reference in loop if _is_clear(reference)]
+    labels = {reference.label for reference in clear if reference.error is None}
     details: dict[str, Any] = {
-        "sample": len(pairs),
-        "near_ties": len(pairs) - len(clear),
+        "sample": len(loop),
+        "near_ties": len(loop) - len(clear),
         "distinct_labels": len(labels),
     }
-    if pairs and not clear:
-        clear = pairs  # all are near-ties: only the raw outputs can tell
-    if clear and len(labels) < DISTINCT_SHARE * len(clear):
-        return _outputs_agree(clear, details)
-    return _labels_agree(clear, details)
+    if len(labels) < max(DISTINCT_SHARE * len(loop), min(2, len(loop))):
+        return _outputs_agree(pairs, details)
+    return _labels_agree([pair for pair in pairs if _is_clear(pair[1])], details)
 
 
-def _margin(evidence: Sequence[float] | None) -> float:
-    """Return the distance of the two greatest outputs; infinite where there are none to compare."""
-    if evidence is None or len(evidence) < 2:
-        return math.inf
-    first, second = sorted(evidence, reverse=True)[:2]
-    return first - second
+def _is_clear(reference: SampledPrediction) -> bool:
+    """Tell whether the two greatest outputs are far apart, or there are none to compare."""
+    if reference.evidence is None or len(reference.evidence) < 2:
+        return True
+    first, second = sorted(reference.evidence, reverse=True)[:2]
+    return not first - second < NEAR_TIE
 
 
-Pairs = Sequence[tuple[SampledPrediction | None, SampledPrediction]]
-
-
-def _labels_agree(pairs: Pairs, details: dict[str, Any]) -> Agreement:
+def _labels_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
     if not pairs:
         return Agreement(None, {**details, "method": "labels"}, [])
-    differing = [
-        reference.id
-        for one, reference in pairs
-        if one is None
-        or (one.error is None) != (reference.error is None)
-        or one.label != reference.label
-    ]
+    differing = [reference.id for one, reference in pairs if _label_differs(one, reference)]
     share = 1 - len(differing) / len(pairs)
     found = {**details, "method": "labels", "compared": len(pairs), "differing": differing}
     return Agreement(share, found, _problems(share, differing, len(pairs)))
+
+
+def _label_differs(one: SampledPrediction | None, reference: SampledPrediction) -> bool:
+    """A failed element has no label, so one that failed on one side only differs too."""
+    return one is None or (one.label != reference.label and _is_clear(reference))
 
 
 def _problems(share: float, differing: Sequence[str], compared: int) -> list[str]:
@@ -89,36 +98,74 @@ def _problems(share: float, differing: Sequence[str], compared: int) -> list[str
     ]
 
 
-def _outputs_agree(pairs: Pairs, details: dict[str, Any]) -> Agreement:
-    """Compare raw outputs: nearly parallel, and nearer to the own reference than to any other."""
-    known = [(one, reference) for one, reference in pairs if reference.evidence is not None]
-    references = [tuple(reference.evidence or ()) for _, reference in known]
-    details = {**details, "method": "outputs", "compared": len(known)}
-    if not known:
-        reason = "labels are too few to prove anything and the workload gives no raw outputs"
-        return Agreement(None, {**details, "reason": reason}, [])
-    if len(references) > 1 and len(set(references)) == 1:
+def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+    """Compare raw outputs: nearly the same, and clearly nearest to the own reference."""
+    references = {
+        reference.id: tuple(reference.evidence) for _, reference in pairs if reference.evidence
+    }
+    if not references:
+        return _nothing_proven(pairs, details)
+    details = {**details, "method": "outputs", "compared": len(pairs)}
+    if len(references) > 1 and len(set(references.values())) == 1:
         return Agreement(
             None, details, ["the outputs are the same for every input: the model ignores its input"]
         )
+    others = [own for own in references.values() if _is_finite(own)]
     differing, cosines, largest = [], [], 0.0
-    for index, (one, reference) in enumerate(known):
-        evidence = one.evidence if one is not None else None
-        if evidence is None or len(evidence) != len(references[index]):
+    for one, reference in pairs:
+        own = references.get(reference.id, ())
+        evidence = tuple(one.evidence or ()) if one is not None else ()
+        known = len(own) == len(evidence) and _is_finite(own) and _is_finite(evidence)
+        if known and own:
+            cosines.append(_cosine(evidence, own))
+            largest = max(largest, *map(abs, map(operator.sub, evidence, own)))
+        if (
+            not known
+            or _label_differs(one, reference)
+            or (own and not _is_output_of(evidence, own, others))
+        ):
             differing.append(reference.id)
-            continue
-        cosines.append(_cosine(evidence, references[index]))
-        largest = max(largest, *map(abs, map(operator.sub, evidence, references[index])))
-        if cosines[-1] < MIN_COSINE or not _is_nearest(evidence, index, references):
-            differing.append(reference.id)
-    share = 1 - len(differing) / len(known)
+    share = 1 - len(differing) / len(pairs)
     found = {
         **details,
         "differing": differing,
         "least_cosine": min(cosines, default=None),
         "largest_difference": largest,
     }
-    return Agreement(share, found, _problems(share, differing, len(known)))
+    return Agreement(share, found, _problems(share, differing, len(pairs)))
+
+
+def _is_finite(values: Iterable[float]) -> bool:
+    return all(map(math.isfinite, values))
+
+
+def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+    """Without raw outputs few labels that are equal prove nothing; those that differ are wrong."""
+    found = _labels_agree(pairs, details)
+    if found.problems:
+        return found
+    reason = "labels are too few to prove anything and the workload gives no raw outputs"
+    problems = []
+    if details["distinct_labels"] == 1 and DISTINCT_SHARE * len(pairs) > 1:
+        problems = [
+            "all sampled elements have the same label, so the model may ignore its input: let the "
+            "workload's evidence() return raw outputs to compare"
+        ]
+    return Agreement(None, {**found.details, "reason": reason}, problems)
+
+
+def _is_output_of(
+    evidence: Sequence[float], own: Sequence[float], references: Iterable[Sequence[float]]
+) -> bool:
+    """Tell outputs from those of another element: with random weights all are nearly parallel."""
+    distance, length = math.dist(evidence, own), math.hypot(*own)
+    if _cosine(evidence, own) < MIN_COSINE or distance > MAX_DISTANCE * length:
+        return False
+    return all(
+        CLEARLY * distance <= math.dist(evidence, other)
+        for other in references
+        if len(other) == len(own) and math.dist(own, other) > SAME_DISTANCE * length
+    )
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
@@ -126,16 +173,6 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
     if not norm:
         return 1.0 if list(one) == list(other) else 0.0
     return sum(a * b for a, b in zip(one, other, strict=True)) / norm
-
-
-def _is_nearest(evidence: Sequence[float], own: int, references: Sequence[Sequence[float]]) -> bool:
-    """Tell a swapped output: with random weights all outputs are nearly parallel."""
-    distance = math.dist(evidence, references[own])
-    return all(
-        distance <= math.dist(evidence, other)
-        for index, other in enumerate(references)
-        if index != own and len(other) == len(evidence)
-    )
 
 
 def verification(observation: Observation, reference: Observation | None) -> Verification | None:

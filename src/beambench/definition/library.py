@@ -157,6 +157,8 @@ class Library:
         # A profile spares the download of published weights; a file is at hand, and what the
         # command line says goes before.
         chosen = any(_keys_of(one) in (["model"], ["model", "weights"]) for one in overrides)
+        model = variants[variant].get("model")
+        chosen = chosen or (isinstance(model, dict) and "weights" in model)
         if weights is not None and definition.model.weights != "file" and not chosen:
             content["model"]["weights"] = weights
             definition = _validated(content, path, overrides)

@@ -61,13 +61,16 @@ def counters_kind(query: dict[str, list[Any]]) -> str:
     return "committed" if any(entry.committed is not None for entry in entries) else "attempted"
 
 
-def measured(query: dict[str, list[Any]], elements: int, slot_us: int) -> Measured:
+def measured(
+    query: dict[str, list[Any]], elements: int, slot_us: int, threads: int | None
+) -> Measured:
     """Turn the metrics of a finished pipeline into raw numbers.
 
     Args:
         query: answer of ``result.metrics().query()``.
         elements: elements that came out, by the proof of work.
         slot_us: width of a time slot in microseconds.
+        threads: pipeline threads that could be busy at once, None if unknown.
     """
     ours = Ours(query)
     distributions = ours.distributions
@@ -80,7 +83,9 @@ def measured(query: dict[str, list[Any]], elements: int, slot_us: int) -> Measur
         batch_size=distributions.get("batch_size"),
         batch_latency=distributions.get("batch_latency_us"),
         latencies=ours.histogram(LATENCIES),
-        folded=sum(count for name, count in ours.counters.items() if name.endswith(FOLDED)),
+        folded=ours.counters.get(LATENCIES + FOLDED, 0),
+        folded_sizes=ours.counters.get(SIZES + FOLDED, 0),
+        empty_batches=ours.counters.get("batches_empty", 0),
         retried_batches=ours.counters.get("batches_retried", 0),
         bytes_read=ours.counters.get("bytes_read") or None,
         first_read=first.min if first else None,
@@ -91,6 +96,7 @@ def measured(query: dict[str, list[Any]], elements: int, slot_us: int) -> Measur
         loads=distributions.get("model_load_us"),
         stages=_stages(ours),
         element_latency=ours.counters.get("element_latency_us"),
+        threads=threads,
         launch_latency=distributions.get("batch_launch_latency_us"),
     )
 
@@ -115,9 +121,8 @@ def _steady_window(ours: Ours) -> tuple[int, int] | None:
 def _steady_elements(ours: Ours, window: tuple[int, int] | None, slot_us: int) -> int | None:
     """Count the elements of batches that ended inside the window, in whole slots.
 
-    The first batch of each worker is in no slot. A batch that ends in the slot of the window's
-    end counts as inside, so the count is exact where batches take longer than a slot, and off by
-    less than one slot's elements otherwise.
+    The first and the last batch of each worker are in no slot, so for one worker the count is
+    exact; with several it is off by less than two slots' elements.
     """
     slots = ours.histogram(SLOT)
     if window is None or not slots:

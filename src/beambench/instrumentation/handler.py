@@ -7,6 +7,7 @@ that of `share_model_across_processes`, would silently change the run. A test en
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +21,25 @@ from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementReco
 
 MIB = 1 << 20
 
+PENDING_LOADS_US: dict[str, list[int]] = {}
+"""Load times not yet written, by handler. Where threads share a model, a copy of the handler that
+did not load it may run the first batch, and the copy that did may never run one."""
+
 Output = tuple[str, Any, Any, Any]
 """(id, label, evidence, failure): `evidence` is the model's raw output as a list of floats, for
 sampled elements only; `failure` is (stage, error) or None."""
+
+
+def check_size(path: str, expected_mib: float | None) -> None:
+    """Raise RunError unless the weights have the size on disk that the definition states."""
+    if expected_mib is None:
+        return
+    size_mib = _size_of(path) / MIB
+    if abs(size_mib - expected_mib) > SIZE_TOLERANCE * expected_mib:
+        raise RunError(
+            f"model.size_mib says {expected_mib:g} MiB but {path} has {size_mib:.1f} MiB: "
+            "this is not the model that the definition means"
+        )
 
 
 def _size_of(path: str) -> int:
@@ -39,8 +56,9 @@ class ElementFailure(NamedTuple):
 
 
 def failure(stage: str, error: Exception) -> ElementFailure:
-    text = str(error).strip().splitlines()
-    return ElementFailure(stage, f"{type(error).__name__}: {text[0][:200] if text else ''}")
+    lines = str(error).encode("utf-8", "backslashreplace").decode().strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return ElementFailure(stage, text)
 
 
 class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
@@ -61,29 +79,24 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         self._weights_path = weights_path
         self._size_mib = size_mib
         self._on_cuda = on_cuda
-        self._pending_loads_us: list[int] = []
+        self._identity = uuid.uuid4().hex
         self._recorder: BatchRecorder | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_recorder": None, "_pending_loads_us": []}
+        return {**self.__dict__, "_recorder": None}
+
+    @property
+    def _pending_loads_us(self) -> list[int]:
+        return PENDING_LOADS_US.setdefault(self._identity, [])
 
     def load_model(self) -> Any:
-        self._check_size()
+        if self._weights_path is not None:
+            check_size(self._weights_path, self._size_mib)
         start = time.perf_counter_ns()
         model = self._inner.load_model()
         self._synchronise()
         self._pending_loads_us.append((time.perf_counter_ns() - start) // 1000)
         return model
-
-    def _check_size(self) -> None:
-        if self._weights_path is None or self._size_mib is None:
-            return
-        size_mib = _size_of(self._weights_path) / MIB
-        if abs(size_mib - self._size_mib) > SIZE_TOLERANCE * self._size_mib:
-            raise RunError(
-                f"model.size_mib says {self._size_mib:g} MiB but {self._weights_path} has "
-                f"{size_mib:.1f} MiB: this is not the model that the definition means"
-            )
 
     def _synchronise(self) -> None:
         """Wait for the device: a CUDA call returns when work is queued, not when it is done."""
@@ -114,20 +127,22 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         except Exception:
             results, retried = self._one_by_one(good, model, inference_args), True
         duration = time.perf_counter_ns() - start
-        self._recorder.batch(len(batch), start_us, duration, launch_ns, retried)
+        if len(results) > len(good):  # Beam would drop the last; too few are caught by the proof
+            raise miscounted(results, good)
+        self._recorder.batch(
+            len(batch), start_us, duration, launch_ns, retried=retried, empty=not good
+        )
         return results if len(good) == len(batch) else _with_failures(batch, results)
 
     def _one_by_one(
         self, batch: Sequence[Any], model: Any, inference_args: dict[str, Any] | None
     ) -> list[Any]:
-        results: list[Any] = []
-        for example in batch:
-            try:
-                results.extend(self._inner.run_inference([example], model, inference_args))
-                self._synchronise()
-            except Exception as error:
-                results.append(PredictionResult(None, failure("inference", error)))
-        return results
+        def infer(one: Sequence[Any]) -> list[Any]:
+            results = list(self._inner.run_inference(one, model, inference_args))
+            self._synchronise()
+            return results
+
+        return one_by_one(infer, batch)
 
     def get_num_bytes(self, batch: Sequence[Any]) -> int:
         good = [example for example in batch if type(example) is not ElementFailure]
@@ -177,15 +192,38 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         return bool(self._inner.should_garbage_collect_on_timeout())
 
 
+def one_by_one(infer: Callable[[Sequence[Any]], list[Any]], batch: Sequence[Any]) -> list[Any]:
+    """Run a failed batch again in batches of one; what fails again takes its failure's place."""
+    results: list[Any] = []
+    for example in batch:
+        try:
+            found = infer([example])
+            if len(found) != 1:
+                raise miscounted(found, [example])
+            results += found
+        except Exception as error:
+            results.append(PredictionResult(None, failure("inference", error)))
+    return results
+
+
+def miscounted(results: Sequence[Any], batch: Sequence[Any]) -> RunError:
+    return RunError(f"the model handler gave {len(results)} results for a batch of {len(batch)}")
+
+
 def _with_failures(batch: Sequence[Any], results: Sequence[Any]) -> list[Any]:
-    """Put the elements that failed before inference back at their places among the results."""
-    remaining = iter(results)
-    merged = []
+    """Put the elements that failed before inference back at their places among the results.
+
+    Where results are missing the rest is left out: a failure must not go to another's place.
+    """
+    merged, remaining = [], iter(results)
     for example in batch:
         if type(example) is ElementFailure:
             merged.append(PredictionResult(None, example))
-        else:
-            merged.extend(result for result in [next(remaining, None)] if result is not None)
+            continue
+        try:
+            merged.append(next(remaining))
+        except StopIteration:
+            break
     return merged
 
 
@@ -213,15 +251,16 @@ class InstrumentedPreprocess:
             self._recorder = ElementRecorder(self._clock)
         self._recorder.reading()
         start = time.perf_counter_ns()
-        read_end, size = start, 0
+        read_end, size = None, 0
         try:
             raw = self._read(path_of(self._root, element_id))
             read_end = time.perf_counter_ns()
             size = len(raw) if isinstance(raw, bytes) else 0
             example = self._preprocess(raw)
         except Exception as error:
-            example = failure("read" if read_end == start else "preprocess", error)
+            example = failure("read" if read_end is None else "preprocess", error)
         end = time.perf_counter_ns()
+        read_end = end if read_end is None else read_end
         self._recorder.preprocessed(read_end - start, end - read_end, size)
         return element_id, example
 
@@ -268,10 +307,13 @@ def label_of(
         return element_id, None, None, tuple(failed)
     try:
         label = postprocess(prediction)
+        if not isinstance(label, (int, str)):
+            raise TypeError(f"a label is an int or a str, not {type(label).__name__}")
         raw = evidence(prediction) if evidence is not None else None
+        numbers = [float(value) for value in raw] if raw is not None else None
     except Exception as error:
         return element_id, None, None, tuple(failure("postprocess", error))
-    return element_id, label, list(raw) if raw is not None else None, None
+    return element_id, label, numbers, None
 
 
 def path_of(root: str, element_id: str) -> str:

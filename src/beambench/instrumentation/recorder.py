@@ -7,6 +7,7 @@ also keeps an int64 sum, which microseconds since 1970 overflow after some 5,000
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -22,6 +23,9 @@ NAMESPACE = "beambench"
 MAX_SLOTS = 240
 MAX_BUCKETS = 64
 """Counters at most for one histogram in one process; later values go to the nearest one in use."""
+
+MAX_SIZES = 128
+"""Counters at most for batch sizes, which are counted exactly: the stock sizes are 10 to 100."""
 
 SIZES = "batches_of_size"
 LATENCIES = "batch_latency_bucket"
@@ -53,14 +57,15 @@ class Clock:
 class Histogram:
     """A sparse histogram written as one counter a value or bucket."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, limit: int = MAX_BUCKETS) -> None:
         self._name = name
+        self._limit = limit
         self._counters: dict[int, Any] = {}
 
     def add(self, index: int) -> None:
         counter = self._counters.get(index)
         if counter is None:
-            if len(self._counters) >= MAX_BUCKETS:
+            if len(self._counters) >= self._limit:
                 nearest = min(self._counters, key=lambda known: abs(known - index))
                 counter = self._counters[nearest]
                 Metrics.counter(NAMESPACE, self._name + FOLDED).inc()
@@ -148,26 +153,36 @@ class BatchRecorder:
         worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._size = Metrics.distribution(NAMESPACE, "batch_size")
         self._latency = Metrics.distribution(NAMESPACE, "batch_latency_us")
-        self._sizes = Histogram(SIZES)
+        self._sizes = Histogram(SIZES, MAX_SIZES)
         self._latencies = Histogram(LATENCIES)
         self._inference = Metrics.counter(NAMESPACE, "inference_ns")
         self._element_latency = Metrics.counter(NAMESPACE, "element_latency_us")
         self._inferred_at = Metrics.counter(NAMESPACE, "inferred_at_us")
         self._launch = Metrics.distribution(NAMESPACE, "batch_launch_latency_us")
         self._retried = Metrics.counter(NAMESPACE, "batches_retried")
+        self._empty = Metrics.counter(NAMESPACE, "batches_empty")
         self._cpu = Metrics.counter(NAMESPACE, "cpu_us")
         self._first_end = Metrics.distribution(NAMESPACE, "first_batch_end_us")
         self._start = Metrics.distribution(NAMESPACE, f"{BATCH_START}/{worker}")
         self._slots: dict[int, Any] = {}
+        self._held: tuple[int, int] | None = None
         self._load = Metrics.distribution(NAMESPACE, "model_load_us")
 
     def loads(self, pending_us: list[int]) -> None:
         """Write load times kept since `load_model`, where metrics do not arrive; empty the list."""
-        while pending_us:
-            self._load.update(pending_us.pop())
+        with contextlib.suppress(IndexError):  # another thread took the last one
+            while pending_us:
+                self._load.update(pending_us.pop())
 
     def batch(
-        self, size: int, start_us: int, duration_ns: int, launch_ns: int | None, retried: bool
+        self,
+        size: int,
+        start_us: int,
+        duration_ns: int,
+        launch_ns: int | None = None,
+        *,
+        retried: bool = False,
+        empty: bool = False,
     ) -> None:
         """Write one batch.
 
@@ -178,6 +193,7 @@ class BatchRecorder:
             launch_ns: the same without waiting for the device; None on a CPU.
             retried: the batch failed and was run again one element at a time; its time is no
                 latency of a batch and stays out of the latencies.
+            empty: all its elements had failed before, so the model was not called; likewise.
         """
         end_us = start_us + duration_ns // 1000
         self._size.update(size)
@@ -187,6 +203,8 @@ class BatchRecorder:
         self._element_latency.inc(duration_ns // 1000 * size)
         if retried:
             self._retried.inc()
+        elif empty:
+            self._empty.inc()
         else:
             self._latency.update(duration_ns // 1000)
             self._latencies.add(bucket(duration_ns // 1000))
@@ -198,11 +216,22 @@ class BatchRecorder:
 
     def _window(self, size: int, start_us: int, end_us: int) -> None:
         self._start.update(start_us)
+        self._release()
         if self._is_first:  # ramp-up: ends where the steady window may begin
             self._is_first = False
             self._first_end.update(end_us)
             return
-        slot = self._clock.slot(end_us)
+        self._held = self._clock.slot(end_us), size
+
+    def _release(self) -> None:
+        """Count the batch before this one: that this one began makes it one of the steady state.
+
+        So the last batch of a worker, which ends after the steady window, is never counted.
+        """
+        if self._held is None:
+            return
+        slot, size = self._held
+        self._held = None
         counter = self._slots.get(slot)
         if counter is None:
             counter = self._slots[slot] = Metrics.counter(NAMESPACE, f"{SLOT}/{slot}")

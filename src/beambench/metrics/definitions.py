@@ -194,8 +194,9 @@ METRICS: tuple[Metric, ...] = (
         "pipeline_efficiency",
         "1",
         "higher",
-        "median over pairs of throughput_elements of the pipeline ÷ that of the bare loop, which "
-        "replays the pipeline's batch sizes",
+        "median over pairs of throughput_elements of the pipeline ÷ that of the bare loop next to "
+        "it in time, which replays the batch sizes of the pipeline's latest repeat; absent where "
+        "the pipeline had several workers",
         "pairs",
         "pairs",
     ),

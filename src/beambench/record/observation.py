@@ -39,7 +39,10 @@ class Measured(Part):
     Attributes:
         batch_sizes: batches of each size.
         latencies: batches of each bucket of `analysis.histogram`.
-        folded: values that went to a neighbouring bucket because 64 were in use.
+        folded, folded_sizes: latencies and sizes that went to a neighbouring bucket because all
+            counters were in use.
+        retried_batches, empty_batches: batches that have no latency: run again one element at a
+            time, or without an element that was left to infer.
         first_read: offset of the first element's read.
         last_output: offset of the last element's output.
         steady_window: [last worker's first finished batch, first worker's last started batch].
@@ -57,6 +60,8 @@ class Measured(Part):
     batch_latency: Distribution | None
     latencies: Histogram
     folded: int = 0
+    folded_sizes: int = 0
+    empty_batches: int = 0
     retried_batches: int = 0
     bytes_read: int | None = None
     first_read: int | None = None

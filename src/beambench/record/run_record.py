@@ -86,6 +86,7 @@ class Repeat(Part):
     verification: Verification | None = None
     noise: dict[str, Any] = Field(default_factory=dict)
     batch_sizes: list[int] = Field(default_factory=list)
+    batches_retried: int = 0
     runner: dict[str, Any] = Field(default_factory=dict)
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
     cross_check: dict[str, Any] = Field(default_factory=dict)

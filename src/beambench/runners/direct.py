@@ -6,6 +6,7 @@ holds and what is installed. Here nothing is picked: the class is named, and ver
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
@@ -40,6 +41,12 @@ def parse_flags(flags: list[str]) -> PipelineOptions:
     return options
 
 
+def is_in_process(flags: list[str]) -> bool:
+    """Tell whether the pipeline will run in this process; raises UsageError for unknown flags."""
+    mode = parse_flags(flags).view_as(DirectOptions).direct_running_mode
+    return (mode or IN_PROCESS) == IN_PROCESS
+
+
 def _parsed(flags: list[str]) -> PipelineOptions:
     try:
         options = PipelineOptions(flags)
@@ -60,11 +67,23 @@ def _argument_parser() -> Any:
     return parser
 
 
-def run(workload: Workload, plan: Plan, outputs: Outputs) -> tuple[dict[str, list[Any]], str]:
-    """Run the pipeline to its end.
+@dataclass(frozen=True)
+class Finished:
+    """A pipeline that ran to its end.
 
-    Returns:
-        The metrics query of the result and the name of the class that ran it.
+    Attributes:
+        query: answer of ``result.metrics().query()``.
+        implementation: class that ran it, and its running mode.
+        threads: threads that worked on it, if only one could; else None.
+    """
+
+    query: dict[str, list[Any]]
+    implementation: str
+    threads: int | None
+
+
+def run(workload: Workload, plan: Plan, outputs: Outputs) -> Finished:
+    """Run the pipeline to its end.
 
     Raises:
         RunError: another runner than FnApiRunner ran, or it ran elsewhere than in this process.
@@ -82,7 +101,12 @@ def run(workload: Workload, plan: Plan, outputs: Outputs) -> tuple[dict[str, lis
     result.wait_until_finish()
     if not isinstance(result, fn_runner.RunnerResult):
         raise RunError(f"the pipeline was run by {type(result).__module__}, not by FnApiRunner")
-    mode = options.view_as(DirectOptions).direct_running_mode or IN_PROCESS
+    chosen = options.view_as(DirectOptions)
+    mode = chosen.direct_running_mode or IN_PROCESS
     if mode == IN_PROCESS and Progress.batches == batches_before and plan.prepared().count:
         raise RunError("no batch was inferred in this process: another runner did the work")
-    return result.metrics().query(), f"{fn_runner.FnApiRunner.__name__} ({mode})"
+    return Finished(
+        query=result.metrics().query(),
+        implementation=f"{fn_runner.FnApiRunner.__name__}, {mode}",
+        threads=1 if chosen.direct_num_workers == 1 else None,
+    )

@@ -17,6 +17,8 @@ from beambench.instrumentation.handler import (
     Output,
     failure,
     label_of,
+    miscounted,
+    one_by_one,
     path_of,
 )
 from beambench.instrumentation.recorder import Clock, Progress
@@ -40,6 +42,8 @@ class LoopTimes:
     bytes_read: int = 0
     sizes: list[int] = field(default_factory=list)
     latencies_us: list[int] = field(default_factory=list)
+    retried: int = 0
+    empty: int = 0
 
 
 def replayed(sizes: Sequence[int]) -> Iterator[int]:
@@ -94,16 +98,16 @@ def _batch(
 ) -> list[Output]:
     examples: list[Any] = []
     for element_id in ids:
+        stage = "read"
         try:
             raw = workload.read(path_of(root, element_id))
             times.bytes_read += len(raw) if isinstance(raw, bytes) else 0
+            stage = "preprocess"
             examples.append(workload.preprocess(raw))
         except Exception as error:
-            examples.append(failure("preprocess", error))
+            examples.append(failure(stage, error))
     good = [example for example in examples if type(example) is not ElementFailure]
-    start = time.perf_counter_ns()
-    predictions = iter(_infer(handler, model, good))
-    times.latencies_us.append((time.perf_counter_ns() - start) // 1000)
+    predictions = iter(_infer(handler, model, good, times))
     times.sizes.append(len(ids))
     outputs = []
     for element_id, example in zip(ids, examples, strict=True):
@@ -114,15 +118,25 @@ def _batch(
     return outputs
 
 
-def _infer(handler: Any, model: Any, examples: list[Any]) -> list[Any]:
+def _infer(handler: Any, model: Any, examples: list[Any], times: LoopTimes) -> list[Any]:
+    """Run a batch as the instrumented handler does; the time of a failed one is no latency."""
+
+    def infer(batch: Sequence[Any]) -> list[Any]:
+        return list(handler.run_inference(batch, model, None))
+
     if not examples:
+        times.empty += 1
         return []
+    start = time.perf_counter_ns()
     try:
-        return list(handler.run_inference(examples, model, None))
-    except Exception as error:
-        if len(examples) == 1:
-            return [PredictionResult(None, failure("inference", error))]
-    return [prediction for example in examples for prediction in _infer(handler, model, [example])]
+        predictions = infer(examples)
+    except Exception:
+        times.retried += 1
+        return one_by_one(infer, examples)
+    times.latencies_us.append((time.perf_counter_ns() - start) // 1000)
+    if len(predictions) != len(examples):
+        raise miscounted(predictions, examples)
+    return predictions
 
 
 def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
@@ -133,6 +147,8 @@ def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
         batch_size=_distribution(times.sizes),
         batch_latency=_distribution(times.latencies_us),
         latencies=Counter(bucket(latency) for latency in times.latencies_us),
+        retried_batches=times.retried,
+        empty_batches=times.empty,
         bytes_read=times.bytes_read or None,
         first_read=times.first_read,
         last_output=times.last_output,

@@ -18,7 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from beambench.errors import StoreError, UsageError
 from beambench.record.run_record import SCHEMA_VERSION as RECORD_VERSION
-from beambench.record.run_record import Metrics, RunnerRecord, RunRecord, Status
+from beambench.record.run_record import (
+    InputRecord,
+    Metrics,
+    ModelRecord,
+    RunnerRecord,
+    RunRecord,
+    Status,
+)
 from beambench.store import tables
 from beambench.store.tables import masked, one_line, runs, store_errors
 
@@ -39,7 +46,7 @@ class RunIdError(StoreError, UsageError):
 
 
 class RunSummary(BaseModel):
-    """What a list of runs shows of each: the record without its repeats, inputs and environment."""
+    """What a list of runs shows of each: the record without its repeats and environment."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -50,6 +57,8 @@ class RunSummary(BaseModel):
     profile: str
     definition_hash: str
     runner: RunnerRecord
+    input: InputRecord
+    model: ModelRecord
     status: Status
     started_at: str
     finished_at: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import sys
 import threading
@@ -15,6 +16,12 @@ from beambench.record.observation import Observation, WorkerError
 
 PROGRESS_FD = "BEAMBENCH_PROGRESS_FD"
 PROGRESS_SECONDS = 0.5
+
+OURS = {BeambenchError.__name__, *(cls.__name__ for cls in BeambenchError.__subclasses__())}
+TRACEBACK = "Traceback (most recent call last):"
+RAISED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception))(?:: |$|(?= \[while))(.*)", re.DOTALL)
+STEP = re.compile(r"\s*\[while running '[^']*'\]")
+"""What Beam adds to the text of an error."""
 
 
 def main(plan_path: str, result_path: str) -> int:
@@ -35,24 +42,32 @@ def main(plan_path: str, result_path: str) -> int:
 
 
 def _described(error: Exception) -> WorkerError:
-    kind = "usage" if isinstance(error, UsageError) else "run"
-    message = str(error) if isinstance(error, BeambenchError) else _innermost(error)
-    return WorkerError(kind=kind, message=message, detail=traceback.format_exc()[-8000:])
+    name, text = _innermost(type(error).__name__, str(error))
+    ours = name in OURS
+    text = " ".join((STEP.sub("", text) if ours else text).split())
+    return WorkerError(
+        kind="usage" if name == UsageError.__name__ else "run",
+        message=text if ours else f"{name}: {text[:300]}" if text else name,
+        detail=traceback.format_exc()[-8000:],
+    )
 
 
-def _innermost(error: Exception) -> str:
-    """Return one line for an error that a runner may have wrapped as the text of a traceback."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    text = next((line for line in reversed(lines) if "Error: " in line), lines[-1] if lines else "")
-    ours = text.partition("beambench.errors.RunError: ")[2]
-    if ours:
-        return ours
-    return text[:300] if "Error: " in text else f"{type(error).__name__}: {text[:300]}"
+def _innermost(name: str, text: str) -> tuple[str, str]:
+    """Return class name and text of an error that a runner may have wrapped as a text."""
+    last = text.rpartition(TRACEBACK)[2] if TRACEBACK in text else None
+    if last is not None:  # what was raised stands below the indented lines
+        text = "\n".join(line for line in last.splitlines() if line and not line[0].isspace())
+    if last is not None or name == "RuntimeError":
+        wrapped = RAISED.match(text)
+        if wrapped is not None:
+            return wrapped[1].rpartition(".")[2], wrapped[2]
+    return name, text
 
 
 def _write(path: Path, observation: Observation) -> None:
     partial = path.with_suffix(".partial")
-    partial.write_text(observation.model_dump_json(), "utf-8")
+    # pydantic's own JSON would turn an output that is not a number into null.
+    partial.write_text(json.dumps(observation.model_dump(mode="json")), "utf-8")
     partial.replace(path)
 
 
@@ -71,10 +86,11 @@ def _progress_loop(descriptor: int) -> None:
     pause = threading.Event()
     while not pause.wait(PROGRESS_SECONDS):
         recorder = sys.modules.get("beambench.instrumentation.recorder")
-        if recorder is None:
-            continue  # still importing
+        progress = getattr(recorder, "Progress", None)
+        if progress is None:
+            continue  # not imported yet, or only half
         try:
-            os.write(descriptor, json.dumps({"done": recorder.Progress.done}).encode() + b"\n")
+            os.write(descriptor, json.dumps({"done": progress.done}).encode() + b"\n")
         except BlockingIOError:
             continue  # the controller is busy; the next line says more
         except OSError:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
-from beambench.errors import UsageError
+from beambench.errors import RunError, UsageError
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
-from beambench.instrumentation.handler import Output
+from beambench.instrumentation.handler import Output, check_size
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
@@ -29,8 +29,11 @@ LISTED = 20
 
 def prepare(plan: Plan) -> Observation:
     """Make input and weights ready, choose the sample, and describe the environment."""
-    direct.parse_flags(plan.beam_flags)
     definition = plan.definition
+    in_process = direct.is_in_process(plan.beam_flags)
+    if definition.threads is not None and not in_process:
+        raise UsageError("threads: can be set with --direct_running_mode=in_memory only")
+    apply_threads(definition.threads)
     manifest = resolve_input(
         definition.input.type,
         plan.source,
@@ -42,6 +45,8 @@ def prepare(plan: Plan) -> Observation:
         raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
     cls = load_class(definition.workload)
     weights = cls.fetch_weights(definition, plan.seed, Path(plan.cache_dir))
+    if weights.path is not None:
+        check_size(str(weights.path), definition.model.size_mib)
     ids_file = Path(plan.work_dir) / "ids.txt"
     ids_file.write_text("".join(f"{element_id}\n" for element_id in manifest.ids), "utf-8")
     preparation = Preparation(
@@ -70,10 +75,15 @@ def prepare(plan: Plan) -> Observation:
 def sample_of(ids: Sequence[str], seed: int) -> list[str]:
     """Choose the elements to compare with the reference, in an order unlike the pipeline's.
 
-    Shuffled, so that a handler which gives back an earlier output cannot agree with itself.
+    Shuffled, so that a handler which gives back an earlier output cannot agree with itself. With
+    the first and the last element, so that one which mixes up an end of every batch is caught
+    however few batches there are.
     """
-    distinct = list(dict.fromkeys(ids))
-    chosen = random.Random(seed).sample(distinct, min(SAMPLE_SIZE, len(distinct)))  # noqa: S311
+    source = random.Random(seed)  # noqa: S311
+    ends = list(dict.fromkeys([*ids[:1], *ids[-1:]]))
+    others = [element_id for element_id in dict.fromkeys(ids) if element_id not in ends]
+    chosen = ends + source.sample(others, min(SAMPLE_SIZE - len(ends), len(others)))
+    source.shuffle(chosen)
     if len(chosen) > 1 and chosen[0] == ids[0]:
         chosen.reverse()
     return chosen
@@ -108,16 +118,33 @@ def make_workload(plan: Plan) -> Workload:
     definition = plan.definition
     path = plan.prepared().weights_path
     workload = load_class(definition.workload)(definition, Weights(Path(path) if path else None))
-    if definition.threads is not None:
-        import torch
-
-        torch.set_num_threads(definition.threads)
+    apply_threads(definition.threads)
     return workload
 
 
+def apply_threads(threads: int | None) -> None:
+    """Set the threads inside one operation of the framework; None leaves its default."""
+    if threads is None:
+        return
+    try:
+        import torch
+    except ImportError:
+        raise UsageError("threads: sets those of torch, which is not installed") from None
+    torch.set_num_threads(threads)
+
+
 def read_ids(plan: Plan) -> list[str]:
-    with Path(plan.prepared().ids_file).open(encoding="utf-8", newline="\n") as lines:
-        return [line.removesuffix("\n") for line in lines]
+    """Return the ids that were prepared.
+
+    Raises:
+        RunError: the file has changed since, so a pipeline that reads it would prove too little.
+    """
+    prepared = plan.prepared()
+    with Path(prepared.ids_file).open(encoding="utf-8", newline="\n") as lines:
+        ids = [line.removesuffix("\n") for line in lines]
+    if len(ids) != prepared.count:
+        raise RunError(f"{prepared.ids_file}: has {len(ids)} of {prepared.count} prepared elements")
+    return ids
 
 
 def run_pipeline(plan: Plan) -> Observation:
@@ -125,22 +152,24 @@ def run_pipeline(plan: Plan) -> Observation:
     workload = make_workload(plan)
     ids = read_ids(plan)
     files = Outputs.within(plan.work_dir)
-    query, implementation = direct.run(workload, plan, files)
+    for leftover in (files.proof, files.predictions):  # an earlier repeat's would prove nothing
+        leftover.unlink(missing_ok=True)
+    finished = direct.run(workload, plan, files)
     proof = Proof.model_validate_json(files.proof.read_text("utf-8"))
     expected = expected_of(ids)
     namespace = workload.model_handler().get_metrics_namespace()
     observation = _observed(plan, read_predictions(files.predictions), ids, proof)
     return observation.model_copy(
         update={
-            "measured": measured(query, proof.count, plan.slot_us),
+            "measured": measured(finished.query, proof.count, plan.slot_us, finished.threads),
             "expected": expected,
             "runner": {
                 "executed": "direct",
-                "implementation": implementation,
-                "counters": counters_kind(query),
+                "implementation": finished.implementation,
+                "counters": counters_kind(finished.query),
                 "options": plan.beam_flags,
             },
-            "beam_metrics": theirs(query, namespace),
+            "beam_metrics": theirs(finished.query, namespace),
         }
     )
 

@@ -115,15 +115,22 @@ def load_class(workload: str) -> type[Workload]:
             f"there is {', '.join(BUILT_IN)}, or module:Class of your own"
         )
     try:
-        loaded = getattr(importlib.import_module(module_name), class_name)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UsageError(
             f"workload {workload!r}: no module {error.name!r}: is its folder on PYTHONPATH?"
         ) from None
-    except AttributeError:
-        raise UsageError(f"workload {workload!r}: {module_name} has no {class_name!r}") from None
+    except Exception as error:  # whatever a user's own module does wrong
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(f"workload {workload!r}: cannot be imported: {text[:300]}") from error
+    loaded = getattr(module, class_name, None)
+    if loaded is None:
+        raise UsageError(f"workload {workload!r}: {module_name} has no {class_name!r}")
     if not (isinstance(loaded, type) and issubclass(loaded, Workload)):
         raise UsageError(f"workload {workload!r}: not a subclass of beambench's Workload")
+    lacking = sorted(loaded.__abstractmethods__)
+    if lacking:
+        raise UsageError(f"workload {workload!r}: does not define {', '.join(lacking)}")
     return loaded
 
 

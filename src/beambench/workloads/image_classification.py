@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -162,14 +163,16 @@ def _random_weights(name: str, seed: int, cache: Path) -> Path:
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        torch.save(build_model(name).state_dict(), partial)
+        with partial.open("wb") as file:  # given a path, torch writes its name into the file
+            torch.save(build_model(name).state_dict(), file)
         partial.replace(path)
     except OSError as error:
         raise RunError(f"{cache}: cannot write weights there: {error.strerror or error}") from None
     except RuntimeError as error:  # torch.save reports a full disk as this
-        raise RunError(f"{cache}: cannot write weights there: {str(error)[:200]}") from None
+        raise RunError(f"{cache}: cannot write weights there: {_reason(error)}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder itself may not be there
+            partial.unlink()
     return path
 
 
@@ -205,10 +208,11 @@ def _downloaded_weights(name: str) -> Path:
     except (OSError, RuntimeError) as error:
         raise RunError(
             f"the pretrained weights of {name} cannot be downloaded ({_reason(error)}): use "
-            "--set model.weights=file --set model.path=FILE, or --profile local for random weights"
+            "--set model.weights=file --set model.path=FILE, or --set model.weights=random"
         ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder itself may not be there
+            partial.unlink()
     return path
 
 
@@ -218,4 +222,5 @@ def _hash_in(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or error).splitlines()[0][:120]
+    lines = str(getattr(error, "reason", None) or error).splitlines()
+    return lines[0][:120] if lines else type(error).__name__

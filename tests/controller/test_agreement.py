@@ -1,0 +1,396 @@
+"""The judge: are the sampled elements those of the reference?"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beambench.controller.verification import Agreement, agreement
+from beambench.record.observation import SampledPrediction
+
+Sample = list[SampledPrediction]
+
+
+def outputs(number: int, size: int = 8, base: float = 0.0) -> list[float]:
+    source = random.Random(number)
+    return [base + source.random() for _ in range(size)]
+
+
+def one(number: int, label: Any = None, **fields: Any) -> SampledPrediction:
+    label = number if label is None and not fields.get("error") else label
+    return SampledPrediction(id=f"{number}.jpg", label=label, **fields)
+
+
+def labelled(count: int = 32) -> Sample:
+    """A sample whose labels tell all elements apart, without raw outputs."""
+    return [one(number) for number in range(count)]
+
+
+def vacuous(count: int = 32, base: float = 1000.0) -> Sample:
+    """A sample of two labels, with raw outputs: of random weights (nearly parallel) or not."""
+    return [one(n, label=n % 2, evidence=outputs(n, base=base)) for n in range(count)]
+
+
+def changed(sample: Sample, index: int, **fields: Any) -> Sample:
+    copy = list(sample)
+    copy[index] = copy[index].model_copy(update=fields)
+    return copy
+
+
+def swapped(sample: Sample, a: int, b: int) -> Sample:
+    """Swap what two elements got: labels and raw outputs."""
+    fields = [sample[i].model_dump(include={"label", "evidence"}) for i in (a, b)]
+    return changed(changed(sample, a, **fields[1]), b, **fields[0])
+
+
+def agrees(ours: Sample, loop: Sample) -> Agreement:
+    found = agreement(ours, loop)
+    assert found.problems == []
+    return found
+
+
+def differs(ours: Sample, loop: Sample, count: int = 1) -> Agreement:
+    found = agreement(ours, loop)
+    assert found.share is not None
+    assert found.share == pytest.approx(1 - count / found.details["compared"])
+    assert len(found.details["differing"]) == count
+    first = found.details["differing"][0]
+    assert found.problems == [
+        f"{count} of {found.details['compared']} sampled elements differ from the reference loop, "
+        f"first {first!r}"
+    ]
+    return found
+
+
+# --- labels
+
+
+def test_equal_labels_agree_whatever_the_order():
+    loop = labelled()
+    found = agrees(loop[::-1], loop)
+    assert found.share == 1.0
+    assert found.details == {
+        "sample": 32,
+        "near_ties": 0,
+        "distinct_labels": 32,
+        "method": "labels",
+        "compared": 32,
+        "differing": [],
+    }
+
+
+def test_one_other_label_is_a_problem_that_names_the_element():
+    found = differs(changed(labelled(), 5, label=99), labelled())
+    assert found.details["differing"] == ["5.jpg"]
+    assert found.share == 31 / 32
+
+
+def test_two_swapped_labels_are_two_problems():
+    differs(swapped(labelled(), 3, 4), labelled(), count=2)
+
+
+def test_a_label_that_only_looks_the_same_is_another():
+    differs(changed(labelled(), 5, label="5"), labelled())
+
+
+def test_an_element_that_is_not_there_differs():
+    differs(labelled()[1:], labelled())
+
+
+def test_elements_that_were_not_sampled_say_nothing():
+    assert agrees([*labelled(), one(77)], labelled()).details["compared"] == 32
+
+
+@pytest.mark.parametrize("failed_in", ["run", "reference"])
+def test_an_element_that_failed_on_one_side_only_differs(failed_in):
+    failed = changed(labelled(), 5, label=None, error="ValueError: no")
+    ours, loop = (failed, labelled()) if failed_in == "run" else (labelled(), failed)
+    assert differs(ours, loop).details["differing"] == ["5.jpg"]
+
+
+def test_an_element_that_failed_on_both_sides_agrees_whatever_the_words():
+    ours = changed(labelled(), 5, label=None, error="ValueError: no")
+    loop = changed(labelled(), 5, label=None, error="ValueError: other")
+    assert agrees(ours, loop).share == 1.0
+
+
+def test_an_element_listed_twice_must_agree_both_times():
+    loop = labelled(8)
+    assert agrees([*loop, loop[3]], loop).details["compared"] == 9
+    differs([*loop, loop[3].model_copy(update={"label": 5})], loop)
+    differs([loop[3].model_copy(update={"label": 5}), *loop], loop)
+
+
+def test_labels_at_the_limit_are_enough_and_below_it_they_are_not():
+    few = [one(number, label=min(number, 6)) for number in range(35)]
+    assert agrees(few, few).details["method"] == "labels"  # 7 of 35
+    few = [one(number, label=min(number, 6)) for number in range(36)]
+    assert agrees(few, few).share is None  # 7 of 36
+
+
+# --- near-ties
+
+
+def tied(number: int, gap: float) -> SampledPrediction:
+    evidence = outputs(number)
+    evidence[0], evidence[1] = 2.0, 2.0 + gap
+    return one(number, evidence=evidence)
+
+
+@pytest.mark.parametrize(("gap", "left_out"), [(0.9e-4, True), (1.1e-4, False), (0.0, True)])
+def test_near_ties_are_left_out_and_counted(gap, left_out):
+    loop = [*labelled(31), tied(31, gap)]
+    ours = changed(loop, 31, label=99)
+    if left_out:
+        found = agrees(ours, loop)
+        assert (found.details["near_ties"], found.details["compared"]) == (1, 31)
+        assert found.share == 1.0
+    else:
+        assert differs(ours, loop).details["near_ties"] == 0
+
+
+def test_it_is_the_reference_that_says_what_a_near_tie_is():
+    differs(
+        [*labelled(31), tied(31, 0.0).model_copy(update={"label": 99})], [*labelled(31), one(31)]
+    )
+
+
+def test_if_all_are_near_ties_the_outputs_are_compared():
+    loop = [tied(number, 0.0) for number in range(32)]
+    relabelled = [element.model_copy(update={"label": 0}) for element in loop]
+    found = agrees(relabelled, loop)
+    assert (found.details["method"], found.details["near_ties"]) == ("outputs", 32)
+    differs(swapped(loop, 3, 4), loop, count=2)
+
+
+def test_a_few_that_are_clear_among_near_ties_are_too_few():
+    loop = [*(tied(number, 0.0) for number in range(28)), *(one(n) for n in range(28, 32))]
+    assert agrees(loop, loop).details["method"] == "outputs"
+
+
+# --- raw outputs
+
+
+def test_where_labels_are_vacuous_outputs_are_compared():
+    found = agrees(vacuous(), vacuous())
+    assert found.share == 1.0
+    assert found.details == {
+        "sample": 32,
+        "near_ties": 0,
+        "distinct_labels": 2,
+        "method": "outputs",
+        "compared": 32,
+        "differing": [],
+        "least_cosine": pytest.approx(1.0),
+        "largest_difference": 0.0,
+    }
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_one_label_for_several_elements_is_vacuous_however_few_they_are(count):
+    loop = [one(n, label=1, evidence=outputs(n, base=1000.0)) for n in range(count)]
+    assert agrees(loop, loop).details["method"] == "outputs"
+    differs(swapped(loop, 0, 1), loop, count=2)
+
+
+def test_the_noise_of_another_batch_size_agrees_and_is_stated():
+    ours = vacuous()
+    ours[7].evidence[2] += 2e-4  # type: ignore[index]
+    found = agrees(ours, vacuous())
+    assert found.details["largest_difference"] == pytest.approx(2e-4, rel=1e-6)
+    assert found.details["least_cosine"] < 1.0
+
+
+@pytest.mark.parametrize("base", [0.0, 1000.0])
+@pytest.mark.parametrize("pair", [(2, 4), (2, 3)])
+def test_swapped_outputs_differ_though_they_are_nearly_parallel(base, pair):
+    loop = vacuous(base=base)
+    differs(swapped(loop, *pair), loop, count=2)
+
+
+@pytest.mark.parametrize("base", [0.0, 1000.0])
+def test_the_output_of_an_element_that_was_not_sampled_differs(base):
+    loop = vacuous(base=base)
+    for stranger in range(100, 200):
+        found = agreement(changed(loop, 4, evidence=outputs(stranger, base=base)), loop)
+        assert found.details["differing"] == ["4.jpg"]
+
+
+def test_outputs_of_another_direction_or_length_differ_even_for_one_element():
+    loop = [one(0, evidence=[1.0, 1.0])]  # a near-tie: only its outputs can tell
+    assert agrees([one(0, evidence=[1.0, 1.01])], loop).details["method"] == "outputs"
+    differs([one(0, evidence=[1.0, 1.1])], loop)
+    differs([one(0, evidence=[1.1, 1.1])], loop)
+    differs([one(0, evidence=[-1.0, -1.0])], loop)
+    differs([one(0, evidence=[0.0, 0.0])], loop)
+    differs([one(0, evidence=[1.0, 1.0, 0.0])], loop)
+    differs([one(0, evidence=None)], loop)
+    differs([one(0, evidence=[])], loop)
+
+
+def test_the_limits_of_direction_and_length():
+    loop = [one(n, label=0, evidence=[100.0, float(n) * 1e-9]) for n in range(2)]
+
+    def first(*evidence: float) -> Agreement:
+        return agreement([one(0, label=0, evidence=list(evidence)), loop[1]], loop)
+
+    assert first(100.0, -4.4).problems == []  # cosine 0.99903
+    assert first(100.0, -4.6).problems != []  # cosine 0.99894
+    assert first(104.9, 0.0).problems == []
+    assert first(105.1, 0.0).problems != []
+
+
+def test_outputs_that_are_zero_have_no_direction():
+    loop = [one(0, label=0, evidence=[0.0, 0.0]), one(1, label=0, evidence=[1.0, 0.0])]
+    assert agrees(loop, loop).details["least_cosine"] == 1.0
+    differs(changed(loop, 0, evidence=[1e-9, 0.0]), loop)
+
+
+def test_a_wrong_label_differs_though_its_output_is_right():
+    assert differs(changed(vacuous(), 6, label=1), vacuous()).details["method"] == "outputs"
+
+
+def test_a_near_tie_may_have_another_label_but_not_another_output():
+    loop = vacuous()
+    for index in (8, 9):
+        evidence = outputs(index, base=1000.0)
+        evidence[:2] = [1001.5, 1001.5]
+        loop[index] = loop[index].model_copy(update={"evidence": evidence})
+    assert agrees(changed(loop, 8, label=1), loop).details["near_ties"] == 2
+    differs(swapped(loop, 8, 9), loop, count=2)
+
+
+def test_a_regression_of_one_output_is_compared_by_its_value():
+    loop = [one(n, label=0, evidence=[5.0 + n]) for n in range(8)]
+    assert agrees(loop, loop).details["method"] == "outputs"
+    differs(changed(loop, 3, evidence=[8.6]), loop)
+
+
+def test_the_same_outputs_for_every_input_are_a_problem():
+    same = [one(n, label=0, evidence=[1.0, 2.0]) for n in range(2)]
+    found = agreement(same, same)
+    assert found.share is None
+    assert found.problems == [
+        "the outputs are the same for every input: the model ignores its input"
+    ]
+
+
+def test_one_element_listed_twice_is_not_two_inputs():
+    loop = [one(0, label=0, evidence=[1.0, 1.0])]
+    assert agrees([*loop, *loop], loop).share == 1.0
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_equal_content_under_two_names_is_no_swap(noise):
+    loop = vacuous()
+    loop[5] = one(5, label=0, evidence=loop[4].evidence)
+    ours = [
+        element.model_copy(update={"evidence": [value + noise for value in element.evidence or ()]})
+        for element in loop
+    ]
+    agrees(ours, loop)
+    agrees(swapped(loop, 4, 5), loop)
+
+
+@pytest.mark.parametrize(("share", "is_own"), [(0.32, True), (0.35, False), (0.6, False)])
+def test_an_output_must_be_clearly_nearer_to_its_own_reference(share, is_own):
+    loop = [one(n, label=0, evidence=[1000.0, float(n)]) for n in range(2)]
+    found = agreement(changed(loop, 0, evidence=[1000.0, share]), loop)
+    assert (found.problems == []) is is_own
+
+
+@pytest.mark.parametrize("failed_in", ["run", "reference", "both"])
+def test_failures_count_where_outputs_are_compared_too(failed_in):
+    failed = changed(vacuous(), 6, label=None, evidence=None, error="ValueError: no")
+    ours = vacuous() if failed_in == "reference" else failed
+    loop = vacuous() if failed_in == "run" else failed
+    if failed_in == "both":
+        assert agrees(ours, loop).share == 1.0
+    else:
+        assert differs(ours, loop).details["differing"] == ["6.jpg"]
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("sides", ["run", "reference", "both"])
+def test_outputs_that_are_no_numbers_differ_and_leave_the_record_valid(odd, sides):
+    bad = changed(vacuous(), 6, evidence=[odd] * 8)
+    ours = vacuous() if sides == "reference" else bad
+    loop = vacuous() if sides == "run" else bad
+    found = agreement(ours, loop)
+    assert found.details["differing"] == ["6.jpg"]
+    assert found.problems
+    json.dumps(found.details, allow_nan=False)
+
+
+def test_one_element_whose_outputs_are_no_numbers_does_not_agree():
+    nan = [one(0, label=0, evidence=[float("nan")] * 2), one(1, label=0, evidence=[1.0, 2.0])]
+    assert agreement(nan, nan).details["differing"] == ["0.jpg"]
+
+
+# --- no raw outputs
+
+
+@pytest.mark.parametrize("evidence", [None, []])
+def test_without_outputs_few_labels_that_agree_prove_nothing(evidence):
+    loop = [one(n, label=n % 2, evidence=evidence) for n in range(32)]
+    found = agrees(loop, loop)
+    assert found.share is None
+    assert found.details["reason"] == (
+        "labels are too few to prove anything and the workload gives no raw outputs"
+    )
+
+
+def test_without_outputs_few_labels_that_differ_are_wrong_all_the_same():
+    loop = [one(n, label=n % 2) for n in range(32)]
+    differs(changed(loop, 5, label=0), loop)
+    differs(swapped(loop, 4, 5), loop, count=2)
+
+
+@pytest.mark.parametrize(("count", "is_problem"), [(5, False), (6, True)])
+def test_without_outputs_one_label_for_all_is_a_problem_unless_they_are_few(count, is_problem):
+    loop = [one(n, label="cat") for n in range(count)]
+    found = agreement(loop, loop)
+    assert found.share is None
+    assert bool(found.problems) is is_problem
+    if is_problem:
+        assert "evidence()" in found.problems[0]
+        assert "all sampled elements have the same label" in found.problems[0]
+
+
+def test_if_all_failed_nothing_is_known():
+    loop = [one(n, error="ValueError: no") for n in range(32)]
+    found = agrees(loop, loop)
+    assert (found.share, found.details["distinct_labels"]) == (None, 0)
+    differs(changed(loop, 3, error=None, label=1), loop)
+
+
+# --- small samples
+
+
+def test_an_empty_sample_is_unknown():
+    found = agrees([], [])
+    assert (found.share, found.details["sample"]) == (None, 0)
+
+
+def test_one_element_has_one_label_and_it_is_compared():
+    assert agrees([one(0)], [one(0)]).share == 1.0
+    differs([one(0, label=5)], [one(0)])
+    differs([], [one(0)])
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=20))
+def test_a_sample_always_agrees_with_itself_or_says_why_not(elements):
+    sample = [
+        one(index, label=label, evidence=outputs(index) if has_outputs else None)
+        for index, (label, has_outputs) in enumerate(elements)
+    ]
+    found = agreement(sample, sample)
+    assert found.share in (1.0, None)
+    assert all("same label" in problem for problem in found.problems)
+    json.dumps(found.details, allow_nan=False)

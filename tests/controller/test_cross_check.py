@@ -1,0 +1,117 @@
+"""Beam's own metrics beside ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from beambench.controller.cross_check import cross_check
+from beambench.record.observation import Distribution, Measured
+
+SIZE = {"count": 4, "sum": 40, "min": 8, "max": 12}
+OURS_US = 10_000
+"""Our mean latency: what is allowed is 200 µs + 1 % of it, so 300 µs."""
+
+
+def measured(latency_us: float = OURS_US, **fields: Any) -> Measured:
+    sums = {"count": 4, "sum": round(4 * latency_us), "min": 0, "max": 99_999}
+    parts: dict[str, Any] = {
+        "elements": 40,
+        "batches": 4,
+        "batch_sizes": {8: 2, 12: 2},
+        "batch_size": Distribution(**SIZE),
+        "batch_latency": Distribution(**sums),
+        "latencies": {},
+    }
+    return Measured(**{**parts, **fields})
+
+
+def beams(gap_us: float = 100, **changed: Any) -> dict[str, Any]:
+    latency = {"count": 4, "sum": 4 * (OURS_US + gap_us), "min": 1, "max": 2, "step": "T/B"}
+    return {
+        "num_inferences": {"step": "T/B", "value": 40},
+        "inference_request_batch_size": {"step": "T/B", **SIZE},
+        "inference_batch_latency_micro_secs": latency,
+        **changed,
+    }
+
+
+def test_equal_counts_and_an_enclosing_latency_agree():
+    assert cross_check(measured(), beams()) == {
+        "agrees": True,
+        "differences": [],
+        "latency_gap_us": 100,
+    }
+
+
+@pytest.mark.parametrize("gap", [-1, -0.5, 0, 299, 300])
+def test_what_is_allowed(gap):
+    found = cross_check(measured(), beams(gap))
+    assert found["agrees"] is True
+    assert found["latency_gap_us"] == gap
+
+
+@pytest.mark.parametrize("gap", [-1.5, -500, 300.5, 5000])
+def test_what_is_not(gap):
+    found = cross_check(measured(), beams(gap))
+    assert found["agrees"] is False
+    assert found["differences"] == [
+        f"batch latency: Beam's mean is {gap:.0f} µs above ours, allowed are 0 to 300 µs"
+    ]
+
+
+def test_the_allowance_grows_with_the_latency():
+    theirs = beams()
+    theirs["inference_batch_latency_micro_secs"]["sum"] = 4 * 100_000
+    assert cross_check(measured(98_900), theirs)["agrees"] is True  # 1,100 of 1,189
+    assert cross_check(measured(98_700), theirs)["agrees"] is False  # 1,300 of 1,187
+
+
+@pytest.mark.parametrize("key", ["count", "sum", "min", "max"])
+def test_sizes_must_be_equal(key):
+    size = {**SIZE, "step": "T/B", key: SIZE[key] + 1}
+    found = cross_check(measured(), beams(inference_request_batch_size=size))
+    assert found["agrees"] is False
+    assert found["differences"] == [f"batch size {key}: Beam {SIZE[key] + 1}, ours {SIZE[key]}"]
+
+
+@pytest.mark.parametrize("counted", [{"num_inferences": {"value": 39}}, {"num_inferences": {}}])
+def test_the_number_of_inferences_must_be_equal(counted):
+    found = cross_check(measured(), beams(**counted))
+    assert found["agrees"] is False
+    value = counted["num_inferences"].get("value")
+    assert found["differences"] == [f"inferences: Beam {value}, ours 40"]
+
+
+def test_latencies_are_not_compared_if_a_batch_was_retried():
+    found = cross_check(measured(retried_batches=1), beams(5000))
+    assert found == {"agrees": True, "differences": []}
+
+
+def test_all_that_differs_is_listed():
+    counted = {"num_inferences": {"value": 0}, "inference_request_batch_size": {**SIZE, "sum": 1}}
+    assert len(cross_check(measured(), beams(5000, **counted))["differences"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (measured(), {}),
+        (measured(), {"num_inferences": {"value": 40}}),
+        (measured(batch_size=None), beams()),
+    ],
+)
+def test_what_is_not_there_is_unknown_and_not_equal(ours, theirs):
+    found = cross_check(ours, theirs)
+    assert found["agrees"] is None
+    assert found["reason"] == "Beam's metrics are not there"
+
+
+@pytest.mark.parametrize("missing", ["theirs", "ours"])
+def test_without_latencies_the_counts_are_still_compared(missing):
+    theirs = beams()
+    if missing == "theirs":
+        del theirs["inference_batch_latency_micro_secs"]
+    ours = measured(batch_latency=None) if missing == "ours" else measured()
+    assert cross_check(ours, theirs) == {"agrees": True, "differences": []}

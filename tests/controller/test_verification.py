@@ -1,0 +1,145 @@
+"""The judge: are all elements accounted for, and does a repeat pass?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from beambench.controller.verification import run_level, verification
+from beambench.record.observation import Observation, Proof, SampledPrediction
+from beambench.record.run_record import FailedElement, Verification
+
+MODULUS = 1 << 128
+
+
+def labelled(count: int, first: int = 0) -> list[SampledPrediction]:
+    """A sample whose labels tell all elements apart."""
+    labels = [first, *range(1, count)]
+    return [SampledPrediction(id=f"{n}.jpg", label=label) for n, label in enumerate(labels)]
+
+
+def proof(count: int = 10, failed: int = 0, ids: int = 55, failed_ids: int = 0) -> Proof:
+    return Proof(
+        count=count, failed=failed, ids=f"{ids:x}", failed_ids=f"{failed_ids:x}", labels="ab"
+    )
+
+
+def observed(proven: Proof | None = None, **fields: Any) -> Observation:
+    parts: dict[str, Any] = {
+        "task": "pipeline",
+        "proof": proven or proof(),
+        "expected": proof(),
+        "sample": labelled(4),
+    }
+    return Observation(**{**parts, **fields})
+
+
+REFERENCE = Observation(task="reference", sample=labelled(4))
+
+
+def judged(observation: Observation, reference: Observation | None = REFERENCE) -> Verification:
+    found = verification(observation, reference)
+    assert found is not None
+    assert found.passed is not bool(found.problems)
+    return found
+
+
+def test_a_right_repeat_passes():
+    found = judged(observed())
+    assert (found.elements_in, found.elements_out, found.elements_failed) == (10, 10, 0)
+    assert (found.duplicates, found.missing, found.digest) == (0, 0, "ab")
+    assert found.reference_agreement == 1.0
+    assert found.problems == []
+
+
+def test_failures_are_part_of_the_account():
+    named = [FailedElement(id="3.jpg", stage="read", error="gone")]
+    found = judged(observed(proof(8, 2, 50, 5), failed=named))
+    assert found.problems == []
+    assert (found.elements_out, found.elements_failed) == (8, 2)
+    assert (found.failed, found.failed_listed) == (named, 1)
+
+
+def test_sums_are_compared_modulo_2_to_the_128():
+    assert judged(observed(proof(8, 2, MODULUS - 1, 56))).problems == []
+
+
+@pytest.mark.parametrize(
+    "proven",
+    [proof(9), proof(11), proof(10, 1), proof(ids=54), proof(9, 1, 50, 4), proof(9, 1, 55, 1)],
+)
+def test_an_account_that_does_not_add_up_is_a_problem_even_if_no_name_is_known(proven):
+    assert judged(observed(proven)).problems == [
+        "the sums over the output do not match the input, though its list does"
+    ]
+
+
+def test_missing_and_doubled_elements_are_counted_and_three_are_named():
+    found = judged(
+        observed(
+            proof(9, 0, 40),
+            missing=["a", "b", "c", "d"],
+            missing_count=40,
+            duplicates=["x"],
+            duplicates_count=2,
+        )
+    )
+    assert found.problems == [
+        "40 elements did not come out: a, b, c",
+        "2 elements came out too often: x",
+    ]
+    assert (found.missing, found.duplicates) == (40, 2)
+
+
+def test_account_and_agreement_are_both_judged():
+    found = judged(observed(proof(9), sample=labelled(4, first=9)))
+    assert len(found.problems) == 2
+    assert found.reference_agreement == 0.75
+    assert found.reference["differing"] == ["0.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("observation", "reference"),
+    [(observed(), None), (observed(task="loop", sample=[]), REFERENCE)],
+)
+def test_without_a_reference_and_for_the_loop_itself_agreement_is_unknown(observation, reference):
+    found = judged(observation, reference)
+    assert found.passed
+    assert found.reference_agreement is None
+
+
+@pytest.mark.parametrize("missing", ["proof", "expected"])
+def test_without_a_proof_there_is_no_verdict(missing):
+    assert verification(observed().model_copy(update={missing: None}), REFERENCE) is None
+
+
+# --- the run
+
+
+def verdict(passed: bool = True, digest: str = "ab", count: int = 10) -> Verification:
+    return Verification(
+        elements_in=count,
+        elements_out=count,
+        elements_failed=0,
+        duplicates=0,
+        digest=digest,
+        passed=passed,
+    )
+
+
+def test_the_run_speaks_through_the_first_repeat_that_failed_else_the_first():
+    assert run_level([verdict(count=1), verdict(False, count=2), verdict(False, count=3)]) == (
+        verdict(False, count=2)
+    )
+    assert run_level([verdict(count=1), verdict(count=2)]) == verdict(count=1)
+
+
+def test_no_repeat_is_no_pass():
+    found = run_level([])
+    assert (found.passed, found.elements_in, found.digest) == (False, 0, None)
+
+
+def test_labels_that_differ_between_repeats_are_noted():
+    assert "note" in run_level([verdict(), verdict(digest="cd")]).reference
+    assert "note" not in run_level([verdict(), verdict()]).reference

@@ -1,0 +1,209 @@
+"""From the metrics of a finished pipeline to raw numbers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
+from beambench.instrumentation.recorder import MAX_SLOTS
+from beambench.record.observation import Distribution, Stages
+
+pytestmark = pytest.mark.real
+
+SLOT_US = 1000
+
+
+def entry(
+    name: str, result: Any, step: str = "S", namespace: str = "beambench", committed: Any = None
+) -> Any:
+    metric = SimpleNamespace(namespace=namespace, name=name)
+    key = SimpleNamespace(step=step, metric=metric)
+    return SimpleNamespace(key=key, result=result, committed=committed)
+
+
+def spread(count: int, total: int, low: int, high: int) -> Any:
+    return SimpleNamespace(count=count, sum=total, min=low, max=high)
+
+
+def query(counters: dict[str, int], distributions: dict[str, Any]) -> dict[str, list[Any]]:
+    return {
+        "counters": [entry(name, value) for name, value in counters.items()],
+        "distributions": [entry(name, value) for name, value in distributions.items()],
+    }
+
+
+def read(counters: dict[str, int], distributions: dict[str, Any], elements: int = 0) -> Any:
+    return measured(query(counters, distributions), elements, SLOT_US, 1)
+
+
+def window(
+    starts: dict[str, int], last_first_end: int, slots: dict[int, int]
+) -> tuple[tuple[int, int] | None, int | None]:
+    """Return window and elements, of workers with these last starts."""
+    found = read(
+        {f"slot/{slot}": count for slot, count in slots.items()},
+        {
+            "first_batch_end_us": spread(len(starts), 0, 0, last_first_end),
+            **{f"batch_start_us/{w}": spread(2, 0, 0, start) for w, start in starts.items()},
+        },
+    )
+    return found.steady_window, found.steady_elements
+
+
+def test_without_metrics_all_is_unknown_and_nothing_is_zero():
+    found = read({}, {}, elements=3)
+    assert found.elements == 3
+    assert found.batches == 0
+    assert (found.batch_sizes, found.latencies) == ({}, {})
+    for name in (
+        "batch_size",
+        "batch_latency",
+        "bytes_read",
+        "first_read",
+        "last_output",
+        "steady_window",
+        "steady_elements",
+        "cpu",
+        "loads",
+        "stages",
+        "element_latency",
+        "launch_latency",
+    ):
+        assert getattr(found, name) is None, name
+
+
+def test_histograms_offsets_and_counts_are_read():
+    found = read(
+        {
+            "batches_of_size/10": 3,
+            "batches_of_size/7": 1,
+            "batches_of_size/9": 0,
+            "batches_of_size_folded": 2,
+            "batch_latency_bucket/150": 4,
+            "batch_latency_bucket_folded": 3,
+            "batches_retried": 1,
+            "bytes_read": 12345,
+            "cpu_us": 99,
+            "element_latency_us": 77,
+        },
+        {
+            "batch_size": spread(4, 37, 7, 10),
+            "batch_latency_us": spread(3, 60, 10, 30),
+            "first_read_us": spread(2, 300, 100, 200),
+            "output_us": spread(37, 9000, 400, 900),
+            "model_load_us": spread(2, 50, 20, 30),
+            "batch_launch_latency_us": spread(3, 6, 1, 3),
+        },
+        elements=37,
+    )
+    assert found.batches == 4
+    assert found.batch_sizes == {10: 3, 7: 1}
+    assert found.latencies == {150: 4}
+    assert found.folded == 5
+    assert found.retried_batches == 1
+    assert found.batch_size == Distribution(count=4, sum=37, min=7, max=10)
+    assert found.batch_latency == Distribution(count=3, sum=60, min=10, max=30)
+    assert (found.first_read, found.last_output) == (100, 900)
+    assert (found.bytes_read, found.cpu, found.element_latency) == (12345, 99, 77)
+    assert found.loads == Distribution(count=2, sum=50, min=20, max=30)
+    assert found.launch_latency == Distribution(count=3, sum=6, min=1, max=3)
+
+
+def test_what_several_steps_wrote_is_added_up_and_what_others_wrote_is_not():
+    both = {
+        "counters": [
+            entry("cpu_us", 3, "A"),
+            entry("cpu_us", 4, "B"),
+            entry("cpu_us", 1000, "A", namespace="BeamML"),
+            entry("bytes_read", None, "A"),
+        ],
+        "distributions": [
+            entry("batch_size", spread(1, 5, 5, 5), "A"),
+            entry("batch_size", spread(2, 9, 2, 7), "B"),
+            entry("batch_size", spread(9, 99, 1, 90), "B", namespace="BeamML"),
+            entry("batch_latency_us", None, "A"),
+            entry("output_us", spread(0, 0, 2**63 - 1, -(2**63)), "A"),  # Beam's empty one
+        ],
+    }
+    found = measured(both, 14, SLOT_US, 1)
+    assert found.cpu == 7
+    assert found.bytes_read is None
+    assert found.batch_size == Distribution(count=3, sum=14, min=2, max=7)
+    assert found.batch_latency is None
+    assert found.last_output is None
+
+
+def test_waiting_is_the_difference_of_two_sums_of_offsets():
+    counters = {
+        "read_ns": 1_000,
+        "preprocess_ns": 2_500,
+        "preprocessed_at_us": 1_000,
+        "inferred_at_us": 4_600,
+        "inference_ns": 7_000,
+        "postprocess_ns": 500,
+    }
+    assert read(counters, {}).stages == Stages(
+        read=1.0, preprocess=2.5, batch_wait=3600.0, inference=7.0, postprocess=0.5
+    )
+    for needed in ("preprocessed_at_us", "inferred_at_us"):
+        some = {name: value for name, value in counters.items() if name != needed}
+        assert read(some, {}).stages is None
+
+
+# --- the steady window
+
+
+def test_it_is_from_the_last_workers_first_end_to_the_first_workers_last_start():
+    found = window({"a": 9_000, "b": 7_500}, 2_100, {1: 5, 2: 10, 5: 20, 7: 30, 8: 40})
+    assert found == ((2_100, 7_500), 60)
+
+
+@pytest.mark.parametrize("last_start", [2_000, 2_100])
+def test_an_empty_window_is_unknown(last_start):
+    assert window({"a": 9_000, "b": last_start}, 2_100, {2: 10}) == (None, None)
+
+
+def test_a_window_without_slots_has_an_unknown_number_of_elements():
+    assert window({"a": 9_000}, 2_100, {}) == ((2_100, 9_000), None)
+
+
+def test_a_window_in_which_no_batch_ended_has_no_elements():
+    assert window({"a": 9_000}, 2_100, {1: 3, 11: 4}) == ((2_100, 9_000), 0)
+
+
+@pytest.mark.parametrize(("slot", "known"), [(MAX_SLOTS - 2, True), (MAX_SLOTS - 1, False)])
+def test_in_the_last_slot_nothing_is_known_about_time(slot, known):
+    span, elements = window({"a": slot * SLOT_US}, 500, {1: 3, slot: 4})
+    assert span == (500, slot * SLOT_US)
+    assert elements == (7 if known else None)
+
+
+# --- Beam's own
+
+
+def test_beams_metrics_are_those_of_the_handlers_namespace_with_their_step():
+    both = {
+        "counters": [
+            entry("num_inferences", 10, "T/BeamML_RunInference", namespace="BeamML_PyTorch"),
+            entry("num_inferences", 99, "U", namespace="Other"),
+            entry("cpu_us", 5),
+        ],
+        "distributions": [
+            entry("batch", spread(2, 10, 3, 7), "T/BeamML_RunInference", "BeamML_PyTorch"),
+            entry("none", None, "T", "BeamML_PyTorch"),
+        ],
+    }
+    assert theirs(both, "BeamML_PyTorch") == {
+        "num_inferences": {"step": "T/BeamML_RunInference", "value": 10},
+        "batch": {"step": "T/BeamML_RunInference", "count": 2, "sum": 10, "min": 3, "max": 7},
+    }
+
+
+def test_a_result_is_committed_if_any_metric_is():
+    attempted = {"counters": [entry("a", 1)], "distributions": [entry("b", spread(1, 1, 1, 1))]}
+    assert counters_kind(attempted) == "attempted"
+    attempted["distributions"][0].committed = spread(1, 1, 1, 1)
+    assert counters_kind(attempted) == "committed"

@@ -1,0 +1,221 @@
+"""A real pipeline whose every batch is known: what comes back must be exactly what happened.
+
+The workload notes what it does, and a clock that only the workload moves makes times exact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+
+from beambench.analysis.histogram import bucket
+from beambench.instrumentation.beam_metrics import counters_kind, measured
+from beambench.record.observation import Measured, Proof
+from beambench.runners import direct
+from beambench.workloads.base import Label, Weights, Workload
+from beambench.workloads.pipeline import Outputs
+from tiny_workloads import definition, make_plan, prepared
+
+pytestmark = pytest.mark.real
+
+SLOT_US = 2_000
+READ_US, PREPROCESS_US, POSTPROCESS_US, LOAD_US = 30, 70, 10, 4_321
+FIXED_US, ELEMENT_US = 2_500, 100
+
+
+@dataclass
+class Log:
+    """What the workload did; offsets in µs."""
+
+    clock: Any = None
+    start: int = 0
+    reads: list[int] = field(default_factory=list)
+    preprocessed: list[int] = field(default_factory=list)
+    batches: list[tuple[int, int, int]] = field(default_factory=list)
+    """(size, start, end)."""
+    outputs: list[int] = field(default_factory=list)
+    failing: frozenset[str] = frozenset()
+
+    def now(self) -> int:
+        return (self.clock.now - self.start) // 1000
+
+
+LOG = Log()
+
+
+class Noting(ModelHandler[Any, Any, Any]):
+    def load_model(self) -> Any:
+        LOG.clock.advance_us(LOAD_US)
+        return Log()  # anything that can be weakly referenced
+
+    def run_inference(self, batch: Sequence[str], model: Any, inference_args: Any = None) -> Any:
+        start = LOG.now()
+        LOG.clock.advance_us(FIXED_US + ELEMENT_US * len(batch))
+        if LOG.failing & set(batch):
+            raise ValueError("no")
+        LOG.batches.append((len(batch), start, LOG.now()))
+        return (PredictionResult(one, one) for one in batch)
+
+    def get_num_bytes(self, batch: Sequence[str]) -> int:
+        return 1
+
+
+class NotingWorkload(Workload):
+    input_types: ClassVar[tuple[str, ...]] = ("numbers",)
+
+    def model_handler(self) -> ModelHandler[Any, Any, Any]:
+        batching = self.definition.batching
+        return Noting(
+            min_batch_size=batching.min_batch_size, max_batch_size=batching.max_batch_size
+        )
+
+    def read(self, path: str) -> bytes:
+        LOG.reads.append(LOG.now())
+        LOG.clock.advance_us(READ_US)
+        return path.encode()
+
+    def preprocess(self, raw: bytes) -> str:
+        LOG.clock.advance_us(PREPROCESS_US)
+        LOG.preprocessed.append(LOG.now())
+        return raw.decode()
+
+    def postprocess(self, prediction: Any) -> Label:
+        LOG.clock.advance_us(POSTPROCESS_US)
+        LOG.outputs.append(LOG.now())
+        return str(prediction.inference)
+
+
+def run(
+    folder: Path,
+    clock: Any,
+    elements: int,
+    batching: dict[str, int],
+    failing: Sequence[str] = (),
+    flags: Sequence[str] = (),
+) -> tuple[Log, Measured, Any]:
+    LOG.__init__(clock, clock.now, failing=frozenset(failing))  # type: ignore[misc]
+    plan = make_plan(
+        folder,
+        definition=definition("test_conformance:NotingWorkload", batching=batching),
+        preparation=prepared(folder, [str(number) for number in range(elements)], sample=[]),
+        epoch_ns=clock.now,
+        slot_us=SLOT_US,
+        beam_flags=list(flags),
+    )
+    files = Outputs.within(str(folder))
+    finished = direct.run(NotingWorkload(plan.definition, Weights(None)), plan, files)
+    proof = Proof.model_validate_json(files.proof.read_text())
+    found = measured(finished.query, proof.count, SLOT_US, finished.threads)
+    return LOG, found, finished
+
+
+@pytest.mark.parametrize(
+    ("elements", "batching"),
+    [
+        (200, {"min_batch_size": 8, "max_batch_size": 8}),
+        (203, {"min_batch_size": 8, "max_batch_size": 8}),
+        (300, {"min_batch_size": 10, "max_batch_size": 100}),  # adaptive: sizes are not known ahead
+        (1, {}),
+    ],
+)
+def test_counts_sums_sizes_and_offsets_are_exactly_those_that_happened(
+    tmp_path, clock, elements, batching
+):
+    log, found, finished = run(tmp_path, clock, elements, batching)
+    sizes = [size for size, _, _ in log.batches]
+    latencies = [end - start for _, start, end in log.batches]
+    assert sum(sizes) == elements == found.elements
+    assert found.batches == len(sizes)
+    assert found.batch_sizes == Counter(sizes)
+    assert found.batch_size.model_dump() == {
+        "count": len(sizes),
+        "sum": elements,
+        "min": min(sizes),
+        "max": max(sizes),
+    }
+    assert found.batch_latency.model_dump() == {
+        "count": len(sizes),
+        "sum": sum(latencies),
+        "min": min(latencies),
+        "max": max(latencies),
+    }
+    assert found.latencies == Counter(map(bucket, latencies))
+    assert found.loads.model_dump() == {"count": 1, "sum": LOAD_US, "min": LOAD_US, "max": LOAD_US}
+    assert (found.folded, found.retried_batches) == (0, 0)
+    assert found.bytes_read == sum(len(str(number)) for number in range(elements))
+    assert found.first_read == log.reads[0]
+    assert found.last_output == log.outputs[-1]
+    assert found.element_latency == sum(size * (end - start) for size, start, end in log.batches)
+    assert found.threads == 1
+    assert counters_kind(finished.query) == "committed"
+    assert finished.implementation == "FnApiRunner, in_memory"
+
+
+def test_stages_are_exactly_the_times_that_they_took(tmp_path, clock):
+    log, found, _ = run(tmp_path, clock, 203, {"min_batch_size": 8, "max_batch_size": 8})
+    assert found.stages.read == 203 * READ_US
+    assert found.stages.preprocess == 203 * PREPROCESS_US
+    assert found.stages.postprocess == 203 * POSTPROCESS_US
+    assert found.stages.inference == sum(end - start for _, start, end in log.batches)
+    begun = sum(size * start for size, start, _ in log.batches)
+    assert found.stages.batch_wait == begun - sum(log.preprocessed)
+    assert found.stages.batch_wait > 0
+
+
+def test_the_steady_window_and_its_elements_are_exact_where_batches_are_longer_than_a_slot(
+    tmp_path, clock
+):
+    log, found, _ = run(tmp_path, clock, 200, {"min_batch_size": 8, "max_batch_size": 8})
+    begin, end = log.batches[0][2], log.batches[-1][1]
+    assert end // SLOT_US < 239
+    assert found.steady_window == (begin, end)
+    inside = sum(size for size, _, ended in log.batches if begin < ended <= end)
+    assert inside == 200 - 8 - 8  # neither the first batch nor the last
+    assert found.steady_elements == inside
+
+
+def test_cpu_time_is_that_from_the_first_read_to_the_last_batch(tmp_path, clock):
+    log, found, _ = run(tmp_path, clock, 40, {"min_batch_size": 8, "max_batch_size": 8})
+    assert found.cpu == (log.batches[-1][2] - log.reads[0]) // 2  # this clock's share of CPU
+
+
+def test_a_retried_batch_is_counted_and_its_time_is_no_latency(tmp_path, clock):
+    log, found, _ = run(
+        tmp_path, clock, 24, {"min_batch_size": 8, "max_batch_size": 8}, failing=["11"]
+    )
+    assert [size for size, _, _ in log.batches] == [8, *[1] * 7, 8]
+    assert found.batch_sizes == {8: 3}
+    assert found.retried_batches == 1
+    latency = FIXED_US + 8 * ELEMENT_US
+    assert found.latencies == {bucket(latency): 2}
+    assert found.batch_latency.model_dump() == {
+        "count": 2,
+        "sum": 2 * latency,
+        "min": latency,
+        "max": latency,
+    }
+    retried = latency + 8 * (FIXED_US + ELEMENT_US)
+    assert found.stages.inference == 2 * latency + retried
+    assert found.elements == 23
+
+
+def test_two_threads_lose_and_double_nothing(tmp_path, clock):
+    log, found, finished = run(
+        tmp_path,
+        clock,
+        64,
+        {"min_batch_size": 8, "max_batch_size": 8},
+        flags=["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
+    )
+    assert finished.implementation == "FnApiRunner, multi_threading"
+    assert finished.threads is None
+    assert found.elements == 64
+    assert found.batch_sizes == Counter(size for size, _, _ in log.batches)
+    assert found.batch_size.sum == 64
+    assert found.loads.count == 1

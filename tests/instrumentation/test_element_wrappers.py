@@ -1,0 +1,187 @@
+"""What is measured once an element: reading, preprocessing, postprocessing."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from array import array
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from apache_beam.ml.inference.base import PredictionResult
+
+from beambench.instrumentation.handler import (
+    ElementFailure,
+    InstrumentedPostprocess,
+    InstrumentedPreprocess,
+    label_of,
+    path_of,
+)
+from beambench.instrumentation.recorder import Clock, Progress
+
+pytestmark = pytest.mark.real
+
+CLOCK = Clock(epoch_ns=1_700_000_000_000_000_000, slot_us=1_000_000)
+
+
+class Steps:
+    """Steps of a workload that take their time, and raise where told."""
+
+    def __init__(self, clock: Any, fail: str = "") -> None:
+        self.clock = clock
+        self.fail = fail
+        self.read_paths: list[str] = []
+
+    def _step(self, name: str, microseconds: int) -> None:
+        self.clock.advance_us(microseconds)
+        if self.fail == name:
+            raise ValueError(f"{name} is broken")
+
+    def read(self, path: str) -> bytes:
+        self.read_paths.append(path)
+        self._step("read", 30)
+        return b"12345"
+
+    def preprocess(self, raw: bytes) -> int:
+        self._step("preprocess", 70)
+        return len(raw)
+
+    def postprocess(self, prediction: Any) -> int:
+        self._step("postprocess", 11)
+        return int(prediction.inference)
+
+    def evidence(self, prediction: Any) -> list[float]:
+        self._step("evidence", 5)
+        return [0.5, 1.5]
+
+
+def preprocessing(clock: Any, fail: str = "", root: str = "/data") -> InstrumentedPreprocess:
+    steps = Steps(clock, fail)
+    return InstrumentedPreprocess(steps.read, steps.preprocess, root, CLOCK)
+
+
+def test_reading_and_preprocessing_are_timed_apart_and_bytes_are_counted(clock, metrics):
+    run = preprocessing(clock)
+    clock.advance_us(500)
+    assert run("a.jpg") == ("a.jpg", 5)
+    assert run("b.jpg") == ("b.jpg", 5)
+    assert metrics.counters["read_ns"] == 60_000
+    assert metrics.counters["preprocess_ns"] == 140_000
+    assert metrics.counters["bytes_read"] == 10
+    assert metrics.values["first_read_us"] == [500]
+    assert metrics.counters["preprocessed_at_us"] == 600 + 700
+
+
+@pytest.mark.parametrize(
+    ("stage", "read_ns", "preprocess_ns", "size"),
+    [("read", 30_000, 0, 0), ("preprocess", 30_000, 70_000, 5)],
+)
+def test_an_element_that_fails_goes_on_in_its_place_and_says_where(
+    clock, metrics, stage, read_ns, preprocess_ns, size
+):
+    element_id, example = preprocessing(clock, stage)("a.jpg")
+    assert element_id == "a.jpg"
+    assert example == ElementFailure(stage, f"ValueError: {stage} is broken")
+    assert type(example) is ElementFailure
+    assert metrics.counters["read_ns"] == read_ns
+    assert metrics.counters["preprocess_ns"] == preprocess_ns
+    assert metrics.counters["bytes_read"] == size
+    assert metrics.counters["preprocessed_at_us"] > 0
+
+
+def test_a_read_that_takes_no_time_is_still_done_when_preprocessing_fails(clock, metrics):
+    def refuse(raw: Any) -> None:
+        raise ValueError("no")
+
+    run = InstrumentedPreprocess(lambda _: b"", refuse, "", CLOCK)
+    assert run("a")[1].stage == "preprocess"
+
+
+def test_what_is_not_bytes_has_no_size(clock, metrics):
+    run = InstrumentedPreprocess(lambda _: "12345", lambda raw: raw, "", CLOCK)
+    run("a")
+    assert "bytes_read" not in metrics.counters
+
+
+@pytest.mark.parametrize(
+    ("root", "element_id", "path"),
+    [("/data", "a.jpg", "/data/a.jpg"), ("", "gs://b/a.jpg", "gs://b/a.jpg"), ("", "/a", "/a")],
+)
+def test_the_path_is_below_the_root_if_there_is_one(clock, metrics, root, element_id, path):
+    assert path_of(root, element_id) == path
+    steps = Steps(clock)
+    InstrumentedPreprocess(steps.read, steps.preprocess, root, CLOCK)(element_id)
+    assert steps.read_paths == [path]
+
+
+def postprocessing(clock: Any, fail: str = "") -> InstrumentedPostprocess:
+    steps = Steps(clock, fail)
+    return InstrumentedPostprocess(steps.postprocess, steps.evidence, frozenset({"b"}), CLOCK)
+
+
+def test_raw_outputs_are_kept_of_sampled_elements_only(clock, metrics):
+    run, done = postprocessing(clock), Progress.done
+    clock.advance_us(100)
+    assert run(("a", PredictionResult(None, 3))) == ("a", 3, None, None)
+    assert run(("b", PredictionResult(None, 4))) == ("b", 4, [0.5, 1.5], None)
+    assert metrics.counters["postprocess_ns"] == 11_000 + 16_000
+    assert metrics.values["output_us"] == [111, 127]
+    assert Progress.done == done + 2
+
+
+def test_an_earlier_failure_is_passed_on_and_not_postprocessed(clock, metrics):
+    run = postprocessing(clock, "postprocess")
+    lost = PredictionResult(None, ElementFailure("read", "OSError: gone"))
+    assert run(("b", lost)) == ("b", None, None, ("read", "OSError: gone"))
+    assert metrics.counters["postprocess_ns"] == 0
+
+
+@pytest.mark.parametrize("fail", ["postprocess", "evidence"])
+def test_an_element_that_fails_in_postprocessing_says_so(clock, metrics, fail):
+    output = postprocessing(clock, fail)(("b", PredictionResult(None, 4)))
+    assert output == ("b", None, None, ("postprocess", f"ValueError: {fail} is broken"))
+
+
+@pytest.mark.parametrize("wrong", [None, 0.5, array("d", [1.0]), b"cat"])
+def test_a_label_of_another_type_is_a_failure_that_says_so(wrong):
+    output = label_of("a", PredictionResult(None, 1), lambda _: wrong, None)
+    name = type(wrong).__name__
+    text = f"TypeError: a label is an int or a str, not {name}"
+    assert output == ("a", None, None, ("postprocess", text))
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        (array("f", [0.5, 2.0]), [0.5, 2.0]),
+        ((1, 2), [1.0, 2.0]),
+        ([], []),
+        (None, None),
+    ],
+)
+def test_raw_outputs_become_plain_numbers_that_json_can_hold(raw, kept):
+    output = label_of("a", PredictionResult(None, 1), lambda _: 1, lambda _: raw)
+    assert output == ("a", 1, kept, None)
+    assert json.loads(json.dumps(output)) == ["a", 1, kept, None]
+    assert all(type(value) is float for value in output[2] or [])
+
+
+def test_a_prediction_need_not_be_beams():
+    assert label_of("a", 7, lambda prediction: prediction + 1, None) == ("a", 8, None, None)
+    assert label_of("a", SimpleNamespace(inference=1), lambda one: one.inference, None)[1] == 1
+
+
+def test_both_pickle_after_use_without_what_they_counted(clock, metrics):
+    from beambench.workloads.base import Weights
+    from tiny_workloads import Tiny, definition
+
+    tiny = Tiny(definition(), Weights(None))
+    before = InstrumentedPreprocess(tiny.read, tiny.preprocess, "", CLOCK)
+    after = InstrumentedPostprocess(tiny.postprocess, tiny.evidence, frozenset({"3"}), CLOCK)
+    before("3")
+    after(("3", PredictionResult(3, [0.0] * 8)))
+    for used in (before, after):
+        assert used._recorder is not None
+        assert pickle.loads(pickle.dumps(used))._recorder is None
+    assert pickle.loads(pickle.dumps(before))("12") == ("12", 12)

@@ -1,0 +1,355 @@
+"""What the instrumented handler makes of a batch: times, results, retries, failures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beambench.analysis.histogram import bucket
+from beambench.errors import RunError
+from beambench.instrumentation import handler as handler_module
+from beambench.instrumentation.handler import (
+    ElementFailure,
+    InstrumentedModelHandler,
+    failure,
+    one_by_one,
+)
+from beambench.instrumentation.recorder import LATENCIES, SIZES, Clock
+
+pytestmark = pytest.mark.real
+
+CLOCK = Clock(epoch_ns=1_700_000_000_000_000_000, slot_us=1_000_000)
+MODEL = object()
+LOST = ElementFailure("preprocess", "ValueError: lost")
+
+
+class Scripted(ModelHandler[Any, Any, Any]):
+    """Runs a function of (batch, number of the call) and keeps the batches that it got."""
+
+    def __init__(self, run: Any) -> None:
+        super().__init__()
+        self._run = run
+        self.batches: list[list[Any]] = []
+
+    def load_model(self) -> Any:
+        return MODEL
+
+    def run_inference(self, batch: Sequence[Any], model: Any, inference_args: Any = None) -> Any:
+        assert model is MODEL
+        self.batches.append(list(batch))
+        return self._run(batch, len(self.batches))
+
+    def get_num_bytes(self, batch: Sequence[Any]) -> int:
+        return 100 * len(batch)
+
+
+def instrumented(run: Any, **options: Any) -> tuple[InstrumentedModelHandler, Scripted]:
+    inner = Scripted(run)
+    return InstrumentedModelHandler(inner, CLOCK, **options), inner
+
+
+def doubled(batch: Sequence[int], call: int) -> list[int]:
+    return [2 * one for one in batch]
+
+
+def failing_at(*bad: int) -> Any:
+    def run(batch: Sequence[int], call: int) -> list[int]:
+        for one in batch:
+            if one in bad:
+                raise ValueError(f"cannot {one}")
+        return doubled(batch, call)
+
+    return run
+
+
+def shown(results: Sequence[Any]) -> list[Any]:
+    """Replace the predictions that stand for a failure by the failure."""
+    return [one.inference if isinstance(one, PredictionResult) else one for one in results]
+
+
+# --- times
+
+
+def test_a_lazy_result_is_computed_while_the_clock_runs(clock, metrics):
+    def run(batch: Sequence[int], call: int) -> Iterator[int]:
+        for one in batch:
+            clock.advance_us(1000)
+            yield 2 * one
+
+    handler, _ = instrumented(run)
+    results = handler.run_inference([1, 2, 3], MODEL)
+    assert results == [2, 4, 6]
+    assert isinstance(results, list)
+    assert metrics.values["batch_latency_us"] == [3000]
+    assert metrics.counters["inference_ns"] == 3_000_000
+    assert metrics.histogram(LATENCIES) == {bucket(3000): 1}
+    assert metrics.namespaces == {"beambench"}
+
+
+def test_what_one_batch_writes(clock, metrics):
+    def run(batch: Sequence[int], call: int) -> list[int]:
+        clock.advance_us(2500)
+        return doubled(batch, call)
+
+    handler, _ = instrumented(run)
+    clock.advance_us(700)
+    handler.run_inference([1, 2, 3, 4], MODEL)
+    assert metrics.values["batch_size"] == [4]
+    assert metrics.histogram(SIZES) == {4: 1}
+    assert metrics.values["batch_latency_us"] == [2500]
+    assert metrics.counters["inferred_at_us"] == 4 * 700
+    assert metrics.counters["element_latency_us"] == 4 * 2500
+    assert metrics.counters["batches_retried"] == 0
+    assert metrics.values["first_batch_end_us"] == [3200]
+    [start] = [name for name in metrics.values if name.startswith("batch_start_us/")]
+    assert metrics.values[start] == [700]
+    assert "batch_launch_latency_us" not in metrics.values
+
+
+def test_on_cuda_both_timestamps_wait_for_the_device_and_the_launch_is_kept_beside(
+    clock, metrics, monkeypatch
+):
+    queue = [400]  # µs of work of someone else, queued before
+
+    def synchronise() -> None:
+        clock.advance_us(sum(queue))
+        queue.clear()
+
+    def run(batch: Sequence[int], call: int) -> list[int]:
+        clock.advance_us(30)
+        queue.append(9000)
+        return doubled(batch, call)
+
+    cuda = SimpleNamespace(is_available=lambda: True, synchronize=synchronise)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    handler, _ = instrumented(run, on_cuda=True)
+    handler.run_inference([1], MODEL)
+    assert metrics.values["batch_latency_us"] == [9030]
+    assert metrics.values["batch_launch_latency_us"] == [30]
+    assert metrics.counters["inferred_at_us"] == 400
+
+
+def test_on_a_cpu_torch_is_not_imported(clock, metrics, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # importing it would raise
+    handler, _ = instrumented(doubled)
+    assert handler.run_inference([1], MODEL) == [2]
+
+
+def test_load_times_wait_for_the_first_batch_and_are_written_once(clock, metrics):
+    handler, inner = instrumented(doubled)
+    inner.load_model = lambda: clock.advance_us(5000) or MODEL  # type: ignore[method-assign]
+    handler.load_model()
+    handler.load_model()
+    assert metrics.values["model_load_us"] == []
+    for _ in range(2):
+        handler.run_inference([1], MODEL)
+    assert metrics.values["model_load_us"] == [5000, 5000]
+
+
+def test_on_cuda_loading_ends_when_the_device_has_the_model(clock, metrics, monkeypatch):
+    cuda = SimpleNamespace(is_available=lambda: True, synchronize=lambda: clock.advance_us(70))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    handler, _ = instrumented(doubled, on_cuda=True)
+    model = handler.load_model()
+    handler.run_inference([1], model)
+    assert metrics.values["model_load_us"] == [70]
+
+
+# --- retries
+
+
+def test_a_failed_batch_runs_again_once_one_by_one_and_the_others_come_out(clock, metrics):
+    handler, inner = instrumented(failing_at(3))
+    results = shown(handler.run_inference([1, 2, 3, 4], MODEL))
+    assert results == [2, 4, ElementFailure("inference", "ValueError: cannot 3"), 8]
+    assert inner.batches == [[1, 2, 3, 4], [1], [2], [3], [4]]
+
+
+def test_the_time_of_a_retried_batch_is_no_latency_but_all_else_counts(clock, metrics):
+    def run(batch: Sequence[int], call: int) -> list[int]:
+        clock.advance_us(1000)
+        return failing_at(2)(batch, call)
+
+    handler, _ = instrumented(run)
+    handler.run_inference([1, 2], MODEL)
+    assert metrics.counters["batches_retried"] == 1
+    assert metrics.values["batch_latency_us"] == []
+    assert metrics.histogram(LATENCIES) == {}
+    assert metrics.values["batch_size"] == [2]
+    assert metrics.histogram(SIZES) == {2: 1}
+    assert metrics.counters["inference_ns"] == 3_000_000  # the batch, and twice one element
+    handler.run_inference([4, 5, 6], MODEL)
+    assert metrics.counters["batches_retried"] == 1
+    assert metrics.values["batch_latency_us"] == [1000]
+
+
+def test_a_failure_that_passes_costs_no_element(clock, metrics):
+    def run(batch: Sequence[int], call: int) -> list[int]:
+        if call == 1:
+            raise ConnectionError("gone")
+        return doubled(batch, call)
+
+    handler, inner = instrumented(run)
+    assert handler.run_inference([1, 2], MODEL) == [2, 4]
+    assert inner.batches == [[1, 2], [1], [2]]
+
+
+def test_a_batch_of_one_gets_its_second_try_too(clock, metrics):
+    def run(batch: Sequence[int], call: int) -> list[int]:
+        if call == 1:
+            raise ConnectionError("gone")
+        return doubled(batch, call)
+
+    handler, inner = instrumented(run)
+    assert handler.run_inference([1], MODEL) == [2]
+    assert inner.batches == [[1], [1]]
+
+
+def test_an_element_that_fails_after_its_result_stands_once(clock, metrics):
+    def run(batch: Sequence[int], call: int) -> Iterator[int]:
+        for one in batch:
+            yield 2 * one
+            if one == 2:
+                raise ValueError("late")
+
+    handler, _ = instrumented(run)
+    results = shown(handler.run_inference([1, 2, 3], MODEL))
+    assert results == [2, ElementFailure("inference", "ValueError: late"), 6]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_retried_element_has_one_result_or_fails(clock, metrics, count):
+    def run(batch: Sequence[int], call: int) -> list[int]:
+        if len(batch) > 1:
+            raise ValueError("too large")
+        return [2 * batch[0]] * (count if batch[0] == 2 else 1)
+
+    handler, _ = instrumented(run)
+    text = f"RunError: the model handler gave {count} results for a batch of 1"
+    assert shown(handler.run_inference([1, 2, 3], MODEL)) == [
+        2,
+        ElementFailure("inference", text),
+        6,
+    ]
+
+
+def test_no_exit_is_taken_for_a_failed_element():
+    def infer(_: Sequence[int]) -> list[int]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one_by_one(infer, [1, 2])
+
+
+# --- failures from before
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.booleans(), min_size=1, max_size=12), st.sets(st.integers(0, 11)))
+def test_failures_come_back_at_their_own_places(lost, bad):
+    batch = [LOST if is_lost else index for index, is_lost in enumerate(lost)]
+    handler, inner = instrumented(failing_at(*bad))
+    handler._recorder = SimpleNamespace(  # type: ignore[assignment]
+        loads=lambda _: None, batch=lambda *_: None
+    )
+    results = shown(handler.run_inference(batch, MODEL))
+    expected = [
+        LOST
+        if one is LOST
+        else ElementFailure("inference", f"ValueError: cannot {one}")
+        if one in bad
+        else 2 * one
+        for one in batch
+    ]
+    assert results == expected
+    assert all(type(one) is int for called in inner.batches for one in called)
+
+
+def test_a_batch_in_which_all_failed_calls_nobody_and_still_counts(clock, metrics):
+    handler, inner = instrumented(doubled)
+    assert shown(handler.run_inference([LOST, LOST], MODEL)) == [LOST, LOST]
+    assert inner.batches == []
+    assert metrics.values["batch_size"] == [2]
+    assert metrics.counters["batches_retried"] == 0
+
+
+def test_a_result_may_be_none(clock, metrics):
+    handler, _ = instrumented(lambda batch, _: [None] * len(batch))
+    assert handler.run_inference([1, LOST, 3], MODEL) == [None, PredictionResult(None, LOST), None]
+
+
+def test_bytes_are_those_of_the_elements_that_are_inferred():
+    handler, _ = instrumented(doubled)
+    assert handler.get_num_bytes([1, LOST, 3]) == 200
+    assert handler.get_num_bytes([LOST]) == 0
+
+
+# --- the wrong number of results
+
+
+def test_too_few_results_are_passed_on_for_the_proof_to_find(clock, metrics):
+    handler, _ = instrumented(lambda batch, _: [2 * one for one in batch[1:]])
+    assert handler.run_inference([1, 2, 3], MODEL) == [4, 6]
+
+
+def test_a_failure_takes_no_place_that_a_lost_result_left(clock, metrics):
+    handler, _ = instrumented(lambda batch, _: [2 * batch[0]])
+    assert handler.run_inference([1, 2, LOST], MODEL) == [2]
+
+
+def test_too_many_results_are_an_error_because_beam_would_drop_the_last(clock, metrics):
+    handler, _ = instrumented(lambda batch, _: [*batch, batch[-1]])
+    with pytest.raises(RunError, match="the model handler gave 3 results for a batch of 2"):
+        handler.run_inference([1, 2], MODEL)
+
+
+# --- size and texts
+
+
+def sized(tmp_path, mib: float, says: float | None) -> InstrumentedModelHandler:
+    path = tmp_path / "weights [1]*.pth"  # what a pattern would not match
+    with path.open("wb") as file:
+        file.truncate(int(mib * handler_module.MIB))
+    return instrumented(doubled, weights_path=str(path), size_mib=says)[0]
+
+
+@pytest.mark.parametrize("mib", [0.981, 1.0, 1.019])
+def test_weights_within_two_per_cent_are_loaded(tmp_path, mib):
+    assert sized(tmp_path, mib, 1.0).load_model() is MODEL
+
+
+@pytest.mark.parametrize("mib", [0.979, 1.021, 0.0])
+def test_weights_of_another_size_are_not_loaded(tmp_path, mib):
+    with pytest.raises(RunError) as raised:
+        sized(tmp_path, mib, 1.0).load_model()
+    message = str(raised.value)
+    assert "\n" not in message
+    assert message.startswith("model.size_mib says 1 MiB but ")
+    assert f"has {mib:.1f} MiB" in message
+
+
+def test_a_definition_without_size_asks_for_none(tmp_path):
+    assert sized(tmp_path, 3.0, None).load_model() is MODEL
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("one\ntwo"), "ValueError: one"),
+        (ValueError("\n  one  \n"), "ValueError: one"),
+        (ValueError(), "ValueError"),
+        (OSError(2, "No such file", "a.jpg"), "FileNotFoundError: [Errno 2] No such file: 'a.jpg'"),
+        (ValueError("x" * 500), f"ValueError: {'x' * 200}"),
+        (ValueError("a\udcff"), "ValueError: a\\udcff"),
+    ],
+)
+def test_a_failure_is_one_short_line_that_json_can_hold(error, text):
+    assert failure("read", error) == ("read", text)
+    text.encode("utf-8")

@@ -1,0 +1,168 @@
+"""The objects that write our Beam metrics."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beambench.instrumentation import recorder
+from beambench.instrumentation.recorder import (
+    FOLDED,
+    MAX_BUCKETS,
+    MAX_SLOTS,
+    SLOT,
+    BatchRecorder,
+    Clock,
+    ElementRecorder,
+    Histogram,
+    ProcessCpu,
+    Progress,
+)
+
+pytestmark = pytest.mark.real
+
+EPOCH = 1_700_000_000_000_000_000
+CLOCK = Clock(epoch_ns=EPOCH, slot_us=1000)
+
+
+def batch(
+    writer: BatchRecorder, size: int, start_us: int, duration_us: int, retried: bool = False
+) -> None:
+    writer.batch(size, start_us, duration_us * 1000, None, retried)
+
+
+def test_offsets_count_from_the_start_of_the_plan_in_whole_microseconds(clock):
+    assert CLOCK.offset_us() == 0
+    clock.now += 1999
+    assert CLOCK.offset_us() == 1
+    clock.advance_us(24 * 3600 * 1_000_000)
+    assert CLOCK.offset_us() == 86_400_000_001
+
+
+@pytest.mark.parametrize(
+    ("offset", "slot"),
+    [(0, 0), (999, 0), (1000, 1), (238_999, 238), (239_000, 239), (10**12, 239), (-5, 0)],
+)
+def test_the_last_slot_takes_all_that_is_later(offset, slot):
+    assert MAX_SLOTS == 240
+    assert CLOCK.slot(offset) == slot
+
+
+def test_a_histogram_has_one_counter_for_a_value(metrics):
+    histogram = Histogram("sizes")
+    for value in (10, 20, 10):
+        histogram.add(value)
+    assert metrics.histogram("sizes") == {10: 2, 20: 1}
+    assert metrics.counters["sizes" + FOLDED] == 0
+
+
+def test_values_beyond_64_buckets_go_to_the_nearest_and_are_counted_as_folded(metrics):
+    assert MAX_BUCKETS == 64
+    histogram = Histogram("sizes")
+    for value in range(0, 640, 10):
+        histogram.add(value)
+    assert len(metrics.histogram("sizes")) == 64
+    assert metrics.counters["sizes" + FOLDED] == 0
+    for value in (14, 16, 10_000, 20):
+        histogram.add(value)
+    found = metrics.histogram("sizes")
+    assert len(found) == 64
+    assert (found[10], found[20], found[630]) == (2, 3, 2)
+    assert sum(found.values()) == 68
+    assert metrics.counters["sizes" + FOLDED] == 3
+
+
+def test_cpu_time_is_that_between_laps_and_what_is_below_a_microsecond_is_not_lost(clock):
+    cpu = ProcessCpu()
+    clock.cpu = 5_000_000
+    assert cpu.lap_us() == 0
+    cpu.start()
+    clock.cpu += 2_700
+    assert cpu.lap_us() == 2
+    clock.cpu += 300
+    assert cpu.lap_us() == 1
+    cpu.start()  # begun already
+    clock.cpu += 1_000_000
+    assert cpu.lap_us() == 1000
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 10_000), max_size=30))
+def test_all_cpu_laps_together_are_the_whole(times):
+    class Fake:
+        cpu = 0
+
+        def process_time_ns(self) -> int:
+            return self.cpu
+
+    fake = Fake()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder, "time", fake)
+        cpu, laps = ProcessCpu(), 0
+        cpu.start()
+        for nanoseconds in times:
+            fake.cpu += nanoseconds
+            laps += cpu.lap_us()
+    assert laps == sum(times) // 1000
+
+
+def test_cpu_time_is_counted_once_however_many_threads_take_laps(clock):
+    cpu = ProcessCpu()
+    cpu.start()
+    clock.cpu += 7_000_000
+    laps: list[int] = []
+    threads = [threading.Thread(target=lambda: laps.append(cpu.lap_us())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(laps) == 7000
+
+
+def test_cpu_of_the_batches_begins_with_the_first_read(clock, metrics):
+    elements, batches = ElementRecorder(CLOCK), BatchRecorder(CLOCK)
+    clock.cpu += 9_000_000  # imports and model load
+    elements.reading()
+    clock.cpu += 400_000
+    elements.reading()
+    batch(batches, 1, 0, 1)
+    clock.cpu += 100_000
+    batch(batches, 1, 0, 1)
+    assert metrics.counters["cpu_us"] == 500
+
+
+def test_only_the_first_read_of_an_instance_is_noted(clock, metrics):
+    elements = ElementRecorder(CLOCK)
+    clock.advance_us(40)
+    elements.reading()
+    clock.advance_us(40)
+    elements.reading()
+    assert metrics.values["first_read_us"] == [40]
+
+
+def test_the_first_batch_ends_the_ramp_and_is_in_no_slot(metrics, clock):
+    writer = BatchRecorder(CLOCK)
+    batch(writer, 10, start_us=0, duration_us=900)
+    batch(writer, 20, start_us=1100, duration_us=800)
+    batch(writer, 30, start_us=1950, duration_us=1000)
+    batch(writer, 5, start_us=1960, duration_us=1030)
+    assert metrics.values["first_batch_end_us"] == [900]
+    assert metrics.histogram(SLOT) == {1: 20, 2: 35}
+    [start] = [name for name in metrics.values if name.startswith("batch_start_us/")]
+    assert metrics.values[start] == [0, 1100, 1950, 1960]
+
+
+def test_every_recorder_has_a_start_of_its_own(metrics, clock):
+    for _ in range(3):
+        batch(BatchRecorder(CLOCK), 1, 0, 1)
+    starts = [name for name in metrics.values if name.startswith("batch_start_us/")]
+    assert len(starts) == 3
+
+
+def test_batches_done_are_counted_for_the_check_of_the_runner(metrics, clock):
+    before = Progress.batches
+    batch(BatchRecorder(CLOCK), 1, 0, 1)
+    assert Progress.batches == before + 1

@@ -1,0 +1,304 @@
+"""The bare loop: the batches that it replays, and that it does the same work as the pipeline."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+
+from beambench.analysis.histogram import bucket
+from beambench.definition.plan import Plan
+from beambench.errors import RunError
+from beambench.instrumentation.proof import add_up
+from beambench.instrumentation.recorder import Clock
+from beambench.record.observation import Proof
+from beambench.runners import direct, loop
+from beambench.worker.outputs import read_predictions
+from beambench.workloads.base import Weights
+from beambench.workloads.pipeline import Outputs
+from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
+
+pytestmark = pytest.mark.real
+
+CLOCK = Clock(epoch_ns=0, slot_us=1_000_000)
+THIRTY = [str(number) for number in range(30)]
+STAGES = ["read", "preprocess", "inference", "postprocess"]
+
+
+def tiny(**parameters: Any) -> Tiny:
+    return Tiny(definition(parameters=parameters), Weights(None))
+
+
+class Ticking:
+    """Stands in for the module `time`: all clocks are one, and only the handler moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def perf_counter_ns(self) -> int:
+        return self.now
+
+    def process_time_ns(self) -> int:
+        return self.now // 2
+
+    def perf_counter(self) -> float:
+        return self.now / 1e9
+
+
+class Noting(ModelHandler[Any, Any, Any]):
+    """Notes its batches and takes the time that a function of the batch's size says."""
+
+    def __init__(self, cost_us: Any, ticking: Ticking) -> None:
+        super().__init__()
+        self.cost_us = cost_us
+        self.ticking = ticking
+        self.sizes: list[int] = []
+        self.bad: set[int] = set()
+
+    def load_model(self) -> str:
+        self.ticking.now += 7_000_000
+        return "model"
+
+    def run_inference(self, batch: Sequence[int], model: Any, inference_args: Any = None) -> Any:
+        assert model == "model"
+        self.sizes.append(len(batch))
+        for one in batch:
+            if one in self.bad:
+                self.bad = set()  # only once
+                raise ConnectionError("gone")
+        return self._lazily(batch)
+
+    def _lazily(self, batch: Sequence[int]) -> Any:
+        self.ticking.now += self.cost_us(len(batch)) * 1000
+        for one in batch:
+            yield PredictionResult(one, outputs_of(one, "plain"))
+
+
+@pytest.fixture
+def noting(monkeypatch) -> Any:
+    def make(cost_us: Any = lambda size: 100 * size) -> tuple[Tiny, Noting]:
+        ticking = Ticking()
+        monkeypatch.setattr(loop, "time", ticking)
+        workload, handler = tiny(), Noting(cost_us, ticking)
+        workload.model_handler = lambda: handler  # type: ignore[method-assign]
+        return workload, handler
+
+    return make
+
+
+# --- batch sizes
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([10], [10, 10, 10]),
+        ([5, 10, 15], [5, 10, 15]),
+        ([5, 10], [5, 10, 10, 5]),
+        ([7, 2], [7, *[2] * 11, 1]),
+        ([40], [30]),
+        ([10, 20, 30], [10, 20]),
+        ([1], [1] * 30),
+    ],
+)
+def test_the_sizes_are_replayed_in_order_and_the_rest_uses_the_last(noting, sizes, expected):
+    workload, handler = noting()
+    _, found = loop.run(workload, THIRTY, "", sizes, CLOCK)
+    assert handler.sizes == expected
+    assert found.batch_sizes == Counter(expected)
+    assert found.batches == len(expected)
+    assert found.batch_size.model_dump() == {
+        "count": len(expected),
+        "sum": 30,
+        "min": min(expected),
+        "max": max(expected),
+    }
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [5, -1]])
+def test_sizes_that_cannot_be_replayed_are_refused(noting, sizes):
+    workload, _ = noting()
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        loop.run(workload, THIRTY, "", sizes, CLOCK)
+
+
+def test_sizes_never_run_out():
+    assert list(itertools.islice(loop.replayed([3, 4]), 5)) == [3, 4, 4, 4, 4]
+
+
+# --- what it measures
+
+
+def test_times_are_those_of_the_handler_with_its_lazy_results(noting):
+    workload, _ = noting(lambda size: 1000 + 10 * size)
+    _, found = loop.run(workload, THIRTY, "", [10, 5], CLOCK)
+    latencies = [1100, 1050, 1050, 1050, 1050]
+    assert found.latencies == Counter(map(bucket, latencies))
+    assert found.batch_latency.sum == sum(latencies)
+    assert found.loads.model_dump() == {"count": 1, "sum": 7000, "min": 7000, "max": 7000}
+    assert found.cpu == sum(latencies) // 2  # without the model load
+    assert found.bytes_read == sum(map(len, THIRTY))
+    assert found.elements == 30
+    assert found.last_output >= found.first_read
+
+
+def test_environment_variables_are_set_before_the_model_loads(noting):
+    workload, handler = noting()
+    seen: list[str] = []
+    handler.set_environment_vars = lambda: seen.append("set")  # type: ignore[method-assign]
+    load = handler.load_model
+    handler.load_model = lambda: seen.append("load") or load()  # type: ignore[method-assign]
+    loop.run(workload, THIRTY[:3], "", [3], CLOCK)
+    assert seen == ["set", "load"]
+
+
+def test_the_time_of_a_retried_batch_is_no_latency(noting):
+    workload, handler = noting(lambda size: 1000)
+    handler.bad = {12}
+    outputs, found = loop.run(workload, THIRTY, "", [10], CLOCK)
+    assert handler.sizes == [10, 10, *[1] * 10, 10]
+    assert all(output[3] is None for output in outputs)
+    assert found.retried_batches == 1
+    assert found.batch_latency.count == 2
+    assert sum(found.latencies.values()) == 2
+    assert found.batches == 3
+
+
+def test_a_batch_of_one_gets_its_second_try_as_in_the_pipeline(noting):
+    workload, handler = noting()
+    handler.bad = {1}
+    outputs, _ = loop.run(workload, THIRTY[:3], "", [1], CLOCK)
+    assert handler.sizes == [1, 1, 1, 1]
+    assert [output[3] for output in outputs] == [None] * 3
+
+
+def test_no_elements_no_batches(noting):
+    workload, handler = noting()
+    outputs, found = loop.run(workload, [], "", [1], CLOCK)
+    assert outputs == []
+    assert handler.sizes == []
+    assert (found.batch_size, found.batch_latency, found.elements) == (None, None, 0)
+
+
+def test_raw_outputs_are_those_of_sampled_elements(noting):
+    workload, _ = noting()
+    outputs, _ = loop.run(workload, THIRTY, "", [10], CLOCK, frozenset({"4"}))
+    assert {output[0]: output[2] for output in outputs if output[2] is not None} == {
+        "4": outputs_of(4, "plain")
+    }
+
+
+@pytest.mark.parametrize("fault", ["drop first", "drop last", "double first", "double last"])
+def test_a_wrong_number_of_results_is_an_error(fault):
+    with pytest.raises(RunError, match=r"the model handler gave \d+ results for a batch of 10"):
+        loop.run(tiny(fault=fault), THIRTY, "", [10], CLOCK)
+
+
+def test_the_path_is_below_the_root(noting, monkeypatch):
+    workload, _ = noting()
+    monkeypatch.setattr(workload, "read", lambda path: path.removeprefix("/root/").encode())
+    outputs, _ = loop.run(workload, THIRTY, "/root", [10], CLOCK)
+    assert [output[3] for output in outputs] == [None] * 30
+
+
+# --- the same work as the pipeline
+
+
+def pipeline(folder: Path, ids: list[str], **parameters: Any) -> tuple[Plan, Proof, list[Any]]:
+    whole = definition(parameters=parameters)
+    plan = make_plan(folder, definition=whole, preparation=prepared(folder, ids, sample=[]))
+    files = Outputs.within(str(folder))
+    direct.run(Tiny(whole, Weights(None)), plan, files)
+    proof = Proof.model_validate_json(files.proof.read_text())
+    return plan, proof, list(read_predictions(files.predictions))
+
+
+def failures(outputs: Sequence[Any]) -> dict[str, list[str]]:
+    return {output[0]: list(output[3]) for output in outputs if output[3] is not None}
+
+
+@pytest.mark.parametrize("labels", ["class", "number"])
+def test_loop_and_pipeline_give_the_same_digest(tmp_path, labels):
+    _, proof, _ = pipeline(tmp_path, THIRTY, labels=labels)
+    outputs, _ = loop.run(tiny(labels=labels), THIRTY, "", [4, 9], CLOCK)
+    assert add_up(outputs) == proof
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_same_elements_fail_in_the_same_stage_with_the_same_words(tmp_path, stage):
+    broken = {"fail_at": [0, 7, 8, 29], "stage": stage}
+    _, proof, found = pipeline(tmp_path, THIRTY, **broken)
+    outputs, numbers = loop.run(tiny(**broken), THIRTY, "", [10], CLOCK)
+    assert failures(outputs) == failures(found)
+    assert set(failures(outputs)) == {"0", "7", "8", "29"}
+    assert failures(outputs)["7"] == [stage, f"ValueError: {stage} of 7"]
+    assert add_up(outputs) == proof
+    assert numbers.elements == 26
+    assert numbers.batch_sizes == {10: 3}  # batches are as large as planned, whatever fails
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_all_elements_may_fail(stage):
+    broken = {"fail_at": list(range(10)), "stage": stage}
+    outputs, numbers = loop.run(tiny(**broken), THIRTY[:10], "", [4], CLOCK)
+    assert [output[3][0] for output in outputs] == [stage] * 10
+    assert numbers.elements == 0
+
+
+def test_an_id_listed_twice_comes_out_twice():
+    outputs, _ = loop.run(tiny(), ["1", "2", "1"], "", [2], CLOCK)
+    assert [output[0] for output in outputs] == ["1", "2", "1"]
+
+
+# --- the ceiling
+
+
+@pytest.mark.parametrize(
+    ("cost_us", "best"),
+    [
+        (lambda size: 1000 + 10 * size, 128),  # always better
+        (lambda size: 100 * size + size**2, 1),  # never better
+        (lambda size: 1000 + 10 * size + size**3, 8),  # best at 7.9
+        (lambda size: 50 if size == 4 else 100 * size, 4),
+    ],
+)
+def test_the_best_size_is_that_with_the_highest_rate(noting, monkeypatch, cost_us, best):
+    monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
+    workload, handler = noting(cost_us)
+    ids = [str(number) for number in range(200)]
+    assert loop.best_batch_size(workload, ids, "", 128) == best
+    assert set(handler.sizes) == {1, 2, 4, 8, 16, 32, 64, 128}
+
+
+def test_every_size_gets_its_time_and_one_batch_to_warm_up(noting):
+    workload, handler = noting(lambda size: 501_000)
+    loop.best_batch_size(workload, THIRTY, "", 4)
+    assert loop.CALIBRATION_SECONDS == 2.0
+    assert handler.sizes == [size for size in (1, 2, 4) for _ in range(1 + 4)]
+
+
+def test_a_batch_that_takes_longer_than_its_time_is_run_once(noting):
+    workload, handler = noting(lambda size: 10_000_000)
+    loop.best_batch_size(workload, THIRTY, "", 2)
+    assert handler.sizes == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("largest", "elements", "sizes"),
+    [(16, 30, {1, 2, 4, 8, 16}), (128, 30, {1, 2, 4, 8, 16}), (5, 30, {1, 2, 4}), (0, 30, {1})],
+)
+def test_only_sizes_that_may_occur_are_tried(noting, largest, elements, sizes):
+    workload, handler = noting(lambda size: 1_000_000)
+    loop.best_batch_size(workload, THIRTY[:elements], "", largest)
+    assert set(handler.sizes) == sizes
+
+
+def test_a_corrupt_element_does_not_end_the_calibration(monkeypatch):
+    monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.0)
+    broken = tiny(fail_at=[3], stage="preprocess")
+    assert loop.best_batch_size(broken, THIRTY, "", 4) in (1, 2, 4)

@@ -1,0 +1,240 @@
+"""The parts of the worker's tasks: the sample, the list of ids, what is named."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beambench.definition.plan import Preparation
+from beambench.errors import RunError, UsageError
+from beambench.record.observation import Observation
+from beambench.worker.outputs import named_differences, read_predictions
+from beambench.worker.tasks import (
+    calibrate,
+    prepare,
+    read_ids,
+    run_loop,
+    run_pipeline,
+    run_reference,
+    sample_of,
+)
+from tiny_workloads import definition, make_plan, outputs_of, prepared
+
+pytestmark = pytest.mark.real
+
+IDS = [str(number) for number in range(200)]
+
+
+# --- the sample
+
+LISTS = st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=60)
+
+
+@settings(deadline=None, derandomize=True)
+@given(LISTS, st.integers(0, 5))
+def test_a_sample_is_at_most_32_distinct_elements_with_the_first_and_the_last(ids, seed):
+    chosen = sample_of(ids, seed)
+    assert len(chosen) == len(set(chosen)) == min(32, len(set(ids)))
+    assert set(chosen) <= set(ids)
+    assert {ids[0], ids[-1]} <= set(chosen)
+    assert chosen == sample_of(ids, seed)
+    # The first of the pipeline is not the first here: a handler that gives back its first output
+    # cannot agree with itself.
+    assert chosen[0] != ids[0] or len(chosen) == 1
+
+
+def test_another_seed_is_another_sample_and_no_list_is_no_sample():
+    samples = {tuple(sorted(sample_of(IDS, seed))) for seed in range(5)}
+    assert len(samples) == 5
+    assert sample_of([], 0) == []
+
+
+def test_a_sample_is_in_another_order_than_the_pipelines():
+    for size in (32, 200):
+        chosen = sample_of(IDS[:size], 0)
+        places = [IDS.index(element_id) for element_id in chosen]
+        after = sum(1 for a, b in itertools.pairwise(places) if b == a + 1)
+        assert after < len(chosen) / 4  # elements that follow the same one as in the pipeline
+
+
+# --- preparation and ids
+
+
+def test_what_is_prepared_is_what_the_others_read(tmp_path):
+    plan = make_plan(tmp_path, "prepare", limit=50)
+    found = prepare(plan).prepared
+    assert found is not None
+    preparation = Preparation.model_validate(found.preparation)
+    assert (preparation.count, preparation.root, preparation.weights_path) == (50, "", None)
+    assert preparation.sample == sample_of(IDS[:50], 0)
+    assert (found.input_kind, found.weights_digest, found.weights_size) == ("synthetic", None, None)
+    assert {"machine", "python"} & set(found.environment)
+    assert "torch" in found.environment
+    assert read_ids(plan.model_copy(update={"preparation": preparation})) == IDS[:50]
+
+
+def test_a_flag_that_beam_does_not_know_ends_the_preparation(tmp_path):
+    plan = make_plan(tmp_path, "prepare", beam_flags=["--no_such_flag=1"])
+    with pytest.raises(UsageError, match="no flag --no_such_flag"):
+        prepare(plan)
+    assert not (tmp_path / "ids.txt").exists()
+
+
+def test_labels_that_label_nothing_are_a_mistake(tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("a.jpg,1\n")
+    with pytest.raises(UsageError, match="labels none of the elements"):
+        prepare(make_plan(tmp_path, "prepare", labels=str(labels)))
+
+
+AWKWARD = ["a,b", ' "q" ', "\u2028", "a\x85b", "\x0c", "ü", "a", "a", "\t", "\ufeffa"]
+
+
+def test_ids_of_any_text_are_read_back_as_they_are(tmp_path):
+    plan = make_plan(tmp_path, preparation=prepared(tmp_path, AWKWARD))
+    assert read_ids(plan) == AWKWARD
+
+
+@pytest.mark.parametrize("task", [run_pipeline, run_loop, calibrate])
+@pytest.mark.parametrize("text", ["0\n1\n", "", "0\n1\n2\n3\n4\n"])
+def test_a_list_that_has_changed_since_is_not_run(tmp_path, task, text):
+    plan = make_plan(tmp_path, preparation=prepared(tmp_path, IDS[:4]))
+    Path(plan.prepared().ids_file).write_text(text)
+    with pytest.raises(RunError, match=f"has {len(text.split())} of 4 prepared elements"):
+        task(plan)
+
+
+# --- what is named
+
+
+@pytest.mark.parametrize(
+    ("ids", "seen", "missing", "double"),
+    [
+        (["a", "b", "c"], ["c", "b", "a"], [], []),
+        (["a", "b", "c"], ["c"], ["a", "b"], []),
+        (["a", "b"], ["a", "b", "b", "b"], [], ["b", "b"]),
+        (["a", "b"], ["a", "a"], ["b"], ["a"]),
+        (["a", "a"], ["a"], ["a"], []),
+        (["a", "a"], ["a", "a"], [], []),
+        (["a"], ["x"], ["a"], ["x"]),
+    ],
+)
+def test_missing_and_doubled_elements_are_named(ids, seen, missing, double):
+    assert named_differences(ids, seen) == (missing, double)
+
+
+def test_predictions_are_read_back_line_by_line(tmp_path):
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(
+        '["a\\u2028",1,null,null]\n["b",null,null,["read","gone"]]\n["c","x",[0.5],null]\n'
+    )
+    assert list(read_predictions(path)) == [
+        ("a\u2028", 1, None, None),
+        ("b", None, None, ["read", "gone"]),
+        ("c", "x", [0.5], None),
+    ]
+
+
+# --- the tasks
+
+
+def planned(folder: Path, task: Any, ids: list[str], **changed: Any) -> Observation:
+    parameters = changed.pop("parameters", {})
+    plan = make_plan(
+        folder,
+        **{
+            "definition": definition(parameters=parameters),
+            "preparation": prepared(folder, ids, sample_of(ids, 0)),
+            **changed,
+        },
+    )
+    found = task(plan)
+    assert isinstance(found, Observation)
+    return found
+
+
+def test_pipeline_and_loop_report_the_same_proof(tmp_path):
+    pipeline = planned(tmp_path, run_pipeline, IDS)
+    loop = planned(tmp_path, run_loop, IDS, batch_sizes=[10, 30])
+    assert pipeline.proof == loop.proof
+    assert pipeline.expected == loop.expected
+    assert (pipeline.proof.count, pipeline.expected.count) == (200, 200)
+    assert pipeline.runner == {
+        "executed": "direct",
+        "implementation": "FnApiRunner, in_memory",
+        "counters": "committed",
+        "options": [],
+    }
+    assert pipeline.beam_metrics["num_inferences"]["value"] == 200
+    assert loop.measured.batch_sizes == {10: 2, 30: 6}  # the last one is the rest
+    assert {one.id: one.label for one in pipeline.sample} == {
+        one.id: one.label for one in loop.sample
+    }
+
+
+def test_the_reference_gives_labels_and_raw_outputs_of_the_sample_in_its_order(tmp_path):
+    found = planned(tmp_path, run_reference, IDS)
+    assert [one.id for one in found.sample] == sample_of(IDS, 0)
+    for one in found.sample:
+        outputs = outputs_of(int(one.id), "plain")
+        assert one.evidence == outputs
+        assert one.label == outputs.index(max(outputs))
+        assert one.error is None
+
+
+def test_the_reference_says_why_an_element_failed(tmp_path):
+    found = planned(tmp_path, run_reference, IDS, parameters={"fail_at": [0], "stage": "read"})
+    errors = {one.id: one.error for one in found.sample if one.error is not None}
+    assert errors == {"0": "ValueError: read of 0"}
+
+
+def test_an_element_that_is_lost_is_named_and_one_that_fails_is_not(tmp_path):
+    parameters = {"fault": "drop last", "fail_at": [2], "stage": "preprocess"}
+    found = planned(tmp_path, run_pipeline, IDS[:16], parameters=parameters)
+    assert (found.missing, found.missing_count) == (["7", "15"], 2)
+    assert (found.duplicates, found.duplicates_count) == ([], 0)
+    assert [one.id for one in found.failed] == ["2"]
+
+
+def test_names_are_listed_up_to_twenty_and_all_are_counted(tmp_path):
+    found = planned(tmp_path, run_pipeline, IDS, parameters={"fault": "drop last"})
+    assert (len(found.missing), found.missing_count) == (20, 25)
+    found = planned(
+        tmp_path, run_pipeline, IDS, parameters={"fail_at": list(range(30)), "stage": "read"}
+    )
+    assert len(found.failed) == 20
+    assert found.proof.failed == 30
+
+
+@pytest.mark.parametrize("task", [run_pipeline, run_loop])
+def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
+    ids = IDS[:20]
+    best = {one: outputs_of(int(one), "plain") for one in ids}
+    right = {one: outputs.index(max(outputs)) for one, outputs in best.items()}
+    rows = [f"{one},{right[one] if int(one) < 5 else right[one] + 1}" for one in ids[:8]]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(rows))
+    found = planned(
+        tmp_path,
+        task,
+        ids,
+        labels=str(labels),
+        batch_sizes=[5],
+        parameters={"fail_at": [0], "stage": "inference"},
+    )
+    assert (found.labelled, found.correct) == (7, 4)
+
+
+def test_the_thread_setting_is_applied(tmp_path):
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    try:
+        planned(tmp_path, run_reference, IDS[:2], definition=definition(threads=1))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
