@@ -437,3 +437,33 @@ def test_input_and_model_are_unknown_without_a_preparation(observation):
     }
     found = model_record(observation, "tiny", "none")
     assert (found.name, found.weights, found.digest, found.size_mib) == ("tiny", "none", None, None)
+
+
+def changed(**changes: Any) -> Observation:
+    """Return an observation whose measurements differ in something."""
+    observation = observe()
+    assert observation.measured is not None
+    measured = observation.measured.model_copy(update=changes)
+    return observation.model_copy(update={"measured": measured})
+
+
+def test_batches_that_were_run_again_are_a_warning():
+    execution = execute(("pipeline", result_of(changed(retried_batches=2))))
+    assert execution.repeats[0].batches_retried == 2
+    [warning] = warnings_of(execution, {})
+    assert warning.startswith("pipeline repeat 1: 2 of 3 batches failed")
+
+
+def test_withheld_percentiles_are_a_warning():
+    execution = execute(("pipeline", result_of(changed(folded=1))))
+    assert warnings_of(execution, {}) == [
+        "latencies spread over more than 64 buckets: percentiles are withheld"
+    ]
+
+
+@pytest.mark.parametrize(("threads", "known"), [(1, True), (None, False)])
+def test_efficiency_needs_equal_threads(threads, known):
+    execution = execute(("pipeline", result_of(changed(threads=threads))), ("loop", 20.0))
+    assert ("pipeline_efficiency" in execution.metrics()) is known
+    warned = any("several workers" in warning for warning in warnings_of(execution, {}))
+    assert warned is not known

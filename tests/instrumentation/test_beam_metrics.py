@@ -102,7 +102,7 @@ def test_histograms_offsets_and_counts_are_read():
     assert found.batches == 4
     assert found.batch_sizes == {10: 3, 7: 1}
     assert found.latencies == {150: 4}
-    assert found.folded == 5
+    assert (found.folded, found.folded_sizes) == (3, 2)
     assert found.retried_batches == 1
     assert found.batch_size == Distribution(count=4, sum=37, min=7, max=10)
     assert found.batch_latency == Distribution(count=3, sum=60, min=10, max=30)

@@ -257,7 +257,7 @@ def test_failures_come_back_at_their_own_places(lost, bad):
     batch = [LOST if is_lost else index for index, is_lost in enumerate(lost)]
     handler, inner = instrumented(failing_at(*bad))
     handler._recorder = SimpleNamespace(  # type: ignore[assignment]
-        loads=lambda _: None, batch=lambda *_: None
+        loads=lambda _: None, batch=lambda *_, **__: None
     )
     results = shown(handler.run_inference(batch, MODEL))
     expected = [

@@ -31,7 +31,7 @@ CLOCK = Clock(epoch_ns=EPOCH, slot_us=1000)
 def batch(
     writer: BatchRecorder, size: int, start_us: int, duration_us: int, retried: bool = False
 ) -> None:
-    writer.batch(size, start_us, duration_us * 1000, None, retried)
+    writer.batch(size, start_us, duration_us * 1000, retried=retried)
 
 
 def test_offsets_count_from_the_start_of_the_plan_in_whole_microseconds(clock):
@@ -143,14 +143,14 @@ def test_only_the_first_read_of_an_instance_is_noted(clock, metrics):
     assert metrics.values["first_read_us"] == [40]
 
 
-def test_the_first_batch_ends_the_ramp_and_is_in_no_slot(metrics, clock):
+def test_the_first_and_the_last_batch_are_in_no_slot(metrics, clock):
     writer = BatchRecorder(CLOCK)
     batch(writer, 10, start_us=0, duration_us=900)
     batch(writer, 20, start_us=1100, duration_us=800)
     batch(writer, 30, start_us=1950, duration_us=1000)
     batch(writer, 5, start_us=1960, duration_us=1030)
     assert metrics.values["first_batch_end_us"] == [900]
-    assert metrics.histogram(SLOT) == {1: 20, 2: 35}
+    assert metrics.histogram(SLOT) == {1: 20, 2: 30}  # the last one ends after its own start
     [start] = [name for name in metrics.values if name.startswith("batch_start_us/")]
     assert metrics.values[start] == [0, 1100, 1950, 1960]
 

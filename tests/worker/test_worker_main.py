@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -368,3 +369,30 @@ def test_a_usage_error_of_a_real_worker_is_a_result(tmp_path):
     assert found.message == (
         "Beam 2.77 has no flag --direct_num_worker (did you mean '--direct_num_workers'?)"
     )
+
+
+def test_progress_waits_for_a_module_that_is_still_importing(monkeypatch):
+    """A module stands in sys.modules long before its last line has run."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    monkeypatch.setattr(worker, "PROGRESS_SECONDS", 0.005)
+    looked = threading.Event()
+
+    class Half(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            looked.set()
+            raise AttributeError(name)
+
+    half = Half("recorder")
+    monkeypatch.setitem(sys.modules, "beambench.instrumentation.recorder", half)
+    thread = threading.Thread(target=worker._progress_loop, args=(writer,), daemon=True)
+    thread.start()
+    try:
+        assert looked.wait(10)
+        half.Progress = SimpleNamespace(done=3)  # type: ignore[attr-defined]
+        assert lines_until(reader, 3)[-1] == {"done": 3}
+    finally:
+        os.close(reader)
+        thread.join(10)
+        os.close(writer)
+    assert not thread.is_alive()
