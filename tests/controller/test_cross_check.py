@@ -84,8 +84,9 @@ def test_the_number_of_inferences_must_be_equal(counted):
     assert found["differences"] == [f"inferences: Beam {value}, ours 40"]
 
 
-def test_latencies_are_not_compared_if_a_batch_was_retried():
-    found = cross_check(measured(retried_batches=1), beams(5000))
+@pytest.mark.parametrize("without", [{"retried_batches": 1}, {"empty_batches": 1}], ids=str)
+def test_latencies_are_not_compared_if_a_batch_has_none_of_ours(without):
+    found = cross_check(measured(**without), beams(5000))
     assert found == {"agrees": True, "differences": []}
 
 

@@ -85,6 +85,7 @@ def test_histograms_offsets_and_counts_are_read():
             "batch_latency_bucket/150": 4,
             "batch_latency_bucket_folded": 3,
             "batches_retried": 1,
+            "batches_empty": 6,
             "bytes_read": 12345,
             "cpu_us": 99,
             "element_latency_us": 77,
@@ -103,7 +104,7 @@ def test_histograms_offsets_and_counts_are_read():
     assert found.batch_sizes == {10: 3, 7: 1}
     assert found.latencies == {150: 4}
     assert (found.folded, found.folded_sizes) == (3, 2)
-    assert found.retried_batches == 1
+    assert (found.retried_batches, found.empty_batches) == (1, 6)
     assert found.batch_size == Distribution(count=4, sum=37, min=7, max=10)
     assert found.batch_latency == Distribution(count=3, sum=60, min=10, max=30)
     assert (found.first_read, found.last_output) == (100, 900)

@@ -98,6 +98,7 @@ def run(
     batching: dict[str, int],
     failing: Sequence[str] = (),
     flags: Sequence[str] = (),
+    slot_us: int = SLOT_US,
 ) -> tuple[Log, Measured, Any]:
     LOG.__init__(clock, clock.now, failing=frozenset(failing))  # type: ignore[misc]
     plan = make_plan(
@@ -105,13 +106,13 @@ def run(
         definition=definition("test_conformance:NotingWorkload", batching=batching),
         preparation=prepared(folder, [str(number) for number in range(elements)], sample=[]),
         epoch_ns=clock.now,
-        slot_us=SLOT_US,
+        slot_us=slot_us,
         beam_flags=list(flags),
     )
     files = Outputs.within(str(folder))
     finished = direct.run(NotingWorkload(plan.definition, Weights(None)), plan, files)
     proof = Proof.model_validate_json(files.proof.read_text())
-    found = measured(finished.query, proof.count, SLOT_US, finished.threads)
+    found = measured(finished.query, proof.count, slot_us, finished.threads)
     return LOG, found, finished
 
 
@@ -168,12 +169,13 @@ def test_stages_are_exactly_the_times_that_they_took(tmp_path, clock):
     assert found.stages.batch_wait > 0
 
 
-def test_the_steady_window_and_its_elements_are_exact_where_batches_are_longer_than_a_slot(
-    tmp_path, clock
-):
-    log, found, _ = run(tmp_path, clock, 200, {"min_batch_size": 8, "max_batch_size": 8})
+@pytest.mark.parametrize("slot_us", [SLOT_US, 50_000, 10**9])
+def test_the_steady_window_and_its_elements_are_exact_whatever_the_slots(tmp_path, clock, slot_us):
+    log, found, _ = run(
+        tmp_path, clock, 200, {"min_batch_size": 8, "max_batch_size": 8}, slot_us=slot_us
+    )
     begin, end = log.batches[0][2], log.batches[-1][1]
-    assert end // SLOT_US < 239
+    assert end // slot_us < 239
     assert found.steady_window == (begin, end)
     inside = sum(size for size, _, ended in log.batches if begin < ended <= end)
     assert inside == 200 - 8 - 8  # neither the first batch nor the last

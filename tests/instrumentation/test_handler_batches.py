@@ -278,6 +278,10 @@ def test_a_batch_in_which_all_failed_calls_nobody_and_still_counts(clock, metric
     assert inner.batches == []
     assert metrics.values["batch_size"] == [2]
     assert metrics.counters["batches_retried"] == 0
+    assert metrics.counters["batches_empty"] == 1
+    assert metrics.values["batch_latency_us"] == []  # 0 µs would be no latency of the model
+    handler.run_inference([LOST, 1], MODEL)
+    assert metrics.counters["batches_empty"] == 1
 
 
 def test_a_result_may_be_none(clock, metrics):

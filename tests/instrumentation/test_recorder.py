@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from beambench.instrumentation import recorder
 from beambench.instrumentation.recorder import (
     FOLDED,
+    LATENCIES,
     MAX_BUCKETS,
     MAX_SLOTS,
+    SIZES,
     SLOT,
     BatchRecorder,
     Clock,
@@ -153,6 +155,36 @@ def test_the_first_and_the_last_batch_are_in_no_slot(metrics, clock):
     assert metrics.histogram(SLOT) == {1: 20, 2: 30}  # the last one ends after its own start
     [start] = [name for name in metrics.values if name.startswith("batch_start_us/")]
     assert metrics.values[start] == [0, 1100, 1950, 1960]
+
+
+@pytest.mark.parametrize(
+    ("flags", "counter"),
+    [({"retried": True}, "batches_retried"), ({"empty": True}, "batches_empty")],
+)
+def test_a_batch_without_a_latency_is_counted_apart(metrics, clock, flags, counter):
+    writer = BatchRecorder(CLOCK)
+    writer.batch(10, 0, 900_000, 800_000, **flags)
+    assert metrics.counters[counter] == 1
+    assert metrics.histogram(LATENCIES) == {}
+    assert metrics.values["batch_latency_us"] == []
+    assert metrics.values["batch_launch_latency_us"] == []
+    assert metrics.histogram(SIZES) == {10: 1}
+    writer.batch(10, 0, 900_000, 800_000)
+    assert metrics.counters[counter] == 1
+    assert metrics.values["batch_latency_us"] == [900]
+    assert metrics.values["batch_launch_latency_us"] == [800]
+
+
+def test_batch_sizes_are_exact_up_to_128_of_them(metrics, clock):
+    writer = BatchRecorder(CLOCK)
+    for size in range(1, 129):
+        batch(writer, size, 0, size * size)
+    assert metrics.histogram(SIZES) == dict.fromkeys(range(1, 129), 1)
+    assert metrics.counters[SIZES + FOLDED] == 0
+    assert metrics.counters[LATENCIES + FOLDED] > 0  # of these there are 64
+    batch(writer, 200, 0, 1)
+    assert metrics.histogram(SIZES)[128] == 2
+    assert metrics.counters[SIZES + FOLDED] == 1
 
 
 def test_every_recorder_has_a_start_of_its_own(metrics, clock):

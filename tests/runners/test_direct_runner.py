@@ -76,6 +76,19 @@ def test_a_flag_with_a_wrong_value_is_one_line_and_no_exit(flags):
     assert refused(flags).startswith(f"Beam flags {' '.join(flags)!r}: ")
 
 
+@pytest.mark.parametrize(
+    ("flags", "in_process"),
+    [
+        ([], True),
+        (["--direct_running_mode=in_memory"], True),
+        (["--direct_running_mode=multi_threading"], False),
+        (["--direct_running_mode=multi_processing"], False),
+    ],
+)
+def test_whether_the_pipeline_runs_in_this_process(flags, in_process):
+    assert direct.is_in_process(flags) is in_process
+
+
 def plan_of(folder: Path, **changed: Any) -> Plan:
     ids = [str(number) for number in range(20)]
     return make_plan(folder, **{"preparation": prepared(folder, ids), **changed})

@@ -248,6 +248,11 @@ def test_all_elements_may_fail(stage):
     outputs, numbers = loop.run(tiny(**broken), THIRTY[:10], "", [4], CLOCK)
     assert [output[3][0] for output in outputs] == [stage] * 10
     assert numbers.elements == 0
+    # A batch that was never inferred, or failed, has no latency.
+    empty, retried = numbers.empty_batches, numbers.retried_batches
+    without = {"read": (3, 0), "preprocess": (3, 0), "inference": (0, 3), "postprocess": (0, 0)}
+    assert (empty, retried) == without[stage]
+    assert sum(numbers.latencies.values()) == 3 - empty - retried
 
 
 def test_an_id_listed_twice_comes_out_twice():

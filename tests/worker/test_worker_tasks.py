@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError, UsageError
 from beambench.record.observation import Observation
+from beambench.runners import direct
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.tasks import (
     calibrate,
@@ -228,6 +230,31 @@ def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
         parameters={"fail_at": [0], "stage": "inference"},
     )
     assert (found.labelled, found.correct) == (7, 4)
+
+
+def test_threads_can_be_set_in_this_process_only(tmp_path):
+    plan = make_plan(
+        tmp_path,
+        "prepare",
+        definition=definition(threads=1),
+        beam_flags=["--direct_running_mode=multi_processing"],
+    )
+    with pytest.raises(UsageError, match="threads: can be set with --direct_running_mode=in_mem"):
+        prepare(plan)
+
+
+def test_threads_need_torch(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UsageError, match="threads: sets those of torch, which is not installed"):
+        prepare(make_plan(tmp_path, "prepare", definition=definition(threads=1)))
+    prepare(make_plan(tmp_path, "prepare"))  # without threads nobody misses it
+
+
+def test_what_an_earlier_repeat_left_proves_nothing(tmp_path, monkeypatch):
+    planned(tmp_path, run_pipeline, IDS)
+    monkeypatch.setattr(direct, "run", lambda *_: None)  # a runner that does nothing
+    with pytest.raises(FileNotFoundError):
+        planned(tmp_path, run_pipeline, IDS)
 
 
 def test_the_thread_setting_is_applied(tmp_path):

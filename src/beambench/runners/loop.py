@@ -79,6 +79,7 @@ def run(
 
 
 def _load(workload: Workload, times: LoopTimes) -> tuple[Any, Any]:
+    workload.set_up()
     handler = workload.model_handler()
     handler.set_environment_vars()
     start = time.perf_counter_ns()

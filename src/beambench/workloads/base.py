@@ -80,6 +80,16 @@ class Workload(abc.ABC):
         """Make the weights ready as a file on this machine: download, find or generate them."""
         return Weights(None)
 
+    def set_up(self) -> None:  # noqa: B027 - most workloads have nothing to set up
+        """Import and build what the first element would otherwise pay for inside the window.
+
+        Called before the first element is read: in the loop, and wherever a worker unpickles.
+        """
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.set_up()
+
     @abc.abstractmethod
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         """Return Beam's handler for the model, without key, preprocess or postprocess wrappers."""

@@ -49,8 +49,14 @@ class ImageClassification(Workload):
         super().__init__(definition, weights)
         self._transform: Callable[[Any], torch.Tensor] | None = None
 
+    def set_up(self) -> None:
+        from PIL import Image
+
+        Image.init()  # else the first image of a format imports its decoder
+        self._transform = self._make_transform()
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_transform": None}  # made again where it is needed
+        return {**self.__dict__, "_transform": None}  # set_up makes it again
 
     @classmethod
     def check(cls, definition: Definition) -> None:
