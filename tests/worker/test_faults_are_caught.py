@@ -17,6 +17,7 @@ from beambench.definition.plan import Preparation, Task
 from beambench.errors import RunError
 from beambench.record.observation import Observation
 from beambench.record.run_record import Repeat
+from beambench.worker import tasks
 from beambench.worker.__main__ import _write
 from beambench.worker.tasks import TASKS, sample_of
 from tiny_workloads import definition, make_plan, prepared
@@ -30,6 +31,12 @@ TWO = {"labels": "two", "evidence": "parallel"}
 CONSTANT = {"labels": "constant", "evidence": "parallel"}
 BLIND = {"labels": "two", "evidence": "none"}
 """Labels prove little, and there is nothing else."""
+
+
+@pytest.fixture(autouse=True)
+def _no_fingerprint(monkeypatch) -> None:
+    """Describing the machine takes longer than all else here."""
+    monkeypatch.setattr(tasks, "fingerprint", lambda _: {})
 
 
 def judged(folder: Path, limit: int = 200, **parameters: Any) -> Repeat:
