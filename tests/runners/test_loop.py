@@ -147,14 +147,17 @@ def test_times_are_those_of_the_handler_with_its_lazy_results(noting):
     assert found.last_output >= found.first_read
 
 
-def test_environment_variables_are_set_before_the_model_loads(noting):
+def test_all_is_set_up_before_the_model_loads_and_that_before_the_first_read(noting):
     workload, handler = noting()
     seen: list[str] = []
+    workload.set_up = lambda: seen.append("set up")  # type: ignore[method-assign]
     handler.set_environment_vars = lambda: seen.append("set")  # type: ignore[method-assign]
     load = handler.load_model
     handler.load_model = lambda: seen.append("load") or load()  # type: ignore[method-assign]
-    loop.run(workload, THIRTY[:3], "", [3], CLOCK)
-    assert seen == ["set", "load"]
+    read = workload.read
+    workload.read = lambda path: seen.append("read") or read(path)  # type: ignore[method-assign]
+    loop.run(workload, THIRTY[:2], "", [3], CLOCK)
+    assert seen == ["set up", "set", "load", "read", "read"]
 
 
 def test_the_time_of_a_retried_batch_is_no_latency(noting):

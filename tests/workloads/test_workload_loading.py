@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from typing import Any
 
@@ -187,6 +188,21 @@ class Plain(Workload):
 
     def postprocess(self, prediction: Any) -> int:
         return 0
+
+
+class SettingUp(Plain):
+    ready = False
+
+    def set_up(self) -> None:
+        self.ready = True
+
+
+def test_a_workload_is_set_up_wherever_it_is_unpickled():
+    made = SettingUp(definition(), Weights(None))
+    assert not made.ready
+    copy = pickle.loads(pickle.dumps(made))
+    assert copy.ready
+    assert copy.definition == made.definition
 
 
 def test_defaults(tmp_path):
