@@ -156,13 +156,11 @@ def run_pipeline(plan: Plan) -> Observation:
         leftover.unlink(missing_ok=True)
     finished = direct.run(workload, plan, files)
     proof = Proof.model_validate_json(files.proof.read_text("utf-8"))
-    expected = expected_of(ids)
     namespace = workload.model_handler().get_metrics_namespace()
     observation = _observed(plan, read_predictions(files.predictions), ids, proof)
     return observation.model_copy(
         update={
             "measured": measured(finished.query, proof.count, plan.slot_us, finished.threads),
-            "expected": expected,
             "runner": {
                 "executed": "direct",
                 "implementation": finished.implementation,
@@ -180,7 +178,7 @@ def run_loop(plan: Plan) -> Observation:
     clock = Clock(plan.epoch_ns, plan.slot_us)
     outputs, numbers = loop.run(workload, ids, plan.prepared().root, plan.batch_sizes, clock)
     observation = _observed(plan, outputs, ids, add_up(outputs))
-    return observation.model_copy(update={"measured": numbers, "expected": expected_of(ids)})
+    return observation.model_copy(update={"measured": numbers})
 
 
 def calibrate(plan: Plan) -> Observation:
@@ -210,7 +208,8 @@ def _observed(
     sample: list[SampledPrediction] = []
     labelled = correct = 0
     seen: list[str] = []
-    naming = not accounts_for(proof, expected_of(ids))
+    expected = expected_of(ids)
+    naming = not accounts_for(proof, expected)
     for output in outputs:
         element_id, label, _, error = output
         if error is not None and len(failed) < LISTED:
@@ -226,6 +225,7 @@ def _observed(
     return Observation(
         task=plan.task,
         proof=proof,
+        expected=expected,
         failed=failed,
         sample=sample,
         labelled=labelled,
