@@ -74,6 +74,9 @@ def test_an_unknown_variant(refused):
     )
 
 
+BATCHING = {"min_batch_size": 2, "max_batch_duration_secs": None, "bucket_boundaries": None}
+
+
 @pytest.mark.parametrize("variants", ["[a]", "{small: null}", "{small: 3}", "3"])
 def test_variants_that_are_no_mappings(refused, variants):
     text = MINE.partition("variants:")[0] + f"variants: {variants}\n"
@@ -156,8 +159,8 @@ def test_a_definition_with_an_empty_section_of_profiles(refused):
 @pytest.mark.parametrize(
     ("override", "key", "value"),
     [
-        ("batching.max_batch_size=32", "batching", {"min_batch_size": 2, "max_batch_size": 32}),
-        ("batching.max_batch_size=", "batching", {"min_batch_size": 2, "max_batch_size": None}),
+        ("batching.max_batch_size=32", "batching", {**BATCHING, "max_batch_size": 32}),
+        ("batching.max_batch_size=", "batching", {**BATCHING, "max_batch_size": None}),
         ("cluster=", "cluster", None),
         ("title=a=b", "title", "a=b"),
         ("title='3'", "title", "3"),
@@ -225,7 +228,7 @@ def test_a_key_of_files_cannot_be_set_and_is_not_proposed(refused, key):
 
 def test_far_from_any_key_all_are_named(refused):
     assert refused("batching.zzz=3") == (
-        "--set 'batching.zzz=3': unknown key batching.zzz: known are max_batch_size, min_batch_size"
+        "--set 'batching.zzz=3': unknown key batching.zzz: known are bucket_boundaries, max_batch_duration_secs, max_batch_size, min_batch_size"
     )
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from apache_beam.ml.inference.base import PredictionResult
 
+from beambench.inputs.elements import parsed
 from beambench.instrumentation.handler import (
     ElementFailure,
     InstrumentedPostprocess,
     InstrumentedPreprocess,
     label_of,
-    path_of,
 )
 from beambench.instrumentation.recorder import Clock, Progress
 
@@ -109,7 +109,7 @@ def test_what_is_not_bytes_has_no_size(clock, metrics):
     [("/data", "a.jpg", "/data/a.jpg"), ("", "gs://b/a.jpg", "gs://b/a.jpg"), ("", "/a", "/a")],
 )
 def test_the_path_is_below_the_root_if_there_is_one(clock, metrics, root, element_id, path):
-    assert path_of(root, element_id) == path
+    assert parsed(element_id, root) == (element_id, path)
     steps = Steps(clock)
     InstrumentedPreprocess(steps.read, steps.preprocess, root, CLOCK)(element_id)
     assert steps.read_paths == [path]

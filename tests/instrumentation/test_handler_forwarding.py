@@ -85,7 +85,8 @@ def test_every_call_reaches_the_handler_inside_and_its_answer_comes_back(name, m
     inner = Recording()
     arguments, value = CALLS[name]
     assert getattr(wrapped(inner), name)(*arguments) == value
-    assert inner.calls == [(name, arguments)]
+    assert inner.calls.count((name, arguments)) == 1
+    assert {call for call, _ in inner.calls} <= {name, "share_model_across_processes"}
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))

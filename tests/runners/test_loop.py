@@ -14,6 +14,7 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from beambench.analysis.histogram import bucket
 from beambench.definition.plan import Plan
 from beambench.errors import RunError
+from beambench.inputs.elements import Element, parsed
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
 from beambench.record.observation import Proof
@@ -32,6 +33,10 @@ STAGES = ["read", "preprocess", "inference", "postprocess"]
 
 def tiny(**parameters: Any) -> Tiny:
     return Tiny(definition(parameters=parameters), Weights(None))
+
+
+def elements_of(ids: Sequence[str], root: str = "") -> list[Element]:
+    return [parsed(element_id, root) for element_id in ids]
 
 
 class Ticking:
@@ -108,7 +113,7 @@ def noting(monkeypatch) -> Any:
 )
 def test_the_sizes_are_replayed_in_order_and_the_rest_uses_the_last(noting, sizes, expected):
     workload, handler = noting()
-    _, found = loop.run(workload, THIRTY, "", sizes, CLOCK)
+    _, found = loop.run(workload, elements_of(THIRTY), sizes, CLOCK)
     assert handler.sizes == expected
     assert found.batch_sizes == Counter(expected)
     assert found.batches == len(expected)
@@ -124,7 +129,7 @@ def test_the_sizes_are_replayed_in_order_and_the_rest_uses_the_last(noting, size
 def test_sizes_that_cannot_be_replayed_are_refused(noting, sizes):
     workload, _ = noting()
     with pytest.raises(ValueError, match="must be 1 or more"):
-        loop.run(workload, THIRTY, "", sizes, CLOCK)
+        loop.run(workload, elements_of(THIRTY), sizes, CLOCK)
 
 
 def test_sizes_never_run_out():
@@ -136,7 +141,7 @@ def test_sizes_never_run_out():
 
 def test_times_are_those_of_the_handler_with_its_lazy_results(noting):
     workload, _ = noting(lambda size: 1000 + 10 * size)
-    _, found = loop.run(workload, THIRTY, "", [10, 5], CLOCK)
+    _, found = loop.run(workload, elements_of(THIRTY), [10, 5], CLOCK)
     latencies = [1100, 1050, 1050, 1050, 1050]
     assert found.latencies == Counter(map(bucket, latencies))
     assert found.batch_latency.sum == sum(latencies)
@@ -156,14 +161,14 @@ def test_all_is_set_up_before_the_model_loads_and_that_before_the_first_read(not
     handler.load_model = lambda: seen.append("load") or load()  # type: ignore[method-assign]
     read = workload.read
     workload.read = lambda path: seen.append("read") or read(path)  # type: ignore[method-assign]
-    loop.run(workload, THIRTY[:2], "", [3], CLOCK)
+    loop.run(workload, elements_of(THIRTY[:2]), [3], CLOCK)
     assert seen == ["set up", "set", "load", "read", "read"]
 
 
 def test_the_time_of_a_retried_batch_is_no_latency(noting):
     workload, handler = noting(lambda size: 1000)
     handler.bad = {12}
-    outputs, found = loop.run(workload, THIRTY, "", [10], CLOCK)
+    outputs, found = loop.run(workload, elements_of(THIRTY), [10], CLOCK)
     assert handler.sizes == [10, 10, *[1] * 10, 10]
     assert all(output[3] is None for output in outputs)
     assert found.retried_batches == 1
@@ -175,14 +180,14 @@ def test_the_time_of_a_retried_batch_is_no_latency(noting):
 def test_a_batch_of_one_gets_its_second_try_as_in_the_pipeline(noting):
     workload, handler = noting()
     handler.bad = {1}
-    outputs, _ = loop.run(workload, THIRTY[:3], "", [1], CLOCK)
+    outputs, _ = loop.run(workload, elements_of(THIRTY[:3]), [1], CLOCK)
     assert handler.sizes == [1, 1, 1, 1]
     assert [output[3] for output in outputs] == [None] * 3
 
 
 def test_no_elements_no_batches(noting):
     workload, handler = noting()
-    outputs, found = loop.run(workload, [], "", [1], CLOCK)
+    outputs, found = loop.run(workload, elements_of([]), [1], CLOCK)
     assert outputs == []
     assert handler.sizes == []
     assert (found.batch_size, found.batch_latency, found.elements) == (None, None, 0)
@@ -190,7 +195,7 @@ def test_no_elements_no_batches(noting):
 
 def test_raw_outputs_are_those_of_sampled_elements(noting):
     workload, _ = noting()
-    outputs, _ = loop.run(workload, THIRTY, "", [10], CLOCK, frozenset({"4"}))
+    outputs, _ = loop.run(workload, elements_of(THIRTY), [10], CLOCK, frozenset({"4"}))
     assert {output[0]: output[2] for output in outputs if output[2] is not None} == {
         "4": outputs_of(4, "plain")
     }
@@ -199,13 +204,13 @@ def test_raw_outputs_are_those_of_sampled_elements(noting):
 @pytest.mark.parametrize("fault", ["drop first", "drop last", "double first", "double last"])
 def test_a_wrong_number_of_results_is_an_error(fault):
     with pytest.raises(RunError, match=r"the model handler gave \d+ results for a batch of 10"):
-        loop.run(tiny(fault=fault), THIRTY, "", [10], CLOCK)
+        loop.run(tiny(fault=fault), elements_of(THIRTY), [10], CLOCK)
 
 
 def test_the_path_is_below_the_root(noting, monkeypatch):
     workload, _ = noting()
     monkeypatch.setattr(workload, "read", lambda path: path.removeprefix("/root/").encode())
-    outputs, _ = loop.run(workload, THIRTY, "/root", [10], CLOCK)
+    outputs, _ = loop.run(workload, elements_of(THIRTY, "/root"), [10], CLOCK)
     assert [output[3] for output in outputs] == [None] * 30
 
 
@@ -228,7 +233,7 @@ def failures(outputs: Sequence[Any]) -> dict[str, list[str]]:
 @pytest.mark.parametrize("labels", ["class", "number"])
 def test_loop_and_pipeline_give_the_same_digest(tmp_path, labels):
     _, proof, _ = pipeline(tmp_path, THIRTY, labels=labels)
-    outputs, _ = loop.run(tiny(labels=labels), THIRTY, "", [4, 9], CLOCK)
+    outputs, _ = loop.run(tiny(labels=labels), elements_of(THIRTY), [4, 9], CLOCK)
     assert add_up(outputs) == proof
 
 
@@ -236,7 +241,7 @@ def test_loop_and_pipeline_give_the_same_digest(tmp_path, labels):
 def test_the_same_elements_fail_in_the_same_stage_with_the_same_words(tmp_path, stage):
     broken = {"fail_at": [0, 7, 8, 29], "stage": stage}
     _, proof, found = pipeline(tmp_path, THIRTY, **broken)
-    outputs, numbers = loop.run(tiny(**broken), THIRTY, "", [10], CLOCK)
+    outputs, numbers = loop.run(tiny(**broken), elements_of(THIRTY), [10], CLOCK)
     assert failures(outputs) == failures(found)
     assert set(failures(outputs)) == {"0", "7", "8", "29"}
     assert failures(outputs)["7"] == [stage, f"ValueError: {stage} of 7"]
@@ -248,7 +253,7 @@ def test_the_same_elements_fail_in_the_same_stage_with_the_same_words(tmp_path, 
 @pytest.mark.parametrize("stage", STAGES)
 def test_all_elements_may_fail(stage):
     broken = {"fail_at": list(range(10)), "stage": stage}
-    outputs, numbers = loop.run(tiny(**broken), THIRTY[:10], "", [4], CLOCK)
+    outputs, numbers = loop.run(tiny(**broken), elements_of(THIRTY[:10]), [4], CLOCK)
     assert [output[3][0] for output in outputs] == [stage] * 10
     assert numbers.elements == 0
     # A batch that was never inferred, or failed, has no latency.
@@ -259,7 +264,7 @@ def test_all_elements_may_fail(stage):
 
 
 def test_an_id_listed_twice_comes_out_twice():
-    outputs, _ = loop.run(tiny(), ["1", "2", "1"], "", [2], CLOCK)
+    outputs, _ = loop.run(tiny(), elements_of(["1", "2", "1"]), [2], CLOCK)
     assert [output[0] for output in outputs] == ["1", "2", "1"]
 
 
@@ -279,20 +284,20 @@ def test_the_best_size_is_that_with_the_highest_rate(noting, monkeypatch, cost_u
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
     workload, handler = noting(cost_us)
     ids = [str(number) for number in range(200)]
-    assert loop.best_batch_size(workload, ids, "", 128) == best
+    assert loop.best_batch_size(workload, elements_of(ids), 128) == best
     assert set(handler.sizes) == {1, 2, 4, 8, 16, 32, 64, 128}
 
 
 def test_every_size_gets_its_time_and_one_batch_to_warm_up(noting):
     workload, handler = noting(lambda size: 501_000)
-    loop.best_batch_size(workload, THIRTY, "", 4)
+    loop.best_batch_size(workload, elements_of(THIRTY), 4)
     assert loop.CALIBRATION_SECONDS == 2.0
     assert handler.sizes == [size for size in (1, 2, 4) for _ in range(1 + 4)]
 
 
 def test_a_batch_that_takes_longer_than_its_time_is_run_once(noting):
     workload, handler = noting(lambda size: 10_000_000)
-    loop.best_batch_size(workload, THIRTY, "", 2)
+    loop.best_batch_size(workload, elements_of(THIRTY), 2)
     assert handler.sizes == [1, 1, 2, 2]
 
 
@@ -302,11 +307,11 @@ def test_a_batch_that_takes_longer_than_its_time_is_run_once(noting):
 )
 def test_only_sizes_that_may_occur_are_tried(noting, largest, elements, sizes):
     workload, handler = noting(lambda size: 1_000_000)
-    loop.best_batch_size(workload, THIRTY[:elements], "", largest)
+    loop.best_batch_size(workload, elements_of(THIRTY[:elements]), largest)
     assert set(handler.sizes) == sizes
 
 
 def test_a_corrupt_element_does_not_end_the_calibration(monkeypatch):
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.0)
     broken = tiny(fail_at=[3], stage="preprocess")
-    assert loop.best_batch_size(broken, THIRTY, "", 4) in (1, 2, 4)
+    assert loop.best_batch_size(broken, elements_of(THIRTY), 4) in (1, 2, 4)

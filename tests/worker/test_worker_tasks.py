@@ -18,8 +18,9 @@ from beambench.runners import direct
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.tasks import (
     calibrate,
+    ids_of,
     prepare,
-    read_ids,
+    read_elements,
     run_loop,
     run_pipeline,
     run_reference,
@@ -77,7 +78,7 @@ def test_what_is_prepared_is_what_the_others_read(tmp_path):
     assert (found.input_kind, found.weights_digest, found.weights_size) == ("synthetic", None, None)
     assert {"machine", "python"} & set(found.environment)
     assert "torch" in found.environment
-    assert read_ids(plan.model_copy(update={"preparation": preparation})) == IDS[:50]
+    assert ids_of(read_elements(plan.model_copy(update={"preparation": preparation}))) == IDS[:50]
 
 
 def test_a_flag_that_beam_does_not_know_ends_the_preparation(tmp_path):
@@ -99,7 +100,7 @@ AWKWARD = ["a,b", ' "q" ', "\u2028", "a\x85b", "\x0c", "ü", "a", "a", "\t", "\u
 
 def test_ids_of_any_text_are_read_back_as_they_are(tmp_path):
     plan = make_plan(tmp_path, preparation=prepared(tmp_path, AWKWARD))
-    assert read_ids(plan) == AWKWARD
+    assert ids_of(read_elements(plan)) == AWKWARD
 
 
 @pytest.mark.parametrize("task", [run_pipeline, run_loop, calibrate])

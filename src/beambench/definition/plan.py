@@ -18,12 +18,13 @@ class Preparation(Section):
     """What the first worker of a run made ready for the others.
 
     Attributes:
-        root: folder joined in front of each id; empty if ids are complete paths.
-        ids_file: text file with one id a line.
+        root: folder joined in front of each id; empty if ids are complete paths; None if the
+            content of each element follows its id.
+        ids_file: text file with one element a line (`inputs.elements`).
         sample: ids of the elements whose labels are compared with the reference loop.
     """
 
-    root: str
+    root: str | None
     ids_file: str
     count: int
     sample: list[str]

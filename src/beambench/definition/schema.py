@@ -35,6 +35,12 @@ class Model(Section):
     size_mib: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Size of the weights on disk in MiB, asserted at load (± 2 %)."
     )
+    large: bool = Field(
+        False, description="Beam's `large_model`: one copy for all processes of a machine."
+    )
+    copies: PositiveInt | None = Field(
+        None, description="Beam's `model_copies`: copies that the processes of a machine share."
+    )
     device: Literal["cpu", "gpu"] = Field("cpu", description="Device that the model must run on.")
 
     @model_validator(mode="after")
@@ -47,9 +53,13 @@ class Model(Section):
 class Input(Section):
     """What is read: the type that the workload takes, and where it comes from."""
 
-    type: str = Field(description="What the workload reads: `images` or `numbers`.")
+    type: str = Field(
+        description="What the workload reads: `images`, `numbers`, or lines of text: `sentences`, "
+        "`prompts` or `rows`."
+    )
     source: str = Field(
-        description="`packaged`, `synthetic`, a directory, or a text file with one path a line."
+        description="`packaged`, `synthetic`, a directory, or a text file with one element, or "
+        "the path of one, a line."
     )
     labels: str | None = Field(None, description="File with `file,class_index` rows (or tabs).")
 
@@ -59,12 +69,25 @@ class Batching(Section):
 
     min_batch_size: PositiveInt | None = None
     max_batch_size: PositiveInt | None = None
+    max_batch_duration_secs: PositiveInt | None = Field(
+        None, description="Seconds that Beam holds a batch back over bundles (stateful batching)."
+    )
+    bucket_boundaries: list[PositiveInt] | None = Field(
+        None,
+        description="Lengths at which Beam's length-aware batching begins a new bucket; needs "
+        "max_batch_duration_secs and a workload that has a length.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Batching:
         low, high = self.min_batch_size, self.max_batch_size
         if low is not None and high is not None and low > high:
             raise ValueError(f"min_batch_size {low} is greater than max_batch_size {high}")
+        if self.bucket_boundaries is not None:
+            if self.max_batch_duration_secs is None:
+                raise ValueError("bucket_boundaries needs max_batch_duration_secs")
+            if sorted(set(self.bucket_boundaries)) != self.bucket_boundaries:
+                raise ValueError("bucket_boundaries must rise")
         return self
 
 
@@ -131,6 +154,11 @@ class Definition(Section):
     batching: Batching = Batching()
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="Settings of the workload; it states which there are."
+    )
+    interpreter: str | None = Field(
+        None,
+        description="Python that runs the workers, where not beambench's own: a path, looked for "
+        "beside the definition, from the current folder and beside beambench's environment.",
     )
     threads: PositiveInt | None = Field(
         None, description="Threads inside one operation of the framework; null: its default."

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from beambench.errors import UsageError, nearest
-from beambench.inputs import images
+from beambench.inputs import images, lines
 from beambench.inputs.folder_cache import cached_folder
 from beambench.inputs.text import quoted, read_lines
 
-TYPES = ("images", "numbers")
+TYPES = ("images", "numbers", *lines.TYPES)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 DEFAULT_IMAGES = 200
 DEFAULT_NUMBERS = 1000
+DEFAULT_LINES = 200
 # Part of a folder's name: raise it when the images made from a seed change.
 GENERATED_VERSION = 1
 
@@ -29,18 +30,19 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # What a file that cannot be read contributes to the digest.
 UNREADABLE = "unreadable"
 CHUNK_BYTES = 1 << 20
+LineContents = list[bytes]
 NAMES_IN_WARNING = 3
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """An input, resolved: element ``i`` lies at ``root / ids[i]``.
+    """An input, resolved: element ``i`` lies at ``root / ids[i]``, or is ``contents[i]``.
 
-    ``kind`` is ``list``, ``directory``, ``derived`` (crops of packaged photographs) or
-    ``synthetic``. ``root`` is empty when the ids are complete. An id stands twice if a list names
-    a file twice. ``digest`` is the SHA-256 over the SHA-256 of every element in order: two equal
-    inputs have the same wherever they lie. ``bytes`` is what reading every element once reads,
-    without the unreadable ones; null if unknown. ``source`` is what the user named.
+    ``kind`` is ``list``, ``directory``, ``file``, ``derived`` (made from packaged photographs or
+    texts) or ``synthetic``. ``root`` is empty when the ids are complete. An id stands twice if a
+    list names a file twice. ``digest`` is the SHA-256 over the SHA-256 of every element in order:
+    two equal inputs have the same wherever they lie. ``bytes`` is what reading every element once
+    reads, without the unreadable ones; null if unknown. ``source`` is what the user named.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Manifest:
     bytes: int | None
     source: str | None
     warnings: list[str] = field(default_factory=list)
+    contents: LineContents | None = None
 
 
 class Content(NamedTuple):
@@ -83,12 +86,16 @@ def check_source(type: str, source: str) -> None:  # noqa: A002
     if type == "numbers":
         if source != "synthetic":
             raise UsageError(f"input source {quoted(source)}: numbers can only be 'synthetic'")
+    elif type in lines.TYPES:
+        if source not in ("packaged", "synthetic"):
+            _check_path(source, lines.EXPECTED)
+            lines.read_file(source)
     elif source == "packaged":
         images.require_photographs()
     elif source == "synthetic":
         images.require_packages("PIL")
     else:
-        _check_path(source)
+        _check_path(source, EXPECTED)
         listing = _listing(source)
         paths = listing.paths(None)
         if not any(URL.match(path) or _is_file(path) for path in paths):
@@ -113,12 +120,41 @@ def resolve_input(
     if type == "numbers":
         ids = [str(number) for number in range(DEFAULT_NUMBERS if limit is None else limit)]
         return Manifest("synthetic", "", ids, _digest(ids), None, source)
+    if type in lines.TYPES:
+        return _lines(type, source, limit, seed)
     if source in ("packaged", "synthetic"):
         return _generated(source, DEFAULT_IMAGES if limit is None else limit, seed, cache_dir)
     return _read(source, _listing(source), limit)
 
 
-def _check_path(source: str) -> None:
+def _lines(type: str, source: str, limit: int | None, seed: int) -> Manifest:  # noqa: A002
+    """Return a manifest whose elements are lines of text."""
+    kind, warnings = "file", list[str]()
+    if source == "packaged":
+        kind, contents = "derived", lines.packaged(type, limit, seed)
+    elif source == "synthetic":
+        count = DEFAULT_LINES if limit is None else limit
+        kind, contents = "synthetic", lines.synthetic(type, count, seed)
+    else:
+        elements = lines.read_file(source)
+        if limit is not None and limit > len(elements):
+            warnings.append(_too_few(source, len(elements), limit))
+        ids, contents = (list(part) for part in zip(*elements[:limit], strict=True))
+    if kind != "file":
+        ids = [str(number) for number in range(1, len(contents) + 1)]
+    return Manifest(
+        kind=kind,
+        root="",
+        ids=ids,
+        digest=lines.digest(contents),
+        bytes=sum(map(len, contents)),
+        source=source,
+        warnings=warnings,
+        contents=contents,
+    )
+
+
+def _check_path(source: str, expected: str) -> None:
     try:
         mode = os.stat(source).st_mode  # noqa: PTH116 - for pathlib "" is "."
     except (OSError, ValueError) as error:
@@ -126,11 +162,11 @@ def _check_path(source: str) -> None:
         hint = nearest(source, ["packaged", "synthetic"])
         raise UsageError(
             f"input source {quoted(source)}: {reason}{hint}:"
-            f" name 'packaged', 'synthetic', {EXPECTED}"
+            f" name 'packaged', 'synthetic', {expected}"
         ) from error
     # Opening anything else, a pipe for instance, could wait for ever.
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-        raise UsageError(f"{source}: is neither file nor directory: expected {EXPECTED}")
+        raise UsageError(f"{source}: is neither file nor directory: expected {expected}")
     if not os.access(source, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
         raise UsageError(f"{source}: cannot be read: allow it with chmod, or name another input")
 
@@ -225,7 +261,7 @@ def _read(source: str, listing: Listing, limit: int | None) -> Manifest:
     """Read the first ``limit`` elements and return the manifest."""
     ids, paths, warnings = listing.ids[:limit], listing.paths(limit), listing.warnings
     if limit is not None and limit > len(ids):
-        warnings.append(f"{source}: has {len(ids)} of the {limit} elements asked for: using all")
+        warnings.append(_too_few(source, len(ids), limit))
     contents = {path: _content(path) for path in dict.fromkeys(paths) if not URL.match(path)}
     urls = sum(1 for path in paths if path not in contents)
     _check_readable(source, paths, contents, warnings)
@@ -244,6 +280,10 @@ def _read(source: str, listing: Listing, limit: int | None) -> Manifest:
         source=source,
         warnings=warnings,
     )
+
+
+def _too_few(source: str, found: int, limit: int) -> str:
+    return f"{source}: has {found} of the {limit} elements asked for: using all"
 
 
 def _check_readable(

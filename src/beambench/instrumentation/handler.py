@@ -6,6 +6,8 @@ that of `share_model_across_processes`, would silently change the run. A test en
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +19,7 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beambench.definition.schema import SIZE_TOLERANCE
 from beambench.errors import RunError
+from beambench.inputs.elements import parsed
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder
 
 MIB = 1 << 20
@@ -24,6 +27,9 @@ MIB = 1 << 20
 PENDING_LOADS_US: dict[str, list[int]] = {}
 """Load times not yet written, by handler. Where threads share a model, a copy of the handler that
 did not load it may run the first batch, and the copy that did may never run one."""
+
+LOAD_FILE = "beambench-load-{handler}-{load}"
+"""Where processes share a model, one that never runs a batch loads it and says so in a file."""
 
 Output = tuple[str, Any, Any, Any]
 """(id, label, evidence, failure): `evidence` is the model's raw output as a list of floats, for
@@ -95,8 +101,23 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         start = time.perf_counter_ns()
         model = self._inner.load_model()
         self._synchronise()
-        self._pending_loads_us.append((time.perf_counter_ns() - start) // 1000)
+        duration_us = (time.perf_counter_ns() - start) // 1000
+        if self.share_model_across_processes():
+            name = LOAD_FILE.format(handler=self._identity, load=uuid.uuid4().hex)
+            (Path(tempfile.gettempdir()) / name).write_text(str(duration_us))
+        else:
+            self._pending_loads_us.append(duration_us)
         return model
+
+    def _collect_loads(self) -> None:
+        """Take over load times that another process left; the first batch of any gets each."""
+        pattern = LOAD_FILE.format(handler=self._identity, load="*")
+        for left in Path(tempfile.gettempdir()).glob(pattern):
+            mine = left.with_name(f"taken-{uuid.uuid4().hex}")
+            with contextlib.suppress(OSError):  # another process took it
+                left.rename(mine)
+                self._pending_loads_us.append(int(mine.read_text()))
+                mine.unlink()
 
     def _synchronise(self) -> None:
         """Wait for the device: a CUDA call returns when work is queued, not when it is done."""
@@ -114,6 +135,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     ) -> Iterable[Any]:
         if self._recorder is None:
             self._recorder = BatchRecorder(self._clock)
+        if self.share_model_across_processes():
+            self._collect_loads()
         self._recorder.loads(self._pending_loads_us)
         good = [example for example in batch if type(example) is not ElementFailure]
         self._synchronise()
@@ -228,13 +251,13 @@ def _with_failures(batch: Sequence[Any], results: Sequence[Any]) -> list[Any]:
 
 
 class InstrumentedPreprocess:
-    """id → (id, example): reads and preprocesses one element, and measures both."""
+    """line → (id, example): reads and preprocesses one element, and measures both."""
 
     def __init__(
         self,
-        read: Callable[[str], Any],
+        read: Callable[[Any], Any],
         preprocess: Callable[[Any], Any],
-        root: str,
+        root: str | None,
         clock: Clock,
     ) -> None:
         self._read = read
@@ -246,14 +269,15 @@ class InstrumentedPreprocess:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_recorder": None}
 
-    def __call__(self, element_id: str) -> tuple[str, Any]:
+    def __call__(self, line: str) -> tuple[str, Any]:
         if self._recorder is None:
             self._recorder = ElementRecorder(self._clock)
         self._recorder.reading()
         start = time.perf_counter_ns()
         read_end, size = None, 0
+        element_id, source = parsed(line, self._root)
         try:
-            raw = self._read(path_of(self._root, element_id))
+            raw = self._read(source)
             read_end = time.perf_counter_ns()
             size = len(raw) if isinstance(raw, bytes) else 0
             example = self._preprocess(raw)
@@ -314,7 +338,3 @@ def label_of(
     except Exception as error:
         return element_id, None, None, tuple(failure("postprocess", error))
     return element_id, label, numbers, None
-
-
-def path_of(root: str, element_id: str) -> str:
-    return f"{root}/{element_id}" if root else element_id

@@ -12,6 +12,7 @@ from typing import Any
 from apache_beam.ml.inference.base import PredictionResult
 
 from beambench.analysis.histogram import bucket
+from beambench.inputs.elements import Element
 from beambench.instrumentation.handler import (
     ElementFailure,
     Output,
@@ -19,7 +20,6 @@ from beambench.instrumentation.handler import (
     label_of,
     miscounted,
     one_by_one,
-    path_of,
 )
 from beambench.instrumentation.recorder import Clock, Progress
 from beambench.record.observation import Distribution, Measured
@@ -56,23 +56,22 @@ def replayed(sizes: Sequence[int]) -> Iterator[int]:
 
 def run(
     workload: Workload,
-    ids: Sequence[str],
-    root: str,
+    elements: Sequence[Element],
     sizes: Sequence[int],
     clock: Clock,
     sample: frozenset[str] = frozenset(),
 ) -> tuple[list[Output], Measured]:
-    """Run the work over all ids in batches of the given sizes."""
+    """Run the work over all elements in batches of the given sizes."""
     times = LoopTimes()
     handler, model = _load(workload, times)
     outputs: list[Output] = []
     position = 0
     chosen = replayed(sizes)
     times.first_read, times.cpu_start = clock.offset_us(), time.process_time_ns()
-    while position < len(ids):
-        batch = ids[position : position + next(chosen)]
+    while position < len(elements):
+        batch = elements[position : position + next(chosen)]
         position += len(batch)
-        outputs += _batch(workload, handler, model, batch, root, sample, times)
+        outputs += _batch(workload, handler, model, batch, sample, times)
         Progress.done = len(outputs)
     times.last_output, times.cpu_end = clock.offset_us(), time.process_time_ns()
     return outputs, _measured(outputs, times)
@@ -92,38 +91,39 @@ def _batch(
     workload: Workload,
     handler: Any,
     model: Any,
-    ids: Sequence[str],
-    root: str,
+    elements: Sequence[Element],
     sample: frozenset[str],
     times: LoopTimes,
 ) -> list[Output]:
     examples: list[Any] = []
-    for element_id in ids:
+    for element in elements:
         stage = "read"
         try:
-            raw = workload.read(path_of(root, element_id))
+            raw = workload.read(element.source)
             times.bytes_read += len(raw) if isinstance(raw, bytes) else 0
             stage = "preprocess"
             examples.append(workload.preprocess(raw))
         except Exception as error:
             examples.append(failure(stage, error))
     good = [example for example in examples if type(example) is not ElementFailure]
-    predictions = iter(_infer(handler, model, good, times))
-    times.sizes.append(len(ids))
+    predictions = iter(_infer(workload, handler, model, good, times))
+    times.sizes.append(len(elements))
     outputs = []
-    for element_id, example in zip(ids, examples, strict=True):
+    for element, example in zip(elements, examples, strict=True):
         failed = type(example) is ElementFailure
         prediction = PredictionResult(None, example) if failed else next(predictions)
-        evidence = workload.evidence if element_id in sample else None
-        outputs.append(label_of(element_id, prediction, workload.postprocess, evidence))
+        evidence = workload.evidence if element.id in sample else None
+        outputs.append(label_of(element.id, prediction, workload.postprocess, evidence))
     return outputs
 
 
-def _infer(handler: Any, model: Any, examples: list[Any], times: LoopTimes) -> list[Any]:
+def _infer(
+    workload: Workload, handler: Any, model: Any, examples: list[Any], times: LoopTimes
+) -> list[Any]:
     """Run a batch as the instrumented handler does; the time of a failed one is no latency."""
 
     def infer(batch: Sequence[Any]) -> list[Any]:
-        return list(handler.run_inference(batch, model, None))
+        return list(handler.run_inference(batch, model, workload.inference_args()))
 
     if not examples:
         times.empty += 1
@@ -164,21 +164,21 @@ def _distribution(values: Sequence[int]) -> Distribution | None:
     return Distribution(count=len(values), sum=sum(values), min=min(values), max=max(values))
 
 
-def best_batch_size(workload: Workload, ids: Sequence[str], root: str, largest: int) -> int:
+def best_batch_size(workload: Workload, elements: Sequence[Element], largest: int) -> int:
     """Return the fixed batch size with the highest rate, of the powers of two up to `largest`.
 
     Each size gets at least one batch and `CALIBRATION_SECONDS`, after one batch that warms up.
     """
     handler, model = _load(workload, LoopTimes())
     rates: dict[int, float] = {}
-    for size in (size for size in CALIBRATION_SIZES if size <= max(1, min(largest, len(ids)))):
-        supply = itertools.cycle(ids)
+    for size in (size for size in CALIBRATION_SIZES if size <= max(1, min(largest, len(elements)))):
+        supply = itertools.cycle(elements)
         warm_up = list(itertools.islice(supply, size))
-        _batch(workload, handler, model, warm_up, root, frozenset(), LoopTimes())
+        _batch(workload, handler, model, warm_up, frozenset(), LoopTimes())
         start, done = time.perf_counter(), 0
         while (elapsed := time.perf_counter() - start) < CALIBRATION_SECONDS or not done:
             batch = list(itertools.islice(supply, size))
-            _batch(workload, handler, model, batch, root, frozenset(), LoopTimes())
+            _batch(workload, handler, model, batch, frozenset(), LoopTimes())
             done += size
         rates[size] = done / elapsed
     return max(rates, key=lambda size: rates[size])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
 from beambench.errors import RunError, UsageError
+from beambench.inputs.elements import Element, parsed, written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
@@ -48,9 +49,10 @@ def prepare(plan: Plan) -> Observation:
     if weights.path is not None:
         check_size(str(weights.path), definition.model.size_mib)
     ids_file = Path(plan.work_dir) / "ids.txt"
-    ids_file.write_text("".join(f"{element_id}\n" for element_id in manifest.ids), "utf-8")
+    lines = written(manifest.ids, manifest.contents)
+    ids_file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     preparation = Preparation(
-        root=manifest.root,
+        root=manifest.root if manifest.contents is None else None,
         ids_file=str(ids_file),
         count=len(manifest.ids),
         sample=sample_of(manifest.ids, plan.seed),
@@ -133,24 +135,30 @@ def apply_threads(threads: int | None) -> None:
     torch.set_num_threads(threads)
 
 
-def read_ids(plan: Plan) -> list[str]:
-    """Return the ids that were prepared.
+def read_elements(plan: Plan) -> list[Element]:
+    """Return the elements that were prepared.
 
     Raises:
         RunError: the file has changed since, so a pipeline that reads it would prove too little.
     """
     prepared = plan.prepared()
     with Path(prepared.ids_file).open(encoding="utf-8", newline="\n") as lines:
-        ids = [line.removesuffix("\n") for line in lines]
-    if len(ids) != prepared.count:
-        raise RunError(f"{prepared.ids_file}: has {len(ids)} of {prepared.count} prepared elements")
-    return ids
+        elements = [parsed(line.removesuffix("\n"), prepared.root) for line in lines]
+    if len(elements) != prepared.count:
+        raise RunError(
+            f"{prepared.ids_file}: has {len(elements)} of {prepared.count} prepared elements"
+        )
+    return elements
+
+
+def ids_of(elements: Iterable[Element]) -> list[str]:
+    return [element.id for element in elements]
 
 
 def run_pipeline(plan: Plan) -> Observation:
     """Run the pipeline once, prove its work and read its metrics."""
     workload = make_workload(plan)
-    ids = read_ids(plan)
+    ids = ids_of(read_elements(plan))
     files = Outputs.within(plan.work_dir)
     for leftover in (files.proof, files.predictions):  # an earlier repeat's would prove nothing
         leftover.unlink(missing_ok=True)
@@ -174,18 +182,18 @@ def run_pipeline(plan: Plan) -> Observation:
 
 def run_loop(plan: Plan) -> Observation:
     """Run the reference loop once over the whole input."""
-    workload, ids = make_workload(plan), read_ids(plan)
+    workload, elements = make_workload(plan), read_elements(plan)
     clock = Clock(plan.epoch_ns, plan.slot_us)
-    outputs, numbers = loop.run(workload, ids, plan.prepared().root, plan.batch_sizes, clock)
-    observation = _observed(plan, outputs, ids, add_up(outputs))
+    outputs, numbers = loop.run(workload, elements, plan.batch_sizes, clock)
+    observation = _observed(plan, outputs, ids_of(elements), add_up(outputs))
     return observation.model_copy(update={"measured": numbers})
 
 
 def calibrate(plan: Plan) -> Observation:
     """Find the fixed batch size at which the loop is fastest."""
-    workload, ids = make_workload(plan), read_ids(plan)
+    workload, elements = make_workload(plan), read_elements(plan)
     largest = max(plan.definition.batching.max_batch_size or 0, *loop.CALIBRATION_SIZES)
-    best = loop.best_batch_size(workload, ids, plan.prepared().root, largest)
+    best = loop.best_batch_size(workload, elements, largest)
     return Observation(task=plan.task, best_batch_size=best)
 
 
@@ -193,8 +201,9 @@ def run_reference(plan: Plan) -> Observation:
     """Run the sample through the loop, one element at a time, for its labels and raw outputs."""
     workload, sample = make_workload(plan), plan.prepared().sample
     clock = Clock(plan.epoch_ns, plan.slot_us)
-    root = plan.prepared().root
-    outputs, _ = loop.run(workload, sample, root, [1], clock, frozenset(sample))
+    by_id = {element.id: element for element in read_elements(plan)}
+    chosen = [by_id[element_id] for element_id in sample]
+    outputs, _ = loop.run(workload, chosen, [1], clock, frozenset(sample))
     return Observation(task=plan.task, sample=[_sampled(output) for output in outputs])
 
 

@@ -90,13 +90,43 @@ class Workload(abc.ABC):
         self.__dict__.update(state)
         self.set_up()
 
+    def handler_options(self) -> dict[str, Any]:
+        """Return the arguments that the definition sets for any of Beam's model handlers."""
+        batching, model = self.definition.batching, self.definition.model
+        options: dict[str, Any] = {
+            "min_batch_size": batching.min_batch_size,
+            "max_batch_size": batching.max_batch_size,
+            "max_batch_duration_secs": batching.max_batch_duration_secs,
+            "large_model": model.large or None,
+            "model_copies": model.copies,
+        }
+        if batching.bucket_boundaries is not None:
+            options["batch_length_fn"] = self._length_of_keyed
+            options["batch_bucket_boundaries"] = batching.bucket_boundaries
+        return {name: value for name, value in options.items() if value is not None}
+
+    def _length_of_keyed(self, keyed: tuple[str, Any]) -> int:
+        return self.length(keyed[1])
+
+    def length(self, example: Any) -> int:
+        """Return the length of an example, for batching by length."""
+        raise NotImplementedError(f"{type(self).__name__} has no length")
+
     @abc.abstractmethod
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         """Return Beam's handler for the model, without key, preprocess or postprocess wrappers."""
 
-    def read(self, path: str) -> Any:
-        """Read one element's raw content. `bytes` are counted for the throughput in B/s."""
-        return path
+    def inference_args(self) -> dict[str, Any] | None:
+        """Return what every call of the handler's `run_inference` gets beside the batch."""
+        return None
+
+    def read(self, source: Any) -> Any:
+        """Read one element's raw content. `bytes` are counted for the throughput in B/s.
+
+        Args:
+            source: path of an image, a number as text, or the bytes of a line of text.
+        """
+        return source
 
     def preprocess(self, raw: Any) -> Any:
         """Turn raw content into one example of the model."""

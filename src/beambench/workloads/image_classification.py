@@ -94,15 +94,13 @@ class ImageClassification(Workload):
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from apache_beam.ml.inference.pytorch_inference import PytorchModelHandlerTensor
 
-        batching = self.definition.batching
         return PytorchModelHandlerTensor(
             state_dict_path=str(self.weights.path),
             model_class=build_model,
             model_params={"name": self.definition.model.name},
             device=self.definition.model.device.upper(),
             load_model_args={"weights_only": True},
-            min_batch_size=batching.min_batch_size,
-            max_batch_size=batching.max_batch_size,
+            **self.handler_options(),
         )
 
     def read(self, path: str) -> bytes:

@@ -19,10 +19,7 @@ class Overhead(Workload):
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from beambench.workloads.noop_handler import NoopModelHandler
 
-        batching = self.definition.batching
-        return NoopModelHandler(
-            min_batch_size=batching.min_batch_size, max_batch_size=batching.max_batch_size
-        )
+        return NoopModelHandler(**self.handler_options())
 
     def postprocess(self, prediction: Any) -> Label:
         return str(prediction.inference)

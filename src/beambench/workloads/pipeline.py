@@ -61,7 +61,9 @@ class WriteFile(beam.DoFn):
             file.write(text.encode())
 
 
-def instrumented(workload: Workload, plan: Plan, root: str) -> KeyedModelHandler[Any, Any, Any]:
+def instrumented(
+    workload: Workload, plan: Plan, root: str | None
+) -> KeyedModelHandler[Any, Any, Any]:
     """Wrap a workload's handler for measuring, keyed by element id as in Beam's examples."""
     clock = Clock(plan.epoch_ns, plan.slot_us)
     weights = workload.weights.path
@@ -90,7 +92,7 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
         pipeline
         | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file)
         | "FilterEmptyLines" >> beam.FlatMap(filter_empty_lines)
-        | workload.transform >> RunInference(handler)
+        | workload.transform >> RunInference(handler, inference_args=workload.inference_args())
     )
     _ = (
         results

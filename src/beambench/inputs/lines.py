@@ -1,0 +1,124 @@
+"""Lines of text as elements: sentences, prompts and table rows, read from a file or made.
+
+An element is the bytes of one line, whatever they are: what is no UTF-8 or has no word fails as an
+element, by name, and not as a file. Its id is the number of its line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+from beambench.errors import UsageError
+
+TYPES = ("sentences", "prompts", "rows")
+EXPECTED = "a text file with one element on each line"
+COLUMNS = ".tsv"
+"""In such a file the first column is the element, as in SST-2: sentence, tab, label."""
+
+SENTENCE = re.compile(r"[A-Z][A-Za-z0-9 ,.;:'\"()?!-]+[.?!]")
+SENTENCE_WORDS = range(5, 41)
+PROMPT_WORDS = range(6, 16)
+# Words a sentence, mean and standard deviation: those of SST-2.
+SYNTHETIC_LENGTH = (19.0, 9.0)
+VOCABULARY = """
+a about above after again air all also an and animal another answer are around as ask at away
+back be because been before began being best between big book both boy but by call came can
+change children city close come could country cut day did different do does door down each earth
+eat end even every example eye face family far father few find first follow food for form found
+four from garden gave get girl give go good great group grow had half hand hard has have he head
+hear help her here high him his home house how idea if important in into is
+"""
+
+
+def read_file(source: str) -> list[tuple[str, bytes]]:
+    """Return line number and content of every line that is not empty.
+
+    Raises:
+        UsageError: the file cannot be read, or holds no such line.
+    """
+    path = Path(source)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"{path}: cannot be read ({reason}): expected {EXPECTED}") from None
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if path.suffix == COLUMNS:
+        lines = [line.partition(b"\t")[0] for line in lines]
+    elements = [(str(number), line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    if not elements:
+        raise UsageError(f"{path}: has no line that is not empty: expected {EXPECTED}")
+    return elements
+
+
+def packaged(type: str, count: int | None, seed: int) -> list[bytes]:  # noqa: A002
+    """Return lines made from what is installed: Python's own manual, or scikit-learn's digits.
+
+    Two Pythons may carry two editions of the manual; the digest in the record tells them apart.
+    """
+    source = Random(f"packaged-{type}-{seed}")  # noqa: S311
+    if type == "rows":
+        pool = _digits()
+        source.shuffle(pool)
+        count = len(pool) if count is None else count
+        return [pool[index % len(pool)] for index in range(count)]
+    sentences = _manual()
+    source.shuffle(sentences)
+    count = len(sentences) if count is None else count
+    pool = [sentence.encode() for sentence in _extended(sentences, count, source)]
+    if type == "prompts":
+        return [b" ".join(line.split()[: source.choice(PROMPT_WORDS)]) for line in pool]
+    return pool
+
+
+def _extended(sentences: list[str], count: int, source: Random) -> Iterator[str]:
+    """Yield the sentences, and then new ones: the first half of one and the second of another."""
+    yield from sentences[:count]
+    for _ in range(count - len(sentences)):
+        head, tail = (source.choice(sentences).split() for _ in range(2))
+        yield " ".join([*head[: len(head) // 2], *tail[len(tail) // 2 :]])
+
+
+def _manual() -> list[str]:
+    from pydoc_data.topics import topics
+
+    found = []
+    for paragraph in re.split(r"\n\s*\n", "\n\n".join(topics[key] for key in sorted(topics))):
+        for sentence in re.split(r"(?<=[.!?]) (?=[A-Z])", " ".join(paragraph.split())):
+            if len(sentence.split()) in SENTENCE_WORDS and SENTENCE.fullmatch(sentence):
+                found.append(sentence)
+    return list(dict.fromkeys(found))
+
+
+def _digits() -> list[bytes]:
+    """Return 1,797 rows of 64 grey values (0 to 16), without the label."""
+    found = importlib.util.find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise UsageError("scikit-learn missing: pip install 'beambench[samples]'")
+    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    return [line.rpartition(b",")[0] for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def synthetic(type: str, count: int, seed: int) -> list[bytes]:  # noqa: A002
+    """Return lines that are a function of type, seed and position alone."""
+    return [_synthetic(type, Random(f"{type}-{seed}-{index}")) for index in range(count)]  # noqa: S311
+
+
+def _synthetic(type: str, source: Random) -> bytes:  # noqa: A002
+    if type == "rows":
+        return b",".join(b"%d" % source.randint(0, 16) for _ in range(64))
+    length = max(3, round(source.gauss(*SYNTHETIC_LENGTH)))
+    if type == "prompts":
+        length = source.choice(PROMPT_WORDS)
+    return " ".join(source.choice(VOCABULARY.split()) for _ in range(length)).encode()
+
+
+def digest(lines: list[bytes]) -> str:
+    """SHA-256 over the SHA-256 of every line in order."""
+    return sha256("\n".join(sha256(line).hexdigest() for line in lines).encode()).hexdigest()
