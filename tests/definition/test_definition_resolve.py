@@ -228,7 +228,8 @@ def test_a_key_of_files_cannot_be_set_and_is_not_proposed(refused, key):
 
 def test_far_from_any_key_all_are_named(refused):
     assert refused("batching.zzz=3") == (
-        "--set 'batching.zzz=3': unknown key batching.zzz: known are bucket_boundaries, max_batch_duration_secs, max_batch_size, min_batch_size"
+        "--set 'batching.zzz=3': unknown key batching.zzz: known are bucket_boundaries, "
+        "max_batch_duration_secs, max_batch_size, min_batch_size"
     )
 
 

@@ -33,10 +33,18 @@ EFFICIENCY_LIMIT = 1.02
 
 @dataclass
 class Execution:
-    """The repeats of a run so far, with the raw observations behind them."""
+    """The repeats of a run so far, with the raw observations behind them.
+
+    Attributes:
+        rounded: the model computes in less than float32.
+        reference: the sample through the bare loop.
+        stock: the same as `stock` runs it, for a variant whose model computes otherwise.
+    """
 
     max_failed: float
+    rounded: bool = False
     reference: Observation | None = None
+    stock: Observation | None = None
     repeats: list[Repeat] = field(default_factory=list)
     observations: list[Observation] = field(default_factory=list)
     references: list[Repeat] = field(default_factory=list)
@@ -45,7 +53,13 @@ class Execution:
         """Add one executed repeat; return it as it stands in the record."""
         known = self.repeats if arm == "pipeline" else self.references
         index = sum(1 for repeat in known if repeat.arm == arm)
-        repeat = make_repeat(arm, index, result, self.reference, self.max_failed)
+        observation = result.observation
+        proven = (
+            verification(observation, self.reference, self.stock, rounded=self.rounded)
+            if observation is not None
+            else None
+        )
+        repeat = make_repeat(arm, index, result, proven, self.max_failed)
         known.append(repeat)
         if arm == "pipeline" and repeat.status == "succeeded" and result.observation is not None:
             self.observations.append(result.observation)
@@ -92,12 +106,11 @@ def make_repeat(
     arm: Arm,
     index: int,
     result: WorkerResult,
-    reference: Observation | None,
+    proven: Verification | None,
     max_failed: float,
 ) -> Repeat:
     """Turn a worker's result into a repeat: its metrics, its verification, what went wrong."""
     observation = result.observation
-    proven = verification(observation, reference) if observation is not None else None
     error = result.error or _verdict(proven, max_failed)
     measured = observation.measured if observation is not None else None
     theirs = observation.beam_metrics if observation is not None else {}
@@ -112,6 +125,7 @@ def make_repeat(
             run_time=result.outcome.duration,
             peak_rss=result.peak_rss,
             rss_samples=result.rss_samples,
+            stock=proven.stock if proven is not None else {},
         )
         if observation is not None
         else {},

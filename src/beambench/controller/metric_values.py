@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from beambench.analysis.histogram import merge, quantile, total
 from beambench.analysis.intervals import median, median_interval, percentile_supported
@@ -51,7 +51,12 @@ def _per(amount: float | None, count: float | None, factor: float = 1.0) -> floa
 
 
 def of_repeat(
-    observation: Observation, *, run_time: float, peak_rss: int | None, rss_samples: int
+    observation: Observation,
+    *,
+    run_time: float,
+    peak_rss: int | None,
+    rss_samples: int,
+    stock: Mapping[str, Any],
 ) -> Metrics:
     """Compute the metrics of one repeat.
 
@@ -60,6 +65,7 @@ def of_repeat(
         run_time: seconds from the start of the worker process to its end.
         peak_rss: greatest sum of resident memory over the process tree, in bytes.
         rss_samples: how often the memory was looked at.
+        stock: how far the outputs are from those of `stock`; empty if that was not looked at.
     """
     measured, proof = observation.measured, observation.proof
     if measured is None or proof is None:
@@ -78,6 +84,9 @@ def of_repeat(
         "elements_failed": Sample(proof.failed, proof.count + proof.failed),
         "accuracy_top1": Sample(
             _per(observation.correct, observation.labelled), observation.labelled
+        ),
+        "stock_agreement": Sample(
+            _per(stock.get("labels_equal"), stock.get("compared")), stock.get("compared", 0)
         ),
     }
     return _known(samples)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,10 @@ CLEARLY = 2
 
 MIN_AGREEMENT = 0.99
 
+MIN_CORRELATION = 0.9
+"""Between rounded outputs and their references, each about its mean: outputs of other inputs have
+about 0, and rounding to 8 bits leaves more than 0.95 where inputs make a difference at all."""
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -43,18 +46,21 @@ Pair = tuple[SampledPrediction | None, SampledPrediction]
 """What the run gave for an element, None if nothing, and what the reference gave."""
 
 
-def agreement(ours: Sequence[SampledPrediction], loop: Sequence[SampledPrediction]) -> Agreement:
+def agreement(
+    ours: Sequence[SampledPrediction], loop: Sequence[SampledPrediction], *, rounded: bool = False
+) -> Agreement:
     """Compare the sampled predictions of a repeat with those of the reference loop.
 
     Labels are compared, not float bits. Near-ties are left out and counted. If the labels are too
     few to prove anything, the raw outputs are compared instead, those of near-ties too.
+
+    Args:
+        ours: what the repeat gave.
+        loop: what the reference gave.
+        rounded: the model computes in less than float32, so that its outputs depend on the batch
+            by more than a near-tie: raw outputs are compared with that in mind.
     """
-    by_id: dict[str, list[SampledPrediction]] = {}
-    for prediction in ours:  # an element that the input names twice comes out twice
-        by_id.setdefault(prediction.id, []).append(prediction)
-    pairs: list[Pair] = [
-        (one, reference) for reference in loop for one in by_id.get(reference.id, [None])
-    ]
+    pairs = _paired(ours, loop)
     clear = [reference for reference in loop if _is_clear(reference)]
     labels = {reference.label for reference in clear if reference.error is None}
     details: dict[str, Any] = {
@@ -62,9 +68,20 @@ def agreement(ours: Sequence[SampledPrediction], loop: Sequence[SampledPredictio
         "near_ties": len(loop) - len(clear),
         "distinct_labels": len(labels),
     }
+    if rounded and any(reference.evidence for reference in loop):
+        return _rounded_outputs_agree(pairs, details)
     if len(labels) < max(DISTINCT_SHARE * len(loop), min(2, len(loop))):
         return _outputs_agree(pairs, details)
     return _labels_agree([pair for pair in pairs if _is_clear(pair[1])], details)
+
+
+def _paired(
+    ours: Sequence[SampledPrediction], references: Sequence[SampledPrediction]
+) -> list[Pair]:
+    by_id: dict[str, list[SampledPrediction]] = {}
+    for prediction in ours:  # an element that the input names twice comes out twice
+        by_id.setdefault(prediction.id, []).append(prediction)
+    return [(one, reference) for reference in references for one in by_id.get(reference.id, [None])]
 
 
 def _is_clear(reference: SampledPrediction) -> bool:
@@ -118,7 +135,7 @@ def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
         known = len(own) == len(evidence) and _is_finite(own) and _is_finite(evidence)
         if known and own:
             cosines.append(_cosine(evidence, own))
-            largest = max(largest, *map(abs, map(operator.sub, evidence, own)))
+            largest = max(largest, _largest_difference(evidence, own))
         if (
             not known
             or _label_differs(one, reference)
@@ -133,6 +150,100 @@ def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
         "largest_difference": largest,
     }
     return Agreement(share, found, _problems(share, differing, len(pairs)))
+
+
+def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+    """Compare raw outputs of a model that rounds: near their references, and following them.
+
+    One that is swapped with a neighbour nearer than the rounding cannot be told; over the sample
+    the outputs must correlate with their references.
+    """
+    differing, cosines, largest, flipped = [], [], 0.0, 0
+    both: list[tuple[Sequence[float], Sequence[float]]] = []
+    for one, reference in pairs:
+        own, evidence = reference.evidence or (), (one.evidence if one is not None else None) or ()
+        if len(own) != len(evidence) or not _is_finite(own) or not _is_finite(evidence):
+            differing.append(reference.id)
+            continue
+        if not own:  # failed on both sides
+            continue
+        both.append((evidence, own))
+        difference = _largest_difference(evidence, own)
+        cosines.append(_cosine(evidence, own))
+        largest = max(largest, difference)
+        flips = one is None or one.label != reference.label
+        flipped += flips
+        if not _is_near(evidence, own) or (flips and not _explains(difference, own)):
+            differing.append(reference.id)
+    share = 1 - len(differing) / len(pairs) if pairs else None
+    correlation = _correlation(both)
+    found = {
+        **details,
+        "method": "rounded outputs",
+        "compared": len(pairs),
+        "differing": differing,
+        "labels_flipped": flipped,
+        "least_cosine": min(cosines, default=None),
+        "largest_difference": largest,
+        "correlation": correlation,
+    }
+    problems = _problems(share, differing, len(pairs)) if share is not None else []
+    if not problems and correlation is not None and correlation < MIN_CORRELATION:
+        problems = [
+            f"the outputs do not follow those of the reference loop (correlation {correlation:.2f})"
+        ]
+    return Agreement(share, found, problems)
+
+
+def _explains(difference: float, own: Sequence[float]) -> bool:
+    """Tell whether outputs that differ by so much at most can change places at the top."""
+    if len(own) < 2:
+        return True
+    first, second = sorted(own, reverse=True)[:2]
+    return first - second <= 2 * difference
+
+
+def _largest_difference(one: Sequence[float], other: Sequence[float]) -> float:
+    return max((abs(a - b) for a, b in zip(one, other, strict=True)), default=0.0)
+
+
+def _correlation(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float | None:
+    """Return Pearson's correlation over all outputs, each about its mean over the sample.
+
+    None for fewer than two, of different lengths, or where all references are the same.
+    """
+    if len(pairs) < 2 or len({len(own) for _, own in pairs}) != 1:
+        return None
+    centred = []
+    for values in zip(*pairs, strict=True):
+        means = [sum(column) / len(values) for column in zip(*values, strict=True)]
+        centred.append([x - mean for row in values for x, mean in zip(row, means, strict=True)])
+    ours, references = centred
+    if not any(references):
+        return None
+    return _cosine(ours, references)
+
+
+def stock_agreement(
+    ours: Sequence[SampledPrediction], stock: Sequence[SampledPrediction]
+) -> dict[str, Any]:
+    """Say how far a variant's sampled outputs are from those of `stock` on the same weights."""
+    pairs = [
+        (one, reference)
+        for one, reference in _paired(ours, stock)
+        if one is not None and reference.error is None
+    ]
+    outputs = [
+        (one.evidence, reference.evidence)
+        for one, reference in pairs
+        if one.evidence and reference.evidence and len(one.evidence) == len(reference.evidence)
+    ]
+    return {
+        "compared": len(pairs),
+        "labels_equal": sum(one.label == reference.label for one, reference in pairs),
+        "least_cosine": min((_cosine(*both) for both in outputs), default=None),
+        "largest_difference": max((_largest_difference(*both) for both in outputs), default=None),
+    }
 
 
 def _is_finite(values: Iterable[float]) -> bool:
@@ -158,14 +269,20 @@ def _is_output_of(
     evidence: Sequence[float], own: Sequence[float], references: Iterable[Sequence[float]]
 ) -> bool:
     """Tell outputs from those of another element: with random weights all are nearly parallel."""
-    distance, length = math.dist(evidence, own), math.hypot(*own)
-    if _cosine(evidence, own) < MIN_COSINE or distance > MAX_DISTANCE * length:
+    if not _is_near(evidence, own):
         return False
+    distance, length = math.dist(evidence, own), math.hypot(*own)
     return all(
         CLEARLY * distance <= math.dist(evidence, other)
         for other in references
         if len(other) == len(own) and math.dist(own, other) > SAME_DISTANCE * length
     )
+
+
+def _is_near(evidence: Sequence[float], own: Sequence[float]) -> bool:
+    return _cosine(evidence, own) >= MIN_COSINE and math.dist(
+        evidence, own
+    ) <= MAX_DISTANCE * math.hypot(*own)
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
@@ -175,15 +292,28 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
     return sum(a * b for a, b in zip(one, other, strict=True)) / norm
 
 
-def verification(observation: Observation, reference: Observation | None) -> Verification | None:
-    """Judge one repeat; None if it reported no proof."""
+def verification(
+    observation: Observation,
+    reference: Observation | None,
+    stock: Observation | None = None,
+    *,
+    rounded: bool = False,
+) -> Verification | None:
+    """Judge one repeat; None if it reported no proof.
+
+    Args:
+        observation: of the repeat.
+        reference: the sample through the loop.
+        stock: the sample through the loop as `stock` runs it, for another variant.
+        rounded: the model computes in less than float32.
+    """
     proof, expected = observation.proof, observation.expected
     if proof is None or expected is None:
         return None
     problems = _accounting_problems(observation)
     found = Agreement(None, {}, [])
     if reference is not None and observation.task == "pipeline":
-        found = agreement(observation.sample, reference.sample)
+        found = agreement(observation.sample, reference.sample, rounded=rounded)
     problems += found.problems
     return Verification(
         elements_in=expected.count,
@@ -194,6 +324,9 @@ def verification(observation: Observation, reference: Observation | None) -> Ver
         digest=proof.labels,
         reference_agreement=found.share,
         reference=found.details,
+        stock=stock_agreement(observation.sample, stock.sample)
+        if stock is not None and observation.task == "pipeline"
+        else {},
         failed=observation.failed,
         failed_listed=len(observation.failed),
         passed=not problems,

@@ -41,6 +41,8 @@ class RunRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     beam_flags: Sequence[str] = ()
     command: Sequence[str] = ()
+    stock: Definition | None = None
+    """`stock` as it would run in place of a variant that computes otherwise on the same weights."""
 
     @property
     def repeat_count(self) -> int:
@@ -87,7 +89,9 @@ class RunRequest:
     @property
     def placed_definition(self) -> Definition:
         """The definition with the path of its weights found beside it or from here."""
-        definition = self.resolved.definition
+        return self.placed(self.resolved.definition)
+
+    def placed(self, definition: Definition) -> Definition:
         if definition.model.path is None:
             return definition
         model = definition.model.model_copy(update={"path": self._located(definition.model.path)})
@@ -124,9 +128,22 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
         profile=str(chosen.pop("profile", "local")),
         overrides=chosen.pop("overrides", ()),  # type: ignore[arg-type]
     )
-    request = RunRequest(resolved, **chosen)  # type: ignore[arg-type]
+    request = RunRequest(resolved, stock=_stock_of(library, resolved), **chosen)  # type: ignore[arg-type]
     check(request)
     return request
+
+
+def _stock_of(library: Library, resolved: Resolved) -> Definition | None:
+    """Return what a variant's outputs are compared with; None if they are the same work."""
+    if resolved.variant == "stock":
+        return None
+    stock = library.resolve(
+        resolved.definition.name, profile=resolved.profile_name, overrides=resolved.overrides
+    ).definition
+    model = stock.model.model_copy(update={"precision": resolved.definition.model.precision})
+    same_weights = model == resolved.definition.model
+    same_work = stock.model_copy(update={"batching": resolved.definition.batching})
+    return stock if same_weights and same_work != resolved.definition else None
 
 
 def check(request: RunRequest) -> None:
@@ -148,6 +165,11 @@ def check(request: RunRequest) -> None:
         except UsageError as error:
             raise UsageError(f"{request.resolved.path}: {error}") from None
     check_source(definition.input.type, request.effective_source)
+    if request.reference and definition.batching.bucket_boundaries is not None:
+        raise UsageError(
+            f"{definition.name}: --reference loop: Beam's batching by length gives an order of its "
+            "own, which the loop cannot replay: use a variant without batching.bucket_boundaries"
+        )
     weights = request.placed_definition.model.path
     if weights is not None and "://" not in weights and not os.path.isfile(weights):  # noqa: PTH113
         raise UsageError(f"model.path {weights}: no such file")

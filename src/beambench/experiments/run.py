@@ -27,6 +27,7 @@ from beambench.controller.assemble import (
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation, Task
+from beambench.definition.schema import Definition
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.request import RunRequest, make_request, search_path
 from beambench.experiments.work_dir import work_dir
@@ -99,7 +100,8 @@ class Run:
         """
         started_at = utc_now()
         self.deadline = time.monotonic() + self.request.time_limit
-        execution = Execution(self.request.failed_share)
+        precision = self.request.resolved.definition.model.precision
+        execution = Execution(self.request.failed_share, rounded=precision != "float32")
         with work_dir() as self.work_dir:
             try:
                 trouble = self._prepare(execution) or self._repeat(execution)
@@ -124,20 +126,36 @@ class Run:
         step = self._step("reference sample", 2)
         sampled = self._task("reference", step, len(self.preparation.sample))
         execution.reference = sampled.observation
+        if sampled.status != "succeeded":
+            return _Trouble.of(step, sampled)
+        return self._sample_stock(execution, len(self.preparation.sample))
+
+    def _sample_stock(self, execution: Execution, elements: int) -> _Trouble | None:
+        """Run the sample as `stock` does, to state what a variant does to the outputs."""
+        if self.request.stock is None:
+            return None
+        step = self._step("sample of stock", 3)
+        definition = self.request.placed(self.request.stock)
+        sampled = self._task("reference", step, elements, definition=definition)
+        execution.stock = sampled.observation
         return None if sampled.status == "succeeded" else _Trouble.of(step, sampled)
 
     def _arms(self) -> list[Arm]:
         return schedule(self.request.repeat_count, self.request.reference)
 
     def _step(self, label: str, index: int) -> Step:
-        return Step(label, index, len(self._arms()) + (3 if self.request.reference else 2))
+        return Step(label, index, len(self._arms()) + self._steps_before())
+
+    def _steps_before(self) -> int:
+        """Return how many steps come before the repeats."""
+        return 2 + (self.request.stock is not None) + self.request.reference
 
     def _repeat(self, execution: Execution) -> _Trouble | None:
         """Run all arms in turn. A failed repeat is recorded; the run goes on if it can."""
         assert self.preparation is not None
         count, arms = self.preparation.count, self._arms()
         if self.request.reference:
-            step = self._step("calibrate the loop", 3)
+            step = self._step("calibrate the loop", self._steps_before())
             found = self._task("calibrate", step, None)
             if found.observation is None or found.observation.best_batch_size is None:
                 return _Trouble.of(step, found)
@@ -149,7 +167,7 @@ class Run:
             if arm == "loop" and not sizes:
                 return _Trouble("failed", "no pipeline repeat whose batches the loop can replay")
             task: Task = "pipeline" if arm == "pipeline" else "loop"
-            step = self._step(_label(arm, execution), index + (4 if self.request.reference else 3))
+            step = self._step(_label(arm, execution), index + self._steps_before() + 1)
             result = self._task(task, step, count, sizes)
             repeat = execution.add(arm, result)
             failures = 0 if repeat.status == "succeeded" else failures + 1
@@ -160,12 +178,17 @@ class Run:
         return None
 
     def _task(
-        self, task: Task, step: Step, elements: int | None, batch_sizes: list[int] | None = None
+        self,
+        task: Task,
+        step: Step,
+        elements: int | None,
+        batch_sizes: list[int] | None = None,
+        definition: Definition | None = None,
     ) -> WorkerResult:
         request = self.request
         plan = Plan(
             task=task,
-            definition=request.placed_definition,
+            definition=definition or request.placed_definition,
             runner=request.runner,
             beam_flags=list(request.beam_flags),
             seed=request.seed,

@@ -191,6 +191,14 @@ METRICS: tuple[Metric, ...] = (
         "elements",
     ),
     Metric(
+        "stock_agreement",
+        "1",
+        "higher",
+        "sampled elements whose label is the one that `stock` gives on the same weights ÷ sampled "
+        "elements; for variants whose model computes otherwise",
+        "elements",
+    ),
+    Metric(
         "pipeline_efficiency",
         "1",
         "higher",

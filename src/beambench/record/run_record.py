@@ -58,6 +58,8 @@ class Verification(Part):
     ``digest`` is the sum of hash(id, label) over all outputs mod 2**128, in hex: two executions
     that gave every element the same label have the same digest. ``reference_agreement`` is the
     share of the sample on which the run and a bare loop agree, null if it could not be computed.
+    ``stock`` says how far a variant's outputs are from those of `stock` on the same weights; empty
+    for `stock` itself and for a variant whose model computes the same.
     """
 
     elements_in: int
@@ -68,6 +70,7 @@ class Verification(Part):
     digest: str | None = None
     reference_agreement: float | None = None
     reference: dict[str, Any] = Field(default_factory=dict)
+    stock: dict[str, Any] = Field(default_factory=dict)
     failed: list[FailedElement] = Field(default_factory=list)
     failed_listed: int = 0
     passed: bool = False

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     "image_classification": "beambench.workloads.image_classification:ImageClassification",
+    "language_modeling": "beambench.workloads.language_modeling:LanguageModeling",
     "overhead": "beambench.workloads.overhead:Overhead",
+    "sentiment": "beambench.workloads.sentiment:Sentiment",
+    "text_embedding": "beambench.workloads.text_embedding:TextEmbedding",
 }
 
 Label = int | str
@@ -49,11 +52,16 @@ class Workload(abc.ABC):
 
     Attributes:
         transform: name of the RunInference transform; part of the published labels.
+        preprocess_transform: name of the transform that reads and preprocesses, where that is one
+            of its own in front of RunInference; None: it is RunInference's preprocess step.
+        postprocess_transform: likewise behind it.
         input_types: what the workload reads (`images`, `numbers`, …).
         parameters_type: schema of the definition's `parameters`.
     """
 
     transform: ClassVar[str] = "RunInference"
+    preprocess_transform: ClassVar[str | None] = None
+    postprocess_transform: ClassVar[str | None] = None
     input_types: ClassVar[tuple[str, ...]] = ()
     parameters_type: ClassVar[type[Parameters]] = Parameters
 

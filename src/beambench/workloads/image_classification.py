@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import functools
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
 
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.workloads.base import Label, Parameters, Weights, Workload
+from beambench.workloads.torch_models import adopting, random_weights, uninitialised
 
 if TYPE_CHECKING:
     import torch
     from apache_beam.ml.inference.base import ModelHandler
+    from PIL import Image
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2")
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
@@ -29,6 +33,12 @@ class ImageParameters(Parameters):
 
     ``resize`` is [height, width], or one number for the shorter side; ``crop`` cuts a square out
     of the centre; then each channel is normalised to (x - mean) / std with x in 0…1.
+
+    ``batched`` leaves scaling and normalising to the handler, for a whole batch at once; with
+    ``decode_in_batch`` it also opens and resizes the images of a batch, in as many threads as
+    there are cores. The pixels are the same. ``compiled_batch_size`` runs the model through
+    torch.compile with frozen weights for this one batch size: a smaller batch is filled up and the
+    rest of its output thrown away. ``memory_format`` is torch's name.
     """
 
     resize: int | tuple[int, int]
@@ -36,6 +46,16 @@ class ImageParameters(Parameters):
     crop: int | None = None
     mean: Channels
     std: Channels
+    memory_format: Literal["contiguous_format", "channels_last"] = "contiguous_format"
+    compiled_batch_size: int | None = Field(None, ge=1)
+    batched: bool = False
+    decode_in_batch: bool = False
+
+    @model_validator(mode="after")
+    def _goes_with_batched(self) -> ImageParameters:
+        if self.decode_in_batch and not self.batched:
+            raise ValueError("decode_in_batch needs batched: true")
+        return self
 
 
 class ImageClassification(Workload):
@@ -47,16 +67,27 @@ class ImageClassification(Workload):
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
         super().__init__(definition, weights)
-        self._transform: Callable[[Any], torch.Tensor] | None = None
+        self._resize: Any = None
+        self._normalise: Any = None
 
     def set_up(self) -> None:
         from PIL import Image
+        from torchvision import transforms
 
         Image.init()  # else the first image of a format imports its decoder
-        self._transform = self._make_transform()
+        chosen: ImageParameters = self.parameters
+        resize = chosen.resize if isinstance(chosen.resize, int) else list(chosen.resize)
+        mode = transforms.InterpolationMode(chosen.interpolation)
+        steps = [transforms.Resize(resize, interpolation=mode)]
+        if chosen.crop is not None:
+            steps.append(transforms.CenterCrop(chosen.crop))
+        self._resize = transforms.Compose(steps)
+        self._normalise = transforms.Compose(
+            [transforms.ToTensor(), transforms.Normalize(chosen.mean, chosen.std)]
+        )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_transform": None}  # set_up makes it again
+        return {**self.__dict__, "_resize": None, "_normalise": None}  # set_up makes them again
 
     @classmethod
     def check(cls, definition: Definition) -> None:
@@ -86,7 +117,8 @@ class ImageClassification(Workload):
                 raise UsageError(f"model.path {path}: no such file")
             return Weights(path.resolve())
         if model.weights == "random":
-            return Weights(_random_weights(model.name, seed, cache))
+            build = functools.partial(build_model, model.name)
+            return Weights(random_weights(build, model.name, seed, cache, "torchvision"))
         if model.name == EFFICIENTNET_LITE0:
             return Weights(_packaged_efficientnet())
         return Weights(_downloaded_weights(model.name))
@@ -94,13 +126,48 @@ class ImageClassification(Workload):
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from apache_beam.ml.inference.pytorch_inference import PytorchModelHandlerTensor
 
-        return PytorchModelHandlerTensor(
-            state_dict_path=str(self.weights.path),
-            model_class=build_model,
-            model_params={"name": self.definition.model.name},
-            device=self.definition.model.device.upper(),
-            load_model_args={"weights_only": True},
-            **self.handler_options(),
+        options = self.handler_options() | {
+            "state_dict_path": str(self.weights.path),
+            "model_class": built,
+            "model_params": {"name": self.definition.model.name},
+            "device": self.definition.model.device.upper(),
+            "load_model_args": {"weights_only": True},
+        }
+        return self._tuned(options) if self._is_tuned() else PytorchModelHandlerTensor(**options)
+
+    def _is_tuned(self) -> bool:
+        chosen, model = self.parameters, self.definition.model
+        return bool(
+            chosen.batched
+            or chosen.compiled_batch_size is not None
+            or chosen.memory_format != "contiguous_format"
+            or model.precision != "float32"
+        )
+
+    def _tuned(self, options: dict[str, Any]) -> ModelHandler[Any, Any, Any]:
+        import torch
+
+        from beambench.workloads.torch_handlers import Optimisation, TunedImageHandler
+
+        chosen: ImageParameters = self.parameters
+        size = chosen.crop or chosen.resize
+        height, width = (size, size) if isinstance(size, int) else size
+        count = chosen.compiled_batch_size
+        optimisation = Optimisation(
+            dtype=getattr(torch, self.definition.model.precision),
+            memory_format=getattr(
+                torch,
+                {"contiguous": "contiguous_format"}.get(chosen.memory_format, "channels_last"),
+            ),
+            compiled_shape=(count, 3, height, width) if count is not None else None,
+        )
+        return TunedImageHandler(
+            optimisation,
+            mean=chosen.mean,
+            std=chosen.std,
+            batched=chosen.batched,
+            decode=self.pixels if chosen.decode_in_batch else None,
+            **options,
         )
 
     def read(self, path: str) -> bytes:
@@ -112,26 +179,28 @@ class ImageClassification(Workload):
         with open(path, "rb") as file:  # noqa: PTH123 - a Path costs microseconds an element
             return file.read()
 
-    def preprocess(self, raw: bytes) -> torch.Tensor:
+    def preprocess(self, raw: bytes) -> Any:
+        if self.parameters.decode_in_batch:
+            return raw
+        if self.parameters.batched:
+            return self.pixels(raw)
+        image: torch.Tensor = self._normalise(self._resized(raw))
+        return image
+
+    def pixels(self, raw: bytes) -> torch.Tensor:
+        """Return an image as uint8, (height, width, 3)."""
+        import numpy as np
+        import torch
+
+        return torch.from_numpy(np.array(self._resized(raw)))
+
+    def _resized(self, raw: bytes) -> Image.Image:
         from PIL import Image
 
-        if self._transform is None:
-            self._transform = self._make_transform()
-        return self._transform(Image.open(io.BytesIO(raw)).convert("RGB"))
-
-    def _make_transform(self) -> Callable[[Any], torch.Tensor]:
-        from torchvision import transforms
-
-        chosen: ImageParameters = self.parameters
-        resize = chosen.resize if isinstance(chosen.resize, int) else list(chosen.resize)
-        modes = transforms.InterpolationMode
-        mode = {"bilinear": modes.BILINEAR, "bicubic": modes.BICUBIC}[chosen.interpolation]
-        steps = [transforms.Resize(resize, interpolation=mode)]
-        if chosen.crop is not None:
-            steps.append(transforms.CenterCrop(chosen.crop))
-        steps += [transforms.ToTensor(), transforms.Normalize(chosen.mean, chosen.std)]
-        composed: Callable[[Any], torch.Tensor] = transforms.Compose(steps)
-        return composed
+        if self._resize is None:
+            self.set_up()
+        image: Image.Image = self._resize(Image.open(io.BytesIO(raw)).convert("RGB"))
+        return image
 
     def postprocess(self, prediction: Any) -> Label:
         return int(prediction.inference.argmax().item())
@@ -141,8 +210,14 @@ class ImageClassification(Workload):
         return values
 
 
+def built(name: str) -> torch.nn.Module:
+    """Build an architecture whose weights are about to be loaded."""
+    with uninitialised():
+        return adopting(build_model(name))
+
+
 def build_model(name: str) -> torch.nn.Module:
-    """Build an architecture without weights."""
+    """Build an architecture with fresh weights."""
     if name == EFFICIENTNET_LITE0:
         try:
             from efficientnet_lite_pytorch import EfficientNet
@@ -152,32 +227,6 @@ def build_model(name: str) -> torch.nn.Module:
     import torchvision
 
     return torchvision.models.get_model(name)
-
-
-def _random_weights(name: str, seed: int, cache: Path) -> Path:
-    """Make a state dict from the seed once and keep it, so that all repeats load the same file."""
-    import torch
-    import torchvision
-
-    version = hashlib.sha256(f"{torch.__version__} {torchvision.__version__}".encode()).hexdigest()
-    path = cache / f"random-weights-{name}-seed{seed}-{version[:8]}.pth"
-    if path.is_file():
-        return path
-    torch.manual_seed(seed)
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:  # given a path, torch writes its name into the file
-            torch.save(build_model(name).state_dict(), file)
-        partial.replace(path)
-    except OSError as error:
-        raise RunError(f"{cache}: cannot write weights there: {error.strerror or error}") from None
-    except RuntimeError as error:  # torch.save reports a full disk as this
-        raise RunError(f"{cache}: cannot write weights there: {_reason(error)}") from None
-    finally:
-        with contextlib.suppress(OSError):  # the folder itself may not be there
-            partial.unlink()
-    return path
 
 
 def _packaged_efficientnet() -> Path:

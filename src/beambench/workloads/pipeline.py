@@ -61,11 +61,8 @@ class WriteFile(beam.DoFn):
             file.write(text.encode())
 
 
-def instrumented(
-    workload: Workload, plan: Plan, root: str | None
-) -> KeyedModelHandler[Any, Any, Any]:
+def instrumented(workload: Workload, plan: Plan, clock: Clock) -> KeyedModelHandler[Any, Any, Any]:
     """Wrap a workload's handler for measuring, keyed by element id as in Beam's examples."""
-    clock = Clock(plan.epoch_ns, plan.slot_us)
     weights = workload.weights.path
     handler = InstrumentedModelHandler(
         workload.model_handler(),
@@ -74,26 +71,31 @@ def instrumented(
         size_mib=plan.definition.model.size_mib,
         on_cuda=plan.definition.model.device == "gpu",
     )
-    sample = frozenset(plan.prepared().sample)
-    return (
-        KeyedModelHandler(handler)
-        .with_preprocess_fn(InstrumentedPreprocess(workload.read, workload.preprocess, root, clock))
-        .with_postprocess_fn(
-            InstrumentedPostprocess(workload.postprocess, workload.evidence, sample, clock)
-        )
-    )
+    return KeyedModelHandler(handler)
 
 
 def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outputs) -> None:
     """Add the workload to a pipeline: the stock transforms, and the proof over their output."""
-    prepared = plan.prepared()
-    handler = instrumented(workload, plan, prepared.root)
-    results = (
+    prepared, clock = plan.prepared(), Clock(plan.epoch_ns, plan.slot_us)
+    handler = instrumented(workload, plan, clock)
+    before = InstrumentedPreprocess(workload.read, workload.preprocess, prepared.root, clock)
+    sample = frozenset(prepared.sample)
+    after = InstrumentedPostprocess(workload.postprocess, workload.evidence, sample, clock)
+    elements = (
         pipeline
         | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file)
         | "FilterEmptyLines" >> beam.FlatMap(filter_empty_lines)
-        | workload.transform >> RunInference(handler, inference_args=workload.inference_args())
     )
+    if workload.preprocess_transform is None:
+        handler = handler.with_preprocess_fn(before)
+    else:
+        elements |= workload.preprocess_transform >> beam.Map(before)
+    if workload.postprocess_transform is None:
+        handler = handler.with_postprocess_fn(after)
+    inference = RunInference(handler, inference_args=workload.inference_args())
+    results = elements | workload.transform >> inference
+    if workload.postprocess_transform is not None:
+        results |= workload.postprocess_transform >> beam.Map(after)
     _ = (
         results
         | "ProofOfWork" >> beam.CombineGlobally(ProofOfWork())
