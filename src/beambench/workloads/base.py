@@ -51,11 +51,16 @@ class Workload(abc.ABC):
         transform: name of the RunInference transform; part of the published labels.
         input_types: what the workload reads (`images`, `numbers`, …).
         parameters_type: schema of the definition's `parameters`.
+        requirements: distributions that a worker needs besides beambench and apache-beam.
+        model_flag: the flag by which Beam's pipeline for this work is told the model; None if the
+            work has no model.
     """
 
     transform: ClassVar[str] = "RunInference"
     input_types: ClassVar[tuple[str, ...]] = ()
     parameters_type: ClassVar[type[Parameters]] = Parameters
+    requirements: ClassVar[tuple[str, ...]] = ()
+    model_flag: ClassVar[str | None] = "pretrained_model_name"
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
         self.definition = definition
@@ -74,6 +79,11 @@ class Workload(abc.ABC):
                 f"{definition.name}: input.type {definition.input.type!r}: "
                 f"workload {definition.workload} reads {' or '.join(cls.input_types)}"
             )
+
+    @classmethod
+    def requirements_of(cls, definition: Definition) -> tuple[str, ...]:
+        """Return the distributions that a worker needs for a benchmark."""
+        return cls.requirements
 
     @classmethod
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
