@@ -234,6 +234,41 @@ SECTIONS: dict[str, list[Case]] = {
             here=True,
         ),
     ],
+    "Option files": [
+        Case(
+            "an options file that is missing",
+            "run overhead-noop --options-file beam.txt",
+            USAGE,
+            ("beam.txt", "No such file"),
+        ),
+        Case(
+            "a line that is no flag",
+            "run overhead-noop --options-file beam.txt",
+            USAGE,
+            ("beam.txt:2", "'device'", "--flag=value"),
+            files={"beam.txt": "# ours\ndevice = CPU\n"},
+        ),
+        Case(
+            "a quote that is not closed",
+            "run overhead-noop --options-file beam.txt",
+            USAGE,
+            ("beam.txt:1", "quote is not closed"),
+            files={"beam.txt": "--metrics_table='mine\n"},
+        ),
+        Case(
+            "a flag with a wrong value",
+            "run overhead-noop --options-file beam.txt",
+            USAGE,
+            ("beam.txt:1", "--num_workers=many", "whole number"),
+            files={"beam.txt": "--num_workers=many\n"},
+        ),
+        Case(
+            "flags for a runner that there is not",
+            "options overhead-noop --runner dataflo",
+            USAGE,
+            ("no runner 'dataflo'", "did you mean 'dataflow'?"),
+        ),
+    ],
     "Environment and project file": [
         Case(
             "a variable that there is not",

@@ -432,8 +432,10 @@ def test_what_needs_no_store_loads_no_sqlalchemy(arguments):
         ["history", "overhead-noop"],
         ["doctor"],
         ["run", "pytorch-image-classification-resnet101", "--dry-run"],
+        ["options", "pytorch-image-classification-resnet101", "--runner", "dataflow"],
+        ["options", "pytorch-image-classification-resnet101", "--requirements"],
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: " ".join(arguments[::2]),
 )
 def test_nothing_heavy_is_loaded_to_answer(arguments):
     assert fresh(EXECUTE, arguments, HEAVY) == [0, []]

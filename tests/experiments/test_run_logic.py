@@ -381,6 +381,7 @@ def test_the_record_says_what_was_asked_for_and_what_ran(workers):
         "labels": None,
         "limit": 1000,
         "max_failed": 0.01,
+        "options_file": None,
         "overrides": [],
         "reference": None,
         "repeats": 1,
@@ -397,6 +398,17 @@ def test_warnings_of_the_preparation_go_first(workers):
     workers.script("prepare", prepared(warnings=["of the input"]))
     workers.script("pipeline", measured(warnings=["of the worker"]))
     assert execute().warnings == ["of the input", "of the worker"]
+
+
+def test_what_an_options_file_said_in_vain_stands_in_the_record(workers, tmp_path):
+    path = tmp_path / "beam.txt"
+    path.write_text("--metrics_table=mine\n--temp_location=gs://secret\n--direct_num_workers=1\n")
+    record = execute(options_file=str(path))
+    assert record.config["options_file"] == str(path)
+    assert record.config["overrides"] == ["publish.bigquery.table=mine"]
+    assert record.config["beam_flags"] == workers.plans[0].beam_flags == ["--direct_num_workers=1"]
+    assert record.warnings[0].startswith(f"{path}:2: --temp_location is left out: only a cluster")
+    assert "secret" not in record.model_dump_json()
 
 
 def test_run_ids_sort_by_time_and_differ():

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from beambench import __version__
-from beambench.cli import doctor, history, listing, run, settings, show, validate
+from beambench.cli import doctor, history, listing, options, run, settings, show, validate
 from beambench.cli.messages import say
 from beambench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.command("run", epilog=EPILOG)(run.run)
 app.command("list")(listing.list_benchmarks)
 app.command("show")(show.show)
+app.command("options")(options.options)
 app.command("validate")(validate.validate)
 app.command("history")(history.history)
 app.command("doctor")(doctor.doctor)
@@ -43,7 +44,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def beambench(
     version: Annotated[
         bool,
         typer.Option(

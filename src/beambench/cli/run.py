@@ -91,6 +91,14 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY.SUBKEY=VALUE", help="Change the definition."),
     ] = None,
+    options_file: Annotated[
+        str | None,
+        typer.Option(
+            "--options-file",
+            metavar="PATH",
+            help="Flags, one a line, as in Beam's option files; --set and --input go before them.",
+        ),
+    ] = None,
     reference: Annotated[
         Reference | None,
         typer.Option(help="Also run the same work without Beam, in turns, for the efficiency."),
@@ -148,10 +156,14 @@ def run(
             max_failed=max_failed,
             labels=parse_labels(label or []),
             beam_flags=beam_flags,
+            options_file=options_file,
             command=["beambench", *sys.argv[1:]],
         )
         for name in names
     ]
+    for request in requests:
+        for warning in request.warnings:
+            say(f"{request.resolved.definition.name}: {warning}")
     if dry_run:
         _print_plans(requests, as_json)
         return

@@ -83,8 +83,8 @@ def default_map(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the project file as defaults of the verbs, which is how it yields to the rest."""
     run = {key: settings[key] for key in RUN_SETTINGS if key in settings}
     shared = {key: settings[key] for key in SHARED_SETTINGS if key in settings}
-    verbs = ("run", "list", "show", "validate", "history", "doctor")
-    return {verb: shared | (run if verb == "run" else {}) for verb in verbs}
+    verbs = ("run", "options", "list", "show", "validate", "history", "doctor")
+    return {verb: shared | (run if verb in ("run", "options") else {}) for verb in verbs}
 
 
 def store_url(chosen: str | None) -> str:

@@ -156,7 +156,7 @@ class Library:
         weights = definition.profiles[profile].weights
         # A profile spares the download of published weights; a file is at hand, and what the
         # command line says goes before.
-        chosen = any(_keys_of(one) in (["model"], ["model", "weights"]) for one in overrides)
+        chosen = any(keys_of(one) in (["model"], ["model", "weights"]) for one in overrides)
         model = variants[variant].get("model")
         chosen = chosen or (isinstance(model, dict) and "weights" in model)
         if weights is not None and definition.model.weights != "file" and not chosen:
@@ -245,14 +245,15 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _keys_of(override: str) -> list[str]:
+def keys_of(override: str) -> list[str]:
+    """Return the keys on the path that an override sets."""
     return [key.strip() for key in override.partition("=")[0].split(".")]
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
     """Apply one ``dotted.path=value`` setting in place."""
     _, equals, text = override.partition("=")
-    keys = _keys_of(override)
+    keys = keys_of(override)
     if not equals or not all(keys):
         raise UsageError(f"--set {override!r}: expected key.subkey=value")
     if keys[0] == "name":
@@ -282,7 +283,7 @@ def _validated(content: dict[str, Any], path: Path, overrides: Sequence[str]) ->
 def _culprit(location: Sequence[int | str], overrides: Sequence[str]) -> str | None:
     """Return the override that set what is wrong, if one did."""
     for override in overrides:
-        if all(key == part for key, part in zip(_keys_of(override), location, strict=False)):
+        if all(key == part for key, part in zip(keys_of(override), location, strict=False)):
             return f"--set {override!r}"
     return None
 

@@ -13,6 +13,9 @@ PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 Seconds = Annotated[float, Field(gt=0)]
 Scalar = str | int | float | bool | None
 
+KEYWORD_SOURCES = ("packaged", "synthetic")
+"""Inputs that are no path."""
+
 SIZE_TOLERANCE = 0.02
 """How far the weights file may differ from the size that the definition states."""
 

@@ -60,24 +60,32 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+def read_text(path: Path, kind: str, hint_for_folder: str = "") -> str:
+    """Read a small text file that a user wrote; `kind` says in errors what it should be.
+
+    Raises:
+        UsageError: the file is missing, unreadable, too large or no text.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"{path}: larger than 1 MiB, so it is no {kind}")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except IsADirectoryError:
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise UsageError(f"{path}: is a folder, not {article} {kind}{hint_for_folder}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping.
 
     Raises:
         UsageError: the file is missing, unreadable, no YAML, or holds no mapping.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"{path}: larger than 1 MiB, so it is no definition file")
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except IsADirectoryError:
-        raise UsageError(
-            f"{path}: is a folder, not a definition file: name a folder with --definitions"
-        ) from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    text = read_text(path, "definition file", ": name a folder with --definitions")
     content = parse(text, str(path))
     if not isinstance(content, dict):
         raise UsageError(f"{path}: expected `key: value` lines, found {_kind(content)}")
@@ -100,6 +108,12 @@ def parse(text: str, where: str) -> Any:
         raise UsageError(f"{where}{line}: {error.problem or error.context}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where}: not YAML: {str(error).splitlines()[0]}") from None
+
+
+def as_value(value: Any) -> str:
+    """Return a value as one line of YAML, as `--set` takes it."""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf)
+    return text.removesuffix("...\n").rstrip("\n")
 
 
 def _check_events(text: str) -> None:

@@ -7,11 +7,12 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from beambench.definition.library import Library, Resolved
-from beambench.definition.schema import Definition
+from beambench.definition import options_file
+from beambench.definition.library import Library, Resolved, keys_of
+from beambench.definition.schema import KEYWORD_SOURCES, Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
@@ -19,7 +20,6 @@ from beambench.machine.devices import cuda_devices
 from beambench.workloads.base import BUILT_IN, check_workload
 
 RUNNERS = ("direct",)
-KEYWORD_SOURCES = ("packaged", "synthetic")
 MIN_SLOT_SECONDS = 1e-6
 """The grain of the clock that the time slots are counted with."""
 
@@ -43,6 +43,8 @@ class RunRequest:
     command: Sequence[str] = ()
     stock: Definition | None = None
     """`stock` as it would run in place of a variant that computes otherwise on the same weights."""
+    options_file: str | None = None
+    warnings: Sequence[str] = ()
 
     @property
     def repeat_count(self) -> int:
@@ -111,6 +113,7 @@ class RunRequest:
             "timeout": self.time_limit,
             "max_failed": self.failed_share,
             "beam_flags": list(self.beam_flags),
+            "options_file": self.options_file,
         }
 
 
@@ -128,7 +131,10 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
         profile=str(chosen.pop("profile", "local")),
         overrides=chosen.pop("overrides", ()),  # type: ignore[arg-type]
     )
-    request = RunRequest(resolved, stock=_stock_of(library, resolved), **chosen)  # type: ignore[arg-type]
+    request = RunRequest(resolved, **chosen)  # type: ignore[arg-type]
+    if request.options_file is not None:
+        request = _with_options_file(request, library, Path(request.options_file))
+    request = replace(request, stock=_stock_of(library, request.resolved))
     check(request)
     return request
 
@@ -144,6 +150,29 @@ def _stock_of(library: Library, resolved: Resolved) -> Definition | None:
     same_weights = model == resolved.definition.model
     same_work = stock.model_copy(update={"batching": resolved.definition.batching})
     return stock if same_weights and same_work != resolved.definition else None
+
+
+def _with_options_file(request: RunRequest, library: Library, path: Path) -> RunRequest:
+    """Return a request with what an options file says; the command line goes before it."""
+    resolved = request.resolved
+    own = options_file.translate(
+        options_file.read(path),
+        resolved.definition,
+        chosen=[".".join(keys_of(override)) for override in resolved.overrides],
+        has_source=request.source is not None,
+    )
+    return replace(
+        request,
+        resolved=library.resolve(
+            resolved.definition.name,
+            variant=resolved.variant,
+            profile=resolved.profile_name,
+            overrides=[*own.overrides, *resolved.overrides],
+        ),
+        source=own.source if request.source is None else request.source,
+        beam_flags=[*own.beam_flags, *request.beam_flags],
+        warnings=own.left_out,
+    )
 
 
 def check(request: RunRequest) -> None:

@@ -246,6 +246,7 @@ class Run:
             labels=dict(request.labels),
             command=[_storable(word) for word in request.command],
             warnings=[
+                *request.warnings,
                 *(found.warnings if found is not None else []),
                 *warnings_of(execution, metrics),
             ],

@@ -57,6 +57,9 @@ class Workload(abc.ABC):
         postprocess_transform: likewise behind it.
         input_types: what the workload reads (`images`, `numbers`, …).
         parameters_type: schema of the definition's `parameters`.
+        requirements: distributions that a worker needs besides beambench and apache-beam.
+        model_flag: the flag by which Beam's pipeline for this work is told the model; None if the
+            work has no model.
     """
 
     transform: ClassVar[str] = "RunInference"
@@ -64,6 +67,8 @@ class Workload(abc.ABC):
     postprocess_transform: ClassVar[str | None] = None
     input_types: ClassVar[tuple[str, ...]] = ()
     parameters_type: ClassVar[type[Parameters]] = Parameters
+    requirements: ClassVar[tuple[str, ...]] = ()
+    model_flag: ClassVar[str | None] = "pretrained_model_name"
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
         self.definition = definition
@@ -82,6 +87,11 @@ class Workload(abc.ABC):
                 f"{definition.name}: input.type {definition.input.type!r}: "
                 f"workload {definition.workload} reads {' or '.join(cls.input_types)}"
             )
+
+    @classmethod
+    def requirements_of(cls, definition: Definition) -> tuple[str, ...]:
+        """Return the distributions that a worker needs for a benchmark."""
+        return cls.requirements
 
     @classmethod
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:

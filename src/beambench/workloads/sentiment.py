@@ -26,6 +26,7 @@ def distilbert_base_uncased() -> torch.nn.Module:
 class Sentiment(TextWorkload):
     """Positive or negative."""
 
+    model_flag: ClassVar[str | None] = "model_path"
     preprocess_transform: ClassVar[str | None] = "Tokenize"
     postprocess_transform: ClassVar[str | None] = "PostProcess"
     models: ClassVar[dict[str, Callable[[], torch.nn.Module]]] = {

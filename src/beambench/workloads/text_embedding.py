@@ -23,6 +23,7 @@ def all_minilm_l6_v2() -> torch.nn.Module:
 class TextEmbedding(TextWorkload):
     """The mean of the last hidden state over the tokens, as the model's authors pool it."""
 
+    model_flag: ClassVar[str | None] = "model_path"
     preprocess_transform: ClassVar[str | None] = "Tokenize"
     postprocess_transform: ClassVar[str | None] = "Pool"
     models: ClassVar[dict[str, Callable[[], torch.nn.Module]]] = {

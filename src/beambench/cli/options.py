@@ -1,0 +1,63 @@
+"""`beambench options`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from beambench.cli.settings import DefinitionsOption, JsonOption, library
+from beambench.errors import UsageError, nearest
+
+
+def options(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A benchmark, or a definition file.")],
+    runner: Annotated[
+        str, typer.Option(envvar="BEAMBENCH_RUNNER", help="Runner: direct, dataflow.")
+    ] = "direct",
+    variant: Annotated[
+        str, typer.Option(envvar="BEAMBENCH_VARIANT", help="Settings under a name.")
+    ] = "stock",
+    profile: Annotated[
+        str, typer.Option(envvar="BEAMBENCH_PROFILE", help="How much is run: smoke, local, full.")
+    ] = "local",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.SUBKEY=VALUE", help="Change the definition."),
+    ] = None,
+    requirements: Annotated[
+        bool, typer.Option("--requirements", help="Print the requirements file of the workers.")
+    ] = False,
+    definitions: DefinitionsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a benchmark as flags of Beam, one a line, as `run --options-file` reads them."""
+    from beambench.cli.output import print_json
+    from beambench.definition.options_file import RUNNERS, as_line, flags_of
+    from beambench.experiments.request import importable
+    from beambench.experiments.worker_requirements import worker_requirements
+    from beambench.workloads.base import check_workload, load_class
+
+    if runner not in RUNNERS:
+        known = list(RUNNERS)
+        raise UsageError(
+            f"no runner {runner!r}{nearest(runner, known)}; there is: direct, dataflow"
+        )
+    benchmarks = library(definitions)
+    resolved = benchmarks.resolve(
+        benchmarks.add_if_file(name), variant=variant, profile=profile, overrides=overrides or []
+    )
+    definition = resolved.definition
+    with importable(resolved):
+        check_workload(definition)
+        if requirements:
+            lines = worker_requirements(definition)
+            answer = {"benchmark": definition.name, "requirements": lines}
+        else:
+            flags = flags_of(definition, runner, load_class(definition.workload).model_flag)
+            lines = [as_line(flag) for flag in flags]
+            answer = {"benchmark": definition.name, "runner": runner, "flags": flags}
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo("\n".join(lines))

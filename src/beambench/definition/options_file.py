@@ -1,0 +1,550 @@
+"""Beam's option files: a definition as flags, one a line, and such a file as changes to one.
+
+Beam's own benchmarks keep the shape of the cluster, the tables and the model of each benchmark in
+such files. Nothing of a file is executed and no variable is expanded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from beambench.definition.schema import KEYWORD_SOURCES, Definition
+from beambench.definition.yaml_file import as_value, read_text
+from beambench.errors import UsageError
+
+RUNNERS = {"direct": "DirectRunner", "dataflow": "DataflowRunner"}
+"""Runners whose flags can be printed, and Beam's names of them."""
+
+ACCELERATOR = "worker_accelerator"
+DRIVER = "install-nvidia-driver"
+
+MODEL_FLAGS = (
+    "pretrained_model_name",
+    "bert_tokenizer",
+    "model",
+    "model_gcs_path",
+    "model_name",
+    "model_path",
+)
+"""Flags by which Beam's pipelines are told the model."""
+
+DIRECT_FLAGS = frozenset(
+    {
+        "allow_non_deterministic_key_coders",
+        "allow_unsafe_triggers",
+        "auto_unique_labels",
+        "default_sdk_harness_log_level",
+        "direct_embed_docker_python",
+        "direct_num_workers",
+        "direct_runner_bundle_repeat",
+        "direct_running_mode",
+        "direct_test_splits",
+        "disable_beartype",
+        "max_cache_memory_usage_mb",
+        "no_direct_runner_use_stacked_bundle",
+        "no_pipeline_type_check",
+        "no_save_main_session",
+        "performance_runtime_type_check",
+        "pickle_library",
+        "resource_hint",
+        "resource_hints",
+        "runtime_type_check",
+        "save_main_session",
+        "sdk_harness_log_level_overrides",
+        "type_check_additional",
+        "type_check_strictness",
+    }
+)
+"""Beam's own flags that are passed on, because the direct runner heeds them."""
+
+EXPERIMENTS = ("experiment", "experiments")
+SERVICE_OPTIONS = ("dataflow_service_option", "dataflow_service_options")
+REPEATABLE = (
+    *EXPERIMENTS,
+    *SERVICE_OPTIONS,
+    "resource_hint",
+    "resource_hints",
+    "sdk_harness_log_level_overrides",
+)
+"""Flags of which every occurrence counts, not only the last."""
+
+_CLUSTER_ONLY = "only a cluster uses it, and this run is on the direct runner"
+_OUTPUT = "outputs are verified and counted, not written"
+_PUBSUB = "a streaming benchmark has a source of its own"
+_WORKLOAD = "what the workload does is said by `parameters` (--set parameters.KEY=VALUE)"
+LEFT_OUT: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "dataflow_kms_key",
+            "disk_type",
+            "enable_streaming_engine",
+            "flexrs_goal",
+            "impersonate_service_account",
+            "job_name",
+            "labels",
+            "min_cpu_platform",
+            "network",
+            "no_use_public_ips",
+            "number_of_worker_harness_threads",
+            "project",
+            "sdk_container_image",
+            "sdk_location",
+            "service_account_email",
+            "staging_location",
+            "subnetwork",
+            "temp_location",
+            "use_public_ips",
+            "worker_disk_type",
+            "worker_region",
+            "worker_zone",
+            "zone",
+        ),
+        _CLUSTER_ONLY,
+    ),
+    **dict.fromkeys(("output", "output_table"), _OUTPUT),
+    **dict.fromkeys(
+        (
+            "input_mode",
+            "input_subscription",
+            "pubsub_subscription",
+            "pubsub_topic",
+            "rate_limit",
+            "trigger_interval_sec",
+            "trigger_proc_time_sec",
+            "window_sec",
+            "window_size_sec",
+        ),
+        _PUBSUB,
+    ),
+    **dict.fromkeys(
+        (
+            "chat",
+            "chat_template",
+            "feature_columns",
+            "image_size",
+            "inference_batch_size",
+            "large_model",
+            "max_tokens",
+            "top_k",
+            "use_dynamo",
+            "vllm_gpu_memory_utilization",
+            "vllm_max_num_seqs",
+        ),
+        _WORKLOAD,
+    ),
+    "images_dir": "name the images with --input",
+    "influx_db_name": "where a database is, is said where results are published",
+    "influx_hostname": "where a database is, is said where results are published",
+    "input_options": "it is for Beam's synthetic source, which no benchmark reads",
+    "requirements_file": "`beambench options NAME --requirements` prints those of the workers",
+    "runner": "the runner is chosen with beambench's own --runner",
+    "timeout_ms": "it limits one job on a cluster; the limit of a whole run is --timeout",
+}
+"""Flags of Beam and of its benchmarks that change nothing here, and why."""
+
+_UNKNOWN = "neither a definition nor the direct runner knows it"
+_NAME = re.compile(r"--([A-Za-z][A-Za-z0-9_-]*)")
+_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
+_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_@%+=:,./{}\[\];~^!?*()<>|&-]*")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag of a file.
+
+    Attributes:
+        name: without dashes.
+        value: None for a flag that stands alone.
+        where: file and line.
+    """
+
+    name: str
+    value: str | None
+    where: str
+
+    def __str__(self) -> str:
+        return f"--{self.name}" + ("" if self.value is None else f"={self.value}")
+
+    def refuse(self, problem: str) -> NoReturn:
+        raise UsageError(f"{self.where}: {self}: {problem}")
+
+
+@dataclass
+class Translation:
+    """What a file means for one benchmark.
+
+    Attributes:
+        overrides: ``dotted.path=value`` settings, only those that change something.
+        source: input in place of the benchmark's own.
+        beam_flags: Beam's own flags, passed on.
+        left_out: one line for each flag that has no effect, with file, line and reason.
+    """
+
+    overrides: list[str] = field(default_factory=list)
+    source: str | None = None
+    beam_flags: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+# --- a definition as flags ------------------------------------------------------------------------
+
+
+def flags_of(definition: Definition, runner: str, model_flag: str | None) -> list[str]:
+    """Return a definition as flags, unquoted.
+
+    Args:
+        definition: a resolved definition.
+        runner: a key of `RUNNERS`; the shape of the cluster applies to `dataflow` only.
+        model_flag: name of the flag by which Beam's pipeline is told the model, if there is one.
+
+    Raises:
+        UsageError: a value that no line of a file can hold.
+    """
+    values: list[tuple[str, str | int | None]] = [("runner", RUNNERS[runner])]
+    cluster = definition.cluster
+    if runner == "dataflow" and cluster is not None:
+        values += [
+            ("region", cluster.region),
+            ("machine_type", cluster.machine_type),
+            ("num_workers", cluster.workers),
+            ("max_num_workers", cluster.max_workers),
+            ("disk_size_gb", cluster.disk_gb),
+            ("autoscaling_algorithm", cluster.autoscaling.upper()),
+        ]
+        if cluster.accelerator is not None:
+            kind, count = cluster.accelerator.type, cluster.accelerator.count
+            values.append(("experiments", f"{ACCELERATOR}=type:{kind};count:{count};{DRIVER}"))
+    table, measurement = definition.publish.bigquery, definition.publish.influxdb
+    values.append(("publish_to_big_query", "false" if table is None else "true"))
+    if table is not None:
+        values += [("metrics_dataset", table.dataset), ("metrics_table", table.table)]
+    values.append(("influx_measurement", "" if measurement is None else measurement.measurement))
+    values.append(("input_options", "{}"))  # without it Beam's load tests do not start
+    if definition.input.source not in KEYWORD_SOURCES:
+        values.append(("input_file", definition.input.source))
+    values.append(("device", definition.model.device.upper()))
+    if model_flag is not None:
+        values.append((model_flag, definition.model.name))
+    values.append(("model_state_dict_path", definition.model.path))
+    flags = [f"--{name}={value}" for name, value in values if value is not None]
+    if definition.scenario == "streaming":
+        flags.append("--streaming")
+    for flag in flags:
+        if set(flag) & set("\n\r\0"):
+            raise UsageError(f"{definition.name}: {flag!r} cannot stand in one line of a file")
+    return flags
+
+
+def as_line(flag: str) -> str:
+    """Return a flag as a line of a file: in quotes where a shell or Beam would split it."""
+    name, equals, value = flag.partition("=")
+    return name + equals + (value if _NEEDS_NO_QUOTES.fullmatch(value) else shlex.quote(value))
+
+
+# --- a file as changes to a definition ------------------------------------------------------------
+
+
+def read(path: Path) -> list[Flag]:
+    """Read the flags of a file.
+
+    Raises:
+        UsageError: the file cannot be read, or a line holds something else than flags.
+    """
+    return parse(read_text(path, "options file"), str(path))
+
+
+def parse(text: str, file: str) -> list[Flag]:
+    """Parse lines of `--flag=value`, `--flag value` or `--flag`; a line of `#` is a comment.
+
+    Raises:
+        UsageError: a line that holds something else, with file and line.
+    """
+    flags: list[Flag] = []
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            flags += _flags_in(line, f"{file}:{number}")
+    return flags
+
+
+def _flags_in(line: str, where: str) -> list[Flag]:
+    if "\0" in line:
+        raise UsageError(f"{where}: holds a NUL byte: remove it")
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        problem = "a quote is not closed" if "quot" in str(error) else "ends in a backslash"
+        raise UsageError(f"{where}: {problem}: {line.strip()!r:.100}") from None
+    found: list[Flag] = []
+    may_have_value = False
+    for word in words:
+        dashed, equals, value = word.partition("=")
+        name = _NAME.fullmatch(dashed)
+        if name is not None:
+            found.append(Flag(name[1], value if equals else None, where))
+            may_have_value = not equals
+        elif may_have_value and (not word.startswith("-") or _NUMBER.fullmatch(word)):
+            found[-1] = Flag(found[-1].name, word, where)
+            may_have_value = False
+        elif word.startswith("#"):
+            raise UsageError(f"{where}: {word!r:.100}: put a comment on a line of its own")
+        else:
+            raise UsageError(f"{where}: {word!r:.100}: expected --flag=value")
+    return found
+
+
+def translate(
+    flags: Sequence[Flag],
+    definition: Definition,
+    *,
+    chosen: Collection[str] = (),
+    has_source: bool = False,
+) -> Translation:
+    """Say what flags mean for a benchmark.
+
+    Args:
+        flags: of a file, in its order; of a flag that stands twice the last counts.
+        definition: the benchmark as it is without the file.
+        chosen: dotted keys that the command line sets; they go before the file.
+        has_source: whether the command line names an input.
+
+    Raises:
+        UsageError: a value that cannot be right, or another model or scenario than the benchmark's.
+    """
+    return _Translator(definition, chosen, has_source).translate(flags)
+
+
+class _Translator:
+    def __init__(self, definition: Definition, chosen: Collection[str], has_source: bool) -> None:
+        self.definition = definition
+        self.chosen = chosen
+        self.has_source = has_source
+        self.settings: dict[str, tuple[Any, Flag]] = {}
+        self.result = Translation()
+
+    def translate(self, flags: Sequence[Flag]) -> Translation:
+        take: dict[str, Callable[[Flag], None]] = {
+            **dict.fromkeys(_SETTINGS, self._take_setting),
+            **dict.fromkeys(MODEL_FLAGS, self._check_model),
+            **dict.fromkeys(("mode", "streaming"), self._check_scenario),
+            **dict.fromkeys(("input", "input_file"), self._take_input),
+            **dict.fromkeys(EXPERIMENTS, self._take_experiments),
+            **dict.fromkeys(SERVICE_OPTIONS, self._take_experiments),
+            **dict.fromkeys(DIRECT_FLAGS, self._pass_on),
+            "model_state_dict_path": self._take_weights,
+            "publish_to_big_query": self._take_publishing,
+        }
+        last = {flag.name: flag for flag in flags}
+        for flag in flags:
+            if flag.name in REPEATABLE or last[flag.name] is flag:
+                take.get(flag.name, self._leave_out_unused)(flag)
+            else:
+                self._leave_out(flag, f"{last[flag.name].where} sets it again")
+        self._leave_out_unpublished()
+        self._leave_out_incomplete()
+        self._override()
+        return self.result
+
+    def _leave_out(self, flag: Flag, reason: str) -> None:
+        self.result.left_out.append(f"{flag.where}: {flag} is left out: {reason}")
+
+    def _leave_out_unused(self, flag: Flag) -> None:
+        # Without its value, which could be a secret that no record should hold.
+        bare = Flag(flag.name, None, flag.where)
+        self._leave_out(bare, LEFT_OUT.get(flag.name, _UNKNOWN))
+
+    def _pass_on(self, flag: Flag) -> None:
+        self.result.beam_flags.append(str(flag))
+
+    def _take_setting(self, flag: Flag) -> None:
+        key, convert = _SETTINGS[flag.name]
+        self._set(key, convert(flag), flag)
+
+    def _set(self, key: str, value: Any, flag: Flag) -> None:
+        """Set a key; of two flags for one key the later counts."""
+        if key in self.settings:
+            self._leave_out(self.settings[key][1], f"{flag.where} sets the same with --{flag.name}")
+        self.settings[key] = (value, flag)
+
+    def _is_chosen(self, *keys: str) -> bool:
+        """Tell whether the command line sets one of the keys, or what one of them lies in."""
+        return any(_touches(one, key) for one in self.chosen for key in keys)
+
+    def _take_publishing(self, flag: Flag) -> None:
+        if _one_of("true", "false")(flag) == "false":
+            self._set("publish.bigquery", None, flag)
+
+    def _check_model(self, flag: Flag) -> None:
+        """Keep the benchmark's model: results of another would stand under the wrong name."""
+        name, model = self.definition.name, self.definition.model
+        named, own = (_last_part(one) for one in (_text(flag), model.name))
+        if model.weights == "none":
+            self._leave_out(flag, f"{name} has no model")
+        elif named != own and self._is_chosen("model.name"):
+            self._leave_out(flag, "--set model.name goes before it")
+        elif named != own:
+            self._leave_out(flag, f"{name} is a benchmark of {model.name}, which is what runs")
+
+    def _check_scenario(self, flag: Flag) -> None:
+        if flag.name == "streaming" and flag.value is not None:
+            flag.refuse("takes no value")
+        own = self.definition.scenario
+        named = "streaming" if flag.name == "streaming" else _one_of("batch", "streaming")(flag)
+        if named != own and self._is_chosen("scenario"):
+            self._leave_out(flag, "--set scenario goes before it")
+        elif named != own:
+            flag.refuse(f"{self.definition.name} is a {own} benchmark: remove the line")
+
+    def _take_input(self, flag: Flag) -> None:
+        source, own = _text(flag), self.definition.input.source
+        if source == own:
+            return
+        if self.has_source:
+            self._leave_out(flag, "--input goes before it")
+        elif self.result.source is not None:
+            flag.refuse(f"the file names {self.result.source} as well: remove one of the two")
+        elif source in KEYWORD_SOURCES or os.path.exists(source):  # noqa: PTH110 - never raises
+            self.result.source = source
+        else:
+            where = "not read over the network" if "://" in source else "not found here"
+            self._leave_out(flag, f"it is {where}: the input is {own}; name a file with --input")
+
+    def _take_weights(self, flag: Flag) -> None:
+        path, model = _text(flag), self.definition.model
+        if model.weights == "none":
+            self._leave_out(flag, f"{self.definition.name} has no weights")
+        elif self._is_chosen("model.weights", "model.path"):
+            self._leave_out(flag, "--set of model.weights or model.path goes before it")
+        elif "://" in path and path != model.path:
+            self._leave_out(flag, f"it is not read over the network: weights are {model.weights}")
+        else:
+            self.settings["model.weights"] = ("file", flag)
+            self.settings["model.path"] = (path, flag)
+
+    def _take_experiments(self, flag: Flag) -> None:
+        for part in _split(_text(flag)):
+            if part.startswith(f"{ACCELERATOR}="):
+                self._take_accelerator(part, flag)
+            elif flag.name in EXPERIMENTS:
+                self.result.beam_flags.append(f"--experiments={part}")
+            else:
+                self._leave_out(Flag(flag.name, part, flag.where), _CLUSTER_ONLY)
+
+    def _take_accelerator(self, part: str, flag: Flag) -> None:
+        """Take `worker_accelerator=type:TYPE;count:COUNT;…`."""
+        entries = [entry.partition(":") for entry in part.partition("=")[2].split(";") if entry]
+        known = {name: text for name, _, text in entries}
+        count = known.pop("count", "1")
+        if not known.get("type") or not _COUNT.fullmatch(count):
+            flag.refuse(f"expected {ACCELERATOR}=type:TYPE;count:COUNT")
+        # Every worker with an accelerator gets the driver; which one no definition says.
+        known.setdefault(DRIVER, "")
+        accelerator = {"type": known.pop("type"), "count": int(count)}
+        more = [f"{name}:{text}" for name, text in known.items() if (name, text) != (DRIVER, "")]
+        if more:
+            self._leave_out(Flag(flag.name, ";".join(more), flag.where), _CLUSTER_ONLY)
+        self._set("cluster.accelerator", accelerator, flag)
+
+    def _leave_out_unpublished(self) -> None:
+        """Leave out a table if the file says that nothing goes there."""
+        if "publish.bigquery" in self.settings:
+            for key in ("publish.bigquery.dataset", "publish.bigquery.table"):
+                if key in self.settings:
+                    self._leave_out(self.settings.pop(key)[1], "--publish_to_big_query=false")
+
+    def _leave_out_incomplete(self) -> None:
+        """Leave out keys of a section that the benchmark lacks and the file does not fill."""
+        for section, own, needed in (
+            ("cluster", self.definition.cluster, ("machine_type", "workers", "disk_gb")),
+            ("publish.bigquery", self.definition.publish.bigquery, ("dataset", "table")),
+        ):
+            keys = [key for key in self.settings if key.startswith(f"{section}.")]
+            missing = [name for name in needed if f"{section}.{name}" not in self.settings]
+            if own is None and keys and missing:
+                reason = f"{self.definition.name} has no {section}, and the file no "
+                for key in keys:
+                    self._leave_out(self.settings.pop(key)[1], reason + ", ".join(missing))
+
+    def _override(self) -> None:
+        """Turn the settings that change something into overrides."""
+        content = self.definition.model_dump(mode="json")
+        for key, (value, flag) in self.settings.items():
+            if self._is_chosen(key):
+                self._leave_out(flag, f"--set of {key} goes before it")
+            elif _at(content, key) != value:
+                self.result.overrides.append(f"{key}={as_value(value)}")
+
+
+def _text(flag: Flag) -> str:
+    return flag.value or flag.refuse("a value is missing")
+
+
+def _count(flag: Flag) -> int:
+    if not _COUNT.fullmatch(_text(flag)):
+        flag.refuse("expected a whole number from 1")
+    return int(_text(flag))
+
+
+def _one_of(*choices: str) -> Callable[[Flag], str]:
+    def convert(flag: Flag) -> str:
+        chosen = _text(flag).lower()
+        return chosen if chosen in choices else flag.refuse(f"expected {' or '.join(choices)}")
+
+    return convert
+
+
+def _measurement(flag: Flag) -> dict[str, str] | None:
+    """Return the target; an empty measurement turns it off, as in Beam's load tests."""
+    if flag.value is None:
+        flag.refuse("a value is missing")
+    return {"measurement": flag.value} if flag.value else None
+
+
+_SETTINGS: Mapping[str, tuple[str, Callable[[Flag], Any]]] = {
+    "autoscaling_algorithm": ("cluster.autoscaling", _one_of("none", "throughput_based")),
+    "device": ("model.device", _one_of("cpu", "gpu")),
+    "disk_size_gb": ("cluster.disk_gb", _count),
+    "influx_measurement": ("publish.influxdb", _measurement),
+    "machine_type": ("cluster.machine_type", _text),
+    "max_num_workers": ("cluster.max_workers", _count),
+    "metrics_dataset": ("publish.bigquery.dataset", _text),
+    "metrics_table": ("publish.bigquery.table", _text),
+    "num_workers": ("cluster.workers", _count),
+    "region": ("cluster.region", _text),
+    "worker_machine_type": ("cluster.machine_type", _text),
+}
+"""Flags that set one key of the definition."""
+
+
+def _last_part(name: str) -> str:
+    """Return the model's name in a path, an address or an `organisation/name`."""
+    return name.rstrip("/").rpartition("/")[2]
+
+
+def _split(value: str) -> list[str]:
+    """Split a list at its commas as Beam does: from the first `key=` on it is one value."""
+    parts: list[str] = []
+    while value:
+        part, _, rest = value.partition(",")
+        if "=" in part:
+            return [*parts, value]
+        parts += [part] if part else []
+        value = rest
+    return parts
+
+
+def _touches(one: str, other: str) -> bool:
+    """Tell whether two dotted keys are the same, or one lies in the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _at(content: Any, key: str) -> Any:
+    for part in key.split("."):
+        content = content.get(part) if isinstance(content, dict) else None
+    return content
