@@ -1,19 +1,21 @@
-"""Pipeline, bare loop and Beam's own example pipeline on the same photographs, in turns.
+"""Pipeline, bare loop and Beam's own example pipeline on the same input, in turns.
 
-    .venv/bin/python benchmarks/efficiency.py DIRECTORY [--name NAME] [--pairs 6]
+    .venv/bin/python benchmarks/efficiency.py NAME INPUT [--variant tuned] [--pairs 6]
 
-Each pair runs A B C or C B A, every one in a process of its own: A beambench's pipeline, B the
-bare loop at A's batch sizes, C `apache_beam.examples.inference.pytorch_image_classification` as it
-ships, on Beam's DirectRunner. Printed are the throughputs and the ratios to the loop of the same
-pair, with median and order-statistic interval. C is timed from outside: from the first call of the
-example's `read_image` to the last arg-max of its postprocessing. A pair in which anything else used
-more of the machine than `machine/noise.py` allows is measured again, and counted.
+Each round runs, in mirrored order and every one in a process of its own: the pipeline and the bare
+loop of `stock`, those of the other variants asked for, and the example that Beam ships for the same
+work, on Beam's DirectRunner (`beam_examples.py`). All read the same elements and load the same
+weights; `--more` gives the variants that many times the elements, so that a fast one is measured as
+long as a slow one. Printed are the throughputs, their ratios within a round with median and
+order-statistic interval, and how many labels of a variant are those of `stock`. A round in which
+anything else used more of the machine than `machine/noise.py` allows is counted and measured again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -24,116 +26,122 @@ import time
 from pathlib import Path
 from typing import Any
 
+from beam_examples import EXAMPLES
+
 from beambench.analysis.intervals import median, median_interval
 from beambench.controller.metric_values import window_seconds
 from beambench.controller.worker_process import run_task
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation
+from beambench.inputs.elements import parsed
 from beambench.machine.noise import NoiseMonitor
+from beambench.workloads.text import packaged_encoder
 
 MAX_AGAIN = 20
-TIMES: dict[str, float] = {"count": 0}
-
-
-def read_image(image_file_name: str, path_to_dir: str | None = None) -> Any:
-    """Note when the example reads its first image."""
-    TIMES.setdefault("first", time.time())
-    return ORIGINALS["read_image"](image_file_name, path_to_dir)
-
-
-def argmax(*args: Any, **kwargs: Any) -> Any:
-    """Note when the example's postprocessing makes its last label."""
-    TIMES["last"] = time.time()
-    TIMES["count"] += 1
-    return ORIGINALS["argmax"](*args, **kwargs)
-
-
-ORIGINALS: dict[str, Any] = {}
-
-
-def stock_example(ids: str, root: str, weights: str, name: str, output: str) -> None:
-    """Run Beam's example as it ships in this process; print its times as JSON.
-
-    The two functions that note times live in this module, so that they pickle by reference.
-    """
-    import torch
-    from apache_beam.examples.inference import pytorch_image_classification as example
-
-    from beambench.workloads.image_classification import build_model
-
-    ORIGINALS.update(read_image=example.read_image, argmax=torch.argmax)
-    example.read_image, torch.argmax = read_image, argmax
-    paths = ["--input", ids, "--output", output, "--images_dir", root]
-    result = example.run(
-        [*paths, "--model_state_dict_path", weights, "--runner", "DirectRunner"],
-        model_class=build_model,
-        model_params={"name": name},
-        save_main_session=False,
-    )
-    print(json.dumps({**TIMES, "runner": type(result).__module__}))
+EXAMPLE = "Beam's example"
 
 
 class Arms:
-    """One prepared input and model, and the three ways to run it."""
+    """One input and model, and the ways to run them."""
 
-    def __init__(self, name: str, source: str, work_dir: str) -> None:
-        resolved = Library().resolve(name)
-        self._definition = resolved.definition
-        self._slot_us = int(resolved.profile.slot_seconds * 1e6)
-        self._source, self._work_dir = source, work_dir
-        self._preparation: Preparation | None = None
+    def __init__(self, options: argparse.Namespace, work_dir: str) -> None:
+        library = Library()
+        self._resolved = {
+            variant: library.resolve(options.name, variant=variant, overrides=options.set)
+            for variant in ["stock", *options.variant]
+        }
+        self._work_dir, self._source = work_dir, str(options.input)
+        self._limits = {
+            variant: options.limit * (options.more if variant != "stock" else 1)
+            for variant in self._resolved
+        }
+        self._prepared: dict[str, Preparation] = {}
         self.disturbed = False
-        prepared = self._task("prepare", []).prepared
-        self._preparation = Preparation.model_validate(prepared.preparation)
-        self.sizes: list[int] = []
+        self.sizes: dict[str, list[int]] = {}
+        self.labels: dict[str, dict[str, Any]] = {}
+        self.peaks: dict[str, int] = {}
+        for variant in self._resolved:
+            prepared = self._task(variant, "prepare", []).prepared
+            self._prepared[variant] = Preparation.model_validate(prepared.preparation)
 
-    def _task(self, task: str, sizes: list[int]):  # type: ignore[no-untyped-def]
+    def names(self) -> list[str]:
+        arms = [f"{variant} {kind}" for variant in self._resolved for kind in ("pipeline", "loop")]
+        has_example = self._resolved["stock"].definition.workload in EXAMPLES
+        return [*arms, EXAMPLE] if has_example else arms
+
+    def run(self, arm: str) -> float:
+        """Return the throughput of one execution in elements/s."""
+        if arm == EXAMPLE:
+            return self._example()
+        variant, _, kind = arm.partition(" ")
+        sizes = self.sizes.get(variant, []) if kind == "loop" else []
+        measured = self._task(variant, kind, sizes).measured
+        if kind == "pipeline":
+            counts = measured.batch_sizes
+            self.sizes[variant] = [size for size in sorted(counts) for _ in range(counts[size])]
+            self._keep_labels(variant)
+        seconds = window_seconds(measured)
+        assert seconds is not None
+        return float(measured.elements / seconds)
+
+    def _keep_labels(self, variant: str) -> None:
+        with (Path(self._folder(variant)) / "predictions.jsonl").open(encoding="utf-8") as lines:
+            self.labels[variant] = {one[0]: one[1] for one in map(json.loads, lines)}
+
+    def _folder(self, variant: str) -> str:
+        folder = Path(self._work_dir) / variant
+        folder.mkdir(exist_ok=True)
+        return str(folder)
+
+    def _task(self, variant: str, task: str, sizes: list[int]):  # type: ignore[no-untyped-def]
+        resolved = self._resolved[variant]
         plan = Plan(
             task=task,
-            definition=self._definition,
+            definition=resolved.definition,
             runner="direct",
             seed=0,
             source=self._source,
-            limit=None,
-            work_dir=self._work_dir,
+            limit=self._limits[variant],
+            work_dir=self._folder(variant),
             cache_dir=os.path.join(self._work_dir, "cache"),
             project_dir=os.getcwd(),
             epoch_ns=time.time_ns(),
-            slot_us=self._slot_us,
-            preparation=self._preparation,
+            slot_us=int(resolved.profile.slot_seconds * 1e6),
+            preparation=self._prepared.get(variant),
             batch_sizes=sizes,
         )
         result = run_task(plan, deadline=time.monotonic() + 3600, cancelled=threading.Event())
         if result.status != "succeeded":
-            raise SystemExit(f"{task}: {result.error}")
+            raise SystemExit(f"{variant} {task}: {result.error}")
         self.disturbed |= bool(result.noise["disturbed"])
+        if task == "pipeline" and result.peak_rss is not None:
+            self.peaks[variant] = max(result.peak_rss, self.peaks.get(variant, 0))
         return result.observation
 
-    def pipeline(self) -> float:
-        measured = self._task("pipeline", []).measured
-        counts = measured.batch_sizes
-        self.sizes = [size for size in sorted(counts) for _ in range(counts[size])]
-        return float(measured.elements / window_seconds(measured))
-
-    def loop(self) -> float:
-        measured = self._task("loop", self.sizes).measured
-        return float(measured.elements / window_seconds(measured))
-
-    def stock(self) -> float:
-        prepared = self._preparation
-        assert prepared is not None
-        output = os.path.join(self._work_dir, "stock.txt")
-        model = self._definition.model.name
-        arguments = (prepared.ids_file, prepared.root, prepared.weights_path, model, output)
+    def _example(self) -> float:
+        prepared, definition = self._prepared["stock"], self._resolved["stock"].definition
+        root: str = prepared.root or str(packaged_encoder())
+        elements = Path(prepared.ids_file)
+        if prepared.root is None:
+            contents = [
+                parsed(line, None).source for line in elements.read_text("utf-8").splitlines()
+            ]
+            elements = Path(self._work_dir) / "lines.txt"
+            elements.write_bytes(b"".join(bytes(line) + b"\n" for line in contents))  # type: ignore[arg-type]
+        output = os.path.join(self._work_dir, "example.txt")
+        arguments = (str(elements), root, prepared.weights_path, definition.model.name, output)
+        name = EXAMPLES[definition.workload].__name__
         noise, before = NoiseMonitor(), resource.getrusage(resource.RUSAGE_CHILDREN)
         noise.start()
         done = subprocess.run(
-            [sys.executable, "-c", f"import efficiency; efficiency.stock_example{arguments!r}"],
-            check=True,
+            [sys.executable, "-c", f"import beam_examples; beam_examples.{name}{arguments!r}"],
+            check=False,
             capture_output=True,
             text=True,
             cwd=Path(__file__).parent,
         )
+        if done.returncode:
+            raise SystemExit(done.stderr[-3000:])
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         self.disturbed |= bool(noise.stop(own)["disturbed"])
@@ -142,34 +150,60 @@ class Arms:
         return float(times["count"] / (times["last"] - times["first"]))
 
 
-def main() -> None:
+def ratio(name: str, over: list[float], under: list[float]) -> str:
+    """Return a line with the ratios of the rounds."""
+    ratios = [one / other for one, other in zip(over, under, strict=True)]
+    shown = ", ".join(f"{one:.3f}" for one in ratios)
+    interval = median_interval(ratios)
+    between = f"{interval[0]:.3f}-{interval[1]:.3f}" if interval else "n too small"
+    return f"{name}: median {median(ratios):.3f}, interval {between}, n = {len(ratios)}: {shown}"
+
+
+def parsed_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--name", default="pytorch-image-classification-resnet101")
+    parser.add_argument("name")
+    parser.add_argument("input", type=Path)
+    parser.add_argument("--variant", action="append", default=[])
+    parser.add_argument("--set", action="append", default=[], metavar="KEY.SUBKEY=VALUE")
     parser.add_argument("--pairs", type=int, default=6)
+    parser.add_argument("--limit", type=int, default=100)
+    parser.add_argument("--more", type=int, default=4)
     options = parser.parse_args()
-    rates: dict[str, list[float]] = {"pipeline": [], "loop": [], "stock": []}
+    options.input = options.input.resolve()
+    return options
+
+
+def main() -> None:
+    options = parsed_options()
     with tempfile.TemporaryDirectory() as work_dir:
-        arms = Arms(options.name, str(options.directory.resolve()), work_dir)
+        arms = Arms(options, work_dir)
+        rates: dict[str, list[float]] = {name: [] for name in arms.names()}
         again = 0
-        while (pair := len(rates["loop"])) < options.pairs and again <= MAX_AGAIN:
-            order = list(rates) if pair % 2 == 0 or not arms.sizes else list(rates)[::-1]
+        while len(rates[EXAMPLE if EXAMPLE in rates else "stock loop"]) < options.pairs:
+            done = min(map(len, rates.values()))
+            order = list(rates) if done % 2 == 0 or not arms.sizes else list(rates)[::-1]
             arms.disturbed = False
-            seen = {arm: getattr(arms, arm)() for arm in order}
-            row = "  ".join(f"{arm} {seen[arm]:.3f}/s" for arm in rates)
-            mark = "  disturbed, measured again" if arms.disturbed else ""
-            print(f"pair {pair + 1}: {row}  sizes {arms.sizes}{mark}", flush=True)
+            seen = {name: arms.run(name) for name in order}
             again += arms.disturbed
-            if not arms.disturbed:
-                for arm, rate in seen.items():
-                    rates[arm].append(rate)
-    print(f"{again} pairs were disturbed and measured again")
-    for arm in ("pipeline", "stock"):
-        ratios = [one / loop for one, loop in zip(rates[arm], rates["loop"], strict=True)]
+            kept = not arms.disturbed or again > MAX_AGAIN
+            mark = "" if kept else "  disturbed, measured again"
+            shown = "  ".join(f"{name} {seen[name]:.2f}/s" for name in rates)
+            print(f"round {done + 1}: {shown}{mark}", flush=True)
+            for name, rate in seen.items() if kept else ():
+                rates[name].append(rate)
+    print(f"{again} rounds were disturbed")
+    for variant in ["stock", *options.variant]:
+        pipeline = rates[f"{variant} pipeline"]
+        print(ratio(f"{variant} pipeline ÷ its loop", pipeline, rates[f"{variant} loop"]))
+        if EXAMPLE in rates:
+            print(ratio(f"{variant} pipeline ÷ {EXAMPLE}", pipeline, rates[EXAMPLE]))
+        ours, stock = arms.labels[variant], arms.labels["stock"]
+        same = sum(ours[one] == stock[one] for one in stock)
         print(
-            f"{arm} ÷ loop: median {median(ratios):.3f}, interval {median_interval(ratios)}, "
-            f"n = {len(ratios)}: {', '.join(f'{ratio:.3f}' for ratio in ratios)}"
+            f"{variant}: sizes {sorted(set(arms.sizes[variant]))}, peak RSS "
+            f"{arms.peaks[variant] / 1e6:.0f} MB, {same} of {len(stock)} labels as stock"
         )
+    assert all(math.isfinite(rate) for found in rates.values() for rate in found)
 
 
 if __name__ == "__main__":
