@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from beambench import __version__
-from beambench.cli import doctor, history, listing, run, settings, show, validate
+from beambench.cli import doctor, history, listing, new, run, settings, show, validate
 from beambench.cli.messages import say
 from beambench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 
@@ -33,6 +33,7 @@ app.command("list")(listing.list_benchmarks)
 app.command("show")(show.show)
 app.command("validate")(validate.validate)
 app.command("history")(history.history)
+app.command("new")(new.new)
 app.command("doctor")(doctor.doctor)
 
 
