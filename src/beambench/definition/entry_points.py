@@ -45,19 +45,20 @@ def entry_points(group: str) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
     found: dict[str, list[EntryPoint]] = {}
     problems = []
     for distribution in metadata.distributions():
-        label = f"a distribution in {distribution.locate_file('')}"
+        label = f"a distribution without a name in {distribution.locate_file('')}"
         try:
             if group not in (distribution.read_text("entry_points.txt") or ""):
                 continue
-            name, version = distribution.metadata["Name"], distribution.version
-            label = f"{name} {version}"
-            if name in found:  # further back on the search path, so another hides it
-                continue
-            found[name] = [
-                EntryPoint(group, one.name, one.value, label)
-                for one in distribution.entry_points
-                if one.group == group
-            ]
+            if distribution.metadata["Name"]:
+                label = f"{distribution.metadata['Name']} {distribution.version}"
+            found.setdefault(  # what stands further back on the search path is hidden
+                distribution.metadata["Name"] or label,
+                [
+                    EntryPoint(group, one.name, one.value, label)
+                    for one in distribution.entry_points
+                    if one.group == group
+                ],
+            )
         except Exception as error:  # whatever is wrong with a file of others
             text = " ".join(f"{type(error).__name__}: {error}".split())
             problems.append(f"{label}: entry_points.txt or METADATA cannot be read: {text[:200]}")
