@@ -143,6 +143,31 @@ SECTIONS: dict[str, list[Case]] = {
             USAGE,
             ("'overhead-nop'", "did you mean 'overhead-noop'?"),
         ),
+        Case(
+            "a template that there is not",
+            "new mine --from minimall",
+            USAGE,
+            ("'minimall'", "did you mean 'minimal'?", "pytorch"),
+        ),
+        Case(
+            "a new benchmark where a file is",
+            "new mine --from minimal",
+            USAGE,
+            ("mine.py: exists already", "--into"),
+            files={"mine.py": "precious = True\n"},
+        ),
+        Case(
+            "a new benchmark whose name no module can have",
+            "new 3d-net --from minimal",
+            USAGE,
+            ("'3d-net'", "begins with a letter"),
+        ),
+        Case(
+            "a new benchmark named like an installed module",
+            "new json --from minimal",
+            USAGE,
+            ("'json'", "choose another name"),
+        ),
         Case("a negative limit", "run overhead-noop --limit -3", USAGE, ("--limit -3", "1")),
         Case("a limit of zero", "run overhead-noop --limit 0", USAGE, ("--limit 0", "1")),
         Case(

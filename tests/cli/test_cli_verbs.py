@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from beambench import __version__
+from beambench.cli.listing import COLUMNS
 from beambench.store import RunStore
 
 CATALOG = [
@@ -47,14 +48,14 @@ def stored(folder, make_record):
 def test_help_names_the_verbs_the_precedence_and_the_exit_codes(beambench, arguments):
     answer = beambench(*arguments)
     assert (answer.code, answer.err) == (0, "")
-    for verb in ("run", "list", "show", "validate", "history", "doctor"):
+    for verb in ("run", "list", "show", "validate", "history", "new", "doctor"):
         assert f"\n  {verb} " in answer.out
     text = " ".join(answer.out.split())
     assert "command line > environment (BEAMBENCH_*) > project file (beambench.yaml) >" in text
     assert "124 timed out, 130 interrupted" in text
 
 
-@pytest.mark.parametrize("verb", ["run", "list", "show", "validate", "history", "doctor"])
+@pytest.mark.parametrize("verb", ["run", "list", "show", "validate", "history", "new", "doctor"])
 def test_every_verb_has_help_and_json(beambench, verb):
     answer = beambench(verb, "--help")
     assert (answer.code, answer.err) == (0, "")
@@ -82,7 +83,8 @@ def test_list_as_json(beambench):
     assert (answer.code, answer.err) == (0, "")
     assert [row["name"] for row in answer.document] == CATALOG
     resnet = answer.document[2]
-    assert set(resnet) == {"name", "title", "workload", "scenario", "model", "input", "cluster"}
+    assert set(resnet) == {*COLUMNS, "distribution"}
+    assert resnet["distribution"] is None
     assert resnet["title"] == "Image classification, ResNet-101, CPU"
     assert resnet["model"]["size_mib"] == 170.5
     assert resnet["input"] == {"type": "images", "source": "packaged", "labels": None}

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from beambench import __version__
-from beambench.cli import doctor, history, listing, options, run, settings, show, validate
+from beambench.cli import doctor, history, listing, new, options, run, settings, show, validate
 from beambench.cli.messages import say
 from beambench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 
@@ -34,6 +34,7 @@ app.command("show")(show.show)
 app.command("options")(options.options)
 app.command("validate")(validate.validate)
 app.command("history")(history.history)
+app.command("new")(new.new)
 app.command("doctor")(doctor.doctor)
 
 

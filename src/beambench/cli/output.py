@@ -15,6 +15,7 @@ from beambench.cli.messages import printable
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
     from beambench.experiments.doctor import Check
+    from beambench.experiments.new import Written
     from beambench.record.run_record import MetricValue, RunRecord, Verification
     from beambench.store.run_store import RunSummary
 
@@ -190,7 +191,9 @@ def print_benchmarks(rows: Sequence[Mapping[str, Any]]) -> None:
     for column in ("title", "scenario", "cluster"):
         table.add_column(column, overflow="fold")
     for row in rows:
-        cells = [row["name"], row["title"], row["scenario"], _cluster(row["cluster"])]
+        origin = f" [{row['distribution']}]" if row["distribution"] else ""
+        title = f"{row['title']}{origin}"
+        cells = [row["name"], title, row["scenario"], _cluster(row["cluster"])]
         table.add_row(*(escape(cell) for cell in cells))
     console().print(table)
 
@@ -215,6 +218,15 @@ def print_validation(rows: Sequence[Mapping[str, Any]]) -> None:
             console().print(f"ok      {escape(row['what'])}")
         else:
             console().print(f"[red]error[/red]   {escape(row['error'])}", soft_wrap=True)
+
+
+def print_written(written: Written) -> None:
+    """Print which files were written, and what to type next."""
+    for path in written.files:
+        console().print(f"wrote {escape(str(path))}", soft_wrap=True)
+    console().print("next:")
+    for command in written.commands:
+        console().print(f"  {escape(command)}", soft_wrap=True)
 
 
 def print_history(name: str, rows: Sequence[RunSummary]) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from beambench.cli.messages import say
 from beambench.errors import UsageError, nearest
 
 PROJECT_FILE = "beambench.yaml"
@@ -96,7 +97,14 @@ def store_url(chosen: str | None) -> str:
 
 
 def library(definitions: Sequence[Path] | None) -> Any:
-    """Return the catalog with the user's own definitions."""
+    """Return the catalog with the user's own definitions; say what of others is left out."""
     from beambench.definition.library import Library
 
-    return Library(definitions or ())
+    known = Library(definitions or ())
+    warn_of(known.problems)
+    return known
+
+
+def warn_of(problems: Sequence[str]) -> None:
+    for problem in problems:
+        say(f"warning: {problem}")

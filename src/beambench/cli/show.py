@@ -37,6 +37,7 @@ def _definition(known: Any, name: str) -> dict[str, Any]:
     return {
         "definition_hash": definition.digest(),
         "file": str(known.path_of(name)),
+        "distribution": known.distribution_of(name),
         "variants": known.variants(name),
         **definition.model_dump(mode="json"),
     }

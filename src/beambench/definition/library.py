@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from beambench.definition.entry_points import CATALOGS, EntryPoint, catalog_folder, entry_points
 from beambench.definition.schema import Definition, Profile
 from beambench.definition.yaml_file import parse, read_mapping
 from beambench.errors import UsageError, nearest
@@ -44,23 +45,69 @@ class Resolved:
 
 
 class Library:
-    """The definitions of the catalog and those that a user points at, by name."""
+    """The definitions of the catalog, of installed distributions and of the user, by name.
+
+    Attributes:
+        problems: a line for each catalog or definition of a distribution that is left out.
+    """
 
     def __init__(self, extra: Iterable[Path] = ()) -> None:
         self._paths: dict[str, Path] = {}
+        self._distributions: dict[str, str] = {}
+        self.problems: list[str] = []
         for path in definition_files(CATALOG):
             self._paths[path.stem] = path
+        self._add_installed()
         for place in extra:
             for path in _files_at(place):
                 self._add(path)
 
+    def _add_installed(self) -> None:
+        """Add the definitions that installed distributions bring along."""
+        entries, problems = entry_points(CATALOGS)
+        self.problems += problems
+        for entry in entries:
+            try:
+                files = definition_files(catalog_folder(entry))
+                if not files:
+                    raise UsageError(f"{entry}: no definition in the folder of {entry.value}")
+            except UsageError as error:
+                self.problems.append(str(error))
+                continue
+            for path in files:
+                self._add_file_of(entry, path)
+
+    def _add_file_of(self, entry: EntryPoint, path: Path) -> None:
+        if path.stem.startswith("_"):
+            return  # those that inherit it find it beside them
+        try:
+            name = _own_name(path)
+        except UsageError as error:
+            self.problems.append(f"{entry}: {error}")
+            return
+        try:
+            self._claim(name, path)
+        except UsageError as error:
+            raise UsageError(f"{entry}: {error}, or uninstall the distribution") from None
+        self._distributions[name] = entry.distribution
+
     def _add(self, path: Path) -> str:
         name = _own_name(path)
+        self._claim(name, path)
+        return name
+
+    def _claim(self, name: str, path: Path) -> None:
         known = self._paths.get(name)
         if known is not None and known.resolve() != path.resolve():
-            raise UsageError(f"{path}: name {name!r} is taken by {known}: choose another name")
+            owner = f" ({self._distributions[name]})" if name in self._distributions else ""
+            raise UsageError(
+                f"{path}: name {name!r} is taken by {known}{owner}: choose another name"
+            )
         self._paths[name] = path
-        return name
+
+    def distribution_of(self, name: str) -> str | None:
+        """Return name and version of the distribution that a benchmark comes with, if one does."""
+        return self._distributions.get(name)
 
     def names(self) -> list[str]:
         return sorted(name for name in self._paths if not name.startswith("_"))
@@ -115,6 +162,22 @@ class Library:
     def resolve_unprofiled(self, name: str) -> Definition:
         """Return a benchmark as it is defined, before a profile chooses its weights."""
         return _validated(self.raw(name)[0], self.path_of(name), ())
+
+    def unprofiled(self) -> list[Definition]:
+        """Return all benchmarks as they are defined.
+
+        A broken one of a distribution is left out and its error added to `problems`.
+        """
+        found = []
+        for name in self.names():
+            try:
+                found.append(self.resolve_unprofiled(name))
+            except UsageError as error:
+                distribution = self.distribution_of(name)
+                if distribution is None:
+                    raise
+                self.problems.append(f"{distribution}: {error}")
+        return found
 
     def resolve(
         self,

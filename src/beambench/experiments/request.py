@@ -17,7 +17,7 @@ from beambench.errors import RunError, UsageError, nearest
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.machine.devices import cuda_devices
-from beambench.workloads.base import BUILT_IN, check_workload
+from beambench.workloads.base import check_workload
 
 RUNNERS = ("direct",)
 MIN_SLOT_SECONDS = 1e-6
@@ -245,7 +245,7 @@ def _check_folder() -> None:
 
 def search_path(resolved: Resolved) -> list[str]:
     """Folders in which a workload module of the user's own is looked for."""
-    if resolved.definition.workload in BUILT_IN:
+    if ":" not in resolved.definition.workload:  # built in, or installed
         return []
     return list(dict.fromkeys([str(resolved.path.parent.resolve()), os.getcwd()]))  # noqa: PTH109
 

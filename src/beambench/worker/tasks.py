@@ -21,7 +21,7 @@ from beambench.record.observation import Observation, Prepared, Proof, SampledPr
 from beambench.record.run_record import FailedElement
 from beambench.runners import direct, loop
 from beambench.worker.outputs import named_differences, read_predictions
-from beambench.workloads.base import Weights, Workload, load_class
+from beambench.workloads.base import Weights, Workload, load_class, workload_entry
 from beambench.workloads.pipeline import Outputs
 
 LISTED = 20
@@ -45,6 +45,7 @@ def prepare(plan: Plan) -> Observation:
     if plan.labels is not None and not labels_for(manifest.ids, read_labels(Path(plan.labels))):
         raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
     cls = load_class(definition.workload)
+    entry = workload_entry(definition.workload)
     weights = cls.fetch_weights(definition, plan.seed, Path(plan.cache_dir))
     if weights.path is not None:
         check_size(str(weights.path), definition.model.size_mib)
@@ -68,7 +69,8 @@ def prepare(plan: Plan) -> Observation:
             input_source=manifest.source,
             weights_digest=_digest(weights.path),
             weights_size=weights.path.stat().st_size if weights.path else None,
-            environment=fingerprint(Path(plan.project_dir)) | {"torch": _torch_settings()},
+            environment=fingerprint(Path(plan.project_dir))
+            | {"torch": _torch_settings(), "workload": entry.distribution if entry else None},
             warnings=manifest.warnings,
         ),
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from beambench.definition.entry_points import WORKLOADS, EntryPoint, entry_points
 from beambench.definition.library import describe
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError, nearest
@@ -159,36 +160,60 @@ class Workload(abc.ABC):
         return None
 
 
+def workload_entry(workload: str) -> EntryPoint | None:
+    """Return the entry point of the installed distribution that brings a workload, if one does.
+
+    Raises:
+        UsageError: two bring a workload of this name, or beambench has one itself.
+    """
+    entries = [one for one in entry_points(WORKLOADS)[0] if one.name == workload]
+    owners = (["beambench"] if workload in BUILT_IN else []) + [one.distribution for one in entries]
+    if len(owners) > 1:
+        raise UsageError(
+            f"workload {workload!r} is in {' and in '.join(owners)}: uninstall one, or write "
+            "module:Class"
+        )
+    return entries[0] if entries else None
+
+
 def load_class(workload: str) -> type[Workload]:
-    """Return the class of a built-in workload or of ``module:Class``.
+    """Return the class of a workload: built in, of an installed distribution or ``module:Class``.
 
     Raises:
         UsageError: no such workload, module or class, or it is no `Workload`.
     """
-    target = BUILT_IN.get(workload, workload)
+    entry = workload_entry(workload)
+    target = entry.value if entry is not None else BUILT_IN.get(workload, workload)
+    where = f"workload {workload!r}" + (f" ({entry})" if entry is not None else "")
     module_name, colon, class_name = target.partition(":")
+    if not colon and entry is not None:
+        raise UsageError(f"{where}: expected module:Class, not {target!r}")
     if not colon:
+        entries, problems = entry_points(WORKLOADS)
+        known = [*BUILT_IN, *(one.name for one in entries)]
+        broken = "".join(f"; {problem}" for problem in problems)
         raise UsageError(
-            f"no workload {workload!r}{nearest(workload, list(BUILT_IN))}: "
-            f"there is {', '.join(BUILT_IN)}, or module:Class of your own"
+            f"no workload {workload!r}{nearest(workload, known)}: "
+            f"there is {', '.join(known)}, or module:Class of your own{broken}"
         )
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"workload {workload!r}: no module {error.name!r}: is its folder on PYTHONPATH?"
-        ) from None
+        hint = (
+            "is its folder on PYTHONPATH?" if entry is None else "is all that it needs installed?"
+        )
+        raise UsageError(f"{where}: no module {error.name!r}: {hint}") from None
     except Exception as error:  # whatever a user's own module does wrong
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UsageError(f"workload {workload!r}: cannot be imported: {text[:300]}") from error
+        raise UsageError(f"{where}: cannot be imported: {text[:300]}") from error
     loaded = getattr(module, class_name, None)
     if loaded is None:
-        raise UsageError(f"workload {workload!r}: {module_name} has no {class_name!r}")
+        raise UsageError(f"{where}: {module_name} has no {class_name!r}")
     if not (isinstance(loaded, type) and issubclass(loaded, Workload)):
-        raise UsageError(f"workload {workload!r}: not a subclass of beambench's Workload")
+        raise UsageError(f"{where}: not a subclass of beambench's Workload")
     lacking = sorted(loaded.__abstractmethods__)
     if lacking:
-        raise UsageError(f"workload {workload!r}: does not define {', '.join(lacking)}")
+        raise UsageError(f"{where}: does not define {', '.join(lacking)}")
     return loaded
 
 

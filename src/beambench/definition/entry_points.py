@@ -1,0 +1,91 @@
+"""What installed distributions bring along: entry points of the groups below.
+
+Nothing of a distribution is imported here, so that listing benchmarks stays fast and runs no code
+of others.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+from beambench.errors import UsageError
+
+WORKLOADS = "beambench.workloads"
+"""Name of a workload -> ``module:Class``."""
+CATALOGS = "beambench.catalogs"
+"""Any name -> package or module, in whose folder the definitions lie."""
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """One entry point; as text, what an error about it begins with.
+
+    Attributes:
+        distribution: name and version of the distribution that it belongs to.
+    """
+
+    group: str
+    name: str
+    value: str
+    distribution: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution}: entry point {self.name!r} of {self.group}"
+
+
+@functools.cache
+def entry_points(group: str) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
+    """Return the entry points of a group, and a line for each distribution that is broken.
+
+    Not `importlib.metadata.entry_points`: that fails for all if one file cannot be parsed.
+    """
+    found: dict[str, list[EntryPoint]] = {}
+    problems = []
+    for distribution in metadata.distributions():
+        label = f"a distribution without a name in {distribution.locate_file('')}"
+        try:
+            if group not in (distribution.read_text("entry_points.txt") or ""):
+                continue
+            if distribution.metadata["Name"]:
+                label = f"{distribution.metadata['Name']} {distribution.version}"
+            found.setdefault(  # what stands further back on the search path is hidden
+                distribution.metadata["Name"] or label,
+                [
+                    EntryPoint(group, one.name, one.value, label)
+                    for one in distribution.entry_points
+                    if one.group == group
+                ],
+            )
+        except Exception as error:  # whatever is wrong with a file of others
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            problems.append(f"{label}: entry_points.txt or METADATA cannot be read: {text[:200]}")
+    everything = [one for name in sorted(found) for one in found[name]]
+    return tuple(everything), tuple(problems)
+
+
+def catalog_folder(entry: EntryPoint) -> Path:
+    """Return the folder of the package or module that a catalog's entry point names.
+
+    Raises:
+        UsageError: there is none.
+    """
+    top, *below = entry.value.split(".")
+    if not all(part.isidentifier() for part in (top, *below)):
+        raise UsageError(f"{entry}: expected the name of a package, not {entry.value!r}")
+    try:
+        spec = util.find_spec(top)  # of a package within one it would import the outer
+    except (ImportError, ValueError):
+        spec = None
+    roots = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if spec is not None and not roots and not below and spec.has_location:
+        return Path(str(spec.origin)).parent
+    for root in roots:
+        place = Path(root, *below)
+        if place.is_dir():
+            return place
+        if place.with_suffix(".py").is_file():
+            return place.parent
+    raise UsageError(f"{entry}: no package {entry.value!r}: install the distribution again")
