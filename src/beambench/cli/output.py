@@ -237,19 +237,14 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
     table.add_column("elements/s", justify="right", overflow="fold")
     table.add_column("n", justify="right", overflow="fold")
     for row in rows:
-        rate = row.metrics.get("throughput_elements")
-        unverified = row.verification.unverified is not None
-        of_what = ""
-        if unverified:
-            rate = row.metrics.get("inference_throughput_elements")
-            of_what = " (inference)"
+        what, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
+        if row.verification.unverified is not None:
+            what, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
+        found = row.metrics.get(rate)
         cells = [row.run_id, row.started_at[:19], row.variant, row.profile, row.status]
-        shown = (
-            [show_value(rate.value, "1") + of_what, f"{rate.n}"]
-            if rate is not None
-            else ["unknown", ""]
-        )
-        what = "unverified" if unverified else f"{row.input.kind}, {row.model.weights}"
+        shown = ["unknown", ""]
+        if found is not None:
+            shown = [show_value(found.value, "1") + mark, f"{found.n}"]
         table.add_row(*(escape(cell) for cell in [*cells, what, *shown]))
     console().print(table)
 

@@ -62,11 +62,12 @@ def of_repeat(
         rss_samples: how often the memory was looked at.
     """
     measured, proof = observation.measured, observation.proof
-    if measured is None:
+    is_external = observation.task == "external"
+    if measured is None or (proof is None and not is_external):
         return {}
     samples: dict[str, Sample] = {
         **_throughputs(measured),
-        **(_inference_window(measured) if proof is None else {}),
+        **(_inference_window(measured) if is_external else {}),
         **_batches(measured),
         **(percentiles(measured.latencies, measured.batch_sizes) if _is_complete(measured) else {}),
         **_stages(measured),
