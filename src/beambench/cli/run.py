@@ -158,10 +158,11 @@ def run(
     from beambench.experiments.run import execute
 
     beam_flags: list[str] = context.obj
+    if pipeline is not None:
+        _check_pipeline_options(context, names)
     known = library(definitions)
     command = ["beambench", *sys.argv[1:]]
     if pipeline is not None:
-        _check_pipeline_options(context, names)
         from beambench.experiments.external import execute_external
         from beambench.experiments.external_request import make_external_request
 
