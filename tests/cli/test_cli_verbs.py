@@ -432,8 +432,9 @@ def test_what_needs_no_store_loads_no_sqlalchemy(arguments):
         ["history", "overhead-noop"],
         ["doctor"],
         ["run", "pytorch-image-classification-resnet101", "--dry-run"],
+        ["run", "--pipeline", "apache_beam.examples.inference.pytorch_sentiment:run", "--dry-run"],
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_nothing_heavy_is_loaded_to_answer(arguments):
     assert fresh(EXECUTE, arguments, HEAVY) == [0, []]
