@@ -113,6 +113,29 @@ def defined(old: str = "", new: str = "", more: str = "") -> dict[str, Content]:
     return {"mine.yaml": (MINE.replace(old, new) if old else MINE) + more}
 
 
+PIPELINE = """\
+import argparse
+import apache_beam as beam
+
+
+def run(argv=None, test_pipeline=None):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", required=True)
+    parser.parse_known_args(argv)
+    numbers = test_pipeline | beam.Create([1, 2])
+    _ = numbers | beam.Map(lambda number: 1 / (number - 2))
+
+
+def own(argv=None, test_pipeline=None):
+    with beam.Pipeline():
+        pass
+
+
+def old(argv=None):
+    pass
+"""
+THERE: dict[str, Content] = {"my_pipeline.py": PIPELINE}
+
 SECTIONS: dict[str, list[Case]] = {
     "The command line": [
         Case(
@@ -234,6 +257,105 @@ SECTIONS: dict[str, list[Case]] = {
             "run overhead-noop --label a=\udcff",
             USAGE,
             (r"'a=\udcff'", "UTF-8"),
+        ),
+    ],
+    "A pipeline that exists already": [
+        Case(
+            "a pipeline without its function",
+            "run --pipeline my_pipeline",
+            USAGE,
+            ("--pipeline my_pipeline", "module:function"),
+            THERE,
+        ),
+        Case(
+            "a module that there is not",
+            "run --pipeline my_pipelin:run",
+            USAGE,
+            ("no module 'my_pipelin'", "PYTHONPATH"),
+            THERE,
+        ),
+        Case(
+            "a function that there is not",
+            "run --pipeline my_pipeline:runn",
+            USAGE,
+            ("my_pipeline has no function 'runn'",),
+            THERE,
+            real=True,
+        ),
+        Case(
+            "a function that takes no pipeline",
+            "run --pipeline my_pipeline:old",
+            USAGE,
+            ("old(argv=…, test_pipeline=…)", "'test_pipeline'"),
+            THERE,
+            real=True,
+        ),
+        Case(
+            "a function that makes a pipeline of its own",
+            "run --pipeline my_pipeline:own --repeats 1",
+            FAILED,
+            ("built nothing on the test_pipeline",),
+            THERE,
+            status="failed",
+            real=True,
+        ),
+        Case(
+            "a flag that the function needs",
+            "run --pipeline my_pipeline:run",
+            USAGE,
+            ("my_pipeline:run: the following arguments are required: --output",),
+            THERE,
+            real=True,
+        ),
+        Case(
+            "a function that raises",
+            "run --pipeline my_pipeline:run --repeats 1 -- --output out.txt",
+            FAILED,
+            ("ZeroDivisionError: division by zero", "my_pipeline.py:10"),
+            THERE,
+            status="failed",
+            real=True,
+        ),
+        Case(
+            "a runner among the pipeline's flags",
+            "run --pipeline my_pipeline:run -- --runner=DirectRunner",
+            USAGE,
+            ("--runner after --",),
+            THERE,
+        ),
+        Case(
+            "a benchmark and a pipeline",
+            "run overhead-noop --pipeline my_pipeline:run",
+            USAGE,
+            ("overhead-noop", "--pipeline, not both"),
+            THERE,
+        ),
+        Case(
+            "an input for a pipeline",
+            "run --pipeline my_pipeline:run --input rows.csv",
+            USAGE,
+            ("--input goes with benchmarks", "after --"),
+            THERE,
+        ),
+        Case(
+            "a name that no benchmark could have",
+            "run --pipeline my_pipeline:run --name Mine",
+            USAGE,
+            ("--name 'Mine'", "small letters"),
+            THERE,
+        ),
+        Case(
+            "the name of a benchmark for a pipeline",
+            "run --pipeline my_pipeline:run --name overhead-noop",
+            USAGE,
+            ("overhead-noop: is a benchmark's name", "--name"),
+            THERE,
+        ),
+        Case(
+            "a name for a benchmark",
+            "run overhead-noop --name mine",
+            USAGE,
+            ("--name goes with --pipeline",),
         ),
     ],
     "Beam's flags": [

@@ -19,7 +19,7 @@ def results(monkeypatch):
     """Set what running gives, one result for each benchmark, instead of running anything."""
 
     def use(*given):
-        def execute_all(requests, cancelled, announce):
+        def execute_all(requests, cancelled, announce, run):
             for request, result in zip(requests, given, strict=False):
                 announce(request)
                 yield request, result() if callable(result) else result
@@ -151,7 +151,7 @@ def test_a_signal_asks_the_run_to_stop_and_the_record_is_stored(
     before = signal.getsignal(getattr(signal, name))
     record = make_record(status="cancelled", error="prepare: cancelled")
 
-    def execute_all(requests, cancelled: threading.Event, announce):
+    def execute_all(requests, cancelled: threading.Event, announce, run):
         assert not cancelled.is_set()
         signal.raise_signal(getattr(signal, name))
         assert cancelled.is_set()
@@ -167,7 +167,7 @@ def test_a_signal_asks_the_run_to_stop_and_the_record_is_stored(
 def test_labels_go_into_the_request(beambench, monkeypatch, make_record):
     seen = []
 
-    def execute_all(requests, cancelled, announce):
+    def execute_all(requests, cancelled, announce, run):
         seen.extend(requests)
         yield requests[0], make_record()
 

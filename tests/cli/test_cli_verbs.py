@@ -436,6 +436,7 @@ def test_what_needs_no_store_loads_no_sqlalchemy(arguments):
         ["run", "pytorch-image-classification-resnet101", "--dry-run"],
         ["options", "pytorch-image-classification-resnet101", "--runner", "dataflow"],
         ["options", "pytorch-image-classification-resnet101", "--requirements"],
+        ["run", "--pipeline", "apache_beam.examples.inference.pytorch_sentiment:run", "--dry-run"],
     ],
     ids=lambda arguments: " ".join(arguments[::2]),
 )

@@ -24,6 +24,7 @@ PLAIN_WIDTH = 120
 
 HEADLINE = (
     "throughput_elements",
+    "inference_throughput_elements",
     "throughput_elements_steady",
     "throughput_bytes",
     "inference_batch_latency_mean",
@@ -36,6 +37,7 @@ HEADLINE = (
     "startup_time",
     "run_time",
     "cpu_time_per_element",
+    "inference_cpu_time_per_element",
     "peak_rss",
     "elements_failed",
     "accuracy_top1",
@@ -150,6 +152,8 @@ def _print_stages(out: Console, metrics: Mapping[str, MetricValue]) -> None:
 
 
 def _verification_line(proven: Verification) -> str:
+    if proven.unverified is not None:
+        return escape(f"unverified: {proven.unverified}")
     if proven.elements_in == 0:
         return "none: no repeat ended with a proof of its work"
     counts = (
@@ -180,8 +184,12 @@ def print_plan(document: Mapping[str, Any]) -> None:
     for key, value in config.items():
         if key not in ("definition", "beam_flags"):
             out.print(f"  {key}: {escape(str(value))}")
-    model = config["definition"]["model"]
-    out.print(f"  model: {escape(model['name'])}, weights {model['weights']}, on {model['device']}")
+    if "definition" in config:
+        model = config["definition"]["model"]
+        named = f"{escape(model['name'])}, weights {model['weights']}, on {model['device']}"
+        out.print(f"  model: {named}")
+    else:
+        out.print("  unverified: the work of a pipeline that exists already cannot be proven")
     out.print(f"  beam flags: {escape(' '.join(config['beam_flags']) or 'none')}")
 
 
@@ -241,10 +249,14 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
     table.add_column("elements/s", justify="right", overflow="fold")
     table.add_column("n", justify="right", overflow="fold")
     for row in rows:
-        rate = row.metrics.get("throughput_elements")
+        what, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
+        if row.verification.unverified is not None:
+            what, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
+        found = row.metrics.get(rate)
         cells = [row.run_id, row.started_at[:19], row.variant, row.profile, row.status]
-        shown = [show_value(rate.value, "1"), f"{rate.n}"] if rate is not None else ["unknown", ""]
-        what = f"{row.input.kind}, {row.model.weights}"
+        shown = ["unknown", ""]
+        if found is not None:
+            shown = [show_value(found.value, "1") + mark, f"{found.n}"]
         table.add_row(*(escape(cell) for cell in [*cells, what, *shown]))
     console().print(table)
 

@@ -6,8 +6,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from beambench.experiments.request import RunRequest
-from beambench.experiments.run import Step
+from beambench.experiments.run import Named, Step
 
 CLEAR_LINE = "\r\x1b[K"
 PLAIN_SECONDS = 10.0
@@ -22,9 +21,9 @@ class ProgressReporter:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
 
-    def begin(self, request: RunRequest) -> ProgressReporter:
+    def begin(self, request: Named) -> ProgressReporter:
         """Begin with another benchmark."""
-        self._name = request.resolved.definition.name
+        self._name = request.name
         return self
 
     def __call__(self, step: Step, elements: int | None) -> Any:

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,9 +32,26 @@ from beambench.errors import (
 )
 
 if TYPE_CHECKING:
+    from beambench.experiments.external_request import ExternalRequest
     from beambench.experiments.request import RunRequest
     from beambench.record.run_record import RunRecord
     from beambench.store.run_store import RunStore
+
+    Request = RunRequest | ExternalRequest
+
+FOR_BENCHMARKS = (
+    "profile",
+    "variant",
+    "source",
+    "labels_file",
+    "limit",
+    "overrides",
+    "options_file",
+    "reference",
+    "max_failed",
+    "definitions",
+)
+"""Parameters of `run` that do not go with --pipeline."""
 
 STATUS_CODES = {
     "succeeded": EXIT_OK,
@@ -55,8 +72,20 @@ class Reference(str, Enum):
 def run(
     context: typer.Context,
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME…", help="Benchmarks, or definition files.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="NAME…", help="Benchmarks, or definition files."),
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="In place of NAME: measure a pipeline that exists already, unverified; what "
+            "follows -- is given to its run(argv, test_pipeline=…).",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With --pipeline: the name to store its runs under.")
+    ] = None,
     profile: Annotated[
         str,
         typer.Option(envvar="BEAMBENCH_PROFILE", help="How much is run: smoke, local, full."),
@@ -135,13 +164,39 @@ def run(
 ) -> None:
     """Run benchmarks and store one run record for each. Beam flags can follow after --."""
     from beambench.experiments.request import make_request
+    from beambench.experiments.run import execute
 
     beam_flags: list[str] = context.obj
+    if pipeline is not None:
+        _check_pipeline_options(context, names)
     known = library(definitions)
+    command = ["beambench", *sys.argv[1:]]
+    if pipeline is not None:
+        from beambench.experiments.external import execute_external
+        from beambench.experiments.external_request import make_external_request
+
+        external = make_external_request(
+            pipeline,
+            name,
+            taken=known.names(),
+            flags=beam_flags,
+            command=command,
+            runner=runner,
+            repeats=repeats,
+            seed=seed,
+            timeout=timeout,
+            labels=parse_labels(label or []),
+        )
+        _run_or_plan([external], execute_external, store, as_json, dry_run)
+        return
+    if name is not None:
+        raise UsageError("--name goes with --pipeline: a benchmark has the name of its definition")
+    if not names:
+        raise UsageError("Missing argument 'NAME…' or --pipeline. See `beambench run --help`")
     requests = [
         make_request(
             known,
-            name,
+            one,
             variant=variant,
             profile=profile,
             overrides=overrides or [],
@@ -157,17 +212,43 @@ def run(
             labels=parse_labels(label or []),
             beam_flags=beam_flags,
             options_file=options_file,
-            command=["beambench", *sys.argv[1:]],
+            command=command,
         )
-        for name in names
+        for one in names
     ]
     for request in requests:
         for warning in request.warnings:
             say(f"{request.resolved.definition.name}: {warning}")
+    _run_or_plan(requests, execute, store, as_json, dry_run)
+
+
+def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> None:
+    """Refuse what a pipeline of the user's own has no part for.
+
+    Settings of the environment and the project file are for benchmarks, and say nothing here.
+    """
+    if names:
+        raise UsageError(f"{names[0]}: give names of benchmarks or --pipeline, not both")
+    for parameter in context.command.params:
+        origin = context.get_parameter_source(str(parameter.name))
+        if parameter.name in FOR_BENCHMARKS and origin is not None and origin.name == "COMMANDLINE":
+            raise UsageError(
+                f"{parameter.opts[0]} goes with benchmarks, not with --pipeline: give the "
+                "pipeline's own flags after --"
+            )
+
+
+def _run_or_plan(
+    requests: Sequence[Request],
+    execute: Callable[..., RunRecord],
+    store: str | None,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
     if dry_run:
         _print_plans(requests, as_json)
-        return
-    raise typer.Exit(_run_all(requests, store_url(store), as_json))
+    else:
+        raise typer.Exit(_run_all(requests, execute, store_url(store), as_json))
 
 
 def parse_labels(pairs: list[str]) -> dict[str, str]:
@@ -187,18 +268,11 @@ def parse_labels(pairs: list[str]) -> dict[str, str]:
     return labels
 
 
-def _print_plans(requests: list[RunRequest], as_json: bool) -> None:
+def _print_plans(requests: Sequence[Request], as_json: bool) -> None:
     from beambench.cli.output import print_json, print_plan
 
     documents: list[dict[str, Any]] = [
-        {
-            "benchmark": request.resolved.definition.name,
-            "variant": request.resolved.variant,
-            "profile": request.resolved.profile_name,
-            "definition_hash": request.resolved.definition_hash,
-            "runner": request.runner,
-            "config": request.configuration(),
-        }
+        {**request.identity(), "runner": request.runner, "config": request.configuration()}
         for request in requests
     ]
     if as_json:
@@ -208,7 +282,9 @@ def _print_plans(requests: list[RunRequest], as_json: bool) -> None:
             print_plan(document)
 
 
-def _run_all(requests: list[RunRequest], url: str, as_json: bool) -> int:
+def _run_all(
+    requests: Sequence[Request], execute: Callable[..., RunRecord], url: str, as_json: bool
+) -> int:
     from beambench.cli.output import print_json, print_record
     from beambench.cli.progress import ProgressReporter
     from beambench.experiments.run import execute_all
@@ -219,10 +295,10 @@ def _run_all(requests: list[RunRequest], url: str, as_json: bool) -> int:
     with RunStore.open(url) as store, _cancelled_by_signals() as cancelled:
         store.check_writable()
         progress = ProgressReporter()
-        for request, result in execute_all(requests, cancelled, progress.begin):
+        for request, result in execute_all(requests, cancelled, progress.begin, execute):
             progress.close()
             if isinstance(result, BeambenchError):
-                _complain(f"{request.resolved.definition.name}: {result}", len(requests), result)
+                _complain(f"{request.name}: {result}", len(requests), result)
                 codes.append(result.exit_code)
                 continue
             records.append(result)

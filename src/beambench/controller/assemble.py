@@ -113,7 +113,7 @@ def make_repeat(
     observation = result.observation
     error = result.error or _verdict(proven, max_failed)
     measured = observation.measured if observation is not None else None
-    theirs = observation.beam_metrics if observation is not None else {}
+    theirs, check = _beside(observation)
     return Repeat(
         index=index,
         arm=arm,
@@ -135,9 +135,34 @@ def make_repeat(
         batches_retried=measured.retried_batches if measured is not None else 0,
         runner=observation.runner if observation is not None else {},
         beam_metrics=theirs,
-        cross_check=cross_check(measured, theirs) if measured is not None and theirs else {},
+        cross_check=check,
         error=error,
     )
+
+
+def _beside(observation: Observation | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return Beam's own metrics and how ours agree; of several steps, each by its name."""
+    if observation is None or observation.measured is None:
+        return {}, {}
+    if len(observation.steps) < 2:
+        alone = next(iter(observation.steps.values()), observation)
+        theirs = alone.beam_metrics
+        return theirs, cross_check(observation.measured, theirs) if theirs else {}
+    theirs = {name: step.beam_metrics for name, step in observation.steps.items()}
+    checks = {
+        name: cross_check(step.measured, step.beam_metrics)
+        for name, step in observation.steps.items()
+    }
+    found = [check["agrees"] for check in checks.values()]
+    return theirs, {
+        "agrees": None if None in found else all(found),
+        "differences": [
+            f"{name}: {difference}"
+            for name, check in checks.items()
+            for difference in check["differences"]
+        ],
+        "steps": checks,
+    }
 
 
 def _sizes(counts: Mapping[int, int]) -> list[int]:
@@ -149,12 +174,13 @@ def _verdict(proven: Verification | None, max_failed: float) -> dict[str, Any] |
     """Return why a repeat that ran to its end still failed, or None."""
     if proven is None:
         return None
-    share = proven.elements_failed / proven.elements_in if proven.elements_in else 0.0
+    failed = proven.elements_failed or 0
+    share = failed / proven.elements_in if proven.elements_in else 0.0
     if share > max_failed:
         first = proven.failed[0] if proven.failed else None
         named = f": {first.id}: {first.stage}: {first.error}" if first is not None else ""
         return _problem(
-            f"{proven.elements_failed} of {proven.elements_in} elements failed, "
+            f"{failed} of {proven.elements_in} elements failed, "
             f"more than max_failed {max_failed:g}{named}"
         )
     if not proven.passed:

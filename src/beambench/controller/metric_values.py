@@ -68,20 +68,18 @@ def of_repeat(
         stock: how far the outputs are from those of `stock`; empty if that was not looked at.
     """
     measured, proof = observation.measured, observation.proof
-    if measured is None or proof is None:
+    is_external = observation.task == "external"
+    if measured is None or (proof is None and not is_external):
         return {}
-    samples = {
+    samples: dict[str, Sample] = {
         **_throughputs(measured),
+        **(_inference_window(measured) if is_external else {}),
         **_batches(measured),
         **(percentiles(measured.latencies, measured.batch_sizes) if _is_complete(measured) else {}),
         **_stages(measured),
         "run_time": Sample(run_time, 1),
         "startup_time": Sample(_per(measured.first_read, 1, MICRO), 1),
-        "cpu_time_per_element": Sample(
-            _per(measured.cpu, measured.elements, MICRO), measured.elements
-        ),
         "peak_rss": Sample(peak_rss, max(1, rss_samples)),
-        "elements_failed": Sample(proof.failed, proof.count + proof.failed),
         "accuracy_top1": Sample(
             _per(observation.correct, observation.labelled), observation.labelled
         ),
@@ -89,7 +87,27 @@ def of_repeat(
             _per(stock.get("labels_equal"), stock.get("compared")), stock.get("compared", 0)
         ),
     }
+    if proof is not None:
+        samples["elements_failed"] = Sample(proof.failed, proof.count + proof.failed)
+        samples["cpu_time_per_element"] = _cpu_time(measured)
     return _known(samples)
+
+
+def _cpu_time(measured: Measured) -> Sample:
+    return Sample(_per(measured.cpu, measured.elements, MICRO), measured.elements)
+
+
+def _inference_window(measured: Measured) -> dict[str, Sample]:
+    """Return what stands for the throughput where the first read and the outputs are unknown."""
+    if measured.inference_window is None:
+        return {}
+    begin, end = measured.inference_window
+    n = measured.elements
+    return {
+        # The wall clock may be set back in between: then the time is unknown, not below 0.
+        "inference_throughput_elements": Sample(_per(n, max(0, end - begin) * MICRO), n),
+        "inference_cpu_time_per_element": _cpu_time(measured),
+    }
 
 
 def _throughputs(measured: Measured) -> dict[str, Sample]:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from beambench.controller.supervisor import Outcome, supervise
-from beambench.definition.plan import Plan
+from beambench.definition.plan import AnyPlan
 from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler
 from beambench.record.observation import Observation
@@ -46,7 +46,7 @@ def utc_now() -> str:
 
 
 def run_task(
-    plan: Plan,
+    plan: AnyPlan,
     *,
     deadline: float,
     cancelled: threading.Event,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from beambench.definition.schema import Definition, Section
 
@@ -31,12 +31,25 @@ class Preparation(Section):
     weights_path: str | None = None
 
 
-class Plan(Section):
-    """One task for one worker.
+class WorkerPlan(Section):
+    """What every worker is told, whatever its task.
 
     Attributes:
         epoch_ns: start of the plan on the wall clock; all measured times are offsets from it.
         slot_us: width of a time slot in microseconds.
+    """
+
+    seed: int
+    work_dir: str
+    project_dir: str
+    epoch_ns: int
+    slot_us: int
+
+
+class Plan(WorkerPlan):
+    """One task of a benchmark for one worker.
+
+    Attributes:
         batch_sizes: for `loop`: sizes to replay; one size means batches of that size throughout.
     """
 
@@ -44,15 +57,10 @@ class Plan(Section):
     definition: Definition
     runner: str
     beam_flags: list[str] = Field(default_factory=list)
-    seed: int
     source: str
     limit: int | None
     labels: str | None = None
-    work_dir: str
     cache_dir: str
-    project_dir: str
-    epoch_ns: int
-    slot_us: int
     preparation: Preparation | None = None
     batch_sizes: list[int] = Field(default_factory=list)
 
@@ -61,3 +69,21 @@ class Plan(Section):
         if self.preparation is None:
             raise ValueError(f"task {self.task} needs a preparation")
         return self.preparation
+
+
+class ExternalPlan(WorkerPlan):
+    """One execution of a pipeline that exists already.
+
+    Attributes:
+        pipeline: ``module:function`` that builds the pipeline.
+        argv: all that the function gets as its `argv`: its own flags and Beam's.
+    """
+
+    task: Literal["external"] = "external"
+    pipeline: str
+    argv: list[str]
+
+
+AnyPlan = Plan | ExternalPlan
+PLANS: TypeAdapter[AnyPlan] = TypeAdapter(Annotated[AnyPlan, Field(discriminator="task")])
+"""Reads a plan of either kind."""

@@ -47,6 +47,19 @@ class RunRequest:
     warnings: Sequence[str] = ()
 
     @property
+    def name(self) -> str:
+        return self.resolved.definition.name
+
+    def identity(self) -> dict[str, str]:
+        """Return what the record names the run by."""
+        return {
+            "benchmark": self.name,
+            "variant": self.resolved.variant,
+            "profile": self.resolved.profile_name,
+            "definition_hash": self.resolved.definition_hash,
+        }
+
+    @property
     def repeat_count(self) -> int:
         return self.repeats or self.resolved.profile.repeats
 
@@ -179,13 +192,8 @@ def check(request: RunRequest) -> None:
     """Check all that needs no worker: runner, scenario, workload, input, labels, device."""
     definition = request.resolved.definition
     _check_numbers(request)
-    _check_folder()
-    if request.runner not in RUNNERS:
-        known = list(RUNNERS)
-        raise UsageError(
-            f"no runner {request.runner!r}{nearest(request.runner, known)}; "
-            f"there is: {', '.join(known)}"
-        )
+    check_folder()
+    check_runner(request.runner)
     if definition.scenario == "streaming":
         raise RunError(f"{definition.name}: the streaming scenario cannot be run yet")
     with importable(request.resolved):
@@ -202,8 +210,7 @@ def check(request: RunRequest) -> None:
     weights = request.placed_definition.model.path
     if weights is not None and "://" not in weights and not os.path.isfile(weights):  # noqa: PTH113
         raise UsageError(f"model.path {weights}: no such file")
-    if any(flag.partition("=")[0] == "--runner" for flag in request.beam_flags):
-        raise UsageError("--runner after --: choose the runner with beambench's own --runner")
+    check_flags(request.beam_flags)
     if request.effective_labels is not None:
         read_labels(Path(request.effective_labels))
     if definition.model.device == "gpu":
@@ -218,23 +225,47 @@ def _check_numbers(request: RunRequest) -> None:
     Not a number and infinity are in no range: a comparison with the first is always false, and
     neither can stand in a record.
     """
-    for name in ("repeats", "limit"):
-        value = getattr(request, name)
-        if value is not None and value < 1:
-            raise UsageError(f"{name} {value}: must be 1 or more")
-    if request.seed < 0:
-        raise UsageError(f"seed {request.seed}: must be 0 or more")
+    check_count("repeats", request.repeats)
+    check_count("limit", request.limit)
+    check_seed(request.seed)
     if not 0 <= request.failed_share <= 1:
         raise UsageError(f"max_failed {request.failed_share:g}: must be a share from 0 to 1")
-    seconds = request.timeout if request.timeout is not None else request.time_limit
-    if not 0 < seconds < math.inf:
-        raise UsageError(f"timeout {seconds:g}: must be a number of seconds above 0")
+    check_timeout(request.timeout if request.timeout is not None else request.time_limit)
     slot = request.resolved.profile.slot_seconds
     if not MIN_SLOT_SECONDS <= slot < math.inf:
         raise UsageError(f"slot_seconds {slot:g}: must be at least {MIN_SLOT_SECONDS:g} s")
 
 
-def _check_folder() -> None:
+def check_count(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise UsageError(f"{name} {value}: must be 1 or more")
+
+
+def check_seed(seed: int) -> None:
+    if seed < 0:
+        raise UsageError(f"seed {seed}: must be 0 or more")
+
+
+def check_timeout(seconds: float) -> None:
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"timeout {seconds:g}: must be a number of seconds above 0")
+
+
+def check_runner(runner: str) -> None:
+    if runner not in RUNNERS:
+        known = list(RUNNERS)
+        raise UsageError(
+            f"no runner {runner!r}{nearest(runner, known)}; there is: {', '.join(known)}"
+        )
+
+
+def check_flags(flags: Sequence[str]) -> None:
+    if any(flag.partition("=")[0] == "--runner" for flag in flags):
+        raise UsageError("--runner after --: choose the runner with beambench's own --runner")
+
+
+def check_folder() -> None:
+    """Check that there is a current folder, whose name a record can hold."""
     try:
         os.getcwd().encode()  # noqa: PTH109
     except UnicodeEncodeError:  # no record could hold it

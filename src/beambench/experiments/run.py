@@ -6,10 +6,11 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, Protocol
 
 from platformdirs import user_cache_dir
 
@@ -46,6 +47,13 @@ class Step:
     label: str
     index: int
     total: int
+
+
+class Named(Protocol):
+    """A request, of which only the name is needed."""
+
+    @property
+    def name(self) -> str: ...
 
 
 Announce = Callable[[Step, int | None], OnProgress]
@@ -106,12 +114,12 @@ class Run:
             try:
                 trouble = self._prepare(execution) or self._repeat(execution)
             except OSError as error:
-                trouble = _Trouble("failed", f"{self.work_dir}: {error.strerror or error}")
+                trouble = Trouble("failed", f"{self.work_dir}: {error.strerror or error}")
             except RunError as error:  # a worker could not be started; others did before it
-                trouble = _Trouble("failed", str(error))
+                trouble = Trouble("failed", str(error))
         return self._record(execution, started_at, trouble)
 
-    def _prepare(self, execution: Execution) -> _Trouble | None:
+    def _prepare(self, execution: Execution) -> Trouble | None:
         """Make input and weights ready and run the sample through the loop."""
         step = self._step("prepare", 1)
         result = self._task("prepare", step, None)
@@ -121,16 +129,16 @@ class Run:
             raise UsageError(error["message"])
         found = result.observation.prepared if result.observation is not None else None
         if found is None:
-            return _Trouble.of(step, result)
+            return Trouble.of(step, result)
         self.preparation = Preparation.model_validate(found.preparation)
         step = self._step("reference sample", 2)
         sampled = self._task("reference", step, len(self.preparation.sample))
         execution.reference = sampled.observation
         if sampled.status != "succeeded":
-            return _Trouble.of(step, sampled)
+            return Trouble.of(step, sampled)
         return self._sample_stock(execution, len(self.preparation.sample))
 
-    def _sample_stock(self, execution: Execution, elements: int) -> _Trouble | None:
+    def _sample_stock(self, execution: Execution, elements: int) -> Trouble | None:
         """Run the sample as `stock` does, to state what a variant does to the outputs."""
         if self.request.stock is None:
             return None
@@ -138,7 +146,7 @@ class Run:
         definition = self.request.placed(self.request.stock)
         sampled = self._task("reference", step, elements, definition=definition)
         execution.stock = sampled.observation
-        return None if sampled.status == "succeeded" else _Trouble.of(step, sampled)
+        return None if sampled.status == "succeeded" else Trouble.of(step, sampled)
 
     def _arms(self) -> list[Arm]:
         return schedule(self.request.repeat_count, self.request.reference)
@@ -150,7 +158,7 @@ class Run:
         """Return how many steps come before the repeats."""
         return 2 + (self.request.stock is not None) + self.request.reference
 
-    def _repeat(self, execution: Execution) -> _Trouble | None:
+    def _repeat(self, execution: Execution) -> Trouble | None:
         """Run all arms in turn. A failed repeat is recorded; the run goes on if it can."""
         assert self.preparation is not None
         count, arms = self.preparation.count, self._arms()
@@ -158,21 +166,21 @@ class Run:
             step = self._step("calibrate the loop", self._steps_before())
             found = self._task("calibrate", step, None)
             if found.observation is None or found.observation.best_batch_size is None:
-                return _Trouble.of(step, found)
+                return Trouble.of(step, found)
             self.best_batch_size = found.observation.best_batch_size
         failures = 0
         for index, arm in enumerate(arms):
             best = self.best_batch_size if arm == "ceiling" else None
             sizes = execution.batch_sizes() if best is None else [best]
             if arm == "loop" and not sizes:
-                return _Trouble("failed", "no pipeline repeat whose batches the loop can replay")
+                return Trouble("failed", "no pipeline repeat whose batches the loop can replay")
             task: Task = "pipeline" if arm == "pipeline" else "loop"
             step = self._step(_label(arm, execution), index + self._steps_before() + 1)
             result = self._task(task, step, count, sizes)
             repeat = execution.add(arm, result)
             failures = 0 if repeat.status == "succeeded" else failures + 1
             if repeat.status in ("cancelled", "timed_out"):
-                return _Trouble.of(step, result)
+                return Trouble.of(step, result)
             if failures == GIVE_UP_AFTER:
                 return None
         return None
@@ -211,7 +219,7 @@ class Run:
             on_progress=self.announce(step, elements),
         )
 
-    def _record(self, execution: Execution, started_at: str, trouble: _Trouble | None) -> RunRecord:
+    def _record(self, execution: Execution, started_at: str, trouble: Trouble | None) -> RunRecord:
         request, resolved = self.request, self.request.resolved
         metrics = execution.metrics()
         error = error_of(execution, metrics) or (trouble.message if trouble else None)
@@ -221,10 +229,7 @@ class Run:
         found = self.prepared.prepared if self.prepared is not None else None
         return RunRecord(
             run_id=new_run_id(),
-            benchmark=resolved.definition.name,
-            variant=resolved.variant,
-            profile=resolved.profile_name,
-            definition_hash=resolved.definition_hash,
+            **request.identity(),
             beambench_version=__version__,
             runner=runner_record(request.runner, execution.repeats),
             status="failed" if error is not None and status == "succeeded" else status,
@@ -244,7 +249,7 @@ class Run:
             noise=execution.noise(),
             environment=found.environment if found is not None else fingerprint(Path.cwd()),
             labels=dict(request.labels),
-            command=[_storable(word) for word in request.command],
+            command=[storable(word) for word in request.command],
             warnings=[
                 *request.warnings,
                 *(found.warnings if found is not None else []),
@@ -259,21 +264,21 @@ class Run:
 
 
 @dataclass(frozen=True)
-class _Trouble:
+class Trouble:
     """Why a run ended before all its repeats were done."""
 
     status: Status
     message: str
 
     @classmethod
-    def of(cls, step: Step, result: WorkerResult) -> _Trouble:
+    def of(cls, step: Step, result: WorkerResult) -> Trouble:
         if result.status in ("cancelled", "timed_out"):
             return cls(result.status, f"{result.status.replace('_', ' ')} in {step.label}")
         message = result.error["message"] if result.error is not None else "no result"
         return cls("failed", message)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return text without lone surrogates (a file name that is not UTF-8), which no JSON holds."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -283,15 +288,21 @@ def _label(arm: Arm, execution: Execution) -> str:
     return f"{arm} repeat {sum(1 for repeat in known if repeat.arm == arm) + 1}"
 
 
+def execute(request: RunRequest, cancelled: threading.Event, announce: Announce) -> RunRecord:
+    """Run one benchmark; see `Run.execute`."""
+    return Run(request, cancelled, announce).execute()
+
+
 def execute_all(
-    requests: list[RunRequest],
+    requests: Sequence[Named],
     cancelled: threading.Event,
-    announce: Callable[[RunRequest], Announce],
-) -> Iterator[tuple[RunRequest, RunRecord | BeambenchError]]:
+    announce: Callable[[Named], Announce],
+    run: Callable[[Any, threading.Event, Announce], RunRecord] = execute,
+) -> Iterator[tuple[Named, RunRecord | BeambenchError]]:
     """Run one request after the other; an error of one does not keep the others from running."""
     for request in requests:
         try:
-            yield request, Run(request, cancelled, announce(request)).execute()
+            yield request, run(request, cancelled, announce(request))
         except BeambenchError as error:
             yield request, error
         if cancelled.is_set():

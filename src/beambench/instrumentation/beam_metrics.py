@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from beambench.instrumentation.recorder import (
+    BATCH_END,
     BATCH_START,
     FOLDED,
     LATENCIES,
@@ -61,6 +62,16 @@ def counters_kind(query: dict[str, list[Any]]) -> str:
     return "committed" if any(entry.committed is not None for entry in entries) else "attempted"
 
 
+def of_step(query: dict[str, list[Any]], step: str) -> dict[str, list[Any]]:
+    """Return what a transform wrote, and the transforms inside it."""
+    return {
+        kind: [
+            one for one in entries if one.key.step == step or one.key.step.startswith(f"{step}/")
+        ]
+        for kind, entries in query.items()
+    }
+
+
 def measured(
     query: dict[str, list[Any]], elements: int, slot_us: int, threads: int | None
 ) -> Measured:
@@ -98,6 +109,7 @@ def measured(
         element_latency=ours.counters.get("element_latency_us"),
         threads=threads,
         launch_latency=distributions.get("batch_launch_latency_us"),
+        inference_window=_inference_window(ours),
     )
 
 
@@ -105,13 +117,24 @@ def _count(distribution: Distribution | None) -> int:
     return distribution.count if distribution else 0
 
 
-def _steady_window(ours: Ours) -> tuple[int, int] | None:
-    """Return [last worker's first finished batch, first worker's last started batch] or None."""
-    starts = [
-        distribution.max
+def _starts(ours: Ours) -> list[Distribution]:
+    """Return when the batches of each worker began."""
+    return [
+        distribution
         for name, distribution in ours.distributions.items()
         if name.startswith(f"{BATCH_START}/")
     ]
+
+
+def _inference_window(ours: Ours) -> tuple[int, int] | None:
+    """Return [first batch begun, last batch finished] or None."""
+    starts, ends = _starts(ours), ours.distributions.get(BATCH_END)
+    return (min(one.min for one in starts), ends.max) if starts and ends else None
+
+
+def _steady_window(ours: Ours) -> tuple[int, int] | None:
+    """Return [last worker's first finished batch, first worker's last started batch] or None."""
+    starts = [one.max for one in _starts(ours)]
     first_ends = ours.distributions.get("first_batch_end_us")
     if not starts or first_ends is None or min(starts) <= first_ends.max:
         return None

@@ -32,6 +32,7 @@ LATENCIES = "batch_latency_bucket"
 SLOT = "slot"
 FOLDED = "_folded"
 BATCH_START = "batch_start_us"
+BATCH_END = "batch_end_us"
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ class BatchRecorder:
         self._cpu = Metrics.counter(NAMESPACE, "cpu_us")
         self._first_end = Metrics.distribution(NAMESPACE, "first_batch_end_us")
         self._start = Metrics.distribution(NAMESPACE, f"{BATCH_START}/{worker}")
+        self._end = Metrics.distribution(NAMESPACE, BATCH_END)
         self._slots: dict[int, Any] = {}
         self._held: tuple[int, int] | None = None
         self._load = Metrics.distribution(NAMESPACE, "model_load_us")
@@ -216,6 +218,7 @@ class BatchRecorder:
 
     def _window(self, size: int, start_us: int, end_us: int) -> None:
         self._start.update(start_us)
+        self._end.update(end_us)
         self._release()
         if self._is_first:  # ramp-up: ends where the steady window may begin
             self._is_first = False

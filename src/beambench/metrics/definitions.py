@@ -116,6 +116,15 @@ METRICS: tuple[Metric, ...] = (
         "elements",
     ),
     Metric(
+        "inference_throughput_elements",
+        "1/s",
+        "higher",
+        "of a pipeline that exists already (`--pipeline`), in place of throughput_elements: "
+        "elements inferred ÷ (last batch finished − first batch begun); reading and "
+        "preprocessing before the first batch and all that follows the last one are not in it",
+        "elements",
+    ),
+    Metric(
         "throughput_bytes",
         "B/s",
         "higher",
@@ -172,6 +181,15 @@ METRICS: tuple[Metric, ...] = (
         "lower",
         "CPU time of the worker processes, from the first element read to the last batch, "
         "÷ elements out",
+        "elements",
+    ),
+    Metric(
+        "inference_cpu_time_per_element",
+        "s",
+        "lower",
+        "of a pipeline that exists already (`--pipeline`), in place of cpu_time_per_element: CPU "
+        "time of the worker processes, from the first batch begun to the last one finished, ÷ "
+        "elements inferred",
         "elements",
     ),
     Metric(

@@ -51,6 +51,7 @@ class Measured(Part):
         loads: model load times in microseconds, as a distribution.
         element_latency: sum over elements of the latency of the batch that each was in.
         threads: pipeline threads that could be busy at once.
+        inference_window: [first batch begun, last batch finished], over all workers.
     """
 
     elements: int
@@ -74,6 +75,7 @@ class Measured(Part):
     element_latency: float | None = None
     threads: int | None = 1
     launch_latency: Distribution | None = None
+    inference_window: tuple[int, int] | None = None
 
 
 class Proof(Part):
@@ -109,6 +111,14 @@ class Prepared(Part):
     warnings: list[str] = Field(default_factory=list)
 
 
+class InferenceStep(Part):
+    """One RunInference of a pipeline that exists already: our numbers beside Beam's."""
+
+    handler: str
+    measured: Measured
+    beam_metrics: dict[str, Any]
+
+
 class WorkerError(Part):
     """Why a worker gave up: a `usage` error is the user's to mend, a `run` error is not."""
 
@@ -135,6 +145,8 @@ class Observation(Part):
     labelled: int = 0
     correct: int = 0
     best_batch_size: int | None = None
+    steps: dict[str, InferenceStep] = Field(default_factory=dict)
+    torch: dict[str, Any] | None = None
     runner: dict[str, Any] = Field(default_factory=dict)
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
     peak_rss: int | None = None

@@ -60,13 +60,15 @@ class Verification(Part):
     share of the sample on which the run and a bare loop agree, null if it could not be computed.
     ``stock`` says how far a variant's outputs are from those of `stock` on the same weights; empty
     for `stock` itself and for a variant whose model computes the same.
+    ``unverified`` says why there can be no proof, as for a pipeline that exists already; it is null
+    for a benchmark, which is always to prove its work. The counts are null where nothing counted.
     """
 
-    elements_in: int
-    elements_out: int
-    elements_failed: int
-    duplicates: int
-    missing: int = 0
+    elements_in: int | None
+    elements_out: int | None
+    elements_failed: int | None
+    duplicates: int | None
+    missing: int | None = 0
     digest: str | None = None
     reference_agreement: float | None = None
     reference: dict[str, Any] = Field(default_factory=dict)
@@ -75,6 +77,7 @@ class Verification(Part):
     failed_listed: int = 0
     passed: bool = False
     problems: list[str] = Field(default_factory=list)
+    unverified: str | None = None
 
 
 class Repeat(Part):
@@ -110,7 +113,7 @@ class InputRecord(Part):
     """What was read. ``digest`` is over the contents in order, not over where they lie."""
 
     kind: str
-    count: int
+    count: int | None
     digest: str | None
     bytes: int | None = None
     source: str | None = None
@@ -121,7 +124,7 @@ class ModelRecord(Part):
     """The model that ran; ``digest`` is the SHA-256 of the weights file."""
 
     name: str
-    weights: Literal["pretrained", "random", "file", "none"]
+    weights: Literal["pretrained", "random", "file", "none", "unknown"]
     digest: str | None = None
     size_mib: float | None = None
 

@@ -30,14 +30,12 @@ def parse_flags(flags: list[str]) -> PipelineOptions:
     Raises:
         UsageError: a flag that Beam does not know, or that chooses a runner.
     """
-    options = _parsed(flags)
+    options = parsed(flags)
     _, unknown = _argument_parser().parse_known_args(flags)
     if unknown:
         known = sorted(_argument_parser()._option_string_actions)
         flag = unknown[0].partition("=")[0]
         raise UsageError(f"Beam 2.77 has no flag {flag}{nearest(flag, known)}")
-    if options.view_as(StandardOptions).runner:
-        raise UsageError("--runner after --: choose the runner with beambench's own --runner")
     return options
 
 
@@ -47,7 +45,12 @@ def is_in_process(flags: list[str]) -> bool:
     return (mode or IN_PROCESS) == IN_PROCESS
 
 
-def _parsed(flags: list[str]) -> PipelineOptions:
+def parsed(flags: list[str]) -> PipelineOptions:
+    """Parse the flags that Beam knows.
+
+    Raises:
+        UsageError: a value that Beam does not take, or a flag that chooses a runner.
+    """
     try:
         options = PipelineOptions(flags)
         options.get_all_options()
@@ -55,6 +58,8 @@ def _parsed(flags: list[str]) -> PipelineOptions:
         reason = "a value is missing or of the wrong type"
         detail = str(error) if isinstance(error, ValueError) else reason
         raise UsageError(f"Beam flags {' '.join(flags)!r}: {detail}") from None
+    if options.view_as(StandardOptions).runner:
+        raise UsageError("--runner after --: choose the runner with beambench's own --runner")
     return options
 
 
@@ -89,22 +94,35 @@ def run(workload: Workload, plan: Plan, outputs: Outputs) -> Finished:
         RunError: another runner than FnApiRunner ran, or it ran elsewhere than in this process.
     """
     options = parse_flags(plan.beam_flags)
+    pipeline = beam.Pipeline(runner=make_runner(options), options=options)
+    build(pipeline, workload, plan, outputs)
+    batches_before = Progress.batches
+    finished = wait_for(pipeline.run(), options)
+    in_process = is_in_process(plan.beam_flags)
+    if in_process and Progress.batches == batches_before and plan.prepared().count:
+        raise RunError("no batch was inferred in this process: another runner did the work")
+    return finished
+
+
+def make_runner(options: PipelineOptions) -> fn_runner.FnApiRunner:
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     provision = fn_runner.ExtendedProvisionInfo(
         beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
     )
-    runner = fn_runner.FnApiRunner(provision_info=provision)
-    pipeline = beam.Pipeline(runner=runner, options=options)
-    build(pipeline, workload, plan, outputs)
-    batches_before = Progress.batches
-    result = pipeline.run()
+    return fn_runner.FnApiRunner(provision_info=provision)
+
+
+def wait_for(result: Any, options: PipelineOptions) -> Finished:
+    """Wait for the end of a pipeline that was run.
+
+    Raises:
+        RunError: another runner than FnApiRunner ran it.
+    """
     result.wait_until_finish()
     if not isinstance(result, fn_runner.RunnerResult):
         raise RunError(f"the pipeline was run by {type(result).__module__}, not by FnApiRunner")
     chosen = options.view_as(DirectOptions)
     mode = chosen.direct_running_mode or IN_PROCESS
-    if mode == IN_PROCESS and Progress.batches == batches_before and plan.prepared().count:
-        raise RunError("no batch was inferred in this process: another runner did the work")
     return Finished(
         query=result.metrics().query(),
         implementation=f"{fn_runner.FnApiRunner.__name__}, {mode}",

@@ -45,6 +45,15 @@ class RunIdError(StoreError, UsageError):
     """A beginning of a run id that is too short, or that several runs have (exit code 2)."""
 
 
+class VerificationSummary(BaseModel):
+    """Whether the work was proven, and why not where it could not be."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    passed: bool
+    unverified: str | None = None
+
+
 class RunSummary(BaseModel):
     """What a list of runs shows of each: the record without its repeats and environment."""
 
@@ -63,6 +72,7 @@ class RunSummary(BaseModel):
     started_at: str
     finished_at: str
     metrics: Metrics
+    verification: VerificationSummary
     labels: dict[str, str] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     error: str | None = None

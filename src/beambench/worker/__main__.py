@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import sys
 import threading
@@ -13,22 +12,19 @@ from pathlib import Path
 
 from beambench.errors import BeambenchError, UsageError
 from beambench.record.observation import Observation, WorkerError
+from beambench.worker.wrapped_errors import STEP, innermost
 
 PROGRESS_FD = "BEAMBENCH_PROGRESS_FD"
 PROGRESS_SECONDS = 0.5
 
 OURS = {BeambenchError.__name__, *(cls.__name__ for cls in BeambenchError.__subclasses__())}
-TRACEBACK = "Traceback (most recent call last):"
-RAISED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception))(?:: |$|(?= \[while))(.*)", re.DOTALL)
-STEP = re.compile(r"\s*\[while running '[^']*'\]")
-"""What Beam adds to the text of an error."""
 
 
 def main(plan_path: str, result_path: str) -> int:
     """Do the task of a plan. The result is written whole or not at all; return an exit code."""
-    from beambench.definition.plan import Plan
+    from beambench.definition.plan import PLANS
 
-    plan = Plan.model_validate_json(Path(plan_path).read_text("utf-8"))
+    plan = PLANS.validate_json(Path(plan_path).read_text("utf-8"))
     _report_progress()
     try:
         from beambench.worker.tasks import TASKS
@@ -42,7 +38,7 @@ def main(plan_path: str, result_path: str) -> int:
 
 
 def _described(error: Exception) -> WorkerError:
-    name, text = _innermost(type(error).__name__, str(error))
+    name, text = innermost(type(error).__name__, str(error))
     ours = name in OURS
     text = " ".join((STEP.sub("", text) if ours else text).split())
     return WorkerError(
@@ -50,18 +46,6 @@ def _described(error: Exception) -> WorkerError:
         message=text if ours else f"{name}: {text[:300]}" if text else name,
         detail=traceback.format_exc()[-8000:],
     )
-
-
-def _innermost(name: str, text: str) -> tuple[str, str]:
-    """Return class name and text of an error that a runner may have wrapped as a text."""
-    last = text.rpartition(TRACEBACK)[2] if TRACEBACK in text else None
-    if last is not None:  # what was raised stands below the indented lines
-        text = "\n".join(line for line in last.splitlines() if line and not line[0].isspace())
-    if last is not None or name == "RuntimeError":
-        wrapped = RAISED.match(text)
-        if wrapped is not None:
-            return wrapped[1].rpartition(".")[2], wrapped[2]
-    return name, text
 
 
 def _write(path: Path, observation: Observation) -> None:

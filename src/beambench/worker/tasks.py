@@ -1,11 +1,12 @@
-"""What a worker can be told to do: prepare, run the pipeline, run the loop, calibrate, sample."""
+"""What a worker can be told to do: prepare, run the pipeline, run the loop, calibrate, sample, …"""
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
 from beambench.errors import RunError, UsageError
@@ -20,7 +21,9 @@ from beambench.machine.environment import fingerprint
 from beambench.record.observation import Observation, Prepared, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement
 from beambench.runners import direct, loop
+from beambench.worker.external import run_external
 from beambench.worker.outputs import named_differences, read_predictions
+from beambench.worker.torch_settings import torch_settings
 from beambench.workloads.base import Weights, Workload, load_class, workload_entry
 from beambench.workloads.pipeline import Outputs
 
@@ -70,7 +73,7 @@ def prepare(plan: Plan) -> Observation:
             weights_digest=_digest(weights.path),
             weights_size=weights.path.stat().st_size if weights.path else None,
             environment=fingerprint(Path(plan.project_dir))
-            | {"torch": _torch_settings(), "workload": entry.distribution if entry else None},
+            | {"torch": torch_settings(), "workload": entry.distribution if entry else None},
             warnings=manifest.warnings,
         ),
     )
@@ -101,20 +104,6 @@ def _digest(path: Path | None) -> str | None:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _torch_settings() -> dict[str, object] | None:
-    try:
-        import torch
-    except ImportError:
-        return None
-    return {
-        "threads": torch.get_num_threads(),
-        "interop_threads": torch.get_num_interop_threads(),
-        "mkldnn": torch.backends.mkldnn.is_available(),
-        "cuda": torch.version.cuda,
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
-    }
 
 
 def make_workload(plan: Plan) -> Workload:
@@ -255,10 +244,11 @@ def _sampled(output: Output) -> SampledPrediction:
     )
 
 
-TASKS = {
+TASKS: dict[str, Callable[[Any], Observation]] = {
     "prepare": prepare,
     "pipeline": run_pipeline,
     "loop": run_loop,
     "calibrate": calibrate,
     "reference": run_reference,
+    "external": run_external,
 }

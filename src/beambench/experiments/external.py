@@ -1,0 +1,150 @@
+"""`beambench run --pipeline`: the repeats of a pipeline that exists already, and their record."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from beambench import __version__
+from beambench.controller.assemble import (
+    Execution,
+    error_of,
+    runner_record,
+    status_of,
+    warnings_of,
+)
+from beambench.controller.worker_process import WorkerResult, run_task, utc_now
+from beambench.definition.plan import ExternalPlan
+from beambench.errors import RunError, UsageError
+from beambench.experiments.external_request import ExternalRequest, search_path
+from beambench.experiments.run import (
+    GIVE_UP_AFTER,
+    Announce,
+    Step,
+    Trouble,
+    new_run_id,
+    silent,
+    storable,
+)
+from beambench.experiments.work_dir import work_dir
+from beambench.machine.environment import fingerprint
+from beambench.record.run_record import InputRecord, ModelRecord, RunRecord, Verification
+
+UNVERIFIED = (
+    "the elements of a pipeline that exists already are not known, so that it did its work, and "
+    "did it right, cannot be proven"
+)
+SLOT_US = 1_000_000
+"""Width of a time slot, as in the local profile of the catalog's benchmarks."""
+
+
+def execute_external(
+    request: ExternalRequest, cancelled: threading.Event, announce: Announce = silent
+) -> RunRecord:
+    """Run the pipeline in a worker of its own for each repeat; return the record of the run.
+
+    Raises:
+        UsageError: the function cannot be called, or does not take its flags.
+        RunError: there is no room to work in.
+    """
+    started_at, deadline = utc_now(), time.monotonic() + request.time_limit
+    execution = Execution(max_failed=0.0)
+    trouble: Trouble | None = None
+    with work_dir() as folder:
+        try:
+            for index in range(request.repeat_count):
+                step = Step(f"pipeline repeat {index + 1}", index + 1, request.repeat_count)
+                result = run_task(
+                    _plan(request, folder),
+                    deadline=deadline,
+                    cancelled=cancelled,
+                    search_path=search_path(),
+                    on_progress=announce(step, None),
+                )
+                trouble = _add(execution, request, step, result)
+                if trouble is not None or _has_given_up(execution):
+                    break
+        except OSError as error:
+            trouble = Trouble("failed", f"{folder}: {error.strerror or error}")
+        except RunError as error:  # a worker could not be started; others did before it
+            trouble = Trouble("failed", str(error))
+    return _record(execution, request, started_at, trouble)
+
+
+def _plan(request: ExternalRequest, folder: Path) -> ExternalPlan:
+    return ExternalPlan(
+        pipeline=request.pipeline,
+        argv=list(request.flags),
+        seed=request.seed,
+        work_dir=str(folder),
+        project_dir=os.getcwd(),  # noqa: PTH109
+        epoch_ns=time.time_ns(),
+        slot_us=SLOT_US,
+    )
+
+
+def _add(
+    execution: Execution, request: ExternalRequest, step: Step, result: WorkerResult
+) -> Trouble | None:
+    """Add a repeat, without secrets; return what ends the run."""
+    if result.error is not None:
+        shown = {key: request.without_secrets(text) for key, text in result.error.items()}
+        if shown["kind"] == "usage":
+            raise UsageError(shown["message"])
+        result = dataclasses.replace(result, error=shown)
+    if result.observation is not None:
+        runner = {**result.observation.runner, "options": request.shown_flags}
+        observation = result.observation.model_copy(
+            update={"runner": runner if result.observation.runner else {}}
+        )
+        result = dataclasses.replace(result, observation=observation)
+    repeat = execution.add("pipeline", result)
+    return Trouble.of(step, result) if repeat.status in ("cancelled", "timed_out") else None
+
+
+def _has_given_up(execution: Execution) -> bool:
+    latest = [repeat.status for repeat in execution.repeats[-GIVE_UP_AFTER:]]
+    return len(latest) == GIVE_UP_AFTER and "succeeded" not in latest
+
+
+def _record(
+    execution: Execution, request: ExternalRequest, started_at: str, trouble: Trouble | None
+) -> RunRecord:
+    metrics = execution.metrics()
+    error = trouble.message if trouble is not None else error_of(execution, metrics)
+    status = trouble.status if trouble is not None else None
+    first = execution.observations[0] if execution.observations else None
+    handlers = sorted({step.handler for step in first.steps.values()}) if first else []
+    torch: dict[str, Any] = {"torch": first.torch} if first else {}
+    return RunRecord(
+        run_id=new_run_id(),
+        **request.identity(),
+        beambench_version=__version__,
+        runner=runner_record(request.runner, execution.repeats),
+        status=status or status_of(execution.repeats, request.repeat_count),
+        started_at=started_at,
+        finished_at=utc_now(),
+        input=InputRecord(kind="unknown", count=None, digest=None),
+        model=ModelRecord(name=", ".join(handlers) or "unknown", weights="unknown"),
+        config=request.configuration(),
+        repeats=execution.repeats,
+        metrics=metrics,
+        verification=Verification(
+            elements_in=None,
+            elements_out=None,
+            elements_failed=None,
+            duplicates=None,
+            missing=None,
+            unverified=UNVERIFIED,
+        ),
+        noise=execution.noise(),
+        environment={**fingerprint(Path.cwd()), **torch},
+        labels=dict(request.labels),
+        command=[storable(word) for word in request.command],
+        warnings=list(dict.fromkeys(warnings_of(execution, metrics))),
+        error=error,
+    )

@@ -1,0 +1,251 @@
+"""What `run --pipeline` was asked for: a pipeline that exists already, and what can be checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from beambench.definition.schema import Name
+from beambench.errors import UsageError
+from beambench.experiments.request import (
+    check_count,
+    check_flags,
+    check_folder,
+    check_runner,
+    check_seed,
+    check_timeout,
+)
+
+EXISTING = "existing"
+"""Variant and profile of a run whose settings are the pipeline's own."""
+
+REPEATS = 3
+TIMEOUT_S = 1800.0
+LONGEST_NAME = 100
+
+SECRET = re.compile(r"password|token(?!i[sz])|secret|key|credential", re.IGNORECASE)
+"""Flags whose values are not shown. A tokenizer is none."""
+
+MASK = "***"
+SHORTEST_SECRET = 4
+"""Characters; a shorter value is masked at its flag only, for it would stand anywhere in a text."""
+
+
+@dataclass(frozen=True)
+class ExternalRequest:
+    """Options of `beambench run --pipeline`.
+
+    Attributes:
+        pipeline: ``module:function``.
+        source_file: file of the module.
+        source_digest: SHA-256 of that file.
+        flags: all that follows `--`, with secrets.
+    """
+
+    name: str
+    pipeline: str
+    source_file: str
+    source_digest: str
+    runner: str = "direct"
+    repeats: int | None = None
+    seed: int = 0
+    timeout: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+    command: Sequence[str] = ()
+
+    @property
+    def repeat_count(self) -> int:
+        return self.repeats or REPEATS
+
+    @property
+    def time_limit(self) -> float:
+        """Seconds for the whole run."""
+        return self.timeout or TIMEOUT_S
+
+    @property
+    def shown_flags(self) -> list[str]:
+        """The flags as they may be shown and kept."""
+        return masked(self.flags)
+
+    def identity(self) -> dict[str, str]:
+        """Return what the record names the run by; the hash is over function, source and flags."""
+        content = {
+            "pipeline": self.pipeline,
+            "source": self.source_digest,
+            "flags": self.shown_flags,
+        }
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return {
+            "benchmark": self.name,
+            "variant": EXISTING,
+            "profile": EXISTING,
+            "definition_hash": hashlib.sha256(canonical.encode()).hexdigest(),
+        }
+
+    def configuration(self) -> dict[str, object]:
+        """Return all that was resolved, for the record."""
+        return {
+            "pipeline": self.pipeline,
+            "source_file": self.source_file,
+            "source_digest": self.source_digest,
+            "repeats": self.repeat_count,
+            "seed": self.seed,
+            "timeout": self.time_limit,
+            "beam_flags": self.shown_flags,
+        }
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text with the values of secret flags masked."""
+        for secret in secrets(self.flags):
+            if len(secret) >= SHORTEST_SECRET:
+                text = text.replace(secret, MASK)
+        return text
+
+
+def make_external_request(
+    pipeline: str,
+    name: str | None,
+    taken: Collection[str],
+    flags: Sequence[str],
+    command: Sequence[str],
+    **options: object,
+) -> ExternalRequest:
+    """Find the module without importing it, and check the request.
+
+    Args:
+        pipeline: ``module:function``.
+        name: name to store the runs under; None: made of module and function.
+        taken: names of benchmarks, whose histories are not to be mixed with this one.
+        flags: all that follows `--`.
+        command: the command line, the flags at its end.
+        options: other fields of `ExternalRequest`.
+
+    Raises:
+        UsageError: the request cannot be right.
+    """
+    check_folder()
+    module, function = parts(pipeline)
+    file = find_module(module, pipeline)
+    request = ExternalRequest(
+        name=checked_name(derived_name(module, function) if name is None else name, taken),
+        pipeline=pipeline,
+        source_file=str(file),
+        source_digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        flags=flags,
+        command=[*command[: len(command) - len(flags)], *masked(flags)] if flags else command,
+        **options,  # type: ignore[arg-type]
+    )
+    check_runner(request.runner)
+    check_count("repeats", request.repeats)
+    check_seed(request.seed)
+    check_timeout(request.timeout if request.timeout is not None else request.time_limit)
+    check_flags(flags)
+    return request
+
+
+def parts(pipeline: str) -> tuple[str, str]:
+    """Split ``module:function``."""
+    module, _, function = pipeline.partition(":")
+    if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise UsageError(f"--pipeline {pipeline}: expected module:function, as in my.module:run")
+    return module, function
+
+
+def search_path() -> list[str]:
+    """Folders in which a module of the user's own is looked for first."""
+    return [os.getcwd()]  # noqa: PTH109
+
+
+def find_module(module: str, pipeline: str) -> Path:
+    """Return the source file of a module, without running code of it or of a package around it."""
+    top, *names = module.split(".")
+    spec = _top_level(top)
+    file = Path(spec.origin) if spec is not None and spec.origin is not None else None
+    folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    known = spec is not None
+    for name in names:
+        file, folders = _inside(folders, name)
+        known = known and (file is not None or bool(folders))
+    if not known:
+        raise UsageError(
+            f"--pipeline {pipeline}: no module {module!r}: is it installed, or its folder on "
+            "PYTHONPATH?"
+        )
+    if file is None or not file.is_file():
+        raise UsageError(f"--pipeline {pipeline}: {module} is no Python file")
+    return file
+
+
+def _top_level(name: str) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        spec = finder.find_spec(name, [*search_path(), *sys.path])
+        if spec is not None:
+            return spec
+    return None
+
+
+def _inside(folders: Sequence[Path], name: str) -> tuple[Path | None, list[Path]]:
+    """Return the file of a module in a package's folders, and its own folders if it is one."""
+    for folder in folders:
+        package, module = folder / name / "__init__.py", folder / f"{name}.py"
+        if package.is_file():
+            return package, [package.parent]
+        if module.is_file():
+            return module, []
+    return None, [folder / name for folder in folders if (folder / name).is_dir()]
+
+
+def derived_name(module: str, function: str) -> str:
+    """Return a benchmark's name made of those of module and function."""
+    text = re.sub(r"[^a-z0-9]+", "-", f"{module}-{function}".lower())
+    name = text[-LONGEST_NAME:].strip("-")
+    if not name:
+        raise UsageError(f"--pipeline {module}:{function}: give it a name with --name")
+    return name
+
+
+def checked_name(name: str, taken: Collection[str]) -> str:
+    """Return a name under which runs can be stored and which no benchmark has."""
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        raise UsageError(
+            f"--name {name!r}: small letters, digits and hyphens only, up to {LONGEST_NAME}"
+        ) from None
+    if name in taken:
+        raise UsageError(f"{name}: is a benchmark's name: give the pipeline another with --name")
+    return name
+
+
+def masked(flags: Sequence[str]) -> list[str]:
+    """Return flags with the values of those that name a secret masked."""
+    shown, hide = [], False
+    for flag in flags:
+        name, equals, _ = flag.partition("=")
+        is_flag = flag.startswith("-")
+        if is_flag:
+            hide = bool(SECRET.search(name))
+            shown.append(f"{name}={MASK}" if equals and hide else flag)
+        else:
+            shown.append(MASK if hide else flag)
+    return shown
+
+
+def secrets(flags: Sequence[str]) -> list[str]:
+    """Return the values that `masked` hides, the longest first."""
+    found = [
+        flag.removeprefix(shown.removesuffix(MASK))
+        for flag, shown in zip(flags, masked(flags), strict=True)
+        if flag != shown
+    ]
+    return sorted(found, key=len, reverse=True)

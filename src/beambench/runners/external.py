@@ -1,0 +1,118 @@
+"""A pipeline that exists already, run by the direct runner and measured from inside.
+
+The pipeline handed to the user's function wraps the model handler of every RunInference that is
+applied to it. Nothing of Beam is patched, and what the function makes of its own is left alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pipeline import PipelineVisitor
+
+from beambench.definition.plan import ExternalPlan
+from beambench.errors import RunError
+from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.transparent import TransparentModelHandler, innermost, instrumented
+from beambench.runners.direct import Finished, make_runner, parsed, wait_for
+
+Function = Callable[..., Any]
+
+
+class MeasuredPipeline(beam.Pipeline):
+    """A pipeline that measures its RunInference transforms and keeps the results of its runs."""
+
+    def __init__(self, options: PipelineOptions, clock: Clock) -> None:
+        super().__init__(runner=make_runner(options), options=options)
+        self.clock = clock
+        self.results: list[Any] = []
+
+    def apply(self, transform: Any, pvalueish: Any = None, label: str | None = None) -> Any:
+        if isinstance(transform, RunInference) and not is_measured(transform):
+            transform = copy.copy(transform)
+            transform._model_handler = instrumented(
+                transform._model_handler, self.clock, on_cuda=_has_cuda()
+            )
+        return super().apply(transform, pvalueish, label)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        result = super().run(*args, **kwargs)
+        self.results.append(result)
+        return result
+
+    def inference_steps(self) -> dict[str, RunInference]:
+        """Return the RunInference transforms by their full names."""
+        found: dict[str, RunInference] = {}
+
+        class Finder(PipelineVisitor):
+            def enter_composite_transform(self, transform_node: Any) -> None:
+                if isinstance(transform_node.transform, RunInference):
+                    found[transform_node.full_label] = transform_node.transform
+
+        self.visit(Finder())
+        return found
+
+
+def is_measured(transform: RunInference) -> bool:
+    """Beam applies a transform anew to give it its label."""
+    return any(
+        type(handler) is TransparentModelHandler for handler in innermost(transform._model_handler)
+    )
+
+
+def _has_cuda() -> bool:
+    """Tell whether the device has to be waited for. Only torch's, and only if it is in use."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_available())
+
+
+@dataclass(frozen=True)
+class FinishedExternal:
+    """A pipeline that exists already, after its run.
+
+    Attributes:
+        steps: its RunInference transforms by full name.
+        warnings: what was not as it is with Beam's examples.
+    """
+
+    finished: Finished
+    steps: dict[str, RunInference]
+    warnings: list[str]
+
+
+def run(function: Function, plan: ExternalPlan) -> FinishedExternal:
+    """Let a function build its pipeline, and run it, or run it ourselves if the function did not.
+
+    Raises:
+        RunError: the function built nothing on the pipeline that it was given.
+    """
+    options = parsed(plan.argv)
+    pipeline = MeasuredPipeline(options, Clock(plan.epoch_ns, plan.slot_us))
+    warnings = []
+    try:
+        function(argv=list(plan.argv), test_pipeline=pipeline)
+    except SystemExit as error:
+        if not pipeline.results or error.code:
+            raise
+    if not pipeline.transforms_stack[0].parts:
+        raise RunError(
+            f"{plan.pipeline}: built nothing on the test_pipeline that it was given: let it use "
+            "that instead of a pipeline of its own"
+        )
+    if not pipeline.results:
+        pipeline.run()
+        warnings.append("the function did not run its pipeline: beambench did")
+    if len(pipeline.results) > 1:
+        warnings.append(
+            f"the function ran its pipeline {len(pipeline.results)} times: all but run_time and "
+            "peak_rss is of the last one"
+        )
+    finished = wait_for(pipeline.results[-1], options)
+    return FinishedExternal(finished, pipeline.inference_steps(), warnings)

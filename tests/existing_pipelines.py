@@ -1,0 +1,144 @@
+"""Pipelines as users have them: functions of `argv` and `test_pipeline`, good and bad ones."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import (
+    KeyedModelHandler,
+    KeyModelMapping,
+    ModelHandler,
+    PredictionResult,
+    RunInference,
+)
+
+BATCH = 4
+
+
+class Model:
+    """An object, because Beam keeps a weak reference to a model."""
+
+
+class Successor(ModelHandler[int, PredictionResult, Model]):
+    """Gives the next number, one after the other and not before it is asked for."""
+
+    def __init__(self, fails: Sequence[int] = (), **kwargs: Any) -> None:
+        super().__init__(**({"min_batch_size": BATCH, "max_batch_size": BATCH} | kwargs))
+        self._fails = frozenset(fails)
+
+    def load_model(self) -> Model:
+        return Model()
+
+    def run_inference(
+        self, batch: Sequence[int], model: Model, inference_args: dict[str, Any] | None = None
+    ) -> Iterator[PredictionResult]:
+        for example in batch:
+            if example in self._fails:
+                raise ValueError(f"cannot infer {example}")
+            yield PredictionResult(example, example + 1)
+
+
+def flags_of(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--fails", type=int, nargs="*", default=())
+    return parser.parse_known_args(argv)[0]
+
+
+def write(results: Any, output: str, name: str = "Write") -> None:
+    _ = results | name >> beam.io.WriteToText(output, shard_name_template="")
+
+
+def run(argv: list[str] | None = None, save_main_session: bool = True, test_pipeline: Any = None):
+    """Keyed numbers, pre- and postprocessed, as in Beam's examples."""
+    known = flags_of(argv)
+    handler = (
+        KeyedModelHandler(Successor(known.fails))
+        .with_preprocess_fn(lambda number: (str(number), number))
+        .with_postprocess_fn(lambda keyed: f"{keyed[0]},{keyed[1].inference}")
+    )
+    numbers = test_pipeline | beam.Create(range(known.count))
+    write(numbers | "Infer" >> RunInference(handler), known.output)
+    result = test_pipeline.run()
+    result.wait_until_finish()
+    return result
+
+
+def with_dead_letters(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Failed batches go another way, whole; a `with` runs the pipeline."""
+    known = flags_of(argv)
+    with test_pipeline as pipeline:
+        numbers = pipeline | beam.Create(range(known.count))
+        good, bad = numbers | RunInference(Successor(known.fails)).with_exception_handling()
+        write(good | beam.Map(lambda result: result.inference), known.output)
+        batches = bad.failed_inferences | beam.Map(lambda failed: sorted(failed[0]))
+        write(batches, f"{known.output}-bad", "WriteBad")
+
+
+def twice(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Two steps with one handler between them, and nobody who runs the pipeline."""
+    known, handler = flags_of(argv), Successor()
+    numbers = test_pipeline | beam.Create(range(known.count))
+    first = numbers | "First" >> RunInference(handler) | beam.Map(lambda result: result.inference)
+    some = first | beam.Filter(lambda number: number <= known.count // 2)
+    write(some | "Outer" >> Nested(handler), known.output)
+
+
+class Nested(beam.PTransform):
+    """A RunInference inside a transform of the user's own."""
+
+    def __init__(self, handler: Successor) -> None:
+        super().__init__()
+        self._handler = handler
+
+    def expand(self, numbers: Any) -> Any:
+        return numbers | RunInference(self._handler) | beam.Map(lambda result: result.inference)
+
+
+def per_key(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """A model for odd and one for even numbers."""
+    known = flags_of(argv)
+    handlers = [KeyModelMapping(["odd"], Successor()), KeyModelMapping(["even"], Successor())]
+    keyed = test_pipeline | beam.Create(
+        [("odd" if number % 2 else "even", number) for number in range(known.count)]
+    )
+    results = keyed | RunInference(KeyedModelHandler(handlers))
+    write(results | beam.Map(lambda one: one[1].inference), known.output)
+
+
+def without_inference(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    write(test_pipeline | beam.Create([1, 2]), flags_of(argv).output)
+
+
+def elsewhere(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Builds nothing on the pipeline that it is given."""
+
+
+def exits_well(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    run(argv, test_pipeline=test_pipeline)
+    sys.exit(0)
+
+
+def exits_early(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    sys.exit("no licence for this")
+
+
+def raises(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    raise KeyError("nothing\nthere")
+
+
+def without_test_pipeline(argv: list[str] | None = None) -> None: ...
+
+
+def without_argv(test_pipeline: Any = None) -> None: ...
+
+
+def asks_for_more(model: str, argv: list[str] | None = None, test_pipeline: Any = None) -> None: ...
+
+
+not_callable = 3
