@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -108,6 +109,9 @@ def _digest(path: Path | None) -> str | None:
 
 def make_workload(plan: Plan) -> Workload:
     """Make the workload of a plan and apply its thread setting."""
+    # Its usual place is the temporary folder, which ends with each worker: a compiled model would
+    # be compiled anew, for a minute, by every one.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(plan.cache_dir) / "torchinductor"))
     definition = plan.definition
     path = plan.prepared().weights_path
     workload = load_class(definition.workload)(definition, Weights(Path(path) if path else None))
