@@ -58,7 +58,15 @@ ADDED_PARTS = {
     "runner": {"implementation", "options", "counters"},
     "input": {"bytes", "source", "labels"},
     "model": {"name", "size_mib"},
-    "verification": {"missing", "reference", "failed", "failed_listed", "passed", "problems"},
+    "verification": {
+        "missing",
+        "reference",
+        "stock",
+        "failed",
+        "failed_listed",
+        "passed",
+        "problems",
+    },
     "repeat": {
         "index",
         "arm",
