@@ -10,9 +10,9 @@ import typer.main
 
 from beambench.cli.main import app
 from beambench.cli.settings import ENVIRONMENT
-from beambench.definition.schema import DefinitionFile
+from beambench.definition.schema import Batching, DefinitionFile, Input, Model
 from beambench.metrics.__main__ import page
-from beambench.record.run_record import Repeat, RunRecord
+from beambench.record.run_record import Repeat, RunRecord, Verification
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -42,12 +42,18 @@ def test_every_environment_variable_is_documented() -> None:
 
 def test_every_key_of_a_definition_is_documented() -> None:
     documented = text("docs/definitions.md")
-    assert [key for key in DefinitionFile.model_fields if f"`{key}`" not in documented] == []
+    keys = {
+        *DefinitionFile.model_fields,
+        *Model.model_fields,
+        *Input.model_fields,
+        *Batching.model_fields,
+    }
+    assert sorted(key for key in keys if f"`{key}`" not in documented) == []
 
 
 def test_every_key_of_the_record_is_documented() -> None:
     documented = text("docs/run-record.md")
-    keys = {*RunRecord.model_fields, *Repeat.model_fields}
+    keys = {*RunRecord.model_fields, *Repeat.model_fields, *Verification.model_fields}
     assert sorted(key for key in keys if f"`{key}`" not in documented) == []
 
 

@@ -16,6 +16,11 @@ CATALOG = [
     "pytorch-image-classification-resnet101",
     "pytorch-image-classification-resnet152",
     "pytorch-image-classification-resnet152-t4",
+    "pytorch-language-modeling-bert-base",
+    "pytorch-language-modeling-bert-large",
+    "pytorch-sentiment-distilbert-batch",
+    "pytorch-sentiment-distilbert-streaming",
+    "pytorch-text-embedding-minilm",
 ]
 STORE = "sqlite:///runs.db"
 
@@ -75,7 +80,7 @@ def test_list(beambench):
     assert (answer.code, answer.err) == (0, "")
     rows = [line for line in answer.out.splitlines() if not line.startswith(" ")]  # not folded
     assert [row.split()[0] for row in rows] == ["name", *CATALOG]
-    assert rows[3].rstrip().endswith("batch     75 × n1-standard-2")
+    assert rows[3].rstrip().endswith("batch      75 × n1-standard-2")
 
 
 def test_list_as_json(beambench):
@@ -118,7 +123,17 @@ def test_show_a_definition_as_json(beambench):
     answer = beambench("show", "pytorch-image-classification-resnet101", "--json")
     document = answer.document
     assert (answer.code, answer.err) == (0, "")
-    assert document["variants"] == ["stock"]
+    assert document["variants"] == [
+        "stock",
+        "tuned",
+        "tuned-bf16",
+        "tuned-channels-last",
+        "tuned-compiled",
+        "tuned-batched",
+        "tuned-decode",
+        "tuned-fixed-batch",
+        "tuned-one-thread",
+    ]
     assert document["model"]["weights"] == "pretrained"
     assert document["file"].endswith("pytorch-image-classification-resnet101.yaml")
     assert len(document["definition_hash"]) == 64

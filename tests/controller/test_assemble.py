@@ -17,6 +17,7 @@ from beambench.controller.assemble import (
     warnings_of,
 )
 from beambench.controller.supervisor import Outcome
+from beambench.controller.verification import verification
 from beambench.controller.worker_process import WorkerResult
 from beambench.metrics.definitions import METRICS
 from beambench.record.observation import (
@@ -27,7 +28,7 @@ from beambench.record.observation import (
     Proof,
     SampledPrediction,
 )
-from beambench.record.run_record import FailedElement, MetricValue
+from beambench.record.run_record import FailedElement, MetricValue, Repeat
 
 IDS = f"{7:032x}"
 CRASH = {"kind": "run", "message": "the worker was killed by SIGKILL: out of memory?", "detail": ""}
@@ -90,11 +91,17 @@ def execute(*results: tuple[str, Any], max_failed: float = 0.01) -> Execution:
     return execution
 
 
+def judged(arm: Any, index: int, result: WorkerResult, max_failed: float) -> Repeat:
+    """Return the repeat of a worker's result, verified by its proof of work alone."""
+    proven = verification(result.observation, None) if result.observation is not None else None
+    return make_repeat(arm, index, result, proven, max_failed)
+
+
 # A repeat
 
 
 def test_a_repeat_holds_what_was_seen_from_inside_and_outside():
-    repeat = make_repeat("pipeline", 4, result_of(observe()), None, 0.01)
+    repeat = judged("pipeline", 4, result_of(observe()), 0.01)
     assert (repeat.index, repeat.arm, repeat.status, repeat.error) == (
         4,
         "pipeline",
@@ -117,13 +124,13 @@ def test_beams_own_metrics_are_kept_and_checked():
         "inference_request_batch_size": {"count": 3, "sum": 100, "min": 10, "max": 60},
         "num_inferences": {"value": 99},
     }
-    repeat = make_repeat("pipeline", 0, result_of(observe(beam_metrics=theirs)), None, 0.01)
+    repeat = judged("pipeline", 0, result_of(observe(beam_metrics=theirs)), 0.01)
     assert repeat.beam_metrics == theirs
     assert repeat.cross_check["differences"] == ["inferences: Beam 99, ours 100"]
 
 
 def test_a_crash_leaves_a_repeat_with_its_error():
-    repeat = make_repeat("loop", 0, result_of(), None, 0.01)
+    repeat = judged("loop", 0, result_of(), 0.01)
     assert (repeat.status, repeat.error) == ("failed", CRASH)
     assert (repeat.metrics, repeat.verification, repeat.batch_sizes) == ({}, None, [])
     assert repeat.noise == {"reasons": [], "disturbed": False}
@@ -132,12 +139,12 @@ def test_a_crash_leaves_a_repeat_with_its_error():
 @pytest.mark.parametrize("status", ["timed_out", "cancelled"])
 def test_a_stopped_repeat_keeps_its_status(status):
     error = {"kind": "run", "message": status, "detail": ""}
-    repeat = make_repeat("pipeline", 0, result_of(None, status=status, error=error), None, 0.01)
+    repeat = judged("pipeline", 0, result_of(None, status=status, error=error), 0.01)
     assert (repeat.status, repeat.error) == (status, error)
 
 
 def test_batch_sizes_are_in_the_order_in_which_beam_grows_them():
-    assert make_repeat("pipeline", 0, result_of(observe()), None, 0.01).batch_sizes == [10, 30, 60]
+    assert judged("pipeline", 0, result_of(observe()), 0.01).batch_sizes == [10, 30, 60]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +167,7 @@ def test_batch_sizes_are_in_the_order_in_which_beam_grows_them():
     ],
 )
 def test_too_many_failed_elements_fail_the_repeat(failed, max_failed, message):
-    repeat = make_repeat("pipeline", 0, result_of(observe(failed=failed)), None, max_failed)
+    repeat = judged("pipeline", 0, result_of(observe(failed=failed)), max_failed)
     assert repeat.status == ("succeeded" if message is None else "failed")
     assert (repeat.error or {}).get("message") == message
     assert (repeat.error or {}).get("kind") == (None if message is None else "run")
@@ -169,13 +176,13 @@ def test_too_many_failed_elements_fail_the_repeat(failed, max_failed, message):
 
 def test_a_failure_that_nobody_named_is_counted_all_the_same():
     unnamed = observe(failed=50).model_copy(update={"failed": []})
-    repeat = make_repeat("pipeline", 0, result_of(unnamed), None, 0.01)
+    repeat = judged("pipeline", 0, result_of(unnamed), 0.01)
     assert repeat.error["message"] == "50 of 100 elements failed, more than max_failed 0.01"
 
 
 def test_a_failed_verification_fails_the_repeat():
     lost = observe(missing=["3.jpg"], missing_count=1)
-    repeat = make_repeat("pipeline", 0, result_of(lost), None, 0.01)
+    repeat = judged("pipeline", 0, result_of(lost), 0.01)
     assert repeat.status == "failed"
     assert repeat.error["message"] == "verification: 1 elements did not come out: 3.jpg"
 
@@ -301,8 +308,7 @@ def test_noise_is_of_all_repeats():
 def test_the_worst_status_is_that_of_the_run(statuses, expected, status):
     names = {"s": "succeeded", "f": "failed", "t": "timed_out", "c": "cancelled"}
     repeats = [
-        make_repeat("pipeline", 0, result_of(observe(), status=names[one]), None, 0.01)
-        for one in statuses
+        judged("pipeline", 0, result_of(observe(), status=names[one]), 0.01) for one in statuses
     ]
     assert status_of(repeats, expected) == status
 

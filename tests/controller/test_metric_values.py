@@ -71,6 +71,7 @@ EXPECTED = {
     "peak_rss": (1e9, "B", "lower", 75),
     "elements_failed": (10.0, "1", "lower", 2000),
     "accuracy_top1": (0.9, "1", "higher", 1000),
+    "stock_agreement": (0.75, "1", "higher", 32),
     "stage_time_read": (0.0002, "s", "lower", 2000),
     "stage_time_preprocess": (0.0005, "s", "lower", 2000),
     "stage_time_batch_wait": (0.003, "s", "lower", 2000),
@@ -103,7 +104,12 @@ def observe(proof: Proof | None = None, **changes: Any) -> Observation:
 
 
 def metrics_of(observation: Observation, **outside: Any) -> Metrics:
-    given = {"run_time": 15.0, "peak_rss": 10**9, "rss_samples": 75} | outside
+    given = {
+        "run_time": 15.0,
+        "peak_rss": 10**9,
+        "rss_samples": 75,
+        "stock": {"compared": 32, "labels_equal": 24},
+    } | outside
     return of_repeat(observation, **given)
 
 

@@ -61,6 +61,7 @@ ADDED_PARTS = {
     "verification": {
         "missing",
         "reference",
+        "stock",
         "failed",
         "failed_listed",
         "passed",

@@ -390,7 +390,12 @@ def test_the_record_says_what_was_asked_for_and_what_ran(workers):
         "timeout": 120.0,
     }
     assert record.config["definition"]["name"] == "overhead-noop"
-    assert record.config["definition"]["batching"] == {"min_batch_size": 10, "max_batch_size": 100}
+    assert record.config["definition"]["batching"] == {
+        "min_batch_size": 10,
+        "max_batch_size": 100,
+        "max_batch_duration_secs": None,
+        "bucket_boundaries": None,
+    }
     assert workers.plans[0].beam_flags == ["--direct_num_workers=1"]
 
 

@@ -28,6 +28,8 @@ CLEARLY = 2
 
 MIN_AGREEMENT = 0.99
 
+IGNORES_INPUT = "the outputs are the same for every input: the model ignores its input"
+
 MIN_CORRELATION = 0.9
 """Between rounded outputs and their references, each about its mean: outputs of other inputs have
 about 0, and rounding to 8 bits leaves more than 0.95 where inputs make a difference at all."""
@@ -115,18 +117,22 @@ def _problems(share: float, differing: Sequence[str], compared: int) -> list[str
     ]
 
 
+def _outputs_of_reference(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
+    return {reference.id: tuple(reference.evidence) for _, reference in pairs if reference.evidence}
+
+
+def _ignores_input(references: Mapping[str, tuple[float, ...]]) -> bool:
+    return len(references) > 1 and len(set(references.values())) == 1
+
+
 def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
     """Compare raw outputs: nearly the same, and clearly nearest to the own reference."""
-    references = {
-        reference.id: tuple(reference.evidence) for _, reference in pairs if reference.evidence
-    }
+    references = _outputs_of_reference(pairs)
     if not references:
         return _nothing_proven(pairs, details)
     details = {**details, "method": "outputs", "compared": len(pairs)}
-    if len(references) > 1 and len(set(references.values())) == 1:
-        return Agreement(
-            None, details, ["the outputs are the same for every input: the model ignores its input"]
-        )
+    if _ignores_input(references):
+        return Agreement(None, details, [IGNORES_INPUT])
     others = [own for own in references.values() if _is_finite(own)]
     differing, cosines, largest = [], [], 0.0
     for one, reference in pairs:
@@ -158,6 +164,8 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
     One that is swapped with a neighbour nearer than the rounding cannot be told; over the sample
     the outputs must correlate with their references.
     """
+    if _ignores_input(_outputs_of_reference(pairs)):
+        return Agreement(None, {**details, "method": "rounded outputs"}, [IGNORES_INPUT])
     differing, cosines, largest, flipped = [], [], 0.0, 0
     both: list[tuple[Sequence[float], Sequence[float]]] = []
     for one, reference in pairs:
@@ -165,7 +173,9 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
         if len(own) != len(evidence) or not _is_finite(own) or not _is_finite(evidence):
             differing.append(reference.id)
             continue
-        if not own:  # failed on both sides
+        if not own:  # as a rule one that failed on both sides
+            if _label_differs(one, reference):
+                differing.append(reference.id)
             continue
         both.append((evidence, own))
         difference = _largest_difference(evidence, own)
@@ -236,7 +246,10 @@ def stock_agreement(
     outputs = [
         (one.evidence, reference.evidence)
         for one, reference in pairs
-        if one.evidence and reference.evidence and len(one.evidence) == len(reference.evidence)
+        if one.evidence
+        and reference.evidence
+        and len(one.evidence) == len(reference.evidence)
+        and _is_finite([*one.evidence, *reference.evidence])
     ]
     return {
         "compared": len(pairs),

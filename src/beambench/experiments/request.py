@@ -156,13 +156,29 @@ def _stock_of(library: Library, resolved: Resolved) -> Definition | None:
     """Return what a variant's outputs are compared with; None if they are the same work."""
     if resolved.variant == "stock":
         return None
-    stock = library.resolve(
-        resolved.definition.name, profile=resolved.profile_name, overrides=resolved.overrides
-    ).definition
-    model = stock.model.model_copy(update={"precision": resolved.definition.model.precision})
-    same_weights = model == resolved.definition.model
-    same_work = stock.model_copy(update={"batching": resolved.definition.batching})
-    return stock if same_weights and same_work != resolved.definition else None
+    name, profile = resolved.definition.name, resolved.profile_name
+    known = library.resolve(name, profile=profile).definition.parameters
+    overrides = [one for one in resolved.overrides if _is_known_to_stock(one, known)]
+    stock = library.resolve(name, profile=profile, overrides=overrides).definition
+    same_weights = _weights(stock) == _weights(resolved.definition)
+    return stock if same_weights and _work(stock) != _work(resolved.definition) else None
+
+
+def _is_known_to_stock(override: str, parameters: Mapping[str, object]) -> bool:
+    """Tell whether an override is more than a setting of what only the variant does."""
+    section, _, key = override.partition("=")[0].partition(".")
+    return section.strip() != "parameters" or key.strip() in parameters
+
+
+def _weights(definition: Definition) -> tuple[object, ...]:
+    model = definition.model
+    return model.name, model.weights, model.path
+
+
+def _work(definition: Definition) -> tuple[object, ...]:
+    """Return what decides the outputs, apart from the weights."""
+    precision = definition.model.precision
+    return definition.workload, definition.parameters, precision, definition.interpreter
 
 
 def _with_options_file(request: RunRequest, library: Library, path: Path) -> RunRequest:

@@ -7,6 +7,7 @@ that of `share_model_across_processes`, would silently change the run. A test en
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 import time
 import uuid
@@ -178,7 +179,9 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         return dict(self._inner.get_resource_hints())
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
-        kwargs: Mapping[str, Any] = self._inner.batch_elements_kwargs()
+        kwargs: dict[str, Any] = dict(self._inner.batch_elements_kwargs())
+        if "length_fn" in kwargs:
+            kwargs["length_fn"] = functools.partial(_length, kwargs["length_fn"])
         return kwargs
 
     def validate_inference_args(self, inference_args: dict[str, Any] | None) -> None:
@@ -248,6 +251,11 @@ def _with_failures(batch: Sequence[Any], results: Sequence[Any]) -> list[Any]:
         except StopIteration:
             break
     return merged
+
+
+def _length(of_keyed: Callable[[Any], int], keyed: tuple[str, Any]) -> int:
+    """Return the length by which an element is batched; one that failed has none."""
+    return 0 if type(keyed[1]) is ElementFailure else of_keyed(keyed)
 
 
 class InstrumentedPreprocess:

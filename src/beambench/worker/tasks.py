@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
+from beambench.definition.schema import Model
 from beambench.errors import RunError, UsageError
 from beambench.inputs.elements import Element, parsed, written
 from beambench.inputs.labels import labels_for, read_labels
@@ -63,6 +64,7 @@ def prepare(plan: Plan) -> Observation:
         sample=sample_of(manifest.ids, plan.seed),
         weights_path=str(weights.path) if weights.path else None,
     )
+    environment = fingerprint(Path(plan.project_dir))
     return Observation(
         task=plan.task,
         prepared=Prepared(
@@ -73,11 +75,28 @@ def prepare(plan: Plan) -> Observation:
             input_source=manifest.source,
             weights_digest=_digest(weights.path),
             weights_size=weights.path.stat().st_size if weights.path else None,
-            environment=fingerprint(Path(plan.project_dir))
+            environment=environment
             | {"torch": torch_settings(), "workload": entry.distribution if entry else None},
-            warnings=manifest.warnings,
+            warnings=[*manifest.warnings, *slow_precision(definition.model, environment)],
         ),
     )
+
+
+def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
+    """Warn of a precision that the CPU has no instructions for."""
+    if model.precision == "float32" or model.device != "cpu":
+        return []
+    names = {
+        "bfloat16": ("amx_bf16", "avx512_bf16", "bf16"),
+        "float16": ("amx_fp16", "avx512_fp16"),
+    }
+    found = environment["machine"]["instructions"]
+    if any(found.get(name) for name in names[model.precision]):
+        return []
+    return [
+        f"this CPU has no {model.precision} instructions ({', '.join(names[model.precision])}): "
+        "expect it to be slower than float32"
+    ]
 
 
 def sample_of(ids: Sequence[str], seed: int) -> list[str]:

@@ -162,10 +162,7 @@ class ImageClassification(Workload):
         count = chosen.compiled_batch_size
         optimisation = Optimisation(
             dtype=getattr(torch, self.definition.model.precision),
-            memory_format=getattr(
-                torch,
-                {"contiguous": "contiguous_format"}.get(chosen.memory_format, "channels_last"),
-            ),
+            memory_format=getattr(torch, chosen.memory_format),
             compiled_shape=(count, 3, height, width) if count is not None else None,
         )
         return TunedImageHandler(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import model_validator
+
 from beambench.workloads.base import Label, Parameters
 from beambench.workloads.text import TextParameters, TextWorkload, downloaded
 
@@ -13,13 +15,20 @@ if TYPE_CHECKING:
     import torch
 
 EVIDENCE_STRIDE = 32
-"""One logit of 32 is kept as evidence, and the two greatest: all 30,522 would be too many."""
+"""One logit of 32 is kept as evidence, and the two greatest of the others: all 30,522 would be too
+many, and one that stands there twice would look like a near-tie."""
 
 
 class LanguageModelingParameters(TextParameters):
-    """`mask_only` computes the vocabulary's logits at the [MASK] alone."""
+    """`mask_only`, with `longest`, computes the vocabulary's logits at the [MASK] alone."""
 
     mask_only: bool = False
+
+    @model_validator(mode="after")
+    def _can_compute_the_mask_only(self) -> LanguageModelingParameters:
+        if self.mask_only and self.padding != "longest":
+            raise ValueError("mask_only goes with padding: longest")
+        return self
 
 
 def bert_base_uncased() -> torch.nn.Module:
@@ -81,9 +90,11 @@ class LanguageModeling(TextWorkload):
 
     def evidence(self, prediction: Any) -> Sequence[float]:
         logits = self._logits(prediction)[0].float()
+        strided = logits.new_zeros(len(logits)).bool()
+        strided[::EVIDENCE_STRIDE] = True
         kept: list[float] = [
-            *logits[::EVIDENCE_STRIDE].tolist(),
-            *logits.topk(2).values.tolist(),
+            *logits[strided].tolist(),
+            *logits[~strided].topk(2).values.tolist(),
         ]
         return kept
 

@@ -75,7 +75,8 @@ class TextWorkload(Workload):
         return {**self.__dict__, "_tokenizer": None}  # set_up makes it again
 
     def set_up(self) -> None:
-        self._tokenizer = load_tokenizer(self.parameters.tokenizer)
+        chosen: TextParameters = self.parameters
+        self._tokenizer = load_tokenizer(chosen.tokenizer, chosen.padding)
 
     @classmethod
     def check(cls, definition: Definition) -> None:
@@ -205,8 +206,10 @@ def packaged_encoder() -> Path:
 
 
 @functools.cache
-def load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str, padding: str) -> Any:
     """Return a tokenizer: packaged, of a folder, or of the hub.
+
+    One for each way of padding: a call that pads leaves its padding set for the next.
 
     Raises:
         RunError: it cannot be loaded.
