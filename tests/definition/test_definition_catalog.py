@@ -10,6 +10,10 @@ RESNET152 = "pytorch-image-classification-resnet152"
 RESNET152_T4 = "pytorch-image-classification-resnet152-t4"
 EFFICIENTNET = "pytorch-image-classification-efficientnet-lite0"
 NOOP = "overhead-noop"
+SKLEARN = "sklearn-digits"
+ONNX = "onnx-digits"
+MINILM = "huggingface-pipeline-minilm"
+REMOTE = "remote-endpoint"
 
 CLUSTER = {
     "runner": "dataflow",
@@ -27,6 +31,10 @@ CLUSTERS = {
     RESNET152_T4: {**CLUSTER, "accelerator": {"type": "nvidia-tesla-t4", "count": 1}},
     EFFICIENTNET: None,
     NOOP: None,
+    SKLEARN: None,
+    ONNX: None,
+    MINILM: None,
+    REMOTE: None,
 }
 MODELS = {
     RESNET101: ("resnet101", "pretrained", 170.5, "cpu"),
@@ -34,6 +42,10 @@ MODELS = {
     RESNET152_T4: ("resnet152", "pretrained", 230.4, "gpu"),
     EFFICIENTNET: ("efficientnet-lite0", "pretrained", 17.95, "cpu"),
     NOOP: ("noop", "none", None, "cpu"),
+    SKLEARN: ("digits", "trained", None, "cpu"),
+    ONNX: ("digits", "trained", None, "cpu"),
+    MINILM: ("all-minilm-l6-v2", "pretrained", 86.66, "cpu"),
+    REMOTE: ("endpoint", "none", None, "cpu"),
 }
 TARGETS = {
     RESNET101: (
@@ -53,6 +65,10 @@ TARGETS = {
         "torch_inference_imagenet_efficientnet_lite0",
     ),
     NOOP: ("overhead_noop", "overhead_noop"),
+    SKLEARN: ("sklearn_digits", "sklearn_digits"),
+    ONNX: ("onnx_digits", "onnx_digits"),
+    MINILM: ("huggingface_pipeline_minilm", "huggingface_pipeline_minilm"),
+    REMOTE: ("remote_endpoint", "remote_endpoint"),
 }
 STOCK_PREPROCESSING = {
     "resize": [224, 224],
@@ -72,9 +88,45 @@ PARAMETERS = {
         "std": [0.502, 0.502, 0.502],
     },
     NOOP: {},
+    SKLEARN: {},
+    ONNX: {},
+    MINILM: {},
+    REMOTE: {"latency_ms": 5},
+}
+ELEMENTS = {
+    NOOP: (1000, 20000),
+    SKLEARN: (200, 20000),
+    ONNX: (200, 20000),
+    MINILM: (48, 400),
+    REMOTE: (200, 20000),
+}
+"""Elements of smoke and local; images have 24 and 200."""
+WORKLOADS = {
+    NOOP: ("overhead", "numbers", "synthetic"),
+    SKLEARN: ("sklearn_rows", "rows", "packaged"),
+    ONNX: ("onnx_rows", "rows", "packaged"),
+    MINILM: ("huggingface_pipeline", "sentences", "packaged"),
+    REMOTE: ("remote_endpoint", "rows", "packaged"),
+}
+VARIANTS = {
+    SKLEARN: {
+        "pandas": {"parameters": {"example": "pandas"}},
+        "large-model": {"model": {"large": True}},
+        "model-copies": {"model": {"copies": 2}},
+        "per-key": {
+            "parameters": {"models": 2},
+            "batching": {"min_batch_size": None, "max_batch_size": None},
+        },
+        "max-batch-duration": {"batching": {"max_batch_duration_secs": 1}},
+    },
+    MINILM: {
+        "tuned-batch-size": {"parameters": {"batch_size": 32}},
+        "tuned": {"parameters": {"batch_size": 32, "return_tensors": True}},
+    },
+    REMOTE: {"refusing": {"parameters": {"fail_every": 5}}},
 }
 NAMES = sorted(MODELS)
-IMAGES = sorted(set(NAMES) - {NOOP})
+IMAGES = sorted(set(NAMES) - set(WORKLOADS))
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +186,12 @@ def test_images_are_classified(library, name):
     }
 
 
-def test_the_overhead_is_measured_on_numbers(library):
-    definition = library.resolve_unprofiled(NOOP)
-    assert (definition.workload, definition.scenario) == ("overhead", "batch")
-    assert (definition.input.type, definition.input.source) == ("numbers", "synthetic")
+@pytest.mark.parametrize("name", sorted(WORKLOADS))
+def test_other_work_and_its_input(library, name):
+    definition = library.resolve_unprofiled(name)
+    found = (definition.workload, definition.input.type, definition.input.source)
+    assert found == WORKLOADS[name]
+    assert definition.scenario == "batch"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,8 +204,12 @@ def test_the_defaults_that_count(library, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_profiles(library, name):
     profiles = library.resolve_unprofiled(name).profiles
-    elements = {"smoke": 1000, "local": 20000} if name == NOOP else {"smoke": 24, "local": 200}
-    assert {key: one.limit for key, one in profiles.items()} == {**elements, "full": 50000}
+    smoke, local = ELEMENTS.get(name, (24, 200))
+    assert {key: one.limit for key, one in profiles.items()} == {
+        "smoke": smoke,
+        "local": local,
+        "full": 50000,
+    }
     assert {key: one.repeats for key, one in profiles.items()} == {
         "smoke": 1,
         "local": 3,
@@ -174,8 +232,8 @@ def test_efficientnet_always_has_its_real_weights(library, profile):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_stock_is_the_only_variant(library, name):
-    assert library.variants(name) == ["stock"]
+def test_the_variants(library, name):
+    assert library.raw(name)[1] == {"stock": {}, **VARIANTS.get(name, {})}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,4 +246,5 @@ def test_time_slots_are_enough_for_the_time_limit(library, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_workload_knows_all_that_a_definition_asks_for(library, name):
     for profile in library.profiles(name):
-        check_workload(library.resolve(name, profile=profile).definition)
+        for variant in library.variants(name):
+            check_workload(library.resolve(name, profile=profile, variant=variant).definition)

@@ -78,8 +78,10 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         weights_path: str | None = None,
         size_mib: float | None = None,
         on_cuda: bool = False,
+        by_key: bool = False,
     ) -> None:
         self._inner = inner
+        self._by_key = by_key
         self._env_vars = getattr(inner, "_env_vars", {})  # Beam's own wrappers copy it too
         self._clock = clock
         self._weights_path = weights_path
@@ -92,6 +94,11 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         return {**self.__dict__, "_recorder": None}
 
     @property
+    def _loads_elsewhere(self) -> bool:
+        """Whether another process may load the model; Beam shares all models of a keyed handler."""
+        return self._by_key or self.share_model_across_processes()
+
+    @property
     def _pending_loads_us(self) -> list[int]:
         return PENDING_LOADS_US.setdefault(self._identity, [])
 
@@ -102,7 +109,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         model = self._inner.load_model()
         self._synchronise()
         duration_us = (time.perf_counter_ns() - start) // 1000
-        if self.share_model_across_processes():
+        if self._loads_elsewhere:
             name = LOAD_FILE.format(handler=self._identity, load=uuid.uuid4().hex)
             (Path(tempfile.gettempdir()) / name).write_text(str(duration_us))
         else:
@@ -135,7 +142,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     ) -> Iterable[Any]:
         if self._recorder is None:
             self._recorder = BatchRecorder(self._clock)
-        if self.share_model_across_processes():
+        if self._loads_elsewhere:
             self._collect_loads()
         self._recorder.loads(self._pending_loads_us)
         good = [example for example in batch if type(example) is not ElementFailure]

@@ -22,7 +22,7 @@ from beambench.record.run_record import FailedElement
 from beambench.runners import direct, loop
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.workloads.base import Weights, Workload, load_class
-from beambench.workloads.pipeline import Outputs
+from beambench.workloads.pipeline import Outputs, metrics_namespace
 
 LISTED = 20
 """Failed, missing and duplicate elements that are named; all are counted."""
@@ -69,7 +69,7 @@ def prepare(plan: Plan) -> Observation:
             weights_digest=_digest(weights.path),
             weights_size=weights.path.stat().st_size if weights.path else None,
             environment=fingerprint(Path(plan.project_dir)) | {"torch": _torch_settings()},
-            warnings=manifest.warnings,
+            warnings=[*manifest.warnings, *cls.warnings(definition)],
         ),
     )
 
@@ -164,7 +164,7 @@ def run_pipeline(plan: Plan) -> Observation:
         leftover.unlink(missing_ok=True)
     finished = direct.run(workload, plan, files)
     proof = Proof.model_validate_json(files.proof.read_text("utf-8"))
-    namespace = workload.model_handler().get_metrics_namespace()
+    namespace = metrics_namespace(workload)
     observation = _observed(plan, read_predictions(files.predictions), ids, proof)
     return observation.model_copy(
         update={

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 BUILT_IN = {
     "image_classification": "beambench.workloads.image_classification:ImageClassification",
     "overhead": "beambench.workloads.overhead:Overhead",
+    "huggingface_pipeline": "beambench.workloads.huggingface_pipeline:HuggingFacePipeline",
+    "onnx_rows": "beambench.workloads.rows:OnnxRows",
+    "remote_endpoint": "beambench.workloads.remote_endpoint:RemoteEndpoint",
+    "sklearn_rows": "beambench.workloads.rows:SklearnRows",
 }
 
 Label = int | str
@@ -49,11 +53,16 @@ class Workload(abc.ABC):
 
     Attributes:
         transform: name of the RunInference transform; part of the published labels.
+        preprocess_transform: name of the transform that reads and preprocesses, where that is one
+            of its own in front of RunInference; None: it is RunInference's preprocess step.
+        postprocess_transform: likewise behind it.
         input_types: what the workload reads (`images`, `numbers`, …).
         parameters_type: schema of the definition's `parameters`.
     """
 
     transform: ClassVar[str] = "RunInference"
+    preprocess_transform: ClassVar[str | None] = None
+    postprocess_transform: ClassVar[str | None] = None
     input_types: ClassVar[tuple[str, ...]] = ()
     parameters_type: ClassVar[type[Parameters]] = Parameters
 
@@ -79,6 +88,11 @@ class Workload(abc.ABC):
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
         """Make the weights ready as a file on this machine: download, find or generate them."""
         return Weights(None)
+
+    @classmethod
+    def warnings(cls, definition: Definition) -> list[str]:
+        """Return what of this work is not as its name says; it stands in the record."""
+        return []
 
     def set_up(self) -> None:  # noqa: B027 - most workloads have nothing to set up
         """Import and build what the first element would otherwise pay for inside the window.
@@ -115,6 +129,14 @@ class Workload(abc.ABC):
     @abc.abstractmethod
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         """Return Beam's handler for the model, without key, preprocess or postprocess wrappers."""
+
+    def model_handlers(self) -> list[ModelHandler[Any, Any, Any]]:
+        """Return a handler for each model. With several, Beam chooses one by an element's key."""
+        return [self.model_handler()]
+
+    def model_of(self, element_id: str) -> int:
+        """Return the index of the handler in `model_handlers` that an element goes to."""
+        return 0
 
     def inference_args(self) -> dict[str, Any] | None:
         """Return what every call of the handler's `run_inference` gets beside the batch."""

@@ -10,9 +10,10 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+from apache_beam.ml.inference.base import KeyedModelHandler, KeyModelMapping, RunInference
 
 from beambench.definition.plan import Plan
+from beambench.inputs.elements import parsed
 from beambench.instrumentation.handler import (
     InstrumentedModelHandler,
     InstrumentedPostprocess,
@@ -22,6 +23,9 @@ from beambench.instrumentation.handler import (
 from beambench.instrumentation.proof import ProofOfWork
 from beambench.instrumentation.recorder import Clock
 from beambench.workloads.base import Workload
+
+PER_KEY_NAMESPACE = "BeamML_KeyedModels"
+"""Where Beam keeps its RunInference metrics if it chooses among several models by key."""
 
 
 @dataclass(frozen=True)
@@ -61,39 +65,68 @@ class WriteFile(beam.DoFn):
             file.write(text.encode())
 
 
-def instrumented(
-    workload: Workload, plan: Plan, root: str | None
-) -> KeyedModelHandler[Any, Any, Any]:
-    """Wrap a workload's handler for measuring, keyed by element id as in Beam's examples."""
-    clock = Clock(plan.epoch_ns, plan.slot_us)
+def metrics_namespace(workload: Workload) -> str:
+    """Return the namespace of Beam's own RunInference metrics for this workload."""
+    handlers = workload.model_handlers()
+    return PER_KEY_NAMESPACE if len(handlers) > 1 else str(handlers[0].get_metrics_namespace())
+
+
+def instrumented(workload: Workload, plan: Plan, clock: Clock) -> KeyedModelHandler[Any, Any, Any]:
+    """Wrap a workload's handlers for measuring, keyed by element id as in Beam's examples."""
     weights = workload.weights.path
-    handler = InstrumentedModelHandler(
-        workload.model_handler(),
-        clock,
-        weights_path=str(weights) if weights else None,
-        size_mib=plan.definition.model.size_mib,
-        on_cuda=plan.definition.model.device == "gpu",
-    )
-    sample = frozenset(plan.prepared().sample)
-    return (
-        KeyedModelHandler(handler)
-        .with_preprocess_fn(InstrumentedPreprocess(workload.read, workload.preprocess, root, clock))
-        .with_postprocess_fn(
-            InstrumentedPostprocess(workload.postprocess, workload.evidence, sample, clock)
+    inner = workload.model_handlers()
+    handlers = [
+        InstrumentedModelHandler(
+            handler,
+            clock,
+            weights_path=str(weights) if weights else None,
+            size_mib=plan.definition.model.size_mib,
+            on_cuda=plan.definition.model.device == "gpu",
+            by_key=len(inner) > 1,
         )
-    )
+        for handler in inner
+    ]
+    if len(handlers) == 1:
+        return KeyedModelHandler(handlers[0])
+    keys: dict[int, list[str]] = {}
+    for element_id in dict.fromkeys(_ids(plan)):
+        keys.setdefault(workload.model_of(element_id), []).append(element_id)
+    return KeyedModelHandler([KeyModelMapping(keys[index], handlers[index]) for index in keys])
+
+
+def _ids(plan: Plan) -> Iterator[str]:
+    prepared = plan.prepared()
+    with Path(prepared.ids_file).open(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            yield parsed(line.removesuffix("\n"), prepared.root).id
 
 
 def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outputs) -> None:
     """Add the workload to a pipeline: the stock transforms, and the proof over their output."""
-    prepared = plan.prepared()
-    handler = instrumented(workload, plan, prepared.root)
-    results = (
+    prepared, clock = plan.prepared(), Clock(plan.epoch_ns, plan.slot_us)
+    handler = instrumented(workload, plan, clock)
+    before = InstrumentedPreprocess(workload.read, workload.preprocess, prepared.root, clock)
+    sample = frozenset(prepared.sample)
+    after = InstrumentedPostprocess(workload.postprocess, workload.evidence, sample, clock)
+    elements = (
         pipeline
         | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file)
         | "FilterEmptyLines" >> beam.FlatMap(filter_empty_lines)
-        | workload.transform >> RunInference(handler, inference_args=workload.inference_args())
     )
+    preprocess, postprocess = workload.preprocess_transform, workload.postprocess_transform
+    if metrics_namespace(workload) == PER_KEY_NAMESPACE:
+        # Beam 2.77's own wrappers lose the metrics of a handler of several models, and it fails.
+        preprocess, postprocess = preprocess or "Preprocess", postprocess or "Postprocess"
+    if preprocess is None:
+        handler = handler.with_preprocess_fn(before)
+    else:
+        elements |= preprocess >> beam.Map(before)
+    if postprocess is None:
+        handler = handler.with_postprocess_fn(after)
+    inference = RunInference(handler, inference_args=workload.inference_args())
+    results = elements | workload.transform >> inference
+    if postprocess is not None:
+        results |= postprocess >> beam.Map(after)
     _ = (
         results
         | "ProofOfWork" >> beam.CombineGlobally(ProofOfWork())

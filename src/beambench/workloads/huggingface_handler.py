@@ -1,0 +1,56 @@
+"""Beam's handler for Hugging Face pipelines, importable where TensorFlow is not.
+
+Beam 2.77's module imports tensorflow and transformers' TFAutoModel, which transformers 5 no longer
+has. Both stand only where its TensorFlow handlers are, which are not used here. So while Beam's
+module is imported, and no longer, names without content take their place. Nothing of the
+handler's own code is replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+import types
+from collections.abc import Iterator
+
+import transformers
+
+
+class Placeholder:
+    """Stands where Beam's module names a class of TensorFlow in an annotation."""
+
+
+def missing() -> list[str]:
+    """Return what Beam's module imports and is not there."""
+    found = []
+    if importlib.util.find_spec("tensorflow") is None:
+        found.append("tensorflow")
+    if not hasattr(transformers, "TFAutoModel"):
+        found.append("transformers.TFAutoModel")
+    return found
+
+
+@contextlib.contextmanager
+def _placeholders() -> Iterator[None]:
+    names = missing()
+    if "tensorflow" in names:
+        sys.modules["tensorflow"] = types.ModuleType("tensorflow")
+        sys.modules["tensorflow"].Tensor = Placeholder  # type: ignore[attr-defined]
+    if "transformers.TFAutoModel" in names:
+        transformers.TFAutoModel = Placeholder
+    try:
+        yield
+    finally:
+        if "tensorflow" in names:
+            del sys.modules["tensorflow"]
+        if "transformers.TFAutoModel" in names:
+            del transformers.TFAutoModel
+
+
+with _placeholders():
+    from apache_beam.ml.inference.huggingface_inference import HuggingFacePipelineModelHandler
+
+
+class PipelineModelHandler(HuggingFacePipelineModelHandler):
+    """Beam's handler under a name of this module, so that a worker which unpickles it comes here."""
