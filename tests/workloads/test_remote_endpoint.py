@@ -21,7 +21,12 @@ from beambench.instrumentation.recorder import Clock
 from beambench.workloads.base import Weights, check_workload
 from beambench.workloads.endpoint_server import Endpoint, scores
 from beambench.workloads.remote_endpoint import RemoteEndpoint
-from beambench.workloads.remote_handler import Client, EndpointModelHandler, Refused, is_retriable
+from beambench.workloads.remote_handler import (
+    Client,
+    EndpointModelHandler,
+    RefusedError,
+    is_retriable,
+)
 
 pytestmark = pytest.mark.real
 
@@ -73,7 +78,7 @@ def test_a_batch_is_one_request_and_the_connection_is_kept():
 def test_an_error_of_the_request_is_not_tried_again(no_waiting):
     with endpoint() as server:
         handler = EndpointModelHandler(server.server_port)
-        with pytest.raises(Refused, match="HTTP 400"):
+        with pytest.raises(RefusedError, match="HTTP 400"):
             handler.run_inference(["no row"], handler.load_model())
     assert no_waiting == []
 
@@ -117,10 +122,10 @@ def test_a_lost_connection_is_opened_again(no_waiting):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (Refused(400, "bad"), False),
-        (Refused(404, "gone"), False),
-        (Refused(429, "slow down"), True),
-        (Refused(503, "overloaded"), True),
+        (RefusedError(400, "bad"), False),
+        (RefusedError(404, "gone"), False),
+        (RefusedError(429, "slow down"), True),
+        (RefusedError(503, "overloaded"), True),
         (ConnectionResetError(), True),
         (http.client.RemoteDisconnected(), True),
         (KeyError("predictions"), False),
@@ -131,7 +136,7 @@ def test_what_may_be_tried_again(error, expected):
 
 
 def test_an_error_travels():
-    copy = pickle.loads(pickle.dumps(Refused(503, "busy: try later")))
+    copy = pickle.loads(pickle.dumps(RefusedError(503, "busy: try later")))
     assert (copy.status, str(copy)) == (503, "HTTP 503: busy: try later")
 
 

@@ -140,9 +140,7 @@ def _outputs(
     return outputs
 
 
-def _infer(
-    workload: Workload, loaded: Loaded, examples: list[Any], times: LoopTimes
-) -> list[Any]:
+def _infer(workload: Workload, loaded: Loaded, examples: list[Any], times: LoopTimes) -> list[Any]:
     """Run a batch as the instrumented handler does; the time of a failed one is no latency."""
     handler, model = loaded
 

@@ -13,8 +13,12 @@ import importlib.util
 import sys
 import types
 from collections.abc import Iterator
+from typing import Any
 
-import transformers
+from apache_beam.ml.inference import pytorch_inference  # noqa: F401
+from transformers import AutoModel, Pipeline, pipeline  # noqa: F401
+
+# All that Beam's module imports besides is imported above: nothing else meets a placeholder.
 
 
 class Placeholder:
@@ -26,9 +30,14 @@ def missing() -> list[str]:
     found = []
     if importlib.util.find_spec("tensorflow") is None:
         found.append("tensorflow")
-    if not hasattr(transformers, "TFAutoModel"):
+    if not hasattr(_transformers(), "TFAutoModel"):
         found.append("transformers.TFAutoModel")
     return found
+
+
+def _transformers() -> Any:
+    # Once its pipelines are imported, transformers 5 is another object than it was before.
+    return sys.modules["transformers"]
 
 
 @contextlib.contextmanager
@@ -38,14 +47,14 @@ def _placeholders() -> Iterator[None]:
         sys.modules["tensorflow"] = types.ModuleType("tensorflow")
         sys.modules["tensorflow"].Tensor = Placeholder  # type: ignore[attr-defined]
     if "transformers.TFAutoModel" in names:
-        transformers.TFAutoModel = Placeholder
+        _transformers().TFAutoModel = Placeholder
     try:
         yield
     finally:
         if "tensorflow" in names:
             del sys.modules["tensorflow"]
         if "transformers.TFAutoModel" in names:
-            del transformers.TFAutoModel
+            del _transformers().TFAutoModel
 
 
 with _placeholders():
@@ -53,4 +62,4 @@ with _placeholders():
 
 
 class PipelineModelHandler(HuggingFacePipelineModelHandler):
-    """Beam's handler under a name of this module, so that a worker which unpickles it comes here."""
+    """Beam's handler under a name of this module: whoever unpickles it imports it first."""

@@ -13,7 +13,7 @@ NAMESPACE = "BeamML_RemoteEndpoint"
 TIMEOUT_S = 60.0
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The endpoint answered with an HTTP error."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -21,12 +21,12 @@ class Refused(Exception):
         self.status = status
 
     def __reduce__(self) -> Any:
-        return Refused, (self.status, str(self).partition(": ")[2])
+        return RefusedError, (self.status, str(self).partition(": ")[2])
 
 
 def is_retriable(error: Exception) -> bool:
     """Tell whether another attempt may do: not if the endpoint finds fault with the request."""
-    if isinstance(error, Refused):
+    if isinstance(error, RefusedError):
         return error.status == 429 or error.status >= 500
     return isinstance(error, (OSError, http.client.HTTPException))
 
@@ -38,19 +38,17 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
 
     def predict(self, rows: Sequence[list[float]]) -> list[Any]:
-        """Raises Refused for an HTTP error, OSError or HTTPException without an answer."""
+        """Raises RefusedError for an HTTP error, OSError or HTTPException without an answer."""
         body = json.dumps({"instances": list(rows)}).encode()
         try:
-            self._connection.request(
-                "POST", "/predict", body, {"Content-Type": "application/json"}
-            )
+            self._connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
             answer = self._connection.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise
         if answer.status != http.client.OK:
-            raise Refused(answer.status, content.decode("utf-8", "replace")[:200])
+            raise RefusedError(answer.status, content.decode("utf-8", "replace")[:200])
         predictions: list[Any] = json.loads(content)["predictions"]
         return predictions
 

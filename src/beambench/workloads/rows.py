@@ -270,9 +270,7 @@ def _given(definition: Definition) -> Weights:
 def _require(*distributions: str, extra: str) -> None:
     modules = {"scikit-learn": "sklearn"}
     missing = [
-        name
-        for name in distributions
-        if importlib.util.find_spec(modules.get(name, name)) is None
+        name for name in distributions if importlib.util.find_spec(modules.get(name, name)) is None
     ]
     if missing:
         raise UsageError(f"{', '.join(missing)} missing: pip install 'beambench[{extra}]'")
