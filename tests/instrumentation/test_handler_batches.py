@@ -383,3 +383,11 @@ def test_a_load_in_this_process_needs_no_file(clock, metrics, tmp_path, monkeypa
     handler, _ = instrumented(doubled)
     handler.load_model()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_a_shared_model_is_named_by_its_last_line():
+    rule = "-" * 75
+    error = RuntimeError(
+        f"\n{rule}\nTraceback (most recent call last):\n  File x\nKeyError: 3\n{rule}"
+    )
+    assert failure("inference", error) == ElementFailure("inference", "RuntimeError: KeyError: 3")

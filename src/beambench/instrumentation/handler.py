@@ -62,7 +62,9 @@ class ElementFailure(NamedTuple):
 
 
 def failure(stage: str, error: Exception) -> ElementFailure:
-    lines = str(error).encode("utf-8", "backslashreplace").decode().strip().splitlines()
+    lines = str(error).encode("utf-8", "backslashreplace").decode().strip("- \n").splitlines()
+    if lines and lines[0].startswith("Traceback"):  # of the process that serves a shared model
+        lines = lines[-1:]
     text = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
     return ElementFailure(stage, text)
 
@@ -142,8 +144,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     ) -> Iterable[Any]:
         if self._recorder is None:
             self._recorder = BatchRecorder(self._clock)
-        if self._loads_elsewhere:
-            self._collect_loads()
+            if self._loads_elsewhere:  # and then before the first batch of any process
+                self._collect_loads()
         self._recorder.loads(self._pending_loads_us)
         good = [example for example in batch if type(example) is not ElementFailure]
         self._synchronise()

@@ -12,7 +12,7 @@ import contextlib
 import importlib.util
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apache_beam.ml.inference import pytorch_inference  # noqa: F401
@@ -55,6 +55,17 @@ def _placeholders() -> Iterator[None]:
             del sys.modules["tensorflow"]
         if "transformers.TFAutoModel" in names:
             del _transformers().TFAutoModel
+
+
+def without_padding(batch: Sequence[str], pipeline: Any, arguments: dict[str, Any]) -> list[Any]:
+    """Run the pipeline, and cut from each output the tokens that only fill up its batch.
+
+    A pipeline with a batch size gives every sentence as many tokens as the longest of its batch
+    has, and does not say which are padding; a mean over all would be another embedding.
+    """
+    outputs = pipeline(list(batch), **arguments)
+    tokens = pipeline.tokenizer(list(batch), truncation=True)["input_ids"]
+    return [[output[0][: len(own)]] for output, own in zip(outputs, tokens, strict=True)]
 
 
 with _placeholders():

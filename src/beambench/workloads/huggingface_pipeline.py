@@ -25,7 +25,8 @@ INSTALL = "pip install 'beambench[transformers]'"
 class PipelineParameters(Parameters):
     """Arguments of the pipeline.
 
-    `batch_size`: sentences that the pipeline runs at once; null: its default, one.
+    `batch_size`: sentences that the pipeline runs at once, padded to the longest, the padding cut
+    from the outputs; null: its default, one.
     `return_tensors`: outputs as tensors; else as nested lists, the pipeline's default.
     """
 
@@ -88,14 +89,17 @@ class HuggingFacePipeline(Workload):
         ]
 
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
-        from beambench.workloads.huggingface_handler import PipelineModelHandler
+        from beambench.workloads.huggingface_handler import PipelineModelHandler, without_padding
 
         assert self.weights.path is not None
+        options = self.handler_options()
+        if self.parameters.batch_size is not None:
+            options["inference_fn"] = without_padding
         return PipelineModelHandler(
             task="feature-extraction",
             model=str(self.weights.path.parent),
             device=self.definition.model.device.upper(),
-            **self.handler_options(),
+            **options,
         )
 
     def inference_args(self) -> dict[str, Any]:
@@ -126,4 +130,4 @@ def _mean(prediction: Any) -> Any:
     """Return the mean over tokens, shape (hidden,), of an output of shape (1, tokens, hidden)."""
     import numpy
 
-    return numpy.asarray(prediction.inference)[0].mean(axis=0)
+    return numpy.asarray(prediction.inference[0]).mean(axis=0)
