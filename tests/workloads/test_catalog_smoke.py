@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,24 +56,34 @@ def smoke(folder: Path, name: str, variant: str, *more: str) -> tuple[int, Comma
     return code, cli
 
 
-def succeeded(folder: Path, name: str, variant: str, *more: str) -> dict[str, Any]:
-    code, cli = smoke(folder, name, variant, *more)
-    assert code == 0, cli.errors
-    record: dict[str, Any] = json.loads(cli.output)
-    assert record["status"] == "succeeded"
-    assert record["verification"]["passed"]
-    assert record["verification"]["elements_failed"] == 0
+Smoked = Callable[[str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def smoked(tmp_path_factory: pytest.TempPathFactory) -> Smoked:
+    """Return the record of a smoke run that succeeded; each is run once for all tests."""
+    records: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def record(name: str, variant: str) -> dict[str, Any]:
+        if (name, variant) not in records:
+            code, cli = smoke(tmp_path_factory.mktemp("smoke"), name, variant)
+            assert code == 0, cli.errors
+            records[name, variant] = json.loads(cli.output)
+        return records[name, variant]
+
     return record
 
 
 @pytest.mark.parametrize(("name", "variant"), RUNNABLE)
-def test_smoke_succeeds(tmp_path, name, variant):
-    record = succeeded(tmp_path, name, variant)
-    limit = resolved(name, variant).profiles["smoke"].limit
-    assert record["verification"]["elements_out"] == limit
-    assert record["verification"]["reference_agreement"] >= 0.99
-    counted = [repeat["cross_check"].get("differences", []) for repeat in record["repeats"]]
-    assert [line for lines in counted for line in lines if "latency" not in line] == []
+def test_smoke_succeeds(smoked, name, variant):
+    record = smoked(name, variant)
+    verification = record["verification"]
+    assert (record["status"], verification["passed"]) == ("succeeded", True)
+    assert verification["elements_failed"] == 0
+    assert verification["elements_out"] == resolved(name, variant).profiles["smoke"].limit
+    assert verification["reference_agreement"] >= 0.99
+    differences = [repeat["cross_check"]["differences"] for repeat in record["repeats"]]
+    assert [line for lines in differences for line in lines if "latency" not in line] == []
 
 
 @pytest.mark.parametrize(("name", "variant"), REFUSING)
@@ -90,17 +101,15 @@ LOADS = {"stock": 1, "large-model": 1, "model-copies": 2, "per-key": 2}
 
 
 @pytest.mark.parametrize("variant", sorted(LOADS))
-def test_every_load_of_a_shared_model_is_counted(tmp_path, variant):
-    metrics = succeeded(tmp_path, "sklearn-digits", variant)["metrics"]
+def test_every_load_of_a_shared_model_is_counted(smoked, variant):
+    metrics = smoked("sklearn-digits", variant)["metrics"]
     assert metrics["model_loads"]["value"] == LOADS[variant]
     assert metrics["model_load_latency_mean"]["value"] > 0
 
 
-def test_models_per_key_see_one_element_at_a_time_and_each_its_own(tmp_path):
-    record = succeeded(tmp_path, "sklearn-digits", "per-key", "--reference", "loop")
-    metrics = record["metrics"]
-    assert metrics["inference_batch_size_mean"]["value"] == 1
-    assert "pipeline_efficiency" in metrics
+def test_models_per_key_see_one_element_at_a_time(smoked):
+    record = smoked("sklearn-digits", "per-key")
+    assert record["metrics"]["inference_batch_size_mean"]["value"] == 1
     (repeat,) = record["repeats"]
     assert repeat["cross_check"]["reason"].startswith("models per key")
     # Beam's batches are those of a model, and so there are fewer of them.
@@ -109,9 +118,8 @@ def test_models_per_key_see_one_element_at_a_time_and_each_its_own(tmp_path):
     assert batches["count"] < 200
 
 
-def test_refused_requests_are_tried_again_and_no_element_fails(tmp_path):
-    record = succeeded(tmp_path, "remote-endpoint", "refusing")
-    (repeat,) = record["repeats"]
+def test_refused_requests_are_tried_again_and_no_element_fails(smoked):
+    (repeat,) = smoked("remote-endpoint", "refusing")["repeats"]
     assert repeat["batches_retried"] == 0  # Beam's handler tried again, ours had nothing to do
     # Beam waits 2.5 s at least before it tries again.
     assert repeat["beam_metrics"]["inference_batch_latency_micro_secs"]["max"] >= 2_500_000

@@ -57,14 +57,14 @@ def _placeholders() -> Iterator[None]:
             del _transformers().TFAutoModel
 
 
-def without_padding(batch: Sequence[str], pipeline: Any, arguments: dict[str, Any]) -> list[Any]:
+def without_padding(batch: Sequence[str], model: Any, arguments: dict[str, Any]) -> list[Any]:
     """Run the pipeline, and cut from each output the tokens that only fill up its batch.
 
     A pipeline with a batch size gives every sentence as many tokens as the longest of its batch
     has, and does not say which are padding; a mean over all would be another embedding.
     """
-    outputs = pipeline(list(batch), **arguments)
-    tokens = pipeline.tokenizer(list(batch), truncation=True)["input_ids"]
+    outputs = model(list(batch), **arguments)
+    tokens = model.tokenizer(list(batch), truncation=True)["input_ids"]
     return [[output[0][: len(own)]] for output, own in zip(outputs, tokens, strict=True)]
 
 
