@@ -78,7 +78,7 @@ def test_a_metric_that_is_missing_has_no_row(printed):
 @pytest.mark.parametrize(
     ("kind", "mark"),
     [
-        ("derived", "derived: crops of packaged photographs"),
+        ("derived", "derived: made from packaged data"),
         ("synthetic", "synthetic"),
         ("list", "list"),
     ],

@@ -116,3 +116,46 @@ def test_without_latencies_the_counts_are_still_compared(missing):
         del theirs["inference_batch_latency_micro_secs"]
     ours = measured(batch_latency=None) if missing == "ours" else measured()
     assert cross_check(ours, theirs) == {"agrees": True, "differences": []}
+
+
+# --- models per key
+
+COHORTS = {"a-_num_inferences": {"value": 25}, "b-_num_inferences": {"value": 15}}
+
+
+def per_key(gap_us: float = 100, **changed: Any) -> dict[str, Any]:
+    """Beam's metrics where 40 calls of ours are two batches of its own."""
+    total = 40 * (OURS_US + gap_us)
+    return {
+        **COHORTS,
+        "num_inferences": {"value": 40},
+        "inference_request_batch_size": {"count": 2, "sum": 40, "min": 15, "max": 25},
+        "inference_batch_latency_micro_secs": {"count": 2, "sum": total, "min": 1, "max": 2},
+        **changed,
+    }
+
+
+def calls() -> Measured:
+    ones = Distribution(count=40, sum=40, min=1, max=1)
+    latency = Distribution(count=40, sum=40 * OURS_US, min=0, max=99_999)
+    return measured(batches=40, batch_sizes={1: 40}, batch_size=ones, batch_latency=latency)
+
+
+def test_with_models_per_key_sums_are_compared_and_latencies_of_calls():
+    found = cross_check(calls(), per_key())
+    assert (found["agrees"], found["differences"]) == (True, [])
+    assert found["latency_gap_us"] == 100
+    assert found["reason"].startswith("models per key")
+    assert cross_check(calls(), per_key(301))["agrees"] is False
+    assert cross_check(calls(), per_key(-5))["agrees"] is False
+
+
+def test_with_models_per_key_a_lost_element_is_a_difference():
+    size = {"count": 2, "sum": 39, "min": 14, "max": 25}
+    found = cross_check(calls(), per_key(inference_request_batch_size=size))
+    assert found["differences"] == ["batch size sum: Beam 39, ours 40"]
+
+
+def test_without_models_per_key_such_sizes_differ():
+    theirs = {name: value for name, value in per_key().items() if name not in COHORTS}
+    assert cross_check(calls(), theirs)["agrees"] is False

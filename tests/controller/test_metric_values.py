@@ -168,7 +168,8 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
             bytes_read=None,
             stages=None,
             inference_window=(2_500_000, 10_500_000),
-        ).model_copy(update=unproven)
+        ).model_copy(update=unproven),
+        stock={},
     )
     assert found["inference_throughput_elements"].model_dump() == {
         "value": 250.0,

@@ -15,6 +15,10 @@ SENTIMENT = "pytorch-sentiment-distilbert-batch"
 SENTIMENT_STREAMING = "pytorch-sentiment-distilbert-streaming"
 MINILM = "pytorch-text-embedding-minilm"
 NOOP = "overhead-noop"
+SKLEARN = "sklearn-digits"
+ONNX = "onnx-digits"
+HUGGINGFACE = "huggingface-pipeline-minilm"
+REMOTE = "remote-endpoint"
 
 CLUSTER = {
     "runner": "dataflow",
@@ -42,6 +46,10 @@ CLUSTERS = {
     EFFICIENTNET: None,
     MINILM: None,
     NOOP: None,
+    SKLEARN: None,
+    ONNX: None,
+    HUGGINGFACE: None,
+    REMOTE: None,
 }
 MODELS = {
     RESNET101: ("resnet101", "pretrained", 170.5, "cpu"),
@@ -64,6 +72,10 @@ MODELS = {
     ),
     MINILM: ("all-MiniLM-L6-v2", "pretrained", 86.7, "cpu"),
     NOOP: ("noop", "none", None, "cpu"),
+    SKLEARN: ("digits", "trained", None, "cpu"),
+    ONNX: ("digits", "trained", None, "cpu"),
+    HUGGINGFACE: ("all-minilm-l6-v2", "pretrained", 86.66, "cpu"),
+    REMOTE: ("endpoint", "none", None, "cpu"),
 }
 TARGETS = {
     RESNET101: (
@@ -100,6 +112,10 @@ TARGETS = {
     ),
     MINILM: ("torch_text_embedding_minilm", "torch_text_embedding_minilm"),
     NOOP: ("overhead_noop", "overhead_noop"),
+    SKLEARN: ("sklearn_digits", "sklearn_digits"),
+    ONNX: ("onnx_digits", "onnx_digits"),
+    HUGGINGFACE: ("huggingface_pipeline_minilm", "huggingface_pipeline_minilm"),
+    REMOTE: ("remote_endpoint", "remote_endpoint"),
 }
 STOCK_PREPROCESSING = {
     "resize": [224, 224],
@@ -127,6 +143,43 @@ PARAMETERS = {
     SENTIMENT_STREAMING: PADDED_TO_128,
     MINILM: PADDED_TO_128,
     NOOP: {},
+    SKLEARN: {},
+    ONNX: {},
+    HUGGINGFACE: {},
+    REMOTE: {"latency_ms": 5},
+}
+ELEMENTS = {
+    NOOP: (1000, 20000),
+    SKLEARN: (200, 20000),
+    ONNX: (200, 20000),
+    HUGGINGFACE: (48, 400),
+    BERT_LARGE: (24, 100),
+    REMOTE: (200, 20000),
+}
+"""Elements of smoke and local; all others have 24 and 200."""
+WORKLOADS = {
+    NOOP: ("overhead", "numbers", "synthetic"),
+    SKLEARN: ("sklearn_rows", "rows", "packaged"),
+    ONNX: ("onnx_rows", "rows", "packaged"),
+    HUGGINGFACE: ("huggingface_pipeline", "sentences", "packaged"),
+    REMOTE: ("remote_endpoint", "rows", "packaged"),
+}
+HANDLER_VARIANTS = {
+    SKLEARN: {
+        "pandas": {"parameters": {"example": "pandas"}},
+        "large-model": {"model": {"large": True}},
+        "model-copies": {"model": {"copies": 2}},
+        "per-key": {
+            "parameters": {"models": 2},
+            "batching": {"min_batch_size": None, "max_batch_size": None},
+        },
+        "max-batch-duration": {"batching": {"max_batch_duration_secs": 1}},
+    },
+    HUGGINGFACE: {
+        "tuned-batch-size": {"parameters": {"batch_size": 32}},
+        "tuned": {"parameters": {"batch_size": 32, "return_tensors": True}},
+    },
+    REMOTE: {"refusing": {"parameters": {"fail_every": 5}}},
 }
 NAMES = sorted(MODELS)
 IMAGES = [EFFICIENTNET, RESNET101, RESNET152, RESNET152_T4]
@@ -197,9 +250,15 @@ PADDED_VARIANTS = {
 }
 VARIANTS = {
     **dict.fromkeys(IMAGES, IMAGE_VARIANTS),
+    RESNET152_T4: {
+        **IMAGE_VARIANTS,
+        "tuned": {**IMAGE_VARIANTS["tuned"], "model": {"precision": "float16"}},
+    },
     **dict.fromkeys(MASKED, MASKED_VARIANTS),
     **dict.fromkeys(PADDED, PADDED_VARIANTS),
     NOOP: {"stock": {}},
+    ONNX: {"stock": {}},
+    **{name: {"stock": {}, **found} for name, found in HANDLER_VARIANTS.items()},
 }
 
 
@@ -282,10 +341,12 @@ def test_sentences_are_read(library, name):
     }
 
 
-def test_the_overhead_is_measured_on_numbers(library):
-    definition = library.resolve_unprofiled(NOOP)
-    assert (definition.workload, definition.scenario) == ("overhead", "batch")
-    assert (definition.input.type, definition.input.source) == ("numbers", "synthetic")
+@pytest.mark.parametrize("name", sorted(WORKLOADS))
+def test_other_work_and_its_input(library, name):
+    definition = library.resolve_unprofiled(name)
+    found = (definition.workload, definition.input.type, definition.input.source)
+    assert found == WORKLOADS[name]
+    assert definition.scenario == "batch"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -299,12 +360,12 @@ def test_the_defaults_that_count(library, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_profiles(library, name):
     profiles = library.resolve_unprofiled(name).profiles
-    special = {
-        NOOP: {"smoke": 1000, "local": 20000},
-        BERT_LARGE: {"smoke": 24, "local": 100},
+    smoke, local = ELEMENTS.get(name, (24, 200))
+    assert {key: one.limit for key, one in profiles.items()} == {
+        "smoke": smoke,
+        "local": local,
+        "full": 50000,
     }
-    elements = special.get(name, {"smoke": 24, "local": 200})
-    assert {key: one.limit for key, one in profiles.items()} == {**elements, "full": 50000}
     assert {key: one.repeats for key, one in profiles.items()} == {
         "smoke": 1,
         "local": 3,

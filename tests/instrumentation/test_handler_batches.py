@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
@@ -357,3 +358,36 @@ def test_a_definition_without_size_asks_for_none(tmp_path):
 def test_a_failure_is_one_short_line_that_json_can_hold(error, text):
     assert failure("read", error) == ("read", text)
     text.encode("utf-8")
+
+
+# --- loads in another process
+
+
+def test_a_load_of_models_per_key_reaches_a_copy_in_another_process(
+    clock, metrics, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(handler_module.tempfile, "tempdir", str(tmp_path))
+    loading, _ = instrumented(doubled, by_key=True)
+    running = pickle.loads(pickle.dumps(loading))
+    loading.load_model()
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(handler_module, "PENDING_LOADS_US", {})  # that of the other process
+    for _ in range(2):
+        running.run_inference([1, 2], MODEL)
+    assert len(metrics.values["model_load_us"]) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_load_in_this_process_needs_no_file(clock, metrics, tmp_path, monkeypatch):
+    monkeypatch.setattr(handler_module.tempfile, "tempdir", str(tmp_path))
+    handler, _ = instrumented(doubled)
+    handler.load_model()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_a_shared_model_is_named_by_its_last_line():
+    rule = "-" * 75
+    error = RuntimeError(
+        f"\n{rule}\nTraceback (most recent call last):\n  File x\nKeyError: 3\n{rule}"
+    )
+    assert failure("inference", error) == ElementFailure("inference", "RuntimeError: KeyError: 3")

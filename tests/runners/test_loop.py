@@ -315,3 +315,45 @@ def test_a_corrupt_element_does_not_end_the_calibration(monkeypatch):
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.0)
     broken = tiny(fail_at=[3], stage="preprocess")
     assert loop.best_batch_size(broken, elements_of(THIRTY), 4) in (1, 2, 4)
+
+
+# --- several models
+
+
+class Signed(ModelHandler[Any, Any, Any]):
+    """Signs what it gives with its own name, and notes its batches."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.batches: list[list[Any]] = []
+
+    def load_model(self) -> str:
+        return self.name
+
+    def run_inference(self, batch: Sequence[int], model: Any, inference_args: Any = None) -> Any:
+        assert model == self.name
+        self.batches.append(list(batch))
+        return [PredictionResult(one, f"{model}{one}") for one in batch]
+
+
+def test_each_element_goes_to_the_model_of_its_key():
+    workload = tiny(fail_at=[4], stage="preprocess")
+    handlers = [Signed("even"), Signed("odd")]
+    workload.model_handlers = lambda: list(handlers)  # type: ignore[method-assign]
+    workload.model_of = lambda element_id: int(element_id) % 2  # type: ignore[method-assign]
+    workload.postprocess = lambda prediction: prediction.inference  # type: ignore[method-assign]
+    outputs, found = loop.run(workload, elements_of(THIRTY[:10]), [5], CLOCK)
+    labels = {output[0]: output[1] for output in outputs}
+    assert labels == {
+        element_id: None
+        if element_id == "4"
+        else f"{'odd' if int(element_id) % 2 else 'even'}{element_id}"
+        for element_id in THIRTY[:10]
+    }
+    assert handlers[0].batches == [[0, 2], [6, 8]]
+    assert handlers[1].batches == [[1, 3], [5, 7, 9]]
+    assert found.batch_sizes == Counter({3: 2, 2: 2})  # the failed element was in a batch too
+    assert found.loads is not None
+    assert found.loads.count == 2
+    assert found.elements == 9

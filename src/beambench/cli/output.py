@@ -45,7 +45,7 @@ HEADLINE = (
     "ceiling_efficiency",
 )
 MARKS = {
-    "derived": "derived: crops of packaged photographs",
+    "derived": "derived: made from packaged data",
     "synthetic": "synthetic",
     "random": "random weights",
 }

@@ -30,9 +30,10 @@ class Model(Section):
     """The model and where its weights come from."""
 
     name: str = Field(description="Architecture, as the workload knows it (for example resnet101).")
-    weights: Literal["pretrained", "random", "file", "none"] = Field(
+    weights: Literal["pretrained", "random", "trained", "file", "none"] = Field(
         description="pretrained: published weights, downloaded or packaged; random: made from the "
-        "seed, the same cost per element; file: `path`; none: the workload has no weights."
+        "seed, the same cost per element; trained: by beambench, from the seed, on packaged data; "
+        "file: `path`; none: the workload has no weights."
     )
     path: str | None = Field(None, description="State dict to load when weights is `file`.")
     size_mib: Annotated[float, Field(gt=0)] | None = Field(
@@ -140,7 +141,7 @@ class Profile(Section):
     slot_seconds: Seconds = Field(
         description="Width of the time slots (at most 240) that the steady window is counted in."
     )
-    weights: Literal["pretrained", "random", "file", "none"] | None = Field(
+    weights: Literal["pretrained", "random", "trained", "file", "none"] | None = Field(
         None, description="Weights of this profile, where they differ from the model's."
     )
 

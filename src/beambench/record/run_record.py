@@ -124,7 +124,7 @@ class ModelRecord(Part):
     """The model that ran; ``digest`` is the SHA-256 of the weights file."""
 
     name: str
-    weights: Literal["pretrained", "random", "file", "none", "unknown"]
+    weights: Literal["pretrained", "random", "trained", "file", "none", "unknown"]
     digest: str | None = None
     size_mib: float | None = None
 

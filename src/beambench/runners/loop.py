@@ -29,6 +29,9 @@ CALIBRATION_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 CALIBRATION_SECONDS = 2.0
 """Least time for one batch size: enough batches that its rate can be told from its neighbours'."""
 
+Loaded = tuple[Any, Any]
+"""A model handler and the model that it loaded."""
+
 
 @dataclass
 class LoopTimes:
@@ -38,7 +41,7 @@ class LoopTimes:
     last_output: int = 0
     cpu_start: int = 0
     cpu_end: int = 0
-    load_us: int = 0
+    loads_us: list[int] = field(default_factory=list)
     bytes_read: int = 0
     sizes: list[int] = field(default_factory=list)
     latencies_us: list[int] = field(default_factory=list)
@@ -63,7 +66,7 @@ def run(
 ) -> tuple[list[Output], Measured]:
     """Run the work over all elements in batches of the given sizes."""
     times = LoopTimes()
-    handler, model = _load(workload, times)
+    models = _load(workload, times)
     outputs: list[Output] = []
     position = 0
     chosen = replayed(sizes)
@@ -71,56 +74,75 @@ def run(
     while position < len(elements):
         batch = elements[position : position + next(chosen)]
         position += len(batch)
-        outputs += _batch(workload, handler, model, batch, sample, times)
+        outputs += _batch(workload, models, batch, sample, times)
         Progress.done = len(outputs)
     times.last_output, times.cpu_end = clock.offset_us(), time.process_time_ns()
     return outputs, _measured(outputs, times)
 
 
-def _load(workload: Workload, times: LoopTimes) -> tuple[Any, Any]:
+def _load(workload: Workload, times: LoopTimes) -> list[Loaded]:
     workload.set_up()
-    handler = workload.model_handler()
-    handler.set_environment_vars()
-    start = time.perf_counter_ns()
-    model = handler.load_model()
-    times.load_us = (time.perf_counter_ns() - start) // 1000
-    return handler, model
+    models = []
+    for handler in workload.model_handlers():
+        handler.set_environment_vars()
+        start = time.perf_counter_ns()
+        models.append((handler, handler.load_model()))
+        times.loads_us.append((time.perf_counter_ns() - start) // 1000)
+    return models
 
 
 def _batch(
     workload: Workload,
-    handler: Any,
-    model: Any,
+    models: Sequence[Loaded],
     elements: Sequence[Element],
     sample: frozenset[str],
     times: LoopTimes,
 ) -> list[Output]:
-    examples: list[Any] = []
+    examples: list[tuple[str, Any]] = []
     for element in elements:
         stage = "read"
         try:
             raw = workload.read(element.source)
             times.bytes_read += len(raw) if isinstance(raw, bytes) else 0
             stage = "preprocess"
-            examples.append(workload.preprocess(raw))
+            examples.append((element.id, workload.preprocess(raw)))
         except Exception as error:
-            examples.append(failure(stage, error))
-    good = [example for example in examples if type(example) is not ElementFailure]
-    predictions = iter(_infer(workload, handler, model, good, times))
-    times.sizes.append(len(elements))
+            examples.append((element.id, failure(stage, error)))
+    if len(models) == 1:
+        return _outputs(workload, models[0], examples, sample, times)
+    by_model: dict[int, list[tuple[str, Any]]] = {}
+    for element_id, example in examples:
+        by_model.setdefault(workload.model_of(element_id), []).append((element_id, example))
+    return [
+        output
+        for index, group in by_model.items()
+        for output in _outputs(workload, models[index], group, sample, times)
+    ]
+
+
+def _outputs(
+    workload: Workload,
+    loaded: Loaded,
+    examples: Sequence[tuple[str, Any]],
+    sample: frozenset[str],
+    times: LoopTimes,
+) -> list[Output]:
+    """Infer examples with their ids in one batch of one model, and postprocess them."""
+    good = [example for _, example in examples if type(example) is not ElementFailure]
+    predictions = iter(_infer(workload, loaded, good, times))
+    times.sizes.append(len(examples))
     outputs = []
-    for element, example in zip(elements, examples, strict=True):
+    for element_id, example in examples:
         failed = type(example) is ElementFailure
         prediction = PredictionResult(None, example) if failed else next(predictions)
-        evidence = workload.evidence if element.id in sample else None
-        outputs.append(label_of(element.id, prediction, workload.postprocess, evidence))
+        evidence = workload.evidence if element_id in sample else None
+        outputs.append(label_of(element_id, prediction, workload.postprocess, evidence))
     return outputs
 
 
-def _infer(
-    workload: Workload, handler: Any, model: Any, examples: list[Any], times: LoopTimes
-) -> list[Any]:
+def _infer(workload: Workload, loaded: Loaded, examples: list[Any], times: LoopTimes) -> list[Any]:
     """Run a batch as the instrumented handler does; the time of a failed one is no latency."""
+    handler, model = loaded
 
     def infer(batch: Sequence[Any]) -> list[Any]:
         return list(handler.run_inference(batch, model, workload.inference_args()))
@@ -154,7 +176,7 @@ def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
         first_read=times.first_read,
         last_output=times.last_output,
         cpu=(times.cpu_end - times.cpu_start) // 1000,
-        loads=_distribution([times.load_us]),
+        loads=_distribution(times.loads_us),
     )
 
 
@@ -169,16 +191,16 @@ def best_batch_size(workload: Workload, elements: Sequence[Element], largest: in
 
     Each size gets at least one batch and `CALIBRATION_SECONDS`, after one batch that warms up.
     """
-    handler, model = _load(workload, LoopTimes())
+    models = _load(workload, LoopTimes())
     rates: dict[int, float] = {}
     for size in (size for size in CALIBRATION_SIZES if size <= max(1, min(largest, len(elements)))):
         supply = itertools.cycle(elements)
         warm_up = list(itertools.islice(supply, size))
-        _batch(workload, handler, model, warm_up, frozenset(), LoopTimes())
+        _batch(workload, models, warm_up, frozenset(), LoopTimes())
         start, done = time.perf_counter(), 0
         while (elapsed := time.perf_counter() - start) < CALIBRATION_SECONDS or not done:
             batch = list(itertools.islice(supply, size))
-            _batch(workload, handler, model, batch, frozenset(), LoopTimes())
+            _batch(workload, models, batch, frozenset(), LoopTimes())
             done += size
         rates[size] = done / elapsed
     return max(rates, key=lambda size: rates[size])

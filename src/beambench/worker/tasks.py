@@ -27,7 +27,7 @@ from beambench.worker.external import run_external
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.torch_settings import torch_settings
 from beambench.workloads.base import Weights, Workload, load_class, workload_entry
-from beambench.workloads.pipeline import Outputs
+from beambench.workloads.pipeline import Outputs, metrics_namespace
 
 LISTED = 20
 """Failed, missing and duplicate elements that are named; all are counted."""
@@ -77,7 +77,11 @@ def prepare(plan: Plan) -> Observation:
             weights_size=weights.path.stat().st_size if weights.path else None,
             environment=environment
             | {"torch": torch_settings(), "workload": entry.distribution if entry else None},
-            warnings=[*manifest.warnings, *slow_precision(definition.model, environment)],
+            warnings=[
+                *manifest.warnings,
+                *cls.warnings(definition),
+                *slow_precision(definition.model, environment),
+            ],
         ),
     )
 
@@ -178,7 +182,7 @@ def run_pipeline(plan: Plan) -> Observation:
         leftover.unlink(missing_ok=True)
     finished = direct.run(workload, plan, files)
     proof = Proof.model_validate_json(files.proof.read_text("utf-8"))
-    namespace = workload.model_handler().get_metrics_namespace()
+    namespace = metrics_namespace(workload)
     observation = _observed(plan, read_predictions(files.predictions), ids, proof)
     return observation.model_copy(
         update={

@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
 
 BUILT_IN = {
+    "huggingface_pipeline": "beambench.workloads.huggingface_pipeline:HuggingFacePipeline",
     "image_classification": "beambench.workloads.image_classification:ImageClassification",
     "language_modeling": "beambench.workloads.language_modeling:LanguageModeling",
+    "onnx_rows": "beambench.workloads.rows:OnnxRows",
     "overhead": "beambench.workloads.overhead:Overhead",
+    "remote_endpoint": "beambench.workloads.remote_endpoint:RemoteEndpoint",
     "sentiment": "beambench.workloads.sentiment:Sentiment",
+    "sklearn_rows": "beambench.workloads.rows:SklearnRows",
     "text_embedding": "beambench.workloads.text_embedding:TextEmbedding",
 }
 
@@ -99,6 +103,11 @@ class Workload(abc.ABC):
         """Make the weights ready as a file on this machine: download, find or generate them."""
         return Weights(None)
 
+    @classmethod
+    def warnings(cls, definition: Definition) -> list[str]:
+        """Return what of this work is not as its name says; it stands in the record."""
+        return []
+
     def set_up(self) -> None:  # noqa: B027 - most workloads have nothing to set up
         """Import and build what the first element would otherwise pay for inside the window.
 
@@ -134,6 +143,14 @@ class Workload(abc.ABC):
     @abc.abstractmethod
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         """Return Beam's handler for the model, without key, preprocess or postprocess wrappers."""
+
+    def model_handlers(self) -> list[ModelHandler[Any, Any, Any]]:
+        """Return a handler for each model. With several, Beam chooses one by an element's key."""
+        return [self.model_handler()]
+
+    def model_of(self, element_id: str) -> int:
+        """Return the index of the handler in `model_handlers` that an element goes to."""
+        return 0
 
     def inference_args(self) -> dict[str, Any] | None:
         """Return what every call of the handler's `run_inference` gets beside the batch."""

@@ -10,9 +10,10 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+from apache_beam.ml.inference.base import KeyedModelHandler, KeyModelMapping, RunInference
 
 from beambench.definition.plan import Plan
+from beambench.inputs.elements import parsed
 from beambench.instrumentation.handler import (
     InstrumentedModelHandler,
     InstrumentedPostprocess,
@@ -22,6 +23,9 @@ from beambench.instrumentation.handler import (
 from beambench.instrumentation.proof import ProofOfWork
 from beambench.instrumentation.recorder import Clock
 from beambench.workloads.base import Workload
+
+PER_KEY_NAMESPACE = "BeamML_KeyedModels"
+"""Where Beam keeps its RunInference metrics if it chooses among several models by key."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,40 @@ class WriteFile(beam.DoFn):
             file.write(text.encode())
 
 
+def metrics_namespace(workload: Workload) -> str:
+    """Return the namespace of Beam's own RunInference metrics for this workload."""
+    handlers = workload.model_handlers()
+    return PER_KEY_NAMESPACE if len(handlers) > 1 else str(handlers[0].get_metrics_namespace())
+
+
 def instrumented(workload: Workload, plan: Plan, clock: Clock) -> KeyedModelHandler[Any, Any, Any]:
-    """Wrap a workload's handler for measuring, keyed by element id as in Beam's examples."""
+    """Wrap a workload's handlers for measuring, keyed by element id as in Beam's examples."""
     weights = workload.weights.path
-    handler = InstrumentedModelHandler(
-        workload.model_handler(),
-        clock,
-        weights_path=str(weights) if weights else None,
-        size_mib=plan.definition.model.size_mib,
-        on_cuda=plan.definition.model.device == "gpu",
-    )
-    return KeyedModelHandler(handler)
+    inner = workload.model_handlers()
+    handlers = [
+        InstrumentedModelHandler(
+            handler,
+            clock,
+            weights_path=str(weights) if weights else None,
+            size_mib=plan.definition.model.size_mib,
+            on_cuda=plan.definition.model.device == "gpu",
+            by_key=len(inner) > 1,
+        )
+        for handler in inner
+    ]
+    if len(handlers) == 1:
+        return KeyedModelHandler(handlers[0])
+    keys: dict[int, list[str]] = {}
+    for element_id in dict.fromkeys(_ids(plan)):
+        keys.setdefault(workload.model_of(element_id), []).append(element_id)
+    return KeyedModelHandler([KeyModelMapping(keys[index], handlers[index]) for index in keys])
+
+
+def _ids(plan: Plan) -> Iterator[str]:
+    prepared = plan.prepared()
+    with Path(prepared.ids_file).open(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            yield parsed(line.removesuffix("\n"), prepared.root).id
 
 
 def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outputs) -> None:
@@ -86,16 +113,20 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
         | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file)
         | "FilterEmptyLines" >> beam.FlatMap(filter_empty_lines)
     )
-    if workload.preprocess_transform is None:
+    preprocess, postprocess = workload.preprocess_transform, workload.postprocess_transform
+    if metrics_namespace(workload) == PER_KEY_NAMESPACE:
+        # Beam 2.77's own wrappers lose the metrics of a handler of several models, and it fails.
+        preprocess, postprocess = preprocess or "Preprocess", postprocess or "Postprocess"
+    if preprocess is None:
         handler = handler.with_preprocess_fn(before)
     else:
-        elements |= workload.preprocess_transform >> beam.Map(before)
-    if workload.postprocess_transform is None:
+        elements |= preprocess >> beam.Map(before)
+    if postprocess is None:
         handler = handler.with_postprocess_fn(after)
     inference = RunInference(handler, inference_args=workload.inference_args())
     results = elements | workload.transform >> inference
-    if workload.postprocess_transform is not None:
-        results |= workload.postprocess_transform >> beam.Map(after)
+    if postprocess is not None:
+        results |= postprocess >> beam.Map(after)
     _ = (
         results
         | "ProofOfWork" >> beam.CombineGlobally(ProofOfWork())

