@@ -308,8 +308,7 @@ def test_noise_is_of_all_repeats():
 def test_the_worst_status_is_that_of_the_run(statuses, expected, status):
     names = {"s": "succeeded", "f": "failed", "t": "timed_out", "c": "cancelled"}
     repeats = [
-        judged("pipeline", 0, result_of(observe(), status=names[one]), 0.01)
-        for one in statuses
+        judged("pipeline", 0, result_of(observe(), status=names[one]), 0.01) for one in statuses
     ]
     assert status_of(repeats, expected) == status
 

@@ -343,7 +343,9 @@ def test_a_variant_changes_this_and_nothing_else(library, name, variant):
     for section, changes in VARIANTS[name][variant].items():
         place = expected[section] if section else expected
         place.update(changes)
-    assert library.resolve(name, variant=variant, profile="full").definition.model_dump() == expected
+    assert (
+        library.resolve(name, variant=variant, profile="full").definition.model_dump() == expected
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,6 +13,7 @@ from beambench.controller.cross_check import cross_check
 from beambench.definition.plan import Plan
 from beambench.instrumentation.beam_metrics import measured, theirs
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
+from beambench.instrumentation.recorder import Clock
 from beambench.record.observation import Measured, Proof
 from beambench.runners import direct
 from beambench.worker.outputs import read_predictions
@@ -116,7 +117,8 @@ def test_beams_own_counts_agree_though_elements_fail(tmp_path):
 
 def test_the_handler_is_keyed_outside_and_measured_inside(tmp_path):
     plan = make_plan(tmp_path, preparation=prepared(tmp_path, THIRTY))
-    handler = instrumented(Tiny(plan.definition, Weights(None)), plan, "")
+    clock = Clock(plan.epoch_ns, plan.slot_us)
+    handler = instrumented(Tiny(plan.definition, Weights(None)), plan, clock)
     kinds = [type(handler).__name__]
     while (inner := getattr(handler, "_base", None) or getattr(handler, "_unkeyed", None)) or (
         inner := getattr(handler, "_inner", None)
@@ -124,8 +126,6 @@ def test_the_handler_is_keyed_outside_and_measured_inside(tmp_path):
         handler = inner
         kinds.append(type(handler).__name__)
     assert kinds == [
-        "_PostProcessingModelHandler",
-        "_PreProcessingModelHandler",
         "KeyedModelHandler",
         "InstrumentedModelHandler",
         "TinyHandler",
