@@ -448,6 +448,18 @@ SECTIONS: dict[str, list[Case]] = {
             ("sorted_batch_size goes with padding: longest",),
         ),
         Case(
+            "sorted batches of nothing",
+            "run SENTENCES --variant tuned --set parameters.sorted_batch_size=0",
+            USAGE,
+            ("sorted_batch_size", "greater than 0", "not 0"),
+        ),
+        Case(
+            "batches of sentences that are not padded",
+            "run SENTENCES --set batching.max_batch_size=8",
+            USAGE,
+            ("padding none", "max_batch_size to 1", "padding to longest"),
+        ),
+        Case(
             "the mask alone of sentences that are not padded",
             "run SENTENCES --set parameters.mask_only=true",
             USAGE,
