@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 IMAGES = "pytorch-image-classification-efficientnet-lite0"
+SENTENCES = "pytorch-language-modeling-bert-base"
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 WRITE = "BEAMBENCH_TEST_WRITE_ERRORS"
 
@@ -31,7 +32,8 @@ class Case:
 
     Attributes:
         mistake: what was done, as the page names it; unique.
-        command: what follows `beambench`, in a shell's words; IMAGES stands for the benchmark.
+        command: what follows `beambench`, in a shell's words; IMAGES and SENTENCES stand for the
+            benchmarks.
         code: exit code.
         words: what the line on stderr must contain.
         files: files of the current folder.
@@ -604,6 +606,73 @@ SECTIONS: dict[str, list[Case]] = {
             ("model.name 'resnet102'", "known are"),
         ),
         Case(
+            "images decoded in a batch that nothing else is done in",
+            "run IMAGES --set parameters.decode_in_batch=true",
+            USAGE,
+            ("decode_in_batch needs batched: true",),
+        ),
+        Case(
+            "a language model that there is not",
+            "run SENTENCES --set model.name=bert-base-unased",
+            USAGE,
+            ("model.name 'bert-base-unased'", "did you mean 'bert-base-uncased'?"),
+        ),
+        Case(
+            "a model of sentences without weights",
+            "run SENTENCES --set model.weights=none",
+            USAGE,
+            ("model.weights none", "needs weights"),
+        ),
+        Case(
+            "sorted batches of sentences that are not padded",
+            "run SENTENCES --set parameters.sorted_batch_size=8",
+            USAGE,
+            ("sorted_batch_size goes with padding: longest",),
+        ),
+        Case(
+            "sorted batches of nothing",
+            "run SENTENCES --variant tuned --set parameters.sorted_batch_size=0",
+            USAGE,
+            ("sorted_batch_size", "greater than 0", "not 0"),
+        ),
+        Case(
+            "batches of sentences that are not padded",
+            "run SENTENCES --set batching.max_batch_size=8",
+            USAGE,
+            ("padding none", "max_batch_size to 1", "padding to longest"),
+        ),
+        Case(
+            "the mask alone of sentences that are not padded",
+            "run SENTENCES --set parameters.mask_only=true",
+            USAGE,
+            ("mask_only goes with padding: longest",),
+        ),
+        Case(
+            "batches by length that nothing holds back",
+            "run SENTENCES --set batching.bucket_boundaries=[8,16]",
+            USAGE,
+            ("bucket_boundaries needs max_batch_duration_secs",),
+        ),
+        Case(
+            "lengths that fall",
+            "run SENTENCES --variant tuned-buckets --set batching.bucket_boundaries=[16,8]",
+            USAGE,
+            ("bucket_boundaries must rise",),
+        ),
+        Case(
+            "a loop after batches by length",
+            "run SENTENCES --variant tuned-buckets --reference loop",
+            USAGE,
+            ("--reference loop", "batching by length", "without batching.bucket_boundaries"),
+        ),
+        Case(
+            "sentences from a file of empty lines",
+            "run SENTENCES --input empty.txt",
+            USAGE,
+            ("empty.txt", "has no line that is not empty"),
+            files={"empty.txt": "\n  \n"},
+        ),
+        Case(
             "a file of weights, and no path",
             "run IMAGES --set model.weights=file",
             USAGE,
@@ -909,7 +978,7 @@ stderr, and an error is one line that begins with `beambench: ` (left out here).
 its record is stored, and printed, whatever its status. Exit codes: 0 fine, 2 bad usage, definition
 or input, 3 the run failed or could not start, 124 timed out, 130 interrupted.
 
-IMAGES stands for {IMAGES};
+IMAGES stands for {IMAGES}, SENTENCES for {SENTENCES};
 the files that are named lie in the current folder, /here.
 
 Generated from `tests/cli/bad_input_cases.py` by

@@ -16,6 +16,7 @@ from bad_input_cases import (
     IMAGES,
     NEWER,
     PAGE,
+    SENTENCES,
     WRITE,
     Case,
     identity,
@@ -75,7 +76,9 @@ def answered(folder, monkeypatch, beambench):
                 path.write_bytes(content)
         for name, value in case.environment.items():
             monkeypatch.setenv(name, value.replace("{here}", str(folder)))
-        arguments = shlex.split(case.command.replace("IMAGES", IMAGES))
+        arguments = shlex.split(
+            case.command.replace("IMAGES", IMAGES).replace("SENTENCES", SENTENCES)
+        )
         if case.status is not None:
             at = arguments.index("--") if "--" in arguments else len(arguments)
             arguments[at:at] = ["--json", "--store", "sqlite:///runs.db"]

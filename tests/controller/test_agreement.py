@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.controller.verification import Agreement, agreement
+from beambench.controller.verification import Agreement, agreement, stock_agreement
 from beambench.record.observation import SampledPrediction
 
 Sample = list[SampledPrediction]
@@ -394,3 +394,214 @@ def test_a_sample_always_agrees_with_itself_or_says_why_not(elements):
     assert found.share in (1.0, None)
     assert all("same label" in problem for problem in found.problems)
     json.dumps(found.details, allow_nan=False)
+
+
+# --- outputs of a model that rounds
+
+
+def noisy(sample: Sample, relative: float = 0.004) -> Sample:
+    """Round as 8 bits of mantissa do."""
+    source = random.Random(0)
+    return [
+        element.model_copy(
+            update={
+                "evidence": [
+                    value * (1 + source.uniform(-relative, relative))
+                    for value in element.evidence or ()
+                ]
+            }
+        )
+        for element in sample
+    ]
+
+
+def spread(count: int = 32, own: float = 0.2) -> Sample:
+    """A sample whose outputs are a common pattern and a little of their own: random weights."""
+    pattern = outputs(1000, base=1.0)
+    return [
+        one(
+            n, label=n % 2, evidence=[a + own * b for a, b in zip(pattern, outputs(n), strict=True)]
+        )
+        for n in range(count)
+    ]
+
+
+def rounded(ours: Sample, loop: Sample) -> Agreement:
+    return agreement(ours, loop, rounded=True)
+
+
+def test_rounded_outputs_that_are_near_agree_and_the_noise_is_stated():
+    found = rounded(noisy(spread()), spread())
+    assert (found.share, found.problems) == (1.0, [])
+    assert found.details["method"] == "rounded outputs"
+    assert (found.details["compared"], found.details["differing"]) == (32, [])
+    assert found.details["labels_flipped"] == 0
+    assert 0.999 < found.details["least_cosine"] < 1.0
+    assert 0 < found.details["largest_difference"] < 0.01
+    assert 0.95 < found.details["correlation"] < 1.0
+
+
+def test_noise_of_rounding_is_more_than_a_model_in_float32_may_have():
+    loop = spread(own=0.03)
+    assert rounded(noisy(loop), loop).problems == []
+    assert agreement(noisy(loop), loop).problems != []
+
+
+def test_rounded_outputs_of_one_another_do_not_follow_their_references():
+    shifted = [
+        other.model_copy(update={"id": element.id, "label": element.label})
+        for element, other in zip(spread(), [*spread()[1:], spread()[0]], strict=True)
+    ]
+    near = [shrunk(element) for element in shifted]
+    found = rounded(near, [shrunk(element) for element in spread()])
+    assert found.details["differing"] == []  # each is near enough: only together they are wrong
+    assert found.problems == [
+        "the outputs do not follow those of the reference loop "
+        f"(correlation {found.details['correlation']:.2f})"
+    ]
+
+
+def shrunk(element: SampledPrediction) -> SampledPrediction:
+    """Bring outputs so near to the common pattern that no single one can be told."""
+    pattern = outputs(1000, base=1.0)
+    return element.model_copy(
+        update={
+            "evidence": [
+                common + 0.1 * (value - common)
+                for common, value in zip(pattern, element.evidence or (), strict=True)
+            ]
+        }
+    )
+
+
+def test_rounded_outputs_that_are_far_apart_and_swapped_differ():
+    loop = vacuous(base=0.0)
+    found = rounded(swapped(loop, 2, 4), loop)
+    assert found.details["differing"] == ["2.jpg", "4.jpg"]
+    assert found.problems[0].startswith("2 of 32 sampled elements differ")
+
+
+@pytest.mark.parametrize("constant", ["first", "mean"])
+def test_the_same_rounded_output_for_all_does_not_follow_the_references(constant):
+    loop = [shrunk(element) for element in spread()]
+    columns = list(zip(*(element.evidence or () for element in loop), strict=True))
+    same = {"first": loop[0].evidence, "mean": [sum(column) / 32 for column in columns]}[constant]
+    cached = [element.model_copy(update={"evidence": same}) for element in loop]
+    found = rounded(cached, loop)
+    assert found.details["differing"] == []
+    assert found.details["correlation"] == pytest.approx(0.0, abs=1e-9)
+    assert "do not follow" in found.problems[0]
+
+
+def test_references_that_are_all_the_same_prove_nothing_of_rounded_outputs_either():
+    same = [one(n, label=0, evidence=[1.0, 2.0]) for n in range(8)]
+    found = rounded(same, same)
+    assert found.share is None
+    assert found.problems == [
+        "the outputs are the same for every input: the model ignores its input"
+    ]
+
+
+def of_two(number: int, gap: float, noise: float = 0.0, **fields: Any) -> SampledPrediction:
+    """An element with outputs of its own, the two greatest so far apart."""
+    rest = outputs(number)
+    return one(number, label=0, evidence=[5.0 + gap, 5.0 + noise, *rest]).model_copy(update=fields)
+
+
+def test_a_label_that_rounding_flips_agrees_and_is_counted():
+    loop = [of_two(n, gap=0.01) for n in range(32)]
+    found = rounded(changed(loop, 3, **of_two(3, 0.01, noise=0.02, label=1).model_dump()), loop)
+    assert (found.share, found.problems) == (1.0, [])
+    assert found.details["labels_flipped"] == 1
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_label_that_rounding_cannot_have_flipped_differs(noise):
+    loop = [of_two(n, gap=0.1) for n in range(32)]
+    found = rounded(changed(loop, 3, **of_two(3, 0.1, noise=noise, label=1).model_dump()), loop)
+    assert found.details["differing"] == ["3.jpg"]
+    assert found.details["labels_flipped"] == 1
+    assert found.problems[0].startswith("1 of 32 sampled elements differ")
+
+
+@pytest.mark.parametrize("sides", ["run", "reference", "both"])
+def test_one_rounded_output_that_is_no_number_differs_and_leaves_the_record_valid(sides):
+    broken = [*outputs(6)[:-1], float("nan")]
+    bad = changed(spread(), 6, evidence=broken)
+    ours = spread() if sides == "reference" else bad
+    loop = spread() if sides == "run" else bad
+    found = rounded(ours, loop)
+    assert found.details["differing"] == ["6.jpg"]
+    assert found.problems
+    json.dumps(found.details, allow_nan=False)
+
+
+@pytest.mark.parametrize("failed_in", ["run", "reference", "both"])
+def test_rounded_outputs_that_failed_on_one_side_only_differ(failed_in):
+    failed = changed(spread(), 6, label=None, evidence=None, error="ValueError: no")
+    ours = spread() if failed_in == "reference" else failed
+    loop = spread() if failed_in == "run" else failed
+    found = rounded(ours, loop)
+    if failed_in == "both":
+        assert (found.share, found.problems) == (1.0, [])
+    else:
+        assert found.details["differing"] == ["6.jpg"]
+        assert found.problems[0].startswith("1 of 32 sampled elements differ")
+
+
+def test_a_rounded_output_that_is_not_there_differs_even_if_the_reference_failed():
+    loop = changed(spread(), 6, label=None, evidence=None, error="ValueError: no")
+    assert rounded([*spread()[:6], *spread()[7:]], loop).details["differing"] == ["6.jpg"]
+
+
+def test_without_raw_outputs_rounded_labels_are_compared():
+    assert rounded(labelled(), labelled()).details["method"] == "labels"
+    found = rounded(changed(labelled(), 5, label=99), labelled())
+    assert found.details["differing"] == ["5.jpg"]
+
+
+def test_a_rounded_output_alone_has_no_correlation():
+    found = rounded(noisy(spread(1)), spread(1))
+    assert (found.share, found.problems, found.details["correlation"]) == (1.0, [], None)
+
+
+# --- agreement with stock
+
+
+def test_what_a_variant_does_to_the_outputs_is_stated():
+    stock = spread(4)
+    ours = changed(
+        changed(stock, 0, label=7), 1, evidence=[x + 0.5 for x in stock[1].evidence or ()]
+    )
+    found = stock_agreement(ours[::-1], stock)
+    assert found.pop("least_cosine") < 1.0
+    assert found == {
+        "compared": 4,
+        "labels_equal": 3,
+        "largest_difference": pytest.approx(0.5),
+    }
+
+
+def test_stock_without_outputs_is_compared_by_labels_alone():
+    assert stock_agreement(labelled(4), labelled(4)) == {
+        "compared": 4,
+        "labels_equal": 4,
+        "least_cosine": None,
+        "largest_difference": None,
+    }
+
+
+def test_elements_that_stock_failed_or_the_run_lacks_are_not_compared_with_stock():
+    stock = changed(spread(4), 2, label=None, evidence=None, error="ValueError: no")
+    assert stock_agreement(spread(3), stock)["compared"] == 2
+    failed = changed(spread(4), 1, label=None, evidence=None, error="ValueError: no")
+    found = stock_agreement(failed, spread(4))
+    assert (found["compared"], found["labels_equal"]) == (4, 3)
+
+
+def test_outputs_of_another_length_or_that_are_no_numbers_leave_the_agreement_with_stock_valid():
+    stock = spread(3)
+    ours = changed(changed(stock, 0, evidence=[float("nan")] * 8), 1, evidence=[1.0])
+    found = stock_agreement(ours, stock)
+    assert (found["least_cosine"], found["largest_difference"]) == (pytest.approx(1.0), 0.0)
+    json.dumps(found, allow_nan=False)

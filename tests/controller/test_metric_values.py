@@ -230,6 +230,12 @@ def test_the_memory_is_absent_if_nobody_saw_it():
     assert metrics_of(observe(), rss_samples=0)["peak_rss"].n == 1  # the kernel's own figure
 
 
+def test_without_a_comparison_with_stock_its_agreement_is_absent():
+    assert set(EXPECTED) - set(metrics_of(observe(), stock={})) == {"stock_agreement"}
+    nothing = {"compared": 0, "labels_equal": 0}
+    assert "stock_agreement" not in metrics_of(observe(), stock=nothing)
+
+
 def test_an_empty_input_has_no_share_of_failures():
     proof = Proof(count=0, failed=0, ids="0", failed_ids="0", labels="0")
     assert "elements_failed" not in metrics_of(observe(proof))

@@ -270,6 +270,18 @@ def test_streaming_cannot_be_run_yet():
         ask(overrides=["scenario=streaming"])
 
 
+def test_a_loop_cannot_replay_batches_by_length():
+    name = "pytorch-language-modeling-bert-base"
+    with pytest.raises(UsageError) as caught:
+        ask(name, variant="tuned-buckets", reference=True)
+    assert str(caught.value) == (
+        f"{name}: --reference loop: Beam's batching by length gives an order of its own, which "
+        "the loop cannot replay: use a variant without batching.bucket_boundaries"
+    )
+    ask(name, variant="tuned-buckets")
+    ask(name, variant="tuned-sorted", reference=True)
+
+
 def test_a_missing_gpu_is_said_at_once(monkeypatch):
     monkeypatch.setattr(
         request_module, "cuda_devices", lambda: Devices(count=0, reason="no driver")

@@ -14,6 +14,7 @@ from fake_workers import (
     BEST_BATCH_SIZE,
     COUNT,
     KILLED,
+    SAMPLE,
     crashed,
     finished,
     gave_up,
@@ -36,6 +37,7 @@ from beambench.experiments.run import (
 )
 from beambench.record.observation import Observation, SampledPrediction
 from beambench.record.run_record import RunRecord
+from beambench.workloads.base import check_workload
 
 pytestmark = pytest.mark.usefixtures("workers", "scratch")
 
@@ -114,6 +116,131 @@ def test_the_reference_replays_batches_and_the_ceiling_has_its_own(workers):
     assert record.metrics["pipeline_efficiency"].value == pytest.approx(0.5)
     assert record.metrics["ceiling_efficiency"].n == 2
     assert record.status == "succeeded"
+
+
+# What a variant does to the outputs
+
+BERT = "pytorch-language-modeling-bert-base"
+RESNET = "pytorch-image-classification-resnet101"
+
+
+def execute_variant(name: str, variant: str, *overrides: str, **options: Any) -> RunRecord:
+    request = make_request(
+        Library(), name, profile="smoke", variant=variant, overrides=overrides, **options
+    )
+    return Run(request, threading.Event()).execute()
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "overrides"),
+    [
+        (BERT, "tuned", ()),
+        (BERT, "tuned-bf16", ()),
+        (BERT, "tuned-mask-only", ()),
+        (BERT, "tuned-bf16", ("model.large=true",)),
+        (BERT, "tuned", ("parameters.sorted_batch_size=8",)),  # stock knows nothing of it
+        (BERT, "tuned", ("parameters.max_length=64",)),
+        (RESNET, "tuned-channels-last", ()),
+        (RESNET, "tuned-decode", ("parameters.batched=true",)),
+    ],
+)
+def test_a_variant_that_computes_otherwise_is_compared_with_stock(
+    workers, name, variant, overrides
+):
+    record = execute_variant(name, variant, *overrides)
+    assert workers.tasks == ["prepare", "reference", "reference", "pipeline"]
+    _, reference, stock, pipeline = (plan.definition for plan in workers.plans)
+    assert reference == pipeline
+    assert stock.model.precision == "float32"
+    # The same weights, and settings that stock's own workload takes.
+    weights = {(one.model.name, one.model.weights) for one in (stock, pipeline)}
+    assert weights == {(stock.model.name, "random")}
+    check_workload(stock)
+    plain = Library().resolve(name, profile="smoke").definition.parameters
+    known = {key: stock.parameters[key] for key in plain if key != "max_length"}
+    assert known == {key: plain[key] for key in known}
+    assert record.status == "succeeded"
+    assert record.verification.stock["compared"] == 8
+    assert record.metrics["stock_agreement"].value == 1.0
+    assert record.metrics["stock_agreement"].n == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "overrides"),
+    [
+        (BERT, "stock", ()),
+        (BERT, "stock", ("model.precision=bfloat16",)),
+        (BERT, "stock", ("model.large=true",)),
+        (BERT, "tuned-one-thread", ()),
+        (RESNET, "tuned-fixed-batch", ()),
+        (RESNET, "tuned-fixed-batch", ("model.large=true",)),
+        (RESNET, "tuned-fixed-batch", ("model.copies=2",)),
+    ],
+)
+def test_a_variant_that_computes_the_same_is_not_compared_with_stock(
+    workers, name, variant, overrides
+):
+    record = execute_variant(name, variant, *overrides)
+    assert workers.tasks == ["prepare", "reference", "pipeline"]
+    assert record.verification.stock == {}
+    assert "stock_agreement" not in record.metrics
+
+
+def test_the_sample_of_stock_is_a_step_of_its_own_before_the_loop_is_calibrated(workers):
+    steps: list[Step] = []
+
+    def announce(step: Step, elements: int | None) -> OnProgress:
+        steps.append(step)
+        return lambda _: None
+
+    request = make_request(
+        Library(), RESNET, profile="smoke", variant="tuned-channels-last", reference=True
+    )
+    Run(request, threading.Event(), announce).execute()
+    assert [step.label for step in steps] == [
+        "prepare",
+        "reference sample",
+        "sample of stock",
+        "calibrate the loop",
+        *("pipeline repeat 1", "loop repeat 1", "ceiling repeat 1"),
+    ]
+    assert [step.index for step in steps] == [1, 2, 3, 4, 5, 6, 7]
+    assert {step.total for step in steps} == {7}
+
+
+def test_labels_that_a_variant_changes_are_counted(workers):
+    stock = [one.model_copy(update={"label": 0}) for one in SAMPLE]
+    sampled = [Observation(task="reference", sample=one) for one in (SAMPLE, stock)]
+    workers.script("reference", *map(finished, sampled))
+    record = execute_variant(RESNET, "tuned-channels-last")
+    assert record.status == "succeeded"  # what a variant may do to labels is for its user to say
+    assert (record.verification.stock["compared"], record.verification.stock["labels_equal"]) == (
+        8,
+        1,
+    )
+    assert record.metrics["stock_agreement"].value == 1 / 8
+
+
+@pytest.mark.parametrize("status", ["failed", "timed_out", "cancelled"])
+def test_a_run_ends_where_stock_cannot_be_sampled(workers, status):
+    succeeded = finished(Observation(task="reference", sample=SAMPLE))
+    workers.script("reference", succeeded, crashed(status))
+    record = execute_variant(BERT, "tuned")
+    assert workers.tasks == ["prepare", "reference", "reference"]
+    assert record.status == status
+    expected = KILLED if status == "failed" else f"{status.replace('_', ' ')} in sample of stock"
+    assert record.error == expected
+
+
+def test_outputs_that_a_model_rounds_are_judged_as_such(workers):
+    pairs = {"1": [2.0, 1.0], "2": [1.0, 2.0], "3": [1.5, 1.0]}
+    sample = [
+        SampledPrediction(id=key, label="x", evidence=values) for key, values in pairs.items()
+    ]
+    workers.script("reference", finished(Observation(task="reference", sample=sample)))
+    workers.script("pipeline", measured(sample=sample))
+    record = execute_variant(BERT, "tuned-bf16")
+    assert record.verification.reference["method"] == "rounded outputs"
 
 
 def test_without_a_reference_there_is_no_best_batch_size(workers):

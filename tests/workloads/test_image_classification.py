@@ -118,9 +118,9 @@ def test_a_workload_that_arrives_at_a_worker_is_ready_for_its_first_element(
     if used:
         made.preprocess(raw)
     state = made.__getstate__()
-    assert state["_transform"] is None  # it does not travel
+    assert (state["_resize"], state["_normalise"]) == (None, None)  # they do not travel
     copy = pickle.loads(pickle.dumps(made))
-    monkeypatch.setattr(ImageClassification, "_make_transform", None)  # calling it would raise
+    monkeypatch.setattr(ImageClassification, "set_up", None)  # calling it would raise
     assert copy.preprocess(raw).shape == (3, 224, 224)
 
 

@@ -188,7 +188,8 @@ class ImageClassification(Workload):
             return raw
         if self.parameters.batched:
             return self.pixels(raw)
-        image: torch.Tensor = self._normalise(self._resized(raw))
+        resized = self._resized(raw)  # which sets up, if nothing did
+        image: torch.Tensor = self._normalise(resized)
         return image
 
     def pixels(self, raw: bytes) -> torch.Tensor:

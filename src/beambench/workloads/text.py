@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import PositiveInt, model_validator
 
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
@@ -44,9 +44,9 @@ class TextParameters(Parameters):
     """
 
     tokenizer: str = PACKAGED
-    max_length: int = 512
+    max_length: PositiveInt = 512
     padding: Literal["none", "max_length", "longest"] = "none"
-    sorted_batch_size: int | None = None
+    sorted_batch_size: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _can_be_batched(self) -> TextParameters:
@@ -89,6 +89,12 @@ class TextWorkload(Workload):
             )
         if definition.model.weights == "none":
             raise UsageError(f"{definition.name}: model.weights none: this workload needs weights")
+        padding = cls.parameters_type.model_validate(definition.parameters).padding  # type: ignore[attr-defined]
+        if padding == "none" and definition.batching.max_batch_size != 1:
+            raise UsageError(
+                f"{definition.name}: parameters.padding none: sentences of different length make "
+                "no batch: set batching.max_batch_size to 1, or padding to longest"
+            )
         if importlib.util.find_spec("transformers") is None:
             raise UsageError(f"transformers is missing: {MISSING}")
         if definition.parameters.get("tokenizer", PACKAGED) == PACKAGED:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import importlib.metadata
 import os
@@ -40,8 +39,16 @@ def adopting(model: torch.nn.Module) -> torch.nn.Module:
     """Let the model take over the tensors of the state dict that Beam's handler gives it.
 
     Beam calls ``load_state_dict(state_dict)``, which copies: while it runs, two copies are there.
+    Copying would also widen weights that a file holds in half precision, so that is done here.
     """
-    model.load_state_dict = functools.partial(model.load_state_dict, assign=True)
+    load = model.load_state_dict
+
+    def load_state_dict(state_dict: dict[str, Any]) -> Any:
+        found = load(state_dict, assign=True)
+        model.float()
+        return found
+
+    model.load_state_dict = load_state_dict
     return model
 
 
