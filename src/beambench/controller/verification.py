@@ -8,11 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beambench.record.observation import Observation, SampledPrediction
+from beambench.record.observation import NEAR_TIE, Observation, SampledPrediction
 from beambench.record.run_record import Verification
-
-NEAR_TIE = 1e-4
-"""Two best outputs this close may change places with the batch size: such elements say nothing."""
 
 DISTINCT_SHARE = 0.2
 """Fewer distinct labels than this share of the sample (20 in 100) prove too little."""
@@ -43,7 +40,11 @@ Pair = tuple[SampledPrediction | None, SampledPrediction]
 """What the run gave for an element, None if nothing, and what the reference gave."""
 
 
-def agreement(ours: Sequence[SampledPrediction], loop: Sequence[SampledPrediction]) -> Agreement:
+def agreement(
+    ours: Sequence[SampledPrediction],
+    loop: Sequence[SampledPrediction],
+    near_tie: float = NEAR_TIE,
+) -> Agreement:
     """Compare the sampled predictions of a repeat with those of the reference loop.
 
     Labels are compared, not float bits. Near-ties are left out and counted. If the labels are too
@@ -55,7 +56,7 @@ def agreement(ours: Sequence[SampledPrediction], loop: Sequence[SampledPredictio
     pairs: list[Pair] = [
         (one, reference) for reference in loop for one in by_id.get(reference.id, [None])
     ]
-    clear = [reference for reference in loop if _is_clear(reference)]
+    clear = [reference for reference in loop if _is_clear(reference, near_tie)]
     labels = {reference.label for reference in clear if reference.error is None}
     details: dict[str, Any] = {
         "sample": len(loop),
@@ -63,30 +64,33 @@ def agreement(ours: Sequence[SampledPrediction], loop: Sequence[SampledPredictio
         "distinct_labels": len(labels),
     }
     if len(labels) < max(DISTINCT_SHARE * len(loop), min(2, len(loop))):
-        return _outputs_agree(pairs, details)
-    return _labels_agree([pair for pair in pairs if _is_clear(pair[1])], details)
+        return _outputs_agree(pairs, details, near_tie)
+    clear_pairs = [pair for pair in pairs if _is_clear(pair[1], near_tie)]
+    return _labels_agree(clear_pairs, details, near_tie)
 
 
-def _is_clear(reference: SampledPrediction) -> bool:
+def _is_clear(reference: SampledPrediction, near_tie: float) -> bool:
     """Tell whether the two greatest outputs are far apart, or there are none to compare."""
     if reference.evidence is None or len(reference.evidence) < 2:
         return True
     first, second = sorted(reference.evidence, reverse=True)[:2]
-    return not first - second < NEAR_TIE
+    return not first - second < near_tie
 
 
-def _labels_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+def _labels_agree(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
     if not pairs:
         return Agreement(None, {**details, "method": "labels"}, [])
-    differing = [reference.id for one, reference in pairs if _label_differs(one, reference)]
+    differing = [reference.id for one, reference in pairs if _label_differs(one, reference, near_tie)]
     share = 1 - len(differing) / len(pairs)
     found = {**details, "method": "labels", "compared": len(pairs), "differing": differing}
     return Agreement(share, found, _problems(share, differing, len(pairs)))
 
 
-def _label_differs(one: SampledPrediction | None, reference: SampledPrediction) -> bool:
+def _label_differs(
+    one: SampledPrediction | None, reference: SampledPrediction, near_tie: float
+) -> bool:
     """A failed element has no label, so one that failed on one side only differs too."""
-    return one is None or (one.label != reference.label and _is_clear(reference))
+    return one is None or (one.label != reference.label and _is_clear(reference, near_tie))
 
 
 def _problems(share: float, differing: Sequence[str], compared: int) -> list[str]:
@@ -98,13 +102,15 @@ def _problems(share: float, differing: Sequence[str], compared: int) -> list[str
     ]
 
 
-def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+def _outputs_agree(
+    pairs: Sequence[Pair], details: dict[str, Any], near_tie: float
+) -> Agreement:
     """Compare raw outputs: nearly the same, and clearly nearest to the own reference."""
     references = {
         reference.id: tuple(reference.evidence) for _, reference in pairs if reference.evidence
     }
-    if not references:
-        return _nothing_proven(pairs, details)
+    if not references or not any(one is not None and one.evidence for one, _ in pairs):
+        return _nothing_proven(pairs, details, near_tie)
     details = {**details, "method": "outputs", "compared": len(pairs)}
     if len(references) > 1 and len(set(references.values())) == 1:
         return Agreement(
@@ -121,7 +127,7 @@ def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
             largest = max(largest, *map(abs, map(operator.sub, evidence, own)))
         if (
             not known
-            or _label_differs(one, reference)
+            or _label_differs(one, reference, near_tie)
             or (own and not _is_output_of(evidence, own, others))
         ):
             differing.append(reference.id)
@@ -139,9 +145,11 @@ def _is_finite(values: Iterable[float]) -> bool:
     return all(map(math.isfinite, values))
 
 
-def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+def _nothing_proven(
+    pairs: Sequence[Pair], details: dict[str, Any], near_tie: float
+) -> Agreement:
     """Without raw outputs few labels that are equal prove nothing; those that differ are wrong."""
-    found = _labels_agree(pairs, details)
+    found = _labels_agree(pairs, details, near_tie)
     if found.problems:
         return found
     reason = "labels are too few to prove anything and the workload gives no raw outputs"
@@ -183,7 +191,7 @@ def verification(observation: Observation, reference: Observation | None) -> Ver
     problems = _accounting_problems(observation)
     found = Agreement(None, {}, [])
     if reference is not None and observation.task == "pipeline":
-        found = agreement(observation.sample, reference.sample)
+        found = agreement(observation.sample, reference.sample, reference.near_tie)
     problems += found.problems
     return Verification(
         elements_in=expected.count,

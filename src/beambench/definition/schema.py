@@ -31,7 +31,9 @@ class Model(Section):
         description="pretrained: published weights, downloaded or packaged; random: made from the "
         "seed, the same cost per element; file: `path`; none: the workload has no weights."
     )
-    path: str | None = Field(None, description="State dict to load when weights is `file`.")
+    path: str | None = Field(
+        None, description="State dict, or folder of a model server's, when weights is `file`."
+    )
     size_mib: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Size of the weights on disk in MiB, asserted at load (± 2 %)."
     )
@@ -136,6 +138,9 @@ class Profile(Section):
     )
     weights: Literal["pretrained", "random", "file", "none"] | None = Field(
         None, description="Weights of this profile, where they differ from the model's."
+    )
+    model: str | None = Field(
+        None, description="Architecture of this profile, where it differs from the model's."
     )
 
 

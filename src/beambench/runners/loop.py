@@ -39,6 +39,8 @@ class LoopTimes:
     cpu_start: int = 0
     cpu_end: int = 0
     load_us: int = 0
+    server_us: int | None = None
+    quantities: Counter[str] = field(default_factory=Counter)
     bytes_read: int = 0
     sizes: list[int] = field(default_factory=list)
     latencies_us: list[int] = field(default_factory=list)
@@ -84,6 +86,7 @@ def _load(workload: Workload, times: LoopTimes) -> tuple[Any, Any]:
     start = time.perf_counter_ns()
     model = handler.load_model()
     times.load_us = (time.perf_counter_ns() - start) // 1000
+    times.server_us = getattr(model, "server_start_us", None)
     return handler, model
 
 
@@ -106,24 +109,32 @@ def _batch(
         except Exception as error:
             examples.append(failure(stage, error))
     good = [example for example in examples if type(example) is not ElementFailure]
-    predictions = iter(_infer(workload, handler, model, good, times))
+    arguments = workload.reference_args() if sample else workload.inference_args()
+    predictions = iter(_infer(arguments, handler, model, good, times))
     times.sizes.append(len(elements))
     outputs = []
     for element, example in zip(elements, examples, strict=True):
         failed = type(example) is ElementFailure
         prediction = PredictionResult(None, example) if failed else next(predictions)
         evidence = workload.evidence if element.id in sample else None
-        outputs.append(label_of(element.id, prediction, workload.postprocess, evidence))
+        output = label_of(element.id, prediction, workload.postprocess, evidence)
+        if output[3] is None:
+            times.quantities.update(workload.quantities(prediction))
+        outputs.append(output)
     return outputs
 
 
 def _infer(
-    workload: Workload, handler: Any, model: Any, examples: list[Any], times: LoopTimes
+    arguments: dict[str, Any] | None,
+    handler: Any,
+    model: Any,
+    examples: list[Any],
+    times: LoopTimes,
 ) -> list[Any]:
     """Run a batch as the instrumented handler does; the time of a failed one is no latency."""
 
     def infer(batch: Sequence[Any]) -> list[Any]:
-        return list(handler.run_inference(batch, model, workload.inference_args()))
+        return list(handler.run_inference(batch, model, arguments))
 
     if not examples:
         times.empty += 1
@@ -155,6 +166,8 @@ def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
         last_output=times.last_output,
         cpu=(times.cpu_end - times.cpu_start) // 1000,
         loads=_distribution([times.load_us]),
+        server_starts=_distribution([] if times.server_us is None else [times.server_us]),
+        quantities=dict(times.quantities),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,12 +19,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from beambench.definition.library import describe
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError, nearest
+from beambench.record.observation import NEAR_TIE
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
 
 BUILT_IN = {
     "image_classification": "beambench.workloads.image_classification:ImageClassification",
+    "text_generation": "beambench.workloads.text_generation:TextGeneration",
     "overhead": "beambench.workloads.overhead:Overhead",
 }
 
@@ -39,7 +41,7 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights on this machine: a file, or none for a workload that has no weights."""
+    """Weights on this machine: a file or folder, or none for a workload that has no weights."""
 
     path: Path | None
 
@@ -51,11 +53,16 @@ class Workload(abc.ABC):
         transform: name of the RunInference transform; part of the published labels.
         input_types: what the workload reads (`images`, `numbers`, …).
         parameters_type: schema of the definition's `parameters`.
+        weights_in_folder: `model.path` is a folder, not a file.
+        near_tie: two greatest values of `evidence` this close may change places with the batch
+            size: such elements say nothing about agreement with the reference.
     """
 
     transform: ClassVar[str] = "RunInference"
     input_types: ClassVar[tuple[str, ...]] = ()
     parameters_type: ClassVar[type[Parameters]] = Parameters
+    weights_in_folder: ClassVar[bool] = False
+    near_tie: ClassVar[float] = NEAR_TIE
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
         self.definition = definition
@@ -120,6 +127,10 @@ class Workload(abc.ABC):
         """Return what every call of the handler's `run_inference` gets beside the batch."""
         return None
 
+    def reference_args(self) -> dict[str, Any] | None:
+        """Return the same for the reference sample, which is not timed and may ask for more."""
+        return self.inference_args()
+
     def read(self, source: Any) -> Any:
         """Read one element's raw content. `bytes` are counted for the throughput in B/s.
 
@@ -139,6 +150,10 @@ class Workload(abc.ABC):
     def evidence(self, prediction: Any) -> Sequence[float] | None:
         """Return the raw output that the label was taken from, to compare beyond labels."""
         return None
+
+    def quantities(self, prediction: Any) -> Mapping[str, int]:
+        """Return what else to count of an element that came out (tokens), for its metrics."""
+        return {}
 
 
 def load_class(workload: str) -> type[Workload]:

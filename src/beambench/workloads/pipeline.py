@@ -79,7 +79,9 @@ def instrumented(
         KeyedModelHandler(handler)
         .with_preprocess_fn(InstrumentedPreprocess(workload.read, workload.preprocess, root, clock))
         .with_postprocess_fn(
-            InstrumentedPostprocess(workload.postprocess, workload.evidence, sample, clock)
+            InstrumentedPostprocess(
+                workload.postprocess, workload.evidence, workload.quantities, sample, clock
+            )
         )
     )
 
