@@ -10,6 +10,7 @@ RESNET152 = "pytorch-image-classification-resnet152"
 RESNET152_T4 = "pytorch-image-classification-resnet152-t4"
 EFFICIENTNET = "pytorch-image-classification-efficientnet-lite0"
 NOOP = "overhead-noop"
+VLLM = "vllm-gemma-2b-batch"
 
 CLUSTER = {
     "runner": "dataflow",
@@ -27,6 +28,13 @@ CLUSTERS = {
     RESNET152_T4: {**CLUSTER, "accelerator": {"type": "nvidia-tesla-t4", "count": 1}},
     EFFICIENTNET: None,
     NOOP: None,
+    VLLM: {
+        **CLUSTER,
+        "machine_type": "n1-standard-8",
+        "workers": 3,
+        "disk_gb": 200,
+        "accelerator": {"type": "nvidia-tesla-t4", "count": 1},
+    },
 }
 MODELS = {
     RESNET101: ("resnet101", "pretrained", 170.5, "cpu"),
@@ -34,6 +42,7 @@ MODELS = {
     RESNET152_T4: ("resnet152", "pretrained", 230.4, "gpu"),
     EFFICIENTNET: ("efficientnet-lite0", "pretrained", 17.95, "cpu"),
     NOOP: ("noop", "none", None, "cpu"),
+    VLLM: ("gemma-2b", "pretrained", None, "cpu"),
 }
 TARGETS = {
     RESNET101: (
@@ -53,6 +62,7 @@ TARGETS = {
         "torch_inference_imagenet_efficientnet_lite0",
     ),
     NOOP: ("overhead_noop", "overhead_noop"),
+    VLLM: ("gemma_vllm_batch", "gemma_vllm_batch"),
 }
 STOCK_PREPROCESSING = {
     "resize": [224, 224],
@@ -72,9 +82,10 @@ PARAMETERS = {
         "std": [0.502, 0.502, 0.502],
     },
     NOOP: {},
+    VLLM: {"temperature": 0, "environment": {"VLLM_CPU_KVCACHE_SPACE": "2"}},
 }
 NAMES = sorted(MODELS)
-IMAGES = sorted(set(NAMES) - {NOOP})
+IMAGES = sorted(set(NAMES) - {NOOP, VLLM})
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +123,7 @@ def test_where_results_are_published(library, name):
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [NOOP, *IMAGES])
 def test_batches_have_10_to_100_elements(library, name):
     batching = library.resolve_unprofiled(name).batching
     assert (batching.min_batch_size, batching.max_batch_size) == (10, 100)
@@ -147,7 +158,7 @@ def test_the_defaults_that_count(library, name):
     assert definition.threads is None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [NOOP, *IMAGES])
 def test_the_profiles(library, name):
     profiles = library.resolve_unprofiled(name).profiles
     elements = {"smoke": 1000, "local": 20000} if name == NOOP else {"smoke": 24, "local": 200}
@@ -173,7 +184,38 @@ def test_efficientnet_always_has_its_real_weights(library, profile):
     assert library.resolve(EFFICIENTNET, profile=profile).definition.model.weights == "pretrained"
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_text_is_generated_in_the_environment_of_vllm(library):
+    definition = library.resolve_unprofiled(VLLM)
+    assert (definition.workload, definition.scenario) == ("text_generation", "batch")
+    assert (definition.input.type, definition.input.source) == ("prompts", "packaged")
+    assert definition.interpreter == ".venv-vllm/bin/python"
+    assert [definition.profiles[name].limit for name in ("smoke", "local", "full")] == [
+        32,
+        96,
+        50000,
+    ]
+
+
+def test_what_each_profile_of_the_text_generation_serves(library):
+    resolved = [library.resolve(VLLM, profile=name) for name in ("smoke", "local", "full")]
+    assert [(one.definition.model.name, one.definition.model.weights) for one in resolved] == [
+        ("gemma-tiny", "random"),
+        ("gemma-2b", "random"),
+        ("gemma-2b", "pretrained"),
+    ]
+    assert len({one.definition_hash for one in resolved}) == 1
+
+
+def test_the_batches_of_the_text_generation(library):
+    found = {
+        variant: library.resolve(VLLM, variant=variant).definition.batching
+        for variant in library.variants(VLLM)
+    }
+    sizes = {name: (one.min_batch_size, one.max_batch_size) for name, one in found.items()}
+    assert sizes == {"stock": (None, None), "batch32": (32, 32), "tuned": (256, 256)}
+
+
+@pytest.mark.parametrize("name", [NOOP, *IMAGES])
 def test_stock_is_the_only_variant(library, name):
     assert library.variants(name) == ["stock"]
 

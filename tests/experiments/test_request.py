@@ -329,5 +329,6 @@ def test_the_configuration_is_all_that_was_resolved(write):
         "timeout": 60.0,
         "max_failed": 0.01,
         "beam_flags": ["--a=b"],
+        "interpreter": sys.executable,
     }
     assert ask().configuration()["reference"] is None

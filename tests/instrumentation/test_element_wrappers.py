@@ -117,7 +117,9 @@ def test_the_path_is_below_the_root_if_there_is_one(clock, metrics, root, elemen
 
 def postprocessing(clock: Any, fail: str = "") -> InstrumentedPostprocess:
     steps = Steps(clock, fail)
-    return InstrumentedPostprocess(steps.postprocess, steps.evidence, frozenset({"b"}), CLOCK)
+    return InstrumentedPostprocess(
+        steps.postprocess, steps.evidence, steps.quantities, frozenset({"b"}), CLOCK
+    )
 
 
 def test_raw_outputs_are_kept_of_sampled_elements_only(clock, metrics):
@@ -178,7 +180,9 @@ def test_both_pickle_after_use_without_what_they_counted(clock, metrics):
 
     tiny = Tiny(definition(), Weights(None))
     before = InstrumentedPreprocess(tiny.read, tiny.preprocess, "", CLOCK)
-    after = InstrumentedPostprocess(tiny.postprocess, tiny.evidence, frozenset({"3"}), CLOCK)
+    after = InstrumentedPostprocess(
+        tiny.postprocess, tiny.evidence, tiny.quantities, frozenset({"3"}), CLOCK
+    )
     before("3")
     after(("3", PredictionResult(3, [0.0] * 8)))
     for used in (before, after):

@@ -155,7 +155,7 @@ def test_it_pickles_and_leaves_what_belongs_to_this_process(copied, metrics):
     handler.run_inference([1, 2], model)
     handler.load_model()
     assert handler._recorder is not None
-    assert len(handler._pending_loads_us) == 1
+    assert len(handler._pending_loads) == 1
     copy = copied(handler)
     assert type(copy) is InstrumentedModelHandler
     assert copy._recorder is None
@@ -166,7 +166,7 @@ def test_it_pickles_and_leaves_what_belongs_to_this_process(copied, metrics):
     assert copy.batch_elements_kwargs() == {"min_batch_size": 3}
     assert len(copy.run_inference([1, 2, 3], model)) == 3
     assert len(metrics.values["model_load_us"]) == 3
-    assert handler._pending_loads_us == []  # a copy in another thread wrote it
+    assert handler._pending_loads == []  # a copy in another thread wrote it
 
 
 def test_load_times_of_one_handler_are_not_written_by_another(metrics):

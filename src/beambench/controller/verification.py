@@ -80,7 +80,9 @@ def _is_clear(reference: SampledPrediction, near_tie: float) -> bool:
 def _labels_agree(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
     if not pairs:
         return Agreement(None, {**details, "method": "labels"}, [])
-    differing = [reference.id for one, reference in pairs if _label_differs(one, reference, near_tie)]
+    differing = [
+        reference.id for one, reference in pairs if _label_differs(one, reference, near_tie)
+    ]
     share = 1 - len(differing) / len(pairs)
     found = {**details, "method": "labels", "compared": len(pairs), "differing": differing}
     return Agreement(share, found, _problems(share, differing, len(pairs)))
@@ -102,14 +104,12 @@ def _problems(share: float, differing: Sequence[str], compared: int) -> list[str
     ]
 
 
-def _outputs_agree(
-    pairs: Sequence[Pair], details: dict[str, Any], near_tie: float
-) -> Agreement:
+def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
     """Compare raw outputs: nearly the same, and clearly nearest to the own reference."""
     references = {
         reference.id: tuple(reference.evidence) for _, reference in pairs if reference.evidence
     }
-    if not references or not any(one is not None and one.evidence for one, _ in pairs):
+    if not references:
         return _nothing_proven(pairs, details, near_tie)
     details = {**details, "method": "outputs", "compared": len(pairs)}
     if len(references) > 1 and len(set(references.values())) == 1:
@@ -145,9 +145,7 @@ def _is_finite(values: Iterable[float]) -> bool:
     return all(map(math.isfinite, values))
 
 
-def _nothing_proven(
-    pairs: Sequence[Pair], details: dict[str, Any], near_tie: float
-) -> Agreement:
+def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
     """Without raw outputs few labels that are equal prove nothing; those that differ are wrong."""
     found = _labels_agree(pairs, details, near_tie)
     if found.problems:

@@ -155,7 +155,7 @@ class Library:
             )
         # A profile spares the download of published weights; a file is at hand, and what the
         # command line or the variant says goes before.
-        choices = {"weights": definition.profiles[profile].weights}
+        choices: dict[str, str | None] = {"weights": definition.profiles[profile].weights}
         choices["name"] = definition.profiles[profile].model
         for key, value in choices.items():
             chosen = any(_keys_of(one) in (["model"], ["model", key]) for one in overrides)

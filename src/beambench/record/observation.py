@@ -14,7 +14,7 @@ from beambench.record.run_record import FailedElement, Part
 Histogram = dict[int, int]
 
 NEAR_TIE = 1e-4
-"""Two best outputs this close may change places with the batch size, unless a workload says more."""
+"""Two best outputs this close may change places with the batch size, if a workload says no more."""
 
 
 class Distribution(Part):

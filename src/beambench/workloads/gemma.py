@@ -50,8 +50,12 @@ class Shape(NamedTuple):
 
 
 SHAPES = {
-    "gemma-tiny": Shape(VOCABULARY, 128, 2, 512, 2, 64, None, True, {"dtype": "float32", "enforce-eager": None}),
-    "gemma-2b": Shape(256000, 2048, 18, 16384, 8, 256, "google/gemma-2b-it", False, {"load-format": "dummy"}),
+    "gemma-tiny": Shape(
+        VOCABULARY, 128, 2, 512, 2, 64, None, True, {"dtype": "float32", "enforce-eager": None}
+    ),
+    "gemma-2b": Shape(
+        256000, 2048, 18, 16384, 8, 256, "google/gemma-2b-it", False, {"load-format": "dummy"}
+    ),
 }
 
 

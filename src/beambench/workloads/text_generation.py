@@ -77,8 +77,8 @@ class TextGeneration(Workload):
             )
         if definition.threads is not None:
             raise UsageError(
-                f"{definition.name}: threads: sets those of torch in the worker; for the server use "
-                "parameters.environment.VLLM_CPU_OMP_THREADS_BIND"
+                f"{definition.name}: threads: sets those of torch in the worker; for the server "
+                "use parameters.environment.VLLM_CPU_OMP_THREADS_BIND"
             )
 
     @classmethod

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import re
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from apache_beam.ml.inference.vllm_inference import VLLMCompletionsModelHandler, _VLLMModelServer
 
 from beambench.errors import RunError
+from beambench.workloads.server_log import ServerLog
 
 POLL_SECONDS = 0.1
-LINES_KEPT = 400
-SAYS_WHY = re.compile(r"\b(?:\w*Error|\w*Exception|error):\s*\S")
-PREFIX = re.compile(r"^\(\w+ pid=\d+\)\s*")
-"""Which of its processes said it, in front of a server's line."""
-
-
-class ServerLog(logging.Handler):
-    """The last lines of a server, which Beam writes to the root logger, as long as it starts."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
-        self._root = logging.getLogger()
-        self._level = self._root.level
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.module == "vllm_inference":
-            self._lines.append(record.getMessage())
-
-    def __enter__(self) -> ServerLog:
-        self._level = self._root.level
-        self._root.addHandler(self)
-        self._root.setLevel(min(self._level, logging.INFO))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._root.setLevel(self._level)
-        self._root.removeHandler(self)
-
-    def reason(self) -> str:
-        """Return the last line that names an error, else the last one."""
-        said = [PREFIX.sub("", line).strip() for line in self._lines if line.strip()]
-        errors = [line for line in said if SAYS_WHY.search(line)]
-        return ([*said, *errors] or ["it said nothing"])[-1][:300]
+LONGEST_SOCKET_FOLDER = 107 - 1 - 36 - 8
+"""Of the 107 bytes of an address a slash and a UUID are taken, and vLLM may add a suffix."""
 
 
 class Server(_VLLMModelServer):
@@ -89,10 +56,19 @@ class Server(_VLLMModelServer):
     def _answers(self) -> bool:
         url = f"http://localhost:{self._server_port}/health"
         try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own server
+            with urllib.request.urlopen(url, timeout=1):
                 return True
         except (OSError, urllib.error.URLError):
             return False
+
+
+def socket_folder() -> str:
+    """Return where a server's processes put the sockets between them: the temporary folder.
+
+    Unless its path is too long for the address of a socket: then what is short everywhere.
+    """
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) <= LONGEST_SOCKET_FOLDER else "/tmp"  # noqa: S108
 
 
 class VLLMHandler(VLLMCompletionsModelHandler):
@@ -110,5 +86,5 @@ class VLLMHandler(VLLMCompletionsModelHandler):
 
     def load_model(self) -> Server:
         # Beam sets them before, but only in the process that runs batches.
-        os.environ.update(self._env_vars)
+        os.environ.update({"VLLM_RPC_BASE_PATH": socket_folder(), **self._env_vars})
         return Server(self._model_name, self._vllm_server_kwargs)
