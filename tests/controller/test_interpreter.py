@@ -81,7 +81,7 @@ def test_one_that_is_not_there(here):
 def test_one_that_cannot_be_executed(here):
     made = make(here / "python")
     made.chmod(0o644)
-    with pytest.raises(RunError, match="python: cannot be executed: "):
+    with pytest.raises(RunError, match=r"python: cannot be executed: "):
         find_interpreter("python", here / "mine.yaml")
 
 
@@ -89,7 +89,7 @@ def test_one_that_does_not_answer(here, monkeypatch):
     monkeypatch.setattr(interpreter, "SECONDS_TO_ANSWER", 0.1)
     make(here / "python", body="sleep 60")
     began = time.monotonic()
-    with pytest.raises(RunError, match="did not end within 0.1 s"):
+    with pytest.raises(RunError, match=r"did not end within 0\.1 s"):
         find_interpreter("python", here / "mine.yaml")
     assert time.monotonic() - began < 5
 

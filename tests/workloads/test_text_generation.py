@@ -80,7 +80,7 @@ def test_the_label_is_the_first_tokens(tmp_path):
 
 @pytest.mark.parametrize("count", [0, 15, 17])
 def test_an_output_of_another_length_fails(tmp_path, count):
-    with pytest.raises(ValueError, match=f"^{count} output tokens instead of 16$"):
+    with pytest.raises(ValueError, match=rf"^{count} output tokens instead of 16$"):
         workload(tmp_path).postprocess(answer([1] * count, finish="stop"))
 
 
@@ -88,7 +88,7 @@ def test_an_output_of_another_length_fails(tmp_path, count):
 def test_a_text_that_ends_early_must_have_been_ended_by_the_model(tmp_path, finish, fails):
     made = workload(tmp_path, "parameters.output_tokens=32", profile="full")
     if fails:
-        with pytest.raises(ValueError, match="^3 output tokens instead of 32$"):
+        with pytest.raises(ValueError, match=r"^3 output tokens instead of 32$"):
             made.postprocess(answer([1, 2, 3], finish=finish))
     else:
         assert made.postprocess(answer([1, 2, 3], finish=finish)) == "1 2 3"
@@ -213,5 +213,5 @@ def test_what_is_missing_to_make_a_model(tmp_path, monkeypatch):
         raise gemma.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(gemma.metadata, "version", missing)
-    with pytest.raises(UsageError, match="^tokenizers missing, .*: make setup-vllm$"):
+    with pytest.raises(UsageError, match=r"^tokenizers missing, .*: make setup-vllm$"):
         gemma.random_model("gemma-tiny", 0, tmp_path)

@@ -327,8 +327,8 @@ class InstrumentedPostprocess:
         start = time.perf_counter_ns()
         evidence = self._evidence if element_id in self._sample else None
         output = label_of(element_id, prediction, self._postprocess, evidence)
-        counted = self._quantities(prediction) if output[3] is None else {}
-        self._recorder.output(time.perf_counter_ns() - start, counted)
+        quantities = self._quantities(prediction) if output[3] is None else {}
+        self._recorder.output(time.perf_counter_ns() - start, quantities)
         return output
 
 
