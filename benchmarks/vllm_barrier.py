@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from beambench.analysis.intervals import median, median_interval
-from beambench.controller.interpreter import find_interpreter
 from beambench.controller.metric_values import window_seconds
 from beambench.controller.supervisor import supervise
 from beambench.controller.worker_process import run_task
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation
+from beambench.experiments.interpreter import find_interpreter
 from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler
 

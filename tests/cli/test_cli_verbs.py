@@ -15,6 +15,7 @@ CATALOG = [
     "pytorch-image-classification-resnet101",
     "pytorch-image-classification-resnet152",
     "pytorch-image-classification-resnet152-t4",
+    "vllm-gemma-2b-batch",
 ]
 STORE = "sqlite:///runs.db"
 

@@ -9,9 +9,9 @@ import sys
 
 from pydantic import BaseModel, ConfigDict
 
-from beambench.controller.interpreter import find_interpreter
 from beambench.definition.library import CATALOG
 from beambench.errors import BeambenchError, RunError
+from beambench.experiments.interpreter import find_interpreter
 from beambench.machine.devices import cuda_devices
 from beambench.store.run_store import RunStore
 from beambench.store.tables import masked

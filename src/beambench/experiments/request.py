@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from beambench.controller.interpreter import find_interpreter
 from beambench.definition.library import Library, Resolved
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
+from beambench.experiments.interpreter import find_interpreter
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.machine.devices import cuda_devices

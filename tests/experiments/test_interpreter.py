@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from beambench import __version__
-from beambench.controller import interpreter
-from beambench.controller.interpreter import find_interpreter
 from beambench.errors import RunError
+from beambench.experiments import interpreter
+from beambench.experiments.interpreter import find_interpreter
 
 
 def make(path: Path, answer: object = None, body: str | None = None) -> Path:
