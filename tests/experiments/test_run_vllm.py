@@ -48,7 +48,7 @@ def test_a_server_that_cannot_start_says_why_and_is_not_started_again(tmp_path):
         wait_until(lambda: not cli.processes(), 5.0)
     line = cli.errors.splitlines()[-1]
     assert "the vLLM server did not start: " in line
-    assert "error: unrecognized arguments: --no-such-argument 1" in line
+    assert "error: unrecognized arguments: --no-such-argument" in line
     document = json.loads(cli.output)
     assert document["status"] == "failed"
     assert "Traceback" not in cli.errors
