@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The text-generation benchmarks run in an environment of their own: vLLM pins what others do not need.
+VLLM_PYTHON ?= $(PYTHON)
+VLLM_VENV := .venv-vllm
+VLLM_STAMP := $(VLLM_VENV)/.installed
 
-.PHONY: bench test check unit real torture setup lock docs clean
+.PHONY: bench test check unit real torture setup setup-vllm lock docs clean
 
 bench: setup
 	$(BIN)/beambench run pytorch-image-classification-efficientnet-lite0 $(ARGS)
@@ -38,10 +42,21 @@ $(STAMP): pyproject.toml requirements/bootstrap.txt requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
 
+setup-vllm: $(VLLM_STAMP)
+
+# Bytecode is compiled once here: a server imports some 20,000 files in each of its three processes.
+$(VLLM_STAMP): pyproject.toml requirements/vllm.txt | setup
+	$(VLLM_PYTHON) -c 'import sys; sys.exit("vLLM needs Python 3.11 to 3.13; name one with: make setup-vllm VLLM_PYTHON=python3.11" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
+	test -x $(VLLM_VENV)/bin/python || $(VLLM_PYTHON) -m venv --without-pip $(VLLM_VENV)
+	$(BIN)/uv pip install --quiet --python $(VLLM_VENV)/bin/python --compile-bytecode --no-deps --require-hashes -r requirements/vllm.txt
+	$(BIN)/uv pip install --quiet --python $(VLLM_VENV)/bin/python --no-deps --no-build-isolation --editable .
+	touch $(VLLM_STAMP)
+
 # Pins versions and hashes for every Python from 3.10 on; no index address goes into the files.
 lock: setup
 	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header bootstrap.in -o bootstrap.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --override requirements/vllm-override.txt requirements/vllm.in -o requirements/vllm.txt
 
 docs: setup
 	$(BIN)/python -m beambench.metrics > docs/metrics.md
@@ -49,4 +64,4 @@ docs: setup
 	BEAMBENCH_TEST_WRITE_ERRORS=1 $(BIN)/pytest -q tests/cli/test_bad_input.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -88,6 +88,9 @@ class Tiny(Workload):
         kind = self.parameters.evidence
         return None if kind == "none" else [] if kind == "empty" else list(prediction.inference)
 
+    def quantities(self, prediction: Any) -> dict[str, int]:
+        return {"units": int(prediction.example), "nothing": 0}
+
 
 class Echo(Workload):
     """Gives every id back as its own label, whatever its text."""

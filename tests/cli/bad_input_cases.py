@@ -594,6 +594,25 @@ SECTIONS: dict[str, list[Case]] = {
             ("min_batch_size 101", "max_batch_size 100"),
         ),
         Case(
+            "an interpreter that is not there",
+            "run overhead-noop --set interpreter=.venv-other/bin/python",
+            FAILED,
+            (".venv-other/bin/python", "make setup-vllm"),
+        ),
+        Case(
+            "a model folder that is none",
+            "run vllm-gemma-2b-batch --set model.weights=file --set model.path=mine",
+            USAGE,
+            ("model.path mine", "no such folder"),
+            {"mine": ""},
+        ),
+        Case(
+            "a model that nobody has published",
+            "run vllm-gemma-2b-batch --set model.name=gemma-tiny --set model.weights=pretrained",
+            USAGE,
+            ("gemma-tiny", "use random"),
+        ),
+        Case(
             "a parameter that the workload does not have",
             "run IMAGES --set parameters.resise=64",
             USAGE,

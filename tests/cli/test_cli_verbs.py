@@ -21,6 +21,7 @@ CATALOG = [
     "pytorch-sentiment-distilbert-batch",
     "pytorch-sentiment-distilbert-streaming",
     "pytorch-text-embedding-minilm",
+    "vllm-gemma-2b-batch",
 ]
 STORE = "sqlite:///runs.db"
 

@@ -233,6 +233,16 @@ def test_outputs_of_another_direction_or_length_differ_even_for_one_element():
     differs([one(0, evidence=[])], loop)
 
 
+def test_a_workload_may_say_what_a_near_tie_is():
+    loop = [one(number, evidence=[1.0, 0.9]) for number in range(8)]
+    ours = changed(loop, 0, label=99)
+    assert agreement(ours, loop, 0.09).details["differing"] == ["0.jpg"]
+    assert agreement(ours, loop, 0.11).details["near_ties"] == 8
+    mixed = changed(loop, 0, evidence=[1.0, 0.95])
+    found = agreement(ours, mixed, 0.09)
+    assert (found.problems, found.details["compared"]) == ([], 7)
+
+
 def test_the_limits_of_direction_and_length():
     loop = [one(n, label=0, evidence=[100.0, float(n) * 1e-9]) for n in range(2)]
 

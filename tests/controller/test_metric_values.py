@@ -44,7 +44,11 @@ FULL: dict[str, Any] = {
         postprocess=100_000,
     ),
     "element_latency": 7_500_000,
+    "server_starts": Distribution(count=2, sum=2_400_000, min=900_000, max=1_500_000),
+    "quantities": {"prompt_tokens": 19_900, "output_tokens": 40_000},
 }
+TOKEN_RATES = {"output_tokens_rate", "prompt_tokens_rate"}
+TOKENS = TOKEN_RATES | {"output_tokens_per_request", "time_per_output_token"}
 
 OF_EXTERNAL = {"inference_throughput_elements", "inference_cpu_time_per_element"}
 
@@ -69,6 +73,11 @@ EXPECTED = {
     "startup_time": (2.0, "s", "lower", 1),
     "cpu_time_per_element": (0.002, "s", "lower", 1990),
     "peak_rss": (1e9, "B", "lower", 75),
+    "output_tokens_rate": (4000.0, "1/s", "higher", 1990),
+    "prompt_tokens_rate": (1990.0, "1/s", "higher", 1990),
+    "output_tokens_per_request": (40_000 / 1990, "1", "neither", 1990),
+    "time_per_output_token": (0.0001875, "s", "lower", 1990),
+    "server_start_time_mean": (1.2, "s", "lower", 2),
     "elements_failed": (10.0, "1", "lower", 2000),
     "accuracy_top1": (0.9, "1", "higher", 1000),
     "stock_agreement": (0.75, "1", "higher", 32),
@@ -189,11 +198,17 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
     [
         (
             {"first_read": None},
-            {"throughput_elements", "throughput_bytes", "startup_time"} | STAGES,
+            {"throughput_elements", "throughput_bytes", "startup_time"} | STAGES | TOKEN_RATES,
         ),
-        ({"last_output": None}, {"throughput_elements", "throughput_bytes"} | STAGES),
-        ({"last_output": 2_000_000}, {"throughput_elements", "throughput_bytes"} | STAGES),
-        ({"last_output": 1_999_999}, {"throughput_elements", "throughput_bytes"} | STAGES),
+        ({"last_output": None}, {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES),
+        (
+            {"last_output": 2_000_000},
+            {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES,
+        ),
+        (
+            {"last_output": 1_999_999},
+            {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES,
+        ),
         ({"steady_window": None}, {"throughput_elements_steady"}),
         ({"steady_elements": None}, {"throughput_elements_steady"}),
         ({"steady_elements": 0}, {"throughput_elements_steady"}),
@@ -202,10 +217,16 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         ({"batch_latency": None}, {"inference_batch_latency_mean"}),
         ({"loads": None}, {"model_load_latency_mean", "model_loads"}),
         ({"cpu": None}, {"cpu_time_per_element"}),
-        ({"elements": 0}, {"throughput_elements", "throughput_bytes", "cpu_time_per_element"}),
+        (
+            {"elements": 0},
+            {"throughput_elements", "throughput_bytes", "cpu_time_per_element", *TOKENS},
+        ),
+        ({"quantities": {}}, TOKENS),
+        ({"quantities": {"prompt_tokens": 1}}, TOKENS - {"prompt_tokens_rate"}),
+        ({"server_starts": None}, {"server_start_time_mean"}),
         ({"labelled": 0, "correct": 0}, {"accuracy_top1"}),
         ({"stages": None}, STAGES),
-        ({"element_latency": None}, {"stage_share_batch_wait"}),
+        ({"element_latency": None}, {"stage_share_batch_wait", "time_per_output_token"}),
         (
             {"stages": FULL["stages"].model_copy(update={"batch_wait": None})},
             {"stage_time_batch_wait", "stage_share_batch_wait"},

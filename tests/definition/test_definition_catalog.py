@@ -19,6 +19,7 @@ SKLEARN = "sklearn-digits"
 ONNX = "onnx-digits"
 HUGGINGFACE = "huggingface-pipeline-minilm"
 REMOTE = "remote-endpoint"
+VLLM = "vllm-gemma-2b-batch"
 
 CLUSTER = {
     "runner": "dataflow",
@@ -50,6 +51,13 @@ CLUSTERS = {
     ONNX: None,
     HUGGINGFACE: None,
     REMOTE: None,
+    VLLM: {
+        **CLUSTER,
+        "machine_type": "n1-standard-8",
+        "workers": 3,
+        "disk_gb": 200,
+        "accelerator": {"type": "nvidia-tesla-t4", "count": 1},
+    },
 }
 MODELS = {
     RESNET101: ("resnet101", "pretrained", 170.5, "cpu"),
@@ -76,6 +84,7 @@ MODELS = {
     ONNX: ("digits", "trained", None, "cpu"),
     HUGGINGFACE: ("all-minilm-l6-v2", "pretrained", 86.66, "cpu"),
     REMOTE: ("endpoint", "none", None, "cpu"),
+    VLLM: ("gemma-2b", "pretrained", None, "cpu"),
 }
 TARGETS = {
     RESNET101: (
@@ -116,6 +125,7 @@ TARGETS = {
     ONNX: ("onnx_digits", "onnx_digits"),
     HUGGINGFACE: ("huggingface_pipeline_minilm", "huggingface_pipeline_minilm"),
     REMOTE: ("remote_endpoint", "remote_endpoint"),
+    VLLM: ("gemma_vllm_batch", "gemma_vllm_batch"),
 }
 STOCK_PREPROCESSING = {
     "resize": [224, 224],
@@ -147,6 +157,7 @@ PARAMETERS = {
     ONNX: {},
     HUGGINGFACE: {},
     REMOTE: {"latency_ms": 5},
+    VLLM: {"temperature": 0, "environment": {"VLLM_CPU_KVCACHE_SPACE": "2"}},
 }
 ELEMENTS = {
     NOOP: (1000, 20000),
@@ -258,6 +269,16 @@ VARIANTS = {
     **dict.fromkeys(PADDED, PADDED_VARIANTS),
     NOOP: {"stock": {}},
     ONNX: {"stock": {}},
+    VLLM: {
+        "stock": {},
+        "batch32": {"batching": {"min_batch_size": 32, "max_batch_size": 32}},
+        "tuned": {
+            "batching": SORTED_BATCH,
+            "parameters": {
+                "environment": {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
+            },
+        },
+    },
     **{name: {"stock": {}, **found} for name, found in HANDLER_VARIANTS.items()},
 }
 
@@ -354,10 +375,10 @@ def test_the_defaults_that_count(library, name):
     definition = library.resolve_unprofiled(name)
     assert definition.max_failed == 0.01
     assert definition.threads is None
-    assert definition.interpreter is None
+    assert definition.interpreter == (".venv-vllm/bin/python" if name == VLLM else None)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != VLLM])
 def test_the_profiles(library, name):
     profiles = library.resolve_unprofiled(name).profiles
     smoke, local = ELEMENTS.get(name, (24, 200))
@@ -407,6 +428,37 @@ def test_a_variant_changes_this_and_nothing_else(library, name, variant):
     assert (
         library.resolve(name, variant=variant, profile="full").definition.model_dump() == expected
     )
+
+
+def test_text_is_generated_in_the_environment_of_vllm(library):
+    definition = library.resolve_unprofiled(VLLM)
+    assert (definition.workload, definition.scenario) == ("text_generation", "batch")
+    assert (definition.input.type, definition.input.source) == ("prompts", "packaged")
+    assert definition.interpreter == ".venv-vllm/bin/python"
+    assert [definition.profiles[name].limit for name in ("smoke", "local", "full")] == [
+        32,
+        96,
+        50000,
+    ]
+
+
+def test_what_each_profile_of_the_text_generation_serves(library):
+    resolved = [library.resolve(VLLM, profile=name) for name in ("smoke", "local", "full")]
+    assert [(one.definition.model.name, one.definition.model.weights) for one in resolved] == [
+        ("gemma-tiny", "random"),
+        ("gemma-2b", "random"),
+        ("gemma-2b", "pretrained"),
+    ]
+    assert len({one.definition_hash for one in resolved}) == 1
+
+
+def test_the_batches_of_the_text_generation(library):
+    found = {
+        variant: library.resolve(VLLM, variant=variant).definition.batching
+        for variant in library.variants(VLLM)
+    }
+    sizes = {name: (one.min_batch_size, one.max_batch_size) for name, one in found.items()}
+    assert sizes == {"stock": (None, None), "batch32": (32, 32), "tuned": (256, 256)}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -130,6 +130,23 @@ def test_an_override_of_another_key_leaves_the_weights_of_the_profile(resolve):
     assert chosen.definition.model.weights == "random"
 
 
+PROFILE_MODEL = MINE.replace("weights: random}\n", "weights: random, model: small}\n", 1)
+
+
+def test_the_model_of_a_profile_replaces_the_name(resolve):
+    chosen = resolve(PROFILE_MODEL, profile="smoke")
+    assert (chosen.definition.model.name, chosen.definition.model.weights) == ("small", "random")
+    other = resolve(PROFILE_MODEL, profile="local")
+    assert other.definition.model.name == "noop"
+    assert other.definition_hash == chosen.definition_hash
+
+
+@pytest.mark.parametrize("override", ["model.name=n", "model={name: n, weights: random}"])
+def test_the_model_of_the_command_line_goes_before_that_of_the_profile(resolve, override):
+    chosen = resolve(PROFILE_MODEL, profile="smoke", overrides=[override])
+    assert (chosen.definition.model.name, chosen.definition.model.weights) == ("n", "random")
+
+
 def test_a_file_of_weights_is_not_replaced_by_a_profile(resolve):
     text = MINE.replace("weights: pretrained}", "weights: file, path: mine.pth}")
     model = resolve(text, profile="smoke").definition.model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -147,6 +148,7 @@ class Workers:
         *,
         deadline: float,
         cancelled: threading.Event,
+        interpreter: str = sys.executable,
         search_path: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> WorkerResult:

@@ -7,6 +7,7 @@ import importlib.util
 
 import pytest
 
+from beambench.errors import RunError
 from beambench.experiments import doctor
 from beambench.experiments.doctor import Check, examine
 from beambench.machine.devices import Devices
@@ -97,3 +98,15 @@ def test_a_password_is_not_shown(check, monkeypatch):
     monkeypatch.setattr(doctor.RunStore, "open", lambda url: Open())
     detail = check("postgresql://me:secret@host/runs")["store"].detail
     assert detail == "postgresql://me:***@host/runs is writable"
+
+
+def test_the_environment_of_vllm_is_looked_at_and_not_required(check, monkeypatch):
+    def missing(named: str, definition: object) -> str:
+        raise RunError(f"interpreter {named}: is not there")
+
+    monkeypatch.setattr(doctor, "find_interpreter", missing)
+    found = check()["vllm"]
+    assert (found.usable, found.required) == (False, False)
+    assert found.detail == "interpreter .venv-vllm/bin/python: is not there"
+    monkeypatch.setattr(doctor, "find_interpreter", lambda named, _: f"/here/{named}")
+    assert check()["vllm"].detail == "/here/.venv-vllm/bin/python, for text generation"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 import threading
 import time
 from pathlib import Path
@@ -505,6 +506,7 @@ def test_the_record_says_what_was_asked_for_and_what_ran(workers):
     assert record.started_at <= record.finished_at
     assert {key: record.config[key] for key in sorted(set(record.config) - {"definition"})} == {
         "beam_flags": ["--direct_num_workers=1"],
+        "interpreter": sys.executable,
         "labels": None,
         "limit": 1000,
         "max_failed": 0.01,

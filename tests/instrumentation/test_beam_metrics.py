@@ -71,8 +71,18 @@ def test_without_metrics_all_is_unknown_and_nothing_is_zero():
         "stages",
         "element_latency",
         "launch_latency",
+        "server_starts",
     ):
         assert getattr(found, name) is None, name
+
+
+def test_quantities_and_server_starts_are_read():
+    found = read(
+        {"quantity/prompt_tokens": 7, "quantity/output_tokens": 16, "quantity/none": 0},
+        {"server_start_us": spread(2, 30, 10, 20)},
+    )
+    assert found.quantities == {"prompt_tokens": 7, "output_tokens": 16}
+    assert found.server_starts == Distribution(count=2, sum=30, min=10, max=20)
 
 
 def test_histograms_offsets_and_counts_are_read():

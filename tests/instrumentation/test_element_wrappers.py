@@ -51,6 +51,10 @@ class Steps:
         self._step("postprocess", 11)
         return int(prediction.inference)
 
+    def quantities(self, prediction: Any) -> dict[str, int]:
+        self._step("quantities", 2)
+        return {"tokens": int(prediction.inference)}
+
     def evidence(self, prediction: Any) -> list[float]:
         self._step("evidence", 5)
         return [0.5, 1.5]
@@ -117,7 +121,9 @@ def test_the_path_is_below_the_root_if_there_is_one(clock, metrics, root, elemen
 
 def postprocessing(clock: Any, fail: str = "") -> InstrumentedPostprocess:
     steps = Steps(clock, fail)
-    return InstrumentedPostprocess(steps.postprocess, steps.evidence, frozenset({"b"}), CLOCK)
+    return InstrumentedPostprocess(
+        steps.postprocess, steps.evidence, steps.quantities, frozenset({"b"}), CLOCK
+    )
 
 
 def test_raw_outputs_are_kept_of_sampled_elements_only(clock, metrics):
@@ -125,8 +131,9 @@ def test_raw_outputs_are_kept_of_sampled_elements_only(clock, metrics):
     clock.advance_us(100)
     assert run(("a", PredictionResult(None, 3))) == ("a", 3, None, None)
     assert run(("b", PredictionResult(None, 4))) == ("b", 4, [0.5, 1.5], None)
-    assert metrics.counters["postprocess_ns"] == 11_000 + 16_000
-    assert metrics.values["output_us"] == [111, 127]
+    assert metrics.counters["postprocess_ns"] == 13_000 + 18_000
+    assert metrics.values["output_us"] == [113, 131]
+    assert metrics.counters["quantity/tokens"] == 7
     assert Progress.done == done + 2
 
 
@@ -135,6 +142,7 @@ def test_an_earlier_failure_is_passed_on_and_not_postprocessed(clock, metrics):
     lost = PredictionResult(None, ElementFailure("read", "OSError: gone"))
     assert run(("b", lost)) == ("b", None, None, ("read", "OSError: gone"))
     assert metrics.counters["postprocess_ns"] == 0
+    assert metrics.counters["quantity/tokens"] == 0  # what did not come out is not counted
 
 
 @pytest.mark.parametrize("fail", ["postprocess", "evidence"])
@@ -178,7 +186,9 @@ def test_both_pickle_after_use_without_what_they_counted(clock, metrics):
 
     tiny = Tiny(definition(), Weights(None))
     before = InstrumentedPreprocess(tiny.read, tiny.preprocess, "", CLOCK)
-    after = InstrumentedPostprocess(tiny.postprocess, tiny.evidence, frozenset({"3"}), CLOCK)
+    after = InstrumentedPostprocess(
+        tiny.postprocess, tiny.evidence, tiny.quantities, frozenset({"3"}), CLOCK
+    )
     before("3")
     after(("3", PredictionResult(3, [0.0] * 8)))
     for used in (before, after):

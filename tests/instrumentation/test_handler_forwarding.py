@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pickle
+import tempfile
 from typing import Any
 
 import pytest
@@ -155,7 +156,7 @@ def test_it_pickles_and_leaves_what_belongs_to_this_process(copied, metrics):
     handler.run_inference([1, 2], model)
     handler.load_model()
     assert handler._recorder is not None
-    assert len(handler._pending_loads_us) == 1
+    assert len(handler._pending_loads) == 1
     copy = copied(handler)
     assert type(copy) is InstrumentedModelHandler
     assert copy._recorder is None
@@ -166,7 +167,28 @@ def test_it_pickles_and_leaves_what_belongs_to_this_process(copied, metrics):
     assert copy.batch_elements_kwargs() == {"min_batch_size": 3}
     assert len(copy.run_inference([1, 2, 3], model)) == 3
     assert len(metrics.values["model_load_us"]) == 3
-    assert handler._pending_loads_us == []  # a copy in another thread wrote it
+    assert handler._pending_loads == []  # a copy in another thread wrote it
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_how_long_a_server_took_comes_with_the_load(metrics, monkeypatch, tmp_path, shared):
+    from tiny_handlers import TinyHandler
+
+    class Server:
+        server_start_us = 1234
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    inner = TinyHandler("none", "plain", ())
+    handler = wrapped(inner)
+    model = handler.load_model()
+    monkeypatch.setattr(inner, "share_model_across_processes", lambda: shared, raising=False)
+    monkeypatch.setattr(inner, "load_model", Server)
+    handler.load_model()
+    assert len(list(tmp_path.iterdir())) == shared
+    handler.run_inference([1], model)
+    assert metrics.values["server_start_us"] == [1234]
+    assert len(metrics.values["model_load_us"]) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_load_times_of_one_handler_are_not_written_by_another(metrics):

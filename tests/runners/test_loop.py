@@ -20,6 +20,7 @@ from beambench.instrumentation.recorder import Clock
 from beambench.record.observation import Proof
 from beambench.runners import direct, loop
 from beambench.worker.outputs import read_predictions
+from beambench.worker.tasks import run_pipeline
 from beambench.workloads.base import Weights
 from beambench.workloads.pipeline import Outputs
 from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
@@ -248,6 +249,43 @@ def test_the_same_elements_fail_in_the_same_stage_with_the_same_words(tmp_path, 
     assert add_up(outputs) == proof
     assert numbers.elements == 26
     assert numbers.batch_sizes == {10: 3}  # batches are as large as planned, whatever fails
+
+
+def test_quantities_are_those_of_the_elements_that_came_out(tmp_path):
+    broken = {"fail_at": [0, 29], "stage": "postprocess"}
+    found = run_pipeline(pipeline(tmp_path, THIRTY, **broken)[0]).measured
+    _, numbers = loop.run(tiny(**broken), elements_of(THIRTY), [10], CLOCK)
+    assert numbers.quantities["units"] == sum(range(1, 29))
+    assert found is not None
+    assert found.quantities["units"] == sum(range(1, 29))
+
+
+def test_only_the_reference_sample_gets_its_arguments(noting):
+    workload, handler = noting()
+    seen: list[Any] = []
+    handler.run_inference = lambda batch, model, arguments: (
+        seen.append(arguments) or [PredictionResult(one, outputs_of(one, "plain")) for one in batch]
+    )
+    workload.inference_args = lambda: {"timed": True}
+    workload.reference_args = lambda: {"timed": False}
+    loop.run(workload, elements_of(THIRTY[:1]), [1], CLOCK)
+    loop.run(workload, elements_of(THIRTY[:1]), [1], CLOCK, frozenset({"0"}))
+    assert seen == [{"timed": True}, {"timed": False}]
+
+
+def test_how_long_a_server_took_is_noted(noting):
+    workload, handler = noting()
+    assert loop.run(workload, elements_of(THIRTY), [30], CLOCK)[1].server_starts is None
+    handler.load_model = lambda: ServedModel()
+    handler.run_inference = lambda batch, model, arguments: [
+        PredictionResult(one, outputs_of(one, "plain")) for one in batch
+    ]
+    _, found = loop.run(workload, elements_of(THIRTY), [30], CLOCK)
+    assert found.server_starts.model_dump() == {"count": 1, "sum": 1234, "min": 1234, "max": 1234}
+
+
+class ServedModel:
+    server_start_us = 1234
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError, UsageError
+from beambench.instrumentation.handler import check_size
 from beambench.record.observation import Observation
 from beambench.runners import direct
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.tasks import (
+    _digest,
+    _size,
     calibrate,
     ids_of,
     prepare,
@@ -31,6 +34,29 @@ from tiny_workloads import definition, make_plan, outputs_of, prepared
 pytestmark = pytest.mark.real
 
 IDS = [str(number) for number in range(200)]
+
+
+def test_the_digest_and_size_of_a_folder_are_over_names_and_contents(tmp_path):
+    def folder(name: str, **files: str) -> Path:
+        for file, content in files.items():
+            path = tmp_path / name / file.replace("_", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        return tmp_path / name
+
+    first = folder("first", a="one", sub_b="two")
+    assert _digest(first) == _digest(folder("moved", sub_b="two", a="one"))
+    others = [
+        folder("content", a="one", sub_b="three"),
+        folder("name", a="one", sub_c="two"),
+        folder("more", a="one", sub_b="two", c=""),
+        folder("swapped", a="two", sub_b="one"),
+    ]
+    assert len({_digest(one) for one in [first, *others]}) == 5
+    assert [_size(one) for one in (first, first / "a", None)] == [6, 3, None]
+    check_size(str(first), 6 / (1 << 20))
+    with pytest.raises(RunError, match="size_mib says 1 MiB"):
+        check_size(str(first), 1)
 
 
 # --- the sample

@@ -77,6 +77,7 @@ def of_repeat(
         **_batches(measured),
         **(percentiles(measured.latencies, measured.batch_sizes) if _is_complete(measured) else {}),
         **_stages(measured),
+        **_tokens(measured),
         "run_time": Sample(run_time, 1),
         "startup_time": Sample(_per(measured.first_read, 1, MICRO), 1),
         "peak_rss": Sample(peak_rss, max(1, rss_samples)),
@@ -144,7 +145,23 @@ def _batches(measured: Measured) -> dict[str, Sample]:
         mean = loads.sum / loads.count * MICRO
         samples["model_load_latency_mean"] = Sample(mean, loads.count)
         samples["model_loads"] = Sample(loads.count, loads.count)
+    starts = measured.server_starts
+    if starts is not None:
+        mean = starts.sum / starts.count * MICRO
+        samples["server_start_time_mean"] = Sample(mean, starts.count)
     return samples
+
+
+def _tokens(measured: Measured) -> dict[str, Sample]:
+    """Return the metrics of text generation; all are unknown where no tokens were counted."""
+    n, window = measured.elements, window_seconds(measured)
+    prompt, output = (measured.quantities.get(name) for name in ("prompt_tokens", "output_tokens"))
+    return {
+        "output_tokens_rate": Sample(_per(output, window), n),
+        "prompt_tokens_rate": Sample(_per(prompt, window), n),
+        "output_tokens_per_request": Sample(_per(output, n), n),
+        "time_per_output_token": Sample(_per(measured.element_latency, output, MICRO), n),
+    }
 
 
 def _is_complete(measured: Measured) -> bool:

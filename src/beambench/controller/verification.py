@@ -7,11 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beambench.record.observation import Observation, SampledPrediction
+from beambench.record.observation import NEAR_TIE, Observation, SampledPrediction
 from beambench.record.run_record import Verification
-
-NEAR_TIE = 1e-4
-"""Two best outputs this close may change places with the batch size: such elements say nothing."""
 
 DISTINCT_SHARE = 0.2
 """Fewer distinct labels than this share of the sample (20 in 100) prove too little."""
@@ -49,7 +46,11 @@ Pair = tuple[SampledPrediction | None, SampledPrediction]
 
 
 def agreement(
-    ours: Sequence[SampledPrediction], loop: Sequence[SampledPrediction], *, rounded: bool = False
+    ours: Sequence[SampledPrediction],
+    loop: Sequence[SampledPrediction],
+    *,
+    near_tie: float = NEAR_TIE,
+    rounded: bool = False,
 ) -> Agreement:
     """Compare the sampled predictions of a repeat with those of the reference loop.
 
@@ -59,11 +60,12 @@ def agreement(
     Args:
         ours: what the repeat gave.
         loop: what the reference gave.
+        near_tie: two best outputs of the reference this close may change places.
         rounded: the model computes in less than float32, so that its outputs depend on the batch
             by more than a near-tie: raw outputs are compared with that in mind.
     """
     pairs = _paired(ours, loop)
-    clear = [reference for reference in loop if _is_clear(reference)]
+    clear = [reference for reference in loop if _is_clear(reference, near_tie)]
     labels = {reference.label for reference in clear if reference.error is None}
     details: dict[str, Any] = {
         "sample": len(loop),
@@ -73,8 +75,9 @@ def agreement(
     if rounded and any(reference.evidence for reference in loop):
         return _rounded_outputs_agree(pairs, details)
     if len(labels) < max(DISTINCT_SHARE * len(loop), min(2, len(loop))):
-        return _outputs_agree(pairs, details)
-    return _labels_agree([pair for pair in pairs if _is_clear(pair[1])], details)
+        return _outputs_agree(pairs, details, near_tie)
+    clear_pairs = [pair for pair in pairs if _is_clear(pair[1], near_tie)]
+    return _labels_agree(clear_pairs, details, near_tie)
 
 
 def _paired(
@@ -86,26 +89,30 @@ def _paired(
     return [(one, reference) for reference in references for one in by_id.get(reference.id, [None])]
 
 
-def _is_clear(reference: SampledPrediction) -> bool:
+def _is_clear(reference: SampledPrediction, near_tie: float) -> bool:
     """Tell whether the two greatest outputs are far apart, or there are none to compare."""
     if reference.evidence is None or len(reference.evidence) < 2:
         return True
     first, second = sorted(reference.evidence, reverse=True)[:2]
-    return not first - second < NEAR_TIE
+    return not first - second < near_tie
 
 
-def _labels_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+def _labels_agree(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
     if not pairs:
         return Agreement(None, {**details, "method": "labels"}, [])
-    differing = [reference.id for one, reference in pairs if _label_differs(one, reference)]
+    differing = [
+        reference.id for one, reference in pairs if _label_differs(one, reference, near_tie)
+    ]
     share = 1 - len(differing) / len(pairs)
     found = {**details, "method": "labels", "compared": len(pairs), "differing": differing}
     return Agreement(share, found, _problems(share, differing, len(pairs)))
 
 
-def _label_differs(one: SampledPrediction | None, reference: SampledPrediction) -> bool:
+def _label_differs(
+    one: SampledPrediction | None, reference: SampledPrediction, near_tie: float
+) -> bool:
     """A failed element has no label, so one that failed on one side only differs too."""
-    return one is None or (one.label != reference.label and _is_clear(reference))
+    return one is None or (one.label != reference.label and _is_clear(reference, near_tie))
 
 
 def _problems(share: float, differing: Sequence[str], compared: int) -> list[str]:
@@ -125,11 +132,11 @@ def _ignores_input(references: Mapping[str, tuple[float, ...]]) -> bool:
     return len(references) > 1 and len(set(references.values())) == 1
 
 
-def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
     """Compare raw outputs: nearly the same, and clearly nearest to the own reference."""
     references = _outputs_of_reference(pairs)
     if not references:
-        return _nothing_proven(pairs, details)
+        return _nothing_proven(pairs, details, near_tie)
     details = {**details, "method": "outputs", "compared": len(pairs)}
     if _ignores_input(references):
         return Agreement(None, details, [IGNORES_INPUT])
@@ -144,7 +151,7 @@ def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
             largest = max(largest, _largest_difference(evidence, own))
         if (
             not known
-            or _label_differs(one, reference)
+            or _label_differs(one, reference, near_tie)
             or (own and not _is_output_of(evidence, own, others))
         ):
             differing.append(reference.id)
@@ -174,7 +181,7 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
             differing.append(reference.id)
             continue
         if not own:  # as a rule one that failed on both sides
-            if _label_differs(one, reference):
+            if one is None or one.label != reference.label:
                 differing.append(reference.id)
             continue
         both.append((evidence, own))
@@ -263,9 +270,9 @@ def _is_finite(values: Iterable[float]) -> bool:
     return all(map(math.isfinite, values))
 
 
-def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
     """Without raw outputs few labels that are equal prove nothing; those that differ are wrong."""
-    found = _labels_agree(pairs, details)
+    found = _labels_agree(pairs, details, near_tie)
     if found.problems:
         return found
     reason = "labels are too few to prove anything and the workload gives no raw outputs"
@@ -326,7 +333,9 @@ def verification(
     problems = _accounting_problems(observation)
     found = Agreement(None, {}, [])
     if reference is not None and observation.task == "pipeline":
-        found = agreement(observation.sample, reference.sample, rounded=rounded)
+        found = agreement(
+            observation.sample, reference.sample, near_tie=reference.near_tie, rounded=rounded
+        )
     problems += found.problems
     return Verification(
         elements_in=expected.count,

@@ -50,6 +50,7 @@ def run_task(
     *,
     deadline: float,
     cancelled: threading.Event,
+    interpreter: str = sys.executable,
     search_path: Sequence[str] = (),
     on_progress: OnProgress | None = None,
 ) -> WorkerResult:
@@ -70,7 +71,7 @@ def run_task(
     noise.start()
     try:
         outcome = supervise(
-            [sys.executable, "-m", "beambench.worker", str(plan_file), str(result_file)],
+            [interpreter, "-m", "beambench.worker", str(plan_file), str(result_file)],
             log_path=folder / "worker.log",
             env=_environment(search_path, temporary),
             deadline=deadline,

@@ -27,9 +27,9 @@ class Resolved:
     """A definition with nothing left to choose.
 
     Attributes:
-        definition: with the variant, the overrides and the weights of the profile.
-        definition_hash: of the definition before the profile chose its weights, so that all
-            profiles of a benchmark share it.
+        definition: with the variant, the overrides and the model and weights of the profile.
+        definition_hash: of the definition before the profile chose those, so that all profiles of
+            a benchmark share it.
     """
 
     definition: Definition
@@ -160,7 +160,7 @@ class Library:
         return list(profiles)
 
     def resolve_unprofiled(self, name: str) -> Definition:
-        """Return a benchmark as it is defined, before a profile chooses its weights."""
+        """Return a benchmark as it is defined, before a profile chooses model and weights."""
         return _validated(self.raw(name)[0], self.path_of(name), ())
 
     def unprofiled(self) -> list[Definition]:
@@ -216,15 +216,17 @@ class Library:
                 f"{name}: no profile {profile!r}{nearest(profile, known)}; "
                 f"there is: {', '.join(known)}"
             )
-        weights = definition.profiles[profile].weights
         # A profile spares the download of published weights; a file is at hand, and what the
-        # command line says goes before.
-        chosen = any(keys_of(one) in (["model"], ["model", "weights"]) for one in overrides)
-        model = variants[variant].get("model")
-        chosen = chosen or (isinstance(model, dict) and "weights" in model)
-        if weights is not None and definition.model.weights != "file" and not chosen:
-            content["model"]["weights"] = weights
-            definition = _validated(content, path, overrides)
+        # command line or the variant says goes before.
+        choices: dict[str, str | None] = {"weights": definition.profiles[profile].weights}
+        choices["name"] = definition.profiles[profile].model
+        for key, value in choices.items():
+            chosen = any(keys_of(one) in (["model"], ["model", key]) for one in overrides)
+            model = variants[variant].get("model")
+            chosen = chosen or (isinstance(model, dict) and key in model)
+            if value is not None and definition.model.weights != "file" and not chosen:
+                content["model"][key] = value
+        definition = _validated(content, path, overrides)
         return Resolved(definition, definition_hash, variant, profile, path, tuple(overrides))
 
 

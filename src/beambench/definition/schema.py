@@ -35,7 +35,9 @@ class Model(Section):
         "seed, the same cost per element; trained: by beambench, from the seed, on packaged data; "
         "file: `path`; none: the workload has no weights."
     )
-    path: str | None = Field(None, description="State dict to load when weights is `file`.")
+    path: str | None = Field(
+        None, description="State dict, or folder of a model server's, when weights is `file`."
+    )
     size_mib: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Size of the weights on disk in MiB, asserted at load (± 2 %)."
     )
@@ -143,6 +145,9 @@ class Profile(Section):
     )
     weights: Literal["pretrained", "random", "trained", "file", "none"] | None = Field(
         None, description="Weights of this profile, where they differ from the model's."
+    )
+    model: str | None = Field(
+        None, description="Architecture of this profile, where it differs from the model's."
     )
 
 

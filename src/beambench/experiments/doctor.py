@@ -9,10 +9,15 @@ import sys
 
 from pydantic import BaseModel, ConfigDict
 
-from beambench.errors import BeambenchError
+from beambench.definition.library import CATALOG
+from beambench.errors import BeambenchError, RunError
+from beambench.experiments.interpreter import find_interpreter
 from beambench.machine.devices import cuda_devices
 from beambench.store.run_store import RunStore
 from beambench.store.tables import masked
+
+VLLM = ".venv-vllm/bin/python"
+"""The interpreter that the text-generation benchmarks of the catalog name."""
 
 PACKAGES = (
     ("apache-beam", "apache_beam", "runners and RunInference", "pip install beambench"),
@@ -63,6 +68,7 @@ def examine(url: str) -> list[Check]:
             required=True,
         ),
         *packages,
+        _vllm(),
         _direct_runner(packages[0]),
         Check(kind="device", name="cpu", usable=True, detail=platform.machine(), required=True),
         _gpu(),
@@ -88,6 +94,14 @@ def _version(distribution: str) -> str:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return "version unknown"  # the module may come from a package of another name
+
+
+def _vllm() -> Check:
+    try:
+        detail = f"{find_interpreter(VLLM, CATALOG / 'any.yaml')}, for text generation"
+    except RunError as error:
+        return Check(kind="python", name="vllm", usable=False, detail=str(error))
+    return Check(kind="python", name="vllm", usable=True, detail=detail)
 
 
 def _direct_runner(beam: Check) -> Check:

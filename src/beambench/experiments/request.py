@@ -8,16 +8,18 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from beambench.definition import options_file
 from beambench.definition.library import Library, Resolved, keys_of
 from beambench.definition.schema import KEYWORD_SOURCES, Definition
 from beambench.errors import RunError, UsageError, nearest
+from beambench.experiments.interpreter import find_interpreter
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.machine.devices import cuda_devices
-from beambench.workloads.base import check_workload
+from beambench.workloads.base import check_workload, load_class
 
 RUNNERS = ("direct",)
 MIN_SLOT_SECONDS = 1e-6
@@ -112,6 +114,11 @@ class RunRequest:
         model = definition.model.model_copy(update={"path": self._located(definition.model.path)})
         return definition.model_copy(update={"model": model})
 
+    @cached_property
+    def interpreter(self) -> str:
+        """Path of the Python that runs the workers; raises RunError if it cannot."""
+        return find_interpreter(self.resolved.definition.interpreter, self.resolved.path)
+
     def configuration(self) -> dict[str, object]:
         """Return all that was resolved, for the record."""
         return {
@@ -127,6 +134,7 @@ class RunRequest:
             "max_failed": self.failed_share,
             "beam_flags": list(self.beam_flags),
             "options_file": self.options_file,
+            "interpreter": self.interpreter,
         }
 
 
@@ -217,15 +225,14 @@ def check(request: RunRequest) -> None:
             check_workload(definition)
         except UsageError as error:
             raise UsageError(f"{request.resolved.path}: {error}") from None
+        in_folder = load_class(definition.workload).weights_in_folder
     check_source(definition.input.type, request.effective_source)
     if request.reference and definition.batching.bucket_boundaries is not None:
         raise UsageError(
             f"{definition.name}: --reference loop: Beam's batching by length gives an order of its "
             "own, which the loop cannot replay: use a variant without batching.bucket_boundaries"
         )
-    weights = request.placed_definition.model.path
-    if weights is not None and "://" not in weights and not os.path.isfile(weights):  # noqa: PTH113
-        raise UsageError(f"model.path {weights}: no such file")
+    _check_weights(request.placed_definition.model.path, in_folder)
     check_flags(request.beam_flags)
     if request.effective_labels is not None:
         read_labels(Path(request.effective_labels))
@@ -233,6 +240,16 @@ def check(request: RunRequest) -> None:
         devices = cuda_devices()
         if not devices.count:
             raise RunError(f"{definition.name} needs a GPU: {devices.reason}")
+    _ = request.interpreter
+
+
+def _check_weights(path: str | None, in_folder: bool) -> None:
+    if path is None or (not in_folder and "://" in path):
+        return
+    if in_folder and not os.path.isdir(path):  # noqa: PTH112 - never raises
+        raise UsageError(f"model.path {path}: no such folder")
+    if not in_folder and not os.path.isfile(path):  # noqa: PTH113
+        raise UsageError(f"model.path {path}: no such file")
 
 
 def _check_numbers(request: RunRequest) -> None:

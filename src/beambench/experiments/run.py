@@ -215,6 +215,7 @@ class Run:
             plan,
             deadline=self.deadline,
             cancelled=self.cancelled,
+            interpreter=request.interpreter,
             search_path=search_path(request.resolved),
             on_progress=self.announce(step, elements),
         )

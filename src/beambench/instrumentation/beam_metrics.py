@@ -11,6 +11,7 @@ from beambench.instrumentation.recorder import (
     LATENCIES,
     MAX_SLOTS,
     NAMESPACE,
+    QUANTITY,
     SIZES,
     SLOT,
 )
@@ -44,9 +45,13 @@ class Ours:
             self.distributions[name] = new
 
     def histogram(self, name: str) -> Histogram:
+        return {int(key): count for key, count in self.family(name).items()}
+
+    def family(self, name: str) -> dict[str, int]:
+        """Return the counters ``name/key`` that are not 0, by key."""
         prefix = f"{name}/"
         return {
-            int(key.removeprefix(prefix)): count
+            key.removeprefix(prefix): count
             for key, count in self.counters.items()
             if key.startswith(prefix) and count
         }
@@ -105,6 +110,8 @@ def measured(
         steady_elements=_steady_elements(ours, window, slot_us),
         cpu=ours.counters.get("cpu_us"),
         loads=distributions.get("model_load_us"),
+        server_starts=distributions.get("server_start_us"),
+        quantities=ours.family(QUANTITY),
         stages=_stages(ours),
         element_latency=ours.counters.get("element_latency_us"),
         threads=threads,

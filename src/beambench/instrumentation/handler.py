@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import tempfile
 import time
 import uuid
@@ -21,12 +22,12 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from beambench.definition.schema import SIZE_TOLERANCE
 from beambench.errors import RunError
 from beambench.inputs.elements import parsed
-from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder
+from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
 
 MIB = 1 << 20
 
-PENDING_LOADS_US: dict[str, list[int]] = {}
-"""Load times not yet written, by handler. Where threads share a model, a copy of the handler that
+PENDING_LOADS: dict[str, list[Load]] = {}
+"""Loads not yet written, by handler. Where threads share a model, a copy of the handler that
 did not load it may run the first batch, and the copy that did may never run one."""
 
 LOAD_FILE = "beambench-load-{handler}-{load}"
@@ -52,7 +53,15 @@ def check_size(path: str, expected_mib: float | None) -> None:
 def _size_of(path: str) -> int:
     if "://" in path:
         return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes)
-    return Path(path).stat().st_size  # FileSystems.match would read [ and * as a pattern
+    # FileSystems.match would read [ and * as a pattern
+    return sum(file.stat().st_size for file in weights_files(Path(path)))
+
+
+def weights_files(path: Path) -> list[Path]:
+    """Return the files of weights on this machine, sorted: the file itself, or all of a folder."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file())
 
 
 class ElementFailure(NamedTuple):
@@ -102,8 +111,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         return self._by_key or self.share_model_across_processes()
 
     @property
-    def _pending_loads_us(self) -> list[int]:
-        return PENDING_LOADS_US.setdefault(self._identity, [])
+    def _pending_loads(self) -> list[Load]:
+        return PENDING_LOADS.setdefault(self._identity, [])
 
     def load_model(self) -> Any:
         if self._weights_path is not None:
@@ -112,11 +121,12 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         model = self._inner.load_model()
         self._synchronise()
         duration_us = (time.perf_counter_ns() - start) // 1000
+        load = Load(duration_us, getattr(model, "server_start_us", None))
         if self._loads_elsewhere:
             name = LOAD_FILE.format(handler=self._identity, load=uuid.uuid4().hex)
-            (Path(tempfile.gettempdir()) / name).write_text(str(duration_us))
+            (Path(tempfile.gettempdir()) / name).write_text(json.dumps(load))
         else:
-            self._pending_loads_us.append(duration_us)
+            self._pending_loads.append(load)
         return model
 
     def _collect_loads(self) -> None:
@@ -126,7 +136,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
             mine = left.with_name(f"taken-{uuid.uuid4().hex}")
             with contextlib.suppress(OSError):  # another process took it
                 left.rename(mine)
-                self._pending_loads_us.append(int(mine.read_text()))
+                self._pending_loads.append(Load(*json.loads(mine.read_text())))
                 mine.unlink()
 
     def _synchronise(self) -> None:
@@ -147,7 +157,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
             self._recorder = BatchRecorder(self._clock)
             if self._loads_elsewhere:  # and then before the first batch of any process
                 self._collect_loads()
-        self._recorder.loads(self._pending_loads_us)
+        self._recorder.loads(self._pending_loads)
         good = [example for example in batch if type(example) is not ElementFailure]
         self._synchronise()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
@@ -313,11 +323,13 @@ class InstrumentedPostprocess:
         self,
         postprocess: Callable[[Any], Any],
         evidence: Callable[[Any], Sequence[float] | None],
+        quantities: Callable[[Any], Mapping[str, int]],
         sample: frozenset[str],
         clock: Clock,
     ) -> None:
         self._postprocess = postprocess
         self._evidence = evidence
+        self._quantities = quantities
         self._sample = sample
         self._clock = clock
         self._recorder: ElementRecorder | None = None
@@ -332,7 +344,8 @@ class InstrumentedPostprocess:
         start = time.perf_counter_ns()
         evidence = self._evidence if element_id in self._sample else None
         output = label_of(element_id, prediction, self._postprocess, evidence)
-        self._recorder.output(time.perf_counter_ns() - start)
+        quantities = self._quantities(prediction) if output[3] is None else {}
+        self._recorder.output(time.perf_counter_ns() - start, quantities)
         return output
 
 

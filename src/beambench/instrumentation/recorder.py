@@ -12,8 +12,9 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from apache_beam.metrics.metric import Metrics
 
@@ -33,6 +34,14 @@ SLOT = "slot"
 FOLDED = "_folded"
 BATCH_START = "batch_start_us"
 BATCH_END = "batch_end_us"
+QUANTITY = "quantity"
+
+
+class Load(NamedTuple):
+    """A call of `load_model`, in microseconds; `server_us` is None where no server is started."""
+
+    duration_us: int
+    server_us: int | None
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,7 @@ class ElementRecorder:
         self._postprocess = Metrics.counter(NAMESPACE, "postprocess_ns")
         self._preprocessed_at = Metrics.counter(NAMESPACE, "preprocessed_at_us")
         self._bytes = Metrics.counter(NAMESPACE, "bytes_read")
+        self._quantities: dict[str, Any] = {}
 
     def reading(self) -> None:
         """Mark the first element that this instance reads."""
@@ -139,8 +149,14 @@ class ElementRecorder:
         if size:
             self._bytes.inc(size)
 
-    def output(self, postprocess_ns: int) -> None:
+    def output(self, postprocess_ns: int, quantities: Mapping[str, int]) -> None:
         self._postprocess.inc(postprocess_ns)
+        for name, amount in quantities.items():
+            counter = self._quantities.get(name)
+            if counter is None:
+                counter = Metrics.counter(NAMESPACE, f"{QUANTITY}/{name}")
+                self._quantities[name] = counter
+            counter.inc(amount)
         self._last_output.update(self._clock.offset_us())
         Progress.done += 1
 
@@ -169,12 +185,16 @@ class BatchRecorder:
         self._slots: dict[int, Any] = {}
         self._held: tuple[int, int] | None = None
         self._load = Metrics.distribution(NAMESPACE, "model_load_us")
+        self._server_start = Metrics.distribution(NAMESPACE, "server_start_us")
 
-    def loads(self, pending_us: list[int]) -> None:
-        """Write load times kept since `load_model`, where metrics do not arrive; empty the list."""
+    def loads(self, pending: list[Load]) -> None:
+        """Write loads kept since `load_model`, where metrics do not arrive; empty the list."""
         with contextlib.suppress(IndexError):  # another thread took the last one
-            while pending_us:
-                self._load.update(pending_us.pop())
+            while pending:
+                load = pending.pop()
+                self._load.update(load.duration_us)
+                if load.server_us is not None:
+                    self._server_start.update(load.server_us)
 
     def batch(
         self,

@@ -217,6 +217,43 @@ METRICS: tuple[Metric, ...] = (
         "elements",
     ),
     Metric(
+        "output_tokens_rate",
+        "1/s",
+        "higher",
+        "output tokens of the elements out ÷ (last output − first element read)",
+        "elements",
+    ),
+    Metric(
+        "prompt_tokens_rate",
+        "1/s",
+        "higher",
+        "prompt tokens of the elements out ÷ (last output − first element read)",
+        "elements",
+    ),
+    Metric(
+        "output_tokens_per_request",
+        "1",
+        "neither",
+        "output tokens ÷ elements out",
+        "elements",
+    ),
+    Metric(
+        "time_per_output_token",
+        "s",
+        "lower",
+        "sum over elements of the latency of the batch that each was in ÷ output tokens: what a "
+        "request waits for each of its tokens, its prompt's processing included",
+        "elements",
+    ),
+    Metric(
+        "server_start_time_mean",
+        "s",
+        "lower",
+        "mean time from the start of a model server's process until it answers (asked every "
+        "0.1 s); part of load_model, in which Beam itself asks every 5 s",
+        "loads",
+    ),
+    Metric(
         "pipeline_efficiency",
         "1",
         "higher",

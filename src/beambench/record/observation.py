@@ -13,6 +13,9 @@ from beambench.record.run_record import FailedElement, Part
 
 Histogram = dict[int, int]
 
+NEAR_TIE = 1e-4
+"""Two best outputs this close may change places with the batch size, if a workload says no more."""
+
 
 class Distribution(Part):
     """What a Beam distribution holds."""
@@ -49,6 +52,8 @@ class Measured(Part):
         steady_elements: elements of the batches finished inside it (without first batches).
         cpu: CPU time of the worker processes from the first read to the last batch.
         loads: model load times in microseconds, as a distribution.
+        server_starts: of those, how long a model server took until it answered.
+        quantities: sums over the elements that came out of what the workload counts (tokens).
         element_latency: sum over elements of the latency of the batch that each was in.
         threads: pipeline threads that could be busy at once.
         inference_window: [first batch begun, last batch finished], over all workers.
@@ -71,6 +76,8 @@ class Measured(Part):
     steady_elements: int | None = None
     cpu: int | None = None
     loads: Distribution | None = None
+    server_starts: Distribution | None = None
+    quantities: dict[str, int] = Field(default_factory=dict)
     stages: Stages | None = None
     element_latency: float | None = None
     threads: int | None = 1
@@ -142,6 +149,7 @@ class Observation(Part):
     duplicates_count: int = 0
     failed: list[FailedElement] = Field(default_factory=list)
     sample: list[SampledPrediction] = Field(default_factory=list)
+    near_tie: float = NEAR_TIE
     labelled: int = 0
     correct: int = 0
     best_batch_size: int | None = None

@@ -42,6 +42,8 @@ class LoopTimes:
     cpu_start: int = 0
     cpu_end: int = 0
     loads_us: list[int] = field(default_factory=list)
+    server_starts_us: list[int] = field(default_factory=list)
+    quantities: Counter[str] = field(default_factory=Counter)
     bytes_read: int = 0
     sizes: list[int] = field(default_factory=list)
     latencies_us: list[int] = field(default_factory=list)
@@ -86,8 +88,11 @@ def _load(workload: Workload, times: LoopTimes) -> list[Loaded]:
     for handler in workload.model_handlers():
         handler.set_environment_vars()
         start = time.perf_counter_ns()
-        models.append((handler, handler.load_model()))
+        model = handler.load_model()
         times.loads_us.append((time.perf_counter_ns() - start) // 1000)
+        if (server_us := getattr(model, "server_start_us", None)) is not None:
+            times.server_starts_us.append(server_us)
+        models.append((handler, model))
     return models
 
 
@@ -129,23 +134,29 @@ def _outputs(
 ) -> list[Output]:
     """Infer examples with their ids in one batch of one model, and postprocess them."""
     good = [example for _, example in examples if type(example) is not ElementFailure]
-    predictions = iter(_infer(workload, loaded, good, times))
+    arguments = workload.reference_args() if sample else workload.inference_args()
+    predictions = iter(_infer(arguments, loaded, good, times))
     times.sizes.append(len(examples))
     outputs = []
     for element_id, example in examples:
         failed = type(example) is ElementFailure
         prediction = PredictionResult(None, example) if failed else next(predictions)
         evidence = workload.evidence if element_id in sample else None
-        outputs.append(label_of(element_id, prediction, workload.postprocess, evidence))
+        output = label_of(element_id, prediction, workload.postprocess, evidence)
+        if output[3] is None:
+            times.quantities.update(workload.quantities(prediction))
+        outputs.append(output)
     return outputs
 
 
-def _infer(workload: Workload, loaded: Loaded, examples: list[Any], times: LoopTimes) -> list[Any]:
+def _infer(
+    arguments: dict[str, Any] | None, loaded: Loaded, examples: list[Any], times: LoopTimes
+) -> list[Any]:
     """Run a batch as the instrumented handler does; the time of a failed one is no latency."""
     handler, model = loaded
 
     def infer(batch: Sequence[Any]) -> list[Any]:
-        return list(handler.run_inference(batch, model, workload.inference_args()))
+        return list(handler.run_inference(batch, model, arguments))
 
     if not examples:
         times.empty += 1
@@ -177,6 +188,8 @@ def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
         last_output=times.last_output,
         cpu=(times.cpu_end - times.cpu_start) // 1000,
         loads=_distribution(times.loads_us),
+        server_starts=_distribution(times.server_starts_us),
+        quantities=dict(times.quantities),
     )
 
 

@@ -16,7 +16,7 @@ from beambench.inputs.elements import Element, parsed, written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
-from beambench.instrumentation.handler import Output, check_size
+from beambench.instrumentation.handler import Output, check_size, weights_files
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
@@ -74,7 +74,7 @@ def prepare(plan: Plan) -> Observation:
             input_bytes=manifest.bytes,
             input_source=manifest.source,
             weights_digest=_digest(weights.path),
-            weights_size=weights.path.stat().st_size if weights.path else None,
+            weights_size=_size(weights.path),
             environment=environment
             | {"torch": torch_settings(), "workload": entry.distribution if entry else None},
             warnings=[
@@ -121,13 +121,21 @@ def sample_of(ids: Sequence[str], seed: int) -> list[str]:
 
 
 def _digest(path: Path | None) -> str | None:
+    """SHA-256 of a file; of a folder, over the names of its files and the SHA-256 of each."""
     if path is None:
         return None
+    if path.is_dir():
+        parts = [f"{file.relative_to(path)}\0{_digest(file)}\n" for file in weights_files(path)]
+        return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _size(path: Path | None) -> int | None:
+    return None if path is None else sum(file.stat().st_size for file in weights_files(path))
 
 
 def make_workload(plan: Plan) -> Workload:
@@ -222,7 +230,11 @@ def run_reference(plan: Plan) -> Observation:
     by_id = {element.id: element for element in read_elements(plan)}
     chosen = [by_id[element_id] for element_id in sample]
     outputs, _ = loop.run(workload, chosen, [1], clock, frozenset(sample))
-    return Observation(task=plan.task, sample=[_sampled(output) for output in outputs])
+    return Observation(
+        task=plan.task,
+        sample=[_sampled(output) for output in outputs],
+        near_tie=workload.near_tie,
+    )
 
 
 def _observed(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,6 +20,7 @@ from beambench.definition.entry_points import WORKLOADS, EntryPoint, entry_point
 from beambench.definition.library import describe
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError, nearest
+from beambench.record.observation import NEAR_TIE
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
@@ -34,6 +35,7 @@ BUILT_IN = {
     "sentiment": "beambench.workloads.sentiment:Sentiment",
     "sklearn_rows": "beambench.workloads.rows:SklearnRows",
     "text_embedding": "beambench.workloads.text_embedding:TextEmbedding",
+    "text_generation": "beambench.workloads.text_generation:TextGeneration",
 }
 
 Label = int | str
@@ -47,7 +49,7 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights on this machine: a file, or none for a workload that has no weights."""
+    """Weights on this machine: a file or folder, or none for a workload that has no weights."""
 
     path: Path | None
 
@@ -65,6 +67,9 @@ class Workload(abc.ABC):
         requirements: distributions that a worker needs besides beambench and apache-beam.
         model_flag: the flag by which Beam's pipeline for this work is told the model; None if the
             work has no model.
+        weights_in_folder: `model.path` is a folder, not a file.
+        near_tie: two greatest values of `evidence` this close may change places with the batch
+            size: such elements say nothing about agreement with the reference.
     """
 
     transform: ClassVar[str] = "RunInference"
@@ -74,6 +79,8 @@ class Workload(abc.ABC):
     parameters_type: ClassVar[type[Parameters]] = Parameters
     requirements: ClassVar[tuple[str, ...]] = ()
     model_flag: ClassVar[str | None] = "pretrained_model_name"
+    weights_in_folder: ClassVar[bool] = False
+    near_tie: ClassVar[float] = NEAR_TIE
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
         self.definition = definition
@@ -156,6 +163,10 @@ class Workload(abc.ABC):
         """Return what every call of the handler's `run_inference` gets beside the batch."""
         return None
 
+    def reference_args(self) -> dict[str, Any] | None:
+        """Return the same for the reference sample, which is not timed and may ask for more."""
+        return self.inference_args()
+
     def read(self, source: Any) -> Any:
         """Read one element's raw content. `bytes` are counted for the throughput in B/s.
 
@@ -175,6 +186,10 @@ class Workload(abc.ABC):
     def evidence(self, prediction: Any) -> Sequence[float] | None:
         """Return the raw output that the label was taken from, to compare beyond labels."""
         return None
+
+    def quantities(self, prediction: Any) -> Mapping[str, int]:
+        """Return what else to count of an element that came out (tokens), for its metrics."""
+        return {}
 
 
 def workload_entry(workload: str) -> EntryPoint | None:

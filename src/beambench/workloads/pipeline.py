@@ -107,7 +107,9 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
     handler = instrumented(workload, plan, clock)
     before = InstrumentedPreprocess(workload.read, workload.preprocess, prepared.root, clock)
     sample = frozenset(prepared.sample)
-    after = InstrumentedPostprocess(workload.postprocess, workload.evidence, sample, clock)
+    after = InstrumentedPostprocess(
+        workload.postprocess, workload.evidence, workload.quantities, sample, clock
+    )
     elements = (
         pipeline
         | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file)

@@ -1,0 +1,73 @@
+"""The Python that runs the workers, where a definition names one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from beambench import __version__
+from beambench.errors import RunError
+from beambench.machine.processes import run_bounded
+
+SECONDS_TO_ANSWER = 5.0
+OLDEST = (3, 10)
+MEND = "`make setup-vllm` builds that of the text-generation benchmarks"
+# Asks for metadata only: importing Beam takes seconds.
+QUESTION = """
+import importlib.metadata, json, sys
+
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+print(json.dumps([sys.version_info[:2], version("beambench"), version("apache-beam")]))
+"""
+
+
+def find_interpreter(named: str | None, definition: Path) -> str:
+    """Return the absolute path of a definition's interpreter; of ours if it names none.
+
+    Raises:
+        RunError: there is none, or workers cannot run with it.
+    """
+    if named is None:
+        return sys.executable
+    places = (definition.parent, Path.cwd(), Path(sys.prefix).parent)
+    found = next((place / named for place in places if (place / named).is_file()), None)
+    if found is None:
+        raise RunError(
+            f"interpreter {named}: is neither beside the definition, nor in the current folder, "
+            f"nor beside beambench's environment: {MEND}"
+        )
+    # The link itself: what it points at is another environment's.
+    path = os.path.abspath(found)  # noqa: PTH100
+    problem = next(_problems(path), None)
+    if problem is not None:
+        raise RunError(f"interpreter {path}: {problem}: {MEND}")
+    return path
+
+
+def _problems(path: str) -> Iterator[str]:
+    if not os.access(path, os.X_OK):
+        yield "cannot be executed"
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    try:
+        finished = run_bounded([path, "-c", QUESTION], SECONDS_TO_ANSWER, environment)
+        python, ours, beam = json.loads(finished.stdout)
+    except OSError as error:
+        yield str(error.strerror or error)
+        return
+    except (ValueError, TypeError):
+        yield "is no Python that answers"
+        return
+    if tuple(python) < OLDEST:
+        yield f"is Python {python[0]}.{python[1]}, but 3.10 or newer is needed"
+    if ours != __version__:
+        yield f"has beambench {ours}, but {__version__} is needed" if ours else "has no beambench"
+    if beam is None:
+        yield "has no apache-beam"

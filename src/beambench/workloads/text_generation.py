@@ -1,0 +1,188 @@
+"""Text generation with vLLM: the work of Beam's vllm_gemma_batch example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from beambench.definition.schema import Definition, Scalar
+from beambench.errors import UsageError, nearest
+from beambench.workloads import gemma
+from beambench.workloads.base import Label, Parameters, Weights, Workload
+
+if TYPE_CHECKING:
+    from apache_beam.ml.inference.base import ModelHandler
+
+SERVER_DEFAULT_TOKENS = 16
+"""Output tokens of a request that does not say how many: OpenAI's completions API, and vLLM's."""
+
+COMPARED_TOKENS = 4
+"""Output tokens that are compared with the reference. Every further one is another chance that two
+words equally likely change places, after which nothing can be compared."""
+
+
+class TextParameters(Parameters):
+    """What a request asks for, and how the server is started.
+
+    Attributes:
+        output_tokens: tokens at most for each prompt; None: the server's default of 16.
+        ignore_eos: generate them all, whatever the model says; None: where weights are random, for
+            they end a text at random.
+        server: arguments of vLLM's server without the dashes; null or true: one without a value.
+        environment: environment variables of the server.
+    """
+
+    output_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0)] = 0
+    ignore_eos: bool | None = None
+    seed: int | None = None
+    server: dict[str, Scalar] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
+
+
+class TextGeneration(Workload):
+    """Decode a line, ask vLLM's server to go on from there, check how much it wrote."""
+
+    transform: ClassVar[str] = "InferBatch"
+    input_types: ClassVar[tuple[str, ...]] = ("prompts",)
+    parameters_type: ClassVar[type[Parameters]] = TextParameters
+    weights_in_folder: ClassVar[bool] = True
+    # Logits are bfloat16: at the size of a likely token's they are steps of up to 0.125.
+    near_tie: ClassVar[float] = 0.13
+
+    @classmethod
+    def check(cls, definition: Definition) -> None:
+        super().check(definition)
+        model, known = definition.model, list(gemma.SHAPES)
+        if model.weights == "none":
+            raise UsageError(f"{definition.name}: model.weights none: this workload needs weights")
+        if model.weights != "file" and model.name not in known:
+            raise UsageError(
+                f"{definition.name}: model.name {model.name!r}{nearest(model.name, known)}: "
+                f"known are {', '.join(known)}, and any with weights: file"
+            )
+        if model.weights == "pretrained" and gemma.SHAPES[model.name].hub is None:
+            raise UsageError(
+                f"{definition.name}: model.weights pretrained: nobody has published "
+                f"{model.name}: use random"
+            )
+        unsupported = [name for name in ("large", "copies") if getattr(model, name)]
+        if unsupported:
+            raise UsageError(
+                f"{definition.name}: model.{unsupported[0]}: a vLLM server is one copy for all "
+                "processes of a machine already"
+            )
+        if definition.threads is not None:
+            raise UsageError(
+                f"{definition.name}: threads: sets those of torch in the worker; for the server "
+                "use parameters.environment.VLLM_CPU_OMP_THREADS_BIND"
+            )
+
+    @classmethod
+    def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
+        """Return the model's folder: given, from the model hub, or made from the seed.
+
+        Raises:
+            UsageError: the given folder is no model.
+            RunError: the model cannot be fetched from here.
+        """
+        model = definition.model
+        if model.weights == "random":
+            return Weights(gemma.random_model(model.name, seed, cache))
+        if model.weights == "pretrained":
+            return Weights(gemma.published_model(model.name))
+        folder = Path(str(model.path))
+        if not (folder / "config.json").is_file():
+            raise UsageError(f"model.path {folder}: no model in it (config.json is missing)")
+        return Weights(folder.resolve())
+
+    def model_handler(self) -> ModelHandler[Any, Any, Any]:
+        from beambench.workloads.vllm_handler import VLLMHandler
+
+        return VLLMHandler(
+            str(self.weights.path),
+            self.server_arguments(),
+            {
+                # All is at hand; and a benchmark reports to nobody.
+                "HF_HUB_OFFLINE": "1",
+                "VLLM_NO_USAGE_STATS": "1",
+                **self.parameters.environment,
+            },
+            **self.handler_options(),
+        )
+
+    def server_arguments(self) -> dict[str, str | None]:
+        """Return vLLM's arguments: reachable from this machine only, and what is defined."""
+        arguments: dict[str, Scalar] = {"host": "127.0.0.1"}
+        if self.definition.model.weights == "random":
+            arguments |= gemma.SHAPES[self.definition.model.name].server
+        arguments |= self.parameters.server
+        return {
+            name: None if value is None or value is True else str(value)
+            for name, value in arguments.items()
+            if value is not False
+        }
+
+    @property
+    def _ignores_eos(self) -> bool:
+        chosen: bool | None = self.parameters.ignore_eos
+        return self.definition.model.weights == "random" if chosen is None else chosen
+
+    @property
+    def _output_tokens(self) -> int:
+        return self.parameters.output_tokens or SERVER_DEFAULT_TOKENS
+
+    def inference_args(self) -> dict[str, Any]:
+        chosen: TextParameters = self.parameters
+        options = {"max_tokens": chosen.output_tokens, "seed": chosen.seed}
+        return {
+            "temperature": chosen.temperature,
+            **{name: value for name, value in options.items() if value is not None},
+            # Their numbers tell tokens apart that look the same as text.
+            "extra_body": {"return_token_ids": True, "ignore_eos": self._ignores_eos},
+        }
+
+    def reference_args(self) -> dict[str, Any]:
+        return {**self.inference_args(), "logprobs": 2}
+
+    def preprocess(self, raw: bytes) -> str:
+        return raw.decode()
+
+    def postprocess(self, prediction: Any) -> Label:
+        """Return the first output tokens as text of numbers.
+
+        Raises:
+            ValueError: the output is not as long as it was asked to be.
+        """
+        response = prediction.inference
+        choice, got, asked = response.choices[0], _output_tokens(response), self._output_tokens
+        if got > asked or (got < asked and (self._ignores_eos or choice.finish_reason != "stop")):
+            raise ValueError(f"{got} output tokens instead of {asked}")
+        return " ".join(map(str, choice.token_ids[:COMPARED_TOKENS]))
+
+    def evidence(self, prediction: Any) -> Sequence[float] | None:
+        """Return the two greatest log-probabilities where they were nearest to each other."""
+        scores = prediction.inference.choices[0].logprobs
+        if scores is None:
+            return None
+        ranked = [
+            sorted(likely.values(), reverse=True)[:2]
+            for likely in scores.top_logprobs[:COMPARED_TOKENS]
+        ]
+        return min((pair for pair in ranked if len(pair) == 2), key=_margin, default=None)
+
+    def quantities(self, prediction: Any) -> Mapping[str, int]:
+        usage = prediction.inference.usage
+        return {"prompt_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+
+
+def _margin(pair: Sequence[float]) -> float:
+    return pair[0] - pair[1]
+
+
+def _output_tokens(response: Any) -> int:
+    count: int = response.usage.completion_tokens
+    return count
