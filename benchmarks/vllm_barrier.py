@@ -2,27 +2,32 @@
 
     .venv/bin/python benchmarks/vllm_barrier.py [--pairs 6] [--model gemma-2b] [--limit 96]
 
-Each round runs A B C D or D C B A, every one in a process of its own that starts a server of its
-own, as the benchmark's handler does: A the pipeline with variant `batch32`, B an asynchronous
-client that waits for 32 prompts before it sends the next 32, C the pipeline with variant `stock`,
-D a client that sends all prompts at once. No server is warmed up, and none sees a prompt twice.
+Each round runs A B C D or D C B A, every one in a process of its own: A the pipeline with variant
+`batch32`, B an asynchronous client that waits for 32 prompts before it sends the next 32, C the
+pipeline with variant `stock`, D a client that sends all prompts at once. Each starts a server of its
+own, as the benchmark's handler does; with `--one-server` all talk to one, which is asked for all
+prompts once before the first round and keeps no prefixes.
 Printed are output tokens and requests a second from the first prompt read to the last answer, and
 the ratios of the same round, with median and order-statistic interval. A round in which anything
 else used more of the machine than `machine/noise.py` allows is marked.
 
-With the 2B shape on two cores a round takes about ten minutes, most of it four server starts.
+With the 2B shape on two cores a round takes about ten minutes, most of it four server starts;
+with `--one-server` about four.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,10 +40,13 @@ from beambench.definition.plan import Plan, Preparation
 from beambench.experiments.interpreter import find_interpreter
 from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler
+from beambench.workloads.text_generation import TextGeneration
 
 NAME = "vllm-gemma-2b-batch"
+PORT = "BEAM_BARRIER_PORT"
 BARRIER = 32
 ARM_SECONDS = 1800.0
+ARMS = ("batch32", "client32", "stock", "client")
 RATIOS = (
     ("batch32", "client32"),
     ("stock", "client"),
@@ -55,6 +63,34 @@ class Rate(NamedTuple):
     disturbed: bool
 
 
+class SharedServer:
+    """Stands for a server that runs already."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def get_server_port(self) -> int:
+        return self._port
+
+    def check_connectivity(self) -> None:
+        """Nothing to restart: a request that fails is an error of the benchmark."""
+
+
+class SharedTextGeneration(TextGeneration):
+    """The benchmark's workload, on a server that runs already."""
+
+    def model_handler(self) -> Any:
+        from apache_beam.ml.inference.vllm_inference import VLLMCompletionsModelHandler
+
+        port = int(self.parameters.environment[PORT])
+
+        class Handler(VLLMCompletionsModelHandler):
+            def load_model(self) -> Any:
+                return SharedServer(port)
+
+        return Handler(str(self.weights.path), **self.handler_options())
+
+
 class Arms:
     """One prepared input and model, and the four ways to run it."""
 
@@ -62,14 +98,24 @@ class Arms:
         self._options, self._work_dir = options, work_dir
         self._library = Library()
         self._preparation: Preparation | None = None
+        self._port: int | None = None
         prepared = self._run("prepare", "stock").observation.prepared
         self._preparation = Preparation.model_validate(prepared.preparation)
 
     def _plan(self, task: str, variant: str) -> tuple[Plan, str]:
         options = self._options
-        overrides = [f"model.name={options.model}", "model.weights=random"]
+        overrides = [
+            f"model.name={options.model}",
+            "model.weights=random",
+            "parameters.server.no-enable-prefix-caching=true",
+        ]
         if options.output_tokens is not None:
             overrides.append(f"parameters.output_tokens={options.output_tokens}")
+        if self._port is not None:
+            overrides += [
+                "workload=vllm_barrier:SharedTextGeneration",
+                f"parameters.environment.{PORT}='{self._port}'",
+            ]
         resolved = self._library.resolve(NAME, variant=variant, overrides=overrides)
         named = options.interpreter or resolved.definition.interpreter
         plan = Plan(
@@ -95,6 +141,7 @@ class Arms:
             deadline=time.monotonic() + ARM_SECONDS,
             cancelled=threading.Event(),
             interpreter=interpreter,
+            search_path=[str(Path(__file__).parent)],
         )
         if result.status != "succeeded":
             raise SystemExit(f"{task} {variant}: {result.error}")
@@ -139,6 +186,27 @@ class Arms:
         disturbed = bool(noise.stop(samplers[0].cpu_seconds)["disturbed"])
         tokens, requests, seconds = (found[key] for key in ("tokens", "requests", "seconds"))
         return Rate(tokens / seconds, requests / seconds, disturbed)
+
+    @contextlib.contextmanager
+    def one_server(self) -> Iterator[None]:
+        """Serve all arms by one server until the block ends."""
+        plan, interpreter = self._plan("loop", "stock")
+        file = Path(self._work_dir) / "server.json"
+        file.write_text(plan.model_dump_json())
+        with subprocess.Popen(
+            [interpreter, __file__, "serve", str(file)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server:
+            assert server.stdout is not None
+            assert server.stdin is not None
+            try:
+                self._port = int(server.stdout.readline())
+                self.client(self._options.limit)
+                yield
+            finally:
+                server.stdin.close()
 
     def run(self, arm: str) -> Rate:
         if arm in ("batch32", "stock"):
@@ -188,26 +256,32 @@ def client(plan_file: str, answer_file: str, barrier: int) -> None:
     partial.replace(answer_file)
 
 
+def serve(plan_file: str) -> None:
+    """Start a server as the handler does, print its port, and end it when the input closes."""
+    from beambench.worker.tasks import make_workload
+
+    plan = Plan.model_validate_json(Path(plan_file).read_text())
+    server = make_workload(plan).model_handler().load_model()
+    print(server.get_server_port(), flush=True)
+    sys.stdin.read()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=6, help="rounds of all four arms")
     parser.add_argument("--model", default="gemma-2b", help="gemma-2b or gemma-tiny")
     parser.add_argument("--limit", type=int, default=96, help="prompts")
     parser.add_argument("--output-tokens", type=int, help="default: the server's")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="default: all")
+    parser.add_argument("--one-server", action="store_true", help="one for all arms and rounds")
     parser.add_argument("--interpreter", help="default: the definition's")
     options = parser.parse_args()
-    rates: dict[str, list[Rate]] = {"batch32": [], "client32": [], "stock": [], "client": []}
+    rates: dict[str, list[Rate]] = {arm: [] for arm in options.arms}
     with tempfile.TemporaryDirectory() as work_dir:
         arms = Arms(options, work_dir)
-        for number in range(options.pairs):
-            for arm in list(rates)[:: 1 if number % 2 == 0 else -1]:
-                rates[arm].append(arms.run(arm))
-            row = "  ".join(
-                f"{arm} {of[-1].tokens:.2f} tok/s {of[-1].requests:.3f} req/s"
-                for arm, of in rates.items()
-            )
-            mark = "  disturbed" if any(of[-1].disturbed for of in rates.values()) else ""
-            print(f"round {number + 1}: {row}{mark}", flush=True)
+        with arms.one_server() if options.one_server else contextlib.nullcontext():
+            for number in range(options.pairs):
+                run_round(number, arms, rates)
     for arm, of in rates.items():
         values = [rate.tokens for rate in of]
         print(
@@ -215,6 +289,8 @@ def main() -> None:
             f"{median([rate.requests for rate in of]):.3f} requests/s, n = {len(of)}"
         )
     for over, under in RATIOS:
+        if over not in rates or under not in rates:
+            continue
         ratios = [a.tokens / b.tokens for a, b in zip(rates[over], rates[under], strict=True)]
         print(
             f"{over} ÷ {under}: median {median(ratios):.3f}, interval {median_interval(ratios)}, "
@@ -222,8 +298,21 @@ def main() -> None:
         )
 
 
+def run_round(number: int, arms: Arms, rates: dict[str, list[Rate]]) -> None:
+    """Run every arm once, forwards or backwards in turn, and print what it did."""
+    for arm in list(rates)[:: 1 if number % 2 == 0 else -1]:
+        rates[arm].append(arms.run(arm))
+    row = "  ".join(
+        f"{arm} {of[-1].tokens:.2f} tok/s {of[-1].requests:.3f} req/s" for arm, of in rates.items()
+    )
+    mark = "  disturbed" if any(of[-1].disturbed for of in rates.values()) else ""
+    print(f"round {number + 1}: {row}{mark}", flush=True)
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["client"]:
+    if sys.argv[1:2] == ["serve"]:
+        serve(sys.argv[2])
+    elif sys.argv[1:2] == ["client"]:
         client(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
         main()

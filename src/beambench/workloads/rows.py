@@ -87,6 +87,7 @@ def numbers(raw: bytes, columns: int) -> list[float]:
 class SklearnRows(Rows):
     """A pickled estimator whose `predict` gives a class, an integer or a text."""
 
+    requirements: ClassVar[tuple[str, ...]] = ("scikit-learn", "pandas")
     parameters_type: ClassVar[type[Parameters]] = SklearnParameters
 
     @classmethod
@@ -159,6 +160,8 @@ class SklearnRows(Rows):
 
 class OnnxRows(Rows):
     """An ONNX model whose first output has one score a class."""
+
+    requirements: ClassVar[tuple[str, ...]] = ("onnxruntime", "skl2onnx", "scikit-learn")
 
     @classmethod
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:

@@ -24,7 +24,7 @@ COMPARED_TOKENS = 4
 words equally likely change places, after which nothing can be compared."""
 
 
-class TextParameters(Parameters):
+class GenerationParameters(Parameters):
     """What a request asks for, and how the server is started.
 
     Attributes:
@@ -48,7 +48,9 @@ class TextGeneration(Workload):
 
     transform: ClassVar[str] = "InferBatch"
     input_types: ClassVar[tuple[str, ...]] = ("prompts",)
-    parameters_type: ClassVar[type[Parameters]] = TextParameters
+    parameters_type: ClassVar[type[Parameters]] = GenerationParameters
+    requirements: ClassVar[tuple[str, ...]] = ("vllm", "openai")
+    model_flag: ClassVar[str | None] = "model_gcs_path"
     weights_in_folder: ClassVar[bool] = True
     # Logits are bfloat16: at the size of a likely token's they are steps of up to 0.125.
     near_tie: ClassVar[float] = 0.13
@@ -136,7 +138,7 @@ class TextGeneration(Workload):
         return self.parameters.output_tokens or SERVER_DEFAULT_TOKENS
 
     def inference_args(self) -> dict[str, Any]:
-        chosen: TextParameters = self.parameters
+        chosen: GenerationParameters = self.parameters
         options = {"max_tokens": chosen.output_tokens, "seed": chosen.seed}
         return {
             "temperature": chosen.temperature,
