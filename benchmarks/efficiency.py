@@ -114,6 +114,8 @@ class Arms:
         if result.status != "succeeded":
             raise SystemExit(f"{variant} {task}: {result.error}")
         self.disturbed |= bool(result.noise["disturbed"])
+        proof = result.observation.proof
+        assert proof is None or proof.failed == 0, proof
         if task == "pipeline" and result.peak_rss is not None:
             self.peaks[variant] = max(result.peak_rss, self.peaks.get(variant, 0))
         return result.observation
@@ -178,7 +180,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work_dir:
         arms = Arms(options, work_dir)
         rates: dict[str, list[float]] = {name: [] for name in arms.names()}
-        again = 0
+        again = kept_disturbed = 0
         while len(rates[EXAMPLE if EXAMPLE in rates else "stock loop"]) < options.pairs:
             done = min(map(len, rates.values()))
             order = list(rates) if done % 2 == 0 or not arms.sizes else list(rates)[::-1]
@@ -186,12 +188,17 @@ def main() -> None:
             seen = {name: arms.run(name) for name in order}
             again += arms.disturbed
             kept = not arms.disturbed or again > MAX_AGAIN
-            mark = "" if kept else "  disturbed, measured again"
+            mark = (
+                ""
+                if not arms.disturbed
+                else "  disturbed, " + ("kept" if kept else "measured again")
+            )
+            kept_disturbed += kept and arms.disturbed
             shown = "  ".join(f"{name} {seen[name]:.2f}/s" for name in rates)
             print(f"round {done + 1}: {shown}{mark}", flush=True)
             for name, rate in seen.items() if kept else ():
                 rates[name].append(rate)
-    print(f"{again} rounds were disturbed")
+    print(f"{again} rounds were disturbed, {kept_disturbed} of them kept")
     for variant in ["stock", *options.variant]:
         pipeline = rates[f"{variant} pipeline"]
         print(ratio(f"{variant} pipeline ÷ its loop", pipeline, rates[f"{variant} loop"]))

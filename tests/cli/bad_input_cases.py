@@ -643,6 +643,38 @@ SECTIONS: dict[str, list[Case]] = {
             ("model.weights none", "needs weights"),
         ),
         Case(
+            "a precision that the handler does not know",
+            "run overhead-noop --set model.precision=bfloat16",
+            USAGE,
+            ("model.precision bfloat16", "overhead", "float32"),
+        ),
+        Case(
+            "batches by length of what has none",
+            "run overhead-noop --set batching.max_batch_duration_secs=1 "
+            "--set batching.bucket_boundaries=[8]",
+            USAGE,
+            ("batching.bucket_boundaries", "no length"),
+        ),
+        Case(
+            "batches larger than the model is compiled for",
+            "run IMAGES --variant tuned-compiled --set batching.max_batch_size=32",
+            USAGE,
+            ("compiled_batch_size 16", "batching.max_batch_size"),
+        ),
+        Case(
+            "text drawn at random",
+            "run vllm-gemma-2b-batch --set parameters.temperature=1",
+            USAGE,
+            ("parameters.temperature", "use 0"),
+        ),
+        Case(
+            "class labels of sentences",
+            "run SENTENCES --labels labels.csv",
+            USAGE,
+            ("labels.csv", "no class indices"),
+            files={"labels.csv": "1,1\n"},
+        ),
+        Case(
             "sorted batches of sentences that are not padded",
             "run SENTENCES --set parameters.sorted_batch_size=8",
             USAGE,

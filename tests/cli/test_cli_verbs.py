@@ -11,6 +11,8 @@ from beambench.cli.listing import COLUMNS
 from beambench.store import RunStore
 
 CATALOG = [
+    "huggingface-pipeline-minilm",
+    "onnx-digits",
     "overhead-noop",
     "pytorch-image-classification-efficientnet-lite0",
     "pytorch-image-classification-resnet101",
@@ -21,6 +23,8 @@ CATALOG = [
     "pytorch-sentiment-distilbert-batch",
     "pytorch-sentiment-distilbert-streaming",
     "pytorch-text-embedding-minilm",
+    "remote-endpoint",
+    "sklearn-digits",
     "vllm-gemma-2b-batch",
 ]
 STORE = "sqlite:///runs.db"
@@ -100,7 +104,7 @@ def test_list_as_json(beambench):
 def test_list_with_definitions_of_ones_own(beambench, folder, mine):
     (folder / "mine.yaml").write_text(mine)
     answer = beambench("list", "--json", "--definitions", "mine.yaml")
-    assert [row["name"] for row in answer.document] == ["mine", *CATALOG]
+    assert [row["name"] for row in answer.document] == sorted(["mine", *CATALOG])
 
 
 def test_text_of_others_steers_no_terminal(beambench, folder, mine):

@@ -236,10 +236,10 @@ def test_outputs_of_another_direction_or_length_differ_even_for_one_element():
 def test_a_workload_may_say_what_a_near_tie_is():
     loop = [one(number, evidence=[1.0, 0.9]) for number in range(8)]
     ours = changed(loop, 0, label=99)
-    assert agreement(ours, loop, 0.09).details["differing"] == ["0.jpg"]
-    assert agreement(ours, loop, 0.11).details["near_ties"] == 8
+    assert agreement(ours, loop, near_tie=0.09).details["differing"] == ["0.jpg"]
+    assert agreement(ours, loop, near_tie=0.11).details["near_ties"] == 8
     mixed = changed(loop, 0, evidence=[1.0, 0.95])
-    found = agreement(ours, mixed, 0.09)
+    found = agreement(ours, mixed, near_tie=0.09)
     assert (found.problems, found.details["compared"]) == ([], 7)
 
 
@@ -482,6 +482,27 @@ def shrunk(element: SampledPrediction) -> SampledPrediction:
             ]
         }
     )
+
+
+@pytest.mark.parametrize("wrong", [1, 2, 3])
+def test_a_few_rounded_outputs_of_other_elements_differ_though_each_is_near(wrong):
+    loop = spread(own=0.05)
+    ours = noisy(loop)
+    for place in range(wrong):
+        ours[place] = ours[place].model_copy(update={"evidence": ours[place + 10].evidence})
+    found = rounded(ours, loop)
+    assert found.details["differing"] == [f"{place}.jpg" for place in range(wrong)]
+    assert found.problems[0].startswith(f"{wrong} of 32 sampled elements differ")
+
+
+def test_evidence_of_the_reference_alone_is_no_output_to_compare():
+    loop = [one(n, label=n % 2, evidence=[5.0 + n, 1.0]) for n in range(32)]
+    ours = [element.model_copy(update={"evidence": None}) for element in loop]
+    found = agreement(ours, loop, outputs=False)
+    assert found.problems == []
+    assert found.details["method"] == "labels"
+    wrong = changed(ours, 3, label=9)
+    assert agreement(wrong, loop, outputs=False).details["differing"] == ["3.jpg"]
 
 
 def test_rounded_outputs_that_are_far_apart_and_swapped_differ():

@@ -189,7 +189,8 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         "ci_high": None,
     }
     assert found["inference_cpu_time_per_element"].value == 0.00199
-    same = {name for name in EXPECTED if name.startswith(("inference", "model", "run", "peak"))}
+    of_any = ("inference", "model", "run", "peak", "server", "time_per", "output_tokens_per")
+    same = {name for name in EXPECTED if name.startswith(of_any)}
     assert set(found) == OF_EXTERNAL | same | {"throughput_elements_steady"}
 
 

@@ -141,6 +141,7 @@ def execute_variant(name: str, variant: str, *overrides: str, **options: Any) ->
         (BERT, "tuned-bf16", ("model.large=true",)),
         (BERT, "tuned", ("parameters.sorted_batch_size=8",)),  # stock knows nothing of it
         (BERT, "tuned", ("parameters.max_length=64",)),
+        (BERT, "tuned", ("batching.min_batch_size=128",)),  # stock takes one at a time
         (RESNET, "tuned-channels-last", ()),
         (RESNET, "tuned-decode", ("parameters.batched=true",)),
     ],
@@ -172,6 +173,8 @@ def test_a_variant_that_computes_otherwise_is_compared_with_stock(
         (BERT, "stock", ()),
         (BERT, "stock", ("model.precision=bfloat16",)),
         (BERT, "stock", ("model.large=true",)),
+        (BERT, "tuned-sorted", ("parameters.mask_only=true",)),  # which stock cannot do
+        ("sklearn-digits", "per-key", ()),  # two models, of which stock has one
         (BERT, "tuned-one-thread", ()),
         (RESNET, "tuned-fixed-batch", ()),
         (RESNET, "tuned-fixed-batch", ("model.large=true",)),

@@ -322,37 +322,43 @@ def test_the_best_size_is_that_with_the_highest_rate(noting, monkeypatch, cost_u
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
     workload, handler = noting(cost_us)
     ids = [str(number) for number in range(200)]
-    assert loop.best_batch_size(workload, elements_of(ids), 128) == best
+    assert loop.best_batch_size(workload, elements_of(ids), loop.CALIBRATION_SIZES) == best
     assert set(handler.sizes) == {1, 2, 4, 8, 16, 32, 64, 128}
 
 
 def test_every_size_gets_its_time_and_one_batch_to_warm_up(noting):
     workload, handler = noting(lambda size: 501_000)
-    loop.best_batch_size(workload, elements_of(THIRTY), 4)
+    loop.best_batch_size(workload, elements_of(THIRTY), (1, 2, 4))
     assert loop.CALIBRATION_SECONDS == 2.0
     assert handler.sizes == [size for size in (1, 2, 4) for _ in range(1 + 4)]
 
 
 def test_a_batch_that_takes_longer_than_its_time_is_run_once(noting):
     workload, handler = noting(lambda size: 10_000_000)
-    loop.best_batch_size(workload, elements_of(THIRTY), 2)
+    loop.best_batch_size(workload, elements_of(THIRTY), (1, 2))
     assert handler.sizes == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(
-    ("largest", "elements", "sizes"),
-    [(16, 30, {1, 2, 4, 8, 16}), (128, 30, {1, 2, 4, 8, 16}), (5, 30, {1, 2, 4}), (0, 30, {1})],
+    ("elements", "max_batch_size", "largest_batch", "sizes"),
+    [
+        (30, 100, None, [1, 2, 4, 8, 16]),
+        (500, 100, None, [1, 2, 4, 8, 16, 32, 64, 100, 128]),
+        (500, 256, None, [1, 2, 4, 8, 16, 32, 64, 128, 256]),
+        (500, None, None, [1, 2, 4, 8, 16, 32, 64, 128]),
+        (500, 16, 16, [1, 2, 4, 8, 16]),
+        (500, 1, 1, [1]),
+        (0, 100, None, [1]),
+    ],
 )
-def test_only_sizes_that_may_occur_are_tried(noting, largest, elements, sizes):
-    workload, handler = noting(lambda size: 1_000_000)
-    loop.best_batch_size(workload, elements_of(THIRTY[:elements]), largest)
-    assert set(handler.sizes) == sizes
+def test_only_sizes_that_may_occur_are_tried(elements, max_batch_size, largest_batch, sizes):
+    assert loop.sizes_to_try(elements, max_batch_size, largest_batch) == sizes
 
 
 def test_a_corrupt_element_does_not_end_the_calibration(monkeypatch):
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.0)
     broken = tiny(fail_at=[3], stage="preprocess")
-    assert loop.best_batch_size(broken, elements_of(THIRTY), 4) in (1, 2, 4)
+    assert loop.best_batch_size(broken, elements_of(THIRTY), (1, 2, 4)) in (1, 2, 4)
 
 
 # --- several models

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from beambench.analysis.intervals import median
 from beambench.record.observation import NEAR_TIE, Observation, SampledPrediction
 from beambench.record.run_record import Verification
 
@@ -26,6 +27,9 @@ CLEARLY = 2
 MIN_AGREEMENT = 0.99
 
 IGNORES_INPUT = "the outputs are the same for every input: the model ignores its input"
+
+APART = 3
+"""Of references: how many times the rounding lies between two that can be told apart."""
 
 MIN_CORRELATION = 0.9
 """Between rounded outputs and their references, each about its mean: outputs of other inputs have
@@ -50,6 +54,7 @@ def agreement(
     loop: Sequence[SampledPrediction],
     *,
     near_tie: float = NEAR_TIE,
+    outputs: bool = True,
     rounded: bool = False,
 ) -> Agreement:
     """Compare the sampled predictions of a repeat with those of the reference loop.
@@ -61,6 +66,7 @@ def agreement(
         ours: what the repeat gave.
         loop: what the reference gave.
         near_tie: two best outputs of the reference this close may change places.
+        outputs: evidence is raw output that can be compared; else it only tells near ties.
         rounded: the model computes in less than float32, so that its outputs depend on the batch
             by more than a near-tie: raw outputs are compared with that in mind.
     """
@@ -72,10 +78,11 @@ def agreement(
         "near_ties": len(loop) - len(clear),
         "distinct_labels": len(labels),
     }
-    if rounded and any(reference.evidence for reference in loop):
+    if rounded and outputs and any(reference.evidence for reference in loop):
         return _rounded_outputs_agree(pairs, details)
     if len(labels) < max(DISTINCT_SHARE * len(loop), min(2, len(loop))):
-        return _outputs_agree(pairs, details, near_tie)
+        compare = _outputs_agree if outputs else _nothing_proven
+        return compare(pairs, details, near_tie)
     clear_pairs = [pair for pair in pairs if _is_clear(pair[1], near_tie)]
     return _labels_agree(clear_pairs, details, near_tie)
 
@@ -168,13 +175,13 @@ def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any], near_tie: flo
 def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
     """Compare raw outputs of a model that rounds: near their references, and following them.
 
-    One that is swapped with a neighbour nearer than the rounding cannot be told; over the sample
-    the outputs must correlate with their references.
+    Each must be nearest to its own reference, of those that the rounding leaves apart; over the
+    sample the outputs must correlate with their references.
     """
     if _ignores_input(_outputs_of_reference(pairs)):
         return Agreement(None, {**details, "method": "rounded outputs"}, [IGNORES_INPUT])
     differing, cosines, largest, flipped = [], [], 0.0, 0
-    both: list[tuple[Sequence[float], Sequence[float]]] = []
+    both: list[tuple[str, Sequence[float], Sequence[float]]] = []
     for one, reference in pairs:
         own, evidence = reference.evidence or (), (one.evidence if one is not None else None) or ()
         if len(own) != len(evidence) or not _is_finite(own) or not _is_finite(evidence):
@@ -184,7 +191,7 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
             if one is None or one.label != reference.label:
                 differing.append(reference.id)
             continue
-        both.append((evidence, own))
+        both.append((reference.id, evidence, own))
         difference = _largest_difference(evidence, own)
         cosines.append(_cosine(evidence, own))
         largest = max(largest, difference)
@@ -192,8 +199,9 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
         flipped += flips
         if not _is_near(evidence, own) or (flips and not _explains(difference, own)):
             differing.append(reference.id)
+    differing += [place for place in _misplaced(both) if place not in differing]
     share = 1 - len(differing) / len(pairs) if pairs else None
-    correlation = _correlation(both)
+    correlation = _correlation([(ours, own) for _, ours, own in both])
     found = {
         **details,
         "method": "rounded outputs",
@@ -210,6 +218,27 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
             f"the outputs do not follow those of the reference loop (correlation {correlation:.2f})"
         ]
     return Agreement(share, found, problems)
+
+
+def _misplaced(found: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> list[str]:
+    """Return the ids of outputs that are nearer to the reference of another element.
+
+    Only references that lie apart by more than `APART` times the rounding, which the median of the
+    distances tells, speak for or against.
+    """
+    if not found:
+        return []
+    apart = APART * median([math.dist(ours, own) for _, ours, own in found])
+    return [
+        place
+        for place, ours, own in found
+        if any(
+            len(other) == len(own)
+            and math.dist(own, other) > apart
+            and math.dist(ours, other) <= math.dist(ours, own)
+            for _, _, other in found
+        )
+    ]
 
 
 def _explains(difference: float, own: Sequence[float]) -> bool:
@@ -334,7 +363,11 @@ def verification(
     found = Agreement(None, {}, [])
     if reference is not None and observation.task == "pipeline":
         found = agreement(
-            observation.sample, reference.sample, near_tie=reference.near_tie, rounded=rounded
+            observation.sample,
+            reference.sample,
+            near_tie=reference.near_tie,
+            outputs=reference.compares_outputs,
+            rounded=rounded,
         )
     problems += found.problems
     return Verification(

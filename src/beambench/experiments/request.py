@@ -164,29 +164,40 @@ def _stock_of(library: Library, resolved: Resolved) -> Definition | None:
     """Return what a variant's outputs are compared with; None if they are the same work."""
     if resolved.variant == "stock":
         return None
-    name, profile = resolved.definition.name, resolved.profile_name
-    known = library.resolve(name, profile=profile).definition.parameters
-    overrides = [one for one in resolved.overrides if _is_known_to_stock(one, known)]
-    stock = library.resolve(name, profile=profile, overrides=overrides).definition
-    same_weights = _weights(stock) == _weights(resolved.definition)
+    name = resolved.definition.name
+    of_variant = library.raw(name)[1][resolved.variant]
+    overrides = [one for one in resolved.overrides if not _is_of_variant(keys_of(one), of_variant)]
+    stock = library.resolve(name, profile=resolved.profile_name, overrides=overrides).definition
+    with importable(resolved):
+        try:
+            check_workload(stock)
+            chosen_by = load_class(stock.workload).weights_parameters
+        except UsageError:
+            return None  # what --set says goes with the variant only
+    same_weights = _weights(stock, chosen_by) == _weights(resolved.definition, chosen_by)
     return stock if same_weights and _work(stock) != _work(resolved.definition) else None
 
 
-def _is_known_to_stock(override: str, parameters: Mapping[str, object]) -> bool:
-    """Tell whether an override is more than a setting of what only the variant does."""
-    section, _, key = override.partition("=")[0].partition(".")
-    return section.strip() != "parameters" or key.strip() in parameters
+def _is_of_variant(keys: Sequence[str], settings: Mapping[str, object]) -> bool:
+    """Tell whether an override sets what the variant sets too, or what changes no output."""
+    if keys[0] in ("batching", "threads"):
+        return True
+    found: object = settings
+    for key in keys:
+        if not isinstance(found, Mapping) or key not in found:
+            return False
+        found = found[key]
+    return True
 
 
-def _weights(definition: Definition) -> tuple[object, ...]:
-    model = definition.model
-    return model.name, model.weights, model.path
+def _weights(definition: Definition, parameters: Sequence[str]) -> tuple[object, ...]:
+    model, chosen = definition.model, definition.parameters
+    return (model.name, model.weights, model.path, *(chosen.get(name) for name in parameters))
 
 
 def _work(definition: Definition) -> tuple[object, ...]:
     """Return what decides the outputs, apart from the weights."""
-    precision = definition.model.precision
-    return definition.workload, definition.parameters, precision, definition.interpreter
+    return definition.workload, definition.parameters, definition.model.precision
 
 
 def _with_options_file(request: RunRequest, library: Library, path: Path) -> RunRequest:
@@ -225,15 +236,20 @@ def check(request: RunRequest) -> None:
             check_workload(definition)
         except UsageError as error:
             raise UsageError(f"{request.resolved.path}: {error}") from None
-        in_folder = load_class(definition.workload).weights_in_folder
+        cls = load_class(definition.workload)
     check_source(definition.input.type, request.effective_source)
     if request.reference and definition.batching.bucket_boundaries is not None:
         raise UsageError(
             f"{definition.name}: --reference loop: Beam's batching by length gives an order of its "
             "own, which the loop cannot replay: use a variant without batching.bucket_boundaries"
         )
-    _check_weights(request.placed_definition.model.path, in_folder)
+    _check_weights(request.placed_definition.model.path, cls.weights_in_folder)
     check_flags(request.beam_flags)
+    if request.effective_labels is not None and not cls.has_class_labels:
+        raise UsageError(
+            f"{definition.name}: labels {request.effective_labels}: the labels of workload "
+            f"{definition.workload} are no class indices"
+        )
     if request.effective_labels is not None:
         read_labels(Path(request.effective_labels))
     if definition.model.device == "gpu":

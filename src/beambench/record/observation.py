@@ -150,6 +150,7 @@ class Observation(Part):
     failed: list[FailedElement] = Field(default_factory=list)
     sample: list[SampledPrediction] = Field(default_factory=list)
     near_tie: float = NEAR_TIE
+    compares_outputs: bool = True
     labelled: int = 0
     correct: int = 0
     best_batch_size: int | None = None

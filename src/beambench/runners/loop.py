@@ -199,14 +199,27 @@ def _distribution(values: Sequence[int]) -> Distribution | None:
     return Distribution(count=len(values), sum=sum(values), min=min(values), max=max(values))
 
 
-def best_batch_size(workload: Workload, elements: Sequence[Element], largest: int) -> int:
-    """Return the fixed batch size with the highest rate, of the powers of two up to `largest`.
+def sizes_to_try(elements: int, max_batch_size: int | None, largest_batch: int | None) -> list[int]:
+    """Return the batch sizes to calibrate with: powers of two, and the largest of the definition.
+
+    Args:
+        elements: how many there are.
+        max_batch_size: of the definition.
+        largest_batch: that the workload can run.
+    """
+    sizes = sorted({*CALIBRATION_SIZES, max_batch_size or 1})
+    largest = min(elements, largest_batch or sizes[-1])
+    return [size for size in sizes if size <= max(1, largest)]
+
+
+def best_batch_size(workload: Workload, elements: Sequence[Element], sizes: Sequence[int]) -> int:
+    """Return the fixed batch size with the highest rate.
 
     Each size gets at least one batch and `CALIBRATION_SECONDS`, after one batch that warms up.
     """
     models = _load(workload, LoopTimes())
     rates: dict[int, float] = {}
-    for size in (size for size in CALIBRATION_SIZES if size <= max(1, min(largest, len(elements)))):
+    for size in sizes:
         supply = itertools.cycle(elements)
         warm_up = list(itertools.islice(supply, size))
         _batch(workload, models, warm_up, frozenset(), LoopTimes())

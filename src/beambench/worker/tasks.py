@@ -218,8 +218,8 @@ def run_loop(plan: Plan) -> Observation:
 def calibrate(plan: Plan) -> Observation:
     """Find the fixed batch size at which the loop is fastest."""
     workload, elements = make_workload(plan), read_elements(plan)
-    largest = max(plan.definition.batching.max_batch_size or 0, *loop.CALIBRATION_SIZES)
-    best = loop.best_batch_size(workload, elements, largest)
+    limits = plan.definition.batching.max_batch_size, workload.largest_batch()
+    best = loop.best_batch_size(workload, elements, loop.sizes_to_try(len(elements), *limits))
     return Observation(task=plan.task, best_batch_size=best)
 
 
@@ -234,6 +234,7 @@ def run_reference(plan: Plan) -> Observation:
         task=plan.task,
         sample=[_sampled(output) for output in outputs],
         near_tie=workload.near_tie,
+        compares_outputs=workload.compares_outputs,
     )
 
 

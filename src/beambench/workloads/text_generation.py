@@ -52,8 +52,10 @@ class TextGeneration(Workload):
     requirements: ClassVar[tuple[str, ...]] = ("vllm", "openai")
     model_flag: ClassVar[str | None] = "model_gcs_path"
     weights_in_folder: ClassVar[bool] = True
+    has_class_labels: ClassVar[bool] = False
     # Logits are bfloat16: at the size of a likely token's they are steps of up to 0.125.
     near_tie: ClassVar[float] = 0.13
+    compares_outputs: ClassVar[bool] = False
 
     @classmethod
     def check(cls, definition: Definition) -> None:
@@ -70,6 +72,11 @@ class TextGeneration(Workload):
             raise UsageError(
                 f"{definition.name}: model.weights pretrained: nobody has published "
                 f"{model.name}: use random"
+            )
+        if definition.parameters.get("temperature"):
+            raise UsageError(
+                f"{definition.name}: parameters.temperature: what is drawn at random cannot be "
+                "compared with the reference: use 0"
             )
         unsupported = [name for name in ("large", "copies") if getattr(model, name)]
         if unsupported:

@@ -44,7 +44,8 @@ class Optimisation:
         if self.compiled_shape is None:
             return model
         model = torch.compile(model, dynamic=False, options={"freezing": True})
-        warm_up = torch.zeros(self.compiled_shape, dtype=self.dtype)
+        device = next(model.parameters()).device
+        warm_up = torch.zeros(self.compiled_shape, dtype=self.dtype, device=device)
         with torch.inference_mode():
             model(warm_up.to(memory_format=self.memory_format))
         return model
@@ -91,7 +92,8 @@ class TunedImageHandler(PytorchModelHandlerTensor):
             if self._batched:
                 # In float32, in the order of torchvision's ToTensor and Normalize.
                 pixels = images.permute(0, 3, 1, 2).float()
-                images = pixels.div_(255).sub_(self._mean).div_(self._std)
+                mean, std = self._mean.to(device), self._std.to(device)
+                images = pixels.div_(255).sub_(mean).div_(std)
             images = images.to(chosen.dtype).contiguous(memory_format=chosen.memory_format)
             if chosen.compiled_shape is not None and len(batch) < chosen.compiled_shape[0]:
                 images = _filled_up(images, chosen.compiled_shape[0], chosen.memory_format)
