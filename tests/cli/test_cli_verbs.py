@@ -85,14 +85,14 @@ def test_list(beambench):
     assert (answer.code, answer.err) == (0, "")
     rows = [line for line in answer.out.splitlines() if not line.startswith(" ")]  # not folded
     assert [row.split()[0] for row in rows] == ["name", *CATALOG]
-    assert rows[3].rstrip().endswith("batch      75 × n1-standard-2")
+    assert rows[5].rstrip().endswith("batch      75 × n1-standard-2")
 
 
 def test_list_as_json(beambench):
     answer = beambench("list", "--json")
     assert (answer.code, answer.err) == (0, "")
     assert [row["name"] for row in answer.document] == CATALOG
-    resnet = answer.document[2]
+    resnet = answer.document[4]
     assert set(resnet) == {*COLUMNS, "distribution"}
     assert resnet["distribution"] is None
     assert resnet["title"] == "Image classification, ResNet-101, CPU"
@@ -349,7 +349,7 @@ def test_dry_run_of_a_file(beambench, folder, mine):
 
 def test_the_limit_of_a_profile_is_for_the_benchmarks_own_input(beambench, folder):
     (folder / "a.jpg").write_bytes(b"never read")
-    efficientnet = CATALOG[1]
+    efficientnet = CATALOG[3]
 
     def limit(*more):
         return beambench("run", efficientnet, "--dry-run", "--json", *more).document["config"][
