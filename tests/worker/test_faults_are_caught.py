@@ -12,6 +12,7 @@ import pytest
 
 from beambench.controller.assemble import make_repeat
 from beambench.controller.supervisor import Outcome
+from beambench.controller.verification import verification
 from beambench.controller.worker_process import WorkerResult
 from beambench.definition.plan import Preparation, Task
 from beambench.errors import RunError
@@ -51,8 +52,8 @@ def judged(folder: Path, limit: int = 200, **parameters: Any) -> Repeat:
         _write(folder / "result.json", TASKS[task](plan.model_copy(update=changes)))
         return Observation.model_validate_json((folder / "result.json").read_text())
 
-    reference = seen("reference")
-    return make_repeat("pipeline", 0, result_of(seen("pipeline")), reference, 0.01)
+    reference, ran = seen("reference"), seen("pipeline")
+    return make_repeat("pipeline", 0, result_of(ran), verification(ran, reference), 0.01)
 
 
 def result_of(observation: Observation) -> WorkerResult:
