@@ -24,6 +24,7 @@ from beambench.experiments.request import (
     check_seed,
     check_timeout,
 )
+from beambench.record.masking import masked, secrets, without
 
 EXISTING = "existing"
 """Variant and profile of a run whose settings are the pipeline's own."""
@@ -31,13 +32,6 @@ EXISTING = "existing"
 REPEATS = 3
 TIMEOUT_S = 1800.0
 LONGEST_NAME = 100
-
-SECRET = re.compile(r"password|token(?!i[sz])|secret|key|credential", re.IGNORECASE)
-"""Flags whose values are not shown. A tokenizer is none."""
-
-MASK = "***"
-SHORTEST_SECRET = 4
-"""Characters; a shorter value is masked at its flag only, for it would stand anywhere in a text."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +100,7 @@ class ExternalRequest:
 
     def without_secrets(self, text: str) -> str:
         """Return a text with the values of secret flags masked."""
-        for secret in secrets(self.flags):
-            if len(secret) >= SHORTEST_SECRET:
-                text = text.replace(secret, MASK)
-        return text
+        return without(secrets(self.flags), text)
 
 
 def make_external_request(
@@ -127,7 +118,7 @@ def make_external_request(
         name: name to store the runs under; None: made of module and function.
         taken: names of benchmarks, whose histories are not to be mixed with this one.
         flags: all that follows `--`.
-        command: the command line, the flags at its end.
+        command: the command line.
         options: other fields of `ExternalRequest`.
 
     Raises:
@@ -142,7 +133,7 @@ def make_external_request(
         source_file=str(file),
         source_digest=hashlib.sha256(file.read_bytes()).hexdigest(),
         flags=flags,
-        command=[*command[: len(command) - len(flags)], *masked(flags)] if flags else command,
+        command=masked(command),
         **options,  # type: ignore[arg-type]
     )
     check_runner(request.runner)
@@ -225,27 +216,3 @@ def checked_name(name: str, taken: Collection[str]) -> str:
     if name in taken:
         raise UsageError(f"{name}: is a benchmark's name: give the pipeline another with --name")
     return name
-
-
-def masked(flags: Sequence[str]) -> list[str]:
-    """Return flags with the values of those that name a secret masked."""
-    shown, hide = [], False
-    for flag in flags:
-        name, equals, _ = flag.partition("=")
-        is_flag = flag.startswith("-")
-        if is_flag:
-            hide = bool(SECRET.search(name))
-            shown.append(f"{name}={MASK}" if equals and hide else flag)
-        else:
-            shown.append(MASK if hide else flag)
-    return shown
-
-
-def secrets(flags: Sequence[str]) -> list[str]:
-    """Return the values that `masked` hides, the longest first."""
-    found = [
-        flag.removeprefix(shown.removesuffix(MASK))
-        for flag, shown in zip(flags, masked(flags), strict=True)
-        if flag != shown
-    ]
-    return sorted(found, key=len, reverse=True)
