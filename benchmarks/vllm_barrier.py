@@ -29,7 +29,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from beambench.analysis.intervals import median, median_interval
 from beambench.controller.metric_values import window_seconds
