@@ -134,3 +134,14 @@ def test_the_hash_is_over_function_source_and_flags_but_no_secret():
     assert digest(flags=["--api_key=abc"]) == digest(flags=["--api_key=xyz"])
     Path("own.py").write_text(SOURCE + "# another\n")
     assert digest(flags=["--a", "1"]) != first
+
+
+def test_a_module_whose_name_no_file_can_have():
+    with pytest.raises(UsageError, match=r"no module 'pack\.a+'"):
+        request_of(f"pack.{'a' * 300}:run")
+
+
+def test_a_module_that_cannot_be_read(tmp_path):
+    (tmp_path / "sealed.py").symlink_to("/proc/self/mem")  # which nobody can read at 0
+    with pytest.raises(UsageError, match=r"--pipeline sealed:run: .*sealed\.py: cannot be read: "):
+        request_of("sealed:run")

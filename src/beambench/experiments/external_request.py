@@ -131,7 +131,7 @@ def make_external_request(
         name=checked_name(derived_name(module, function) if name is None else name, taken),
         pipeline=pipeline,
         source_file=str(file),
-        source_digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        source_digest=_digest(file, pipeline),
         flags=flags,
         command=masked(command),
         **options,  # type: ignore[arg-type]
@@ -172,9 +172,22 @@ def find_module(module: str, pipeline: str) -> Path:
             f"--pipeline {pipeline}: no module {module!r}: is it installed, or its folder on "
             "PYTHONPATH?"
         )
-    if file is None or not file.is_file():
+    if file is None or not _is_file(file):
         raise UsageError(f"--pipeline {pipeline}: {module} is no Python file")
     return file
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - never raises, however long the name
+
+
+def _digest(file: Path, pipeline: str) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"--pipeline {pipeline}: {file}: cannot be read: {error.strerror or error}"
+        ) from None
 
 
 def _top_level(name: str) -> ModuleSpec | None:
@@ -189,11 +202,12 @@ def _inside(folders: Sequence[Path], name: str) -> tuple[Path | None, list[Path]
     """Return the file of a module in a package's folders, and its own folders if it is one."""
     for folder in folders:
         package, module = folder / name / "__init__.py", folder / f"{name}.py"
-        if package.is_file():
+        if _is_file(package):
             return package, [package.parent]
-        if module.is_file():
+        if _is_file(module):
             return module, []
-    return None, [folder / name for folder in folders if (folder / name).is_dir()]
+    inside = [folder / name for folder in folders]
+    return None, [folder for folder in inside if os.path.isdir(folder)]  # noqa: PTH112 - likewise
 
 
 def derived_name(module: str, function: str) -> str:
