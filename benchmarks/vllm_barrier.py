@@ -29,7 +29,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from beambench.analysis.intervals import median, median_interval
 from beambench.controller.metric_values import window_seconds
@@ -40,10 +40,10 @@ from beambench.definition.plan import Plan, Preparation
 from beambench.experiments.interpreter import find_interpreter
 from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler
-from beambench.workloads.text_generation import TextGeneration
+from beambench.workloads.base import Parameters
+from beambench.workloads.text_generation import GenerationParameters, TextGeneration
 
 NAME = "vllm-gemma-2b-batch"
-PORT = "BEAM_BARRIER_PORT"
 BARRIER = 32
 ARM_SECONDS = 1800.0
 ARMS = ("batch32", "client32", "stock", "client")
@@ -76,13 +76,21 @@ class SharedServer:
         """Nothing to restart: a request that fails is an error of the benchmark."""
 
 
+class SharedParameters(GenerationParameters):
+    """The benchmark's, and the port of the server."""
+
+    port: int
+
+
 class SharedTextGeneration(TextGeneration):
     """The benchmark's workload, on a server that runs already."""
+
+    parameters_type: ClassVar[type[Parameters]] = SharedParameters
 
     def model_handler(self) -> Any:
         from apache_beam.ml.inference.vllm_inference import VLLMCompletionsModelHandler
 
-        port = int(self.parameters.environment[PORT])
+        port: int = self.parameters.port
 
         class Handler(VLLMCompletionsModelHandler):
             def load_model(self) -> Any:
@@ -114,7 +122,7 @@ class Arms:
         if self._port is not None:
             overrides += [
                 "workload=vllm_barrier:SharedTextGeneration",
-                f"parameters.environment.{PORT}='{self._port}'",
+                f"parameters.port={self._port}",
             ]
         resolved = self._library.resolve(NAME, variant=variant, overrides=overrides)
         named = options.interpreter or resolved.definition.interpreter

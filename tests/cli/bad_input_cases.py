@@ -613,6 +613,18 @@ SECTIONS: dict[str, list[Case]] = {
             ("gemma-tiny", "use random"),
         ),
         Case(
+            "a server that would run a model's own code",
+            "run vllm-gemma-2b-batch --set parameters.server.trust-remote-code=true",
+            USAGE,
+            ("'trust-remote-code' could run code", "remove it"),
+        ),
+        Case(
+            "a variable that is not the server's",
+            "run vllm-gemma-2b-batch --set parameters.environment.PYTHONPATH=/tmp",
+            USAGE,
+            ("'PYTHONPATH'", "begin with VLLM_", "in your shell"),
+        ),
+        Case(
             "a parameter that the workload does not have",
             "run IMAGES --set parameters.resise=64",
             USAGE,

@@ -215,9 +215,18 @@ def test_an_empty_folder(tmp_path):
         Library([tmp_path])
 
 
-def test_a_place_that_is_not_there():
+@pytest.mark.parametrize("place", ["nowhere", "nowhere" * 50])
+def test_a_place_that_is_not_there(place):
     with pytest.raises(UsageError, match=r"nowhere: no such definition file or folder"):
-        Library([Path("nowhere")])
+        Library([Path(place)])
+
+
+def test_a_parent_whose_name_no_file_can_have(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"name: mine\ninherit: {'a' * 300}\n")
+    library = Library([mine])
+    with pytest.raises(UsageError, match=r"inherit: .*a{300}"):
+        library.resolve("mine")
 
 
 def test_an_unknown_name_names_the_nearest():

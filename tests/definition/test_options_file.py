@@ -333,6 +333,13 @@ def test_of_a_flag_that_stands_twice_the_last_counts():
     assert own.left_out == ["f.txt:1: --num_workers=3 is left out: f.txt:2 sets it again"]
 
 
+@pytest.mark.parametrize("name", ["colour", "job_name"])
+def test_what_has_no_effect_is_named_without_its_values_where_it_stands_twice(name):
+    first, last = meant(f"--{name}=hunter2\n--{name}=hunter3\n").left_out
+    assert first == f"f.txt:1: --{name} is left out: f.txt:2 sets it again"
+    assert "hunter" not in last
+
+
 def test_of_two_flags_for_one_key_the_later_counts():
     own = meant("--worker_machine_type=a\n--machine_type=b\n")
     assert own.overrides == ["cluster.machine_type=b"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
+import sys
+from pathlib import Path
 
 import pytest
 
-from beambench.errors import RunError
+from beambench import __version__
 from beambench.experiments import doctor
 from beambench.experiments.doctor import Check, examine
 from beambench.machine.devices import Devices
@@ -100,13 +103,43 @@ def test_a_password_is_not_shown(check, monkeypatch):
     assert detail == "postgresql://me:***@host/runs is writable"
 
 
-def test_the_environment_of_vllm_is_looked_at_and_not_required(check, monkeypatch):
-    def missing(named: str, definition: object) -> str:
-        raise RunError(f"interpreter {named}: is not there")
+@pytest.fixture
+def project(monkeypatch, tmp_path) -> Path:
+    """The folder of beambench's own environment; the current folder is another."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "project" / ".venv"))
+    return tmp_path / "project"
 
-    monkeypatch.setattr(doctor, "find_interpreter", missing)
+
+def interpreter(folder: Path, answer: str) -> Path:
+    """Write a program that answers, and says beside itself that it ran."""
+    path = folder / doctor.VLLM
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\ntouch \"$0.ran\"\necho '{answer}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_environment_of_vllm_is_not_required(check, project):
     found = check()["vllm"]
     assert (found.usable, found.required) == (False, False)
-    assert found.detail == "interpreter .venv-vllm/bin/python: is not there"
-    monkeypatch.setattr(doctor, "find_interpreter", lambda named, _: f"/here/{named}")
-    assert check()["vllm"].detail == "/here/.venv-vllm/bin/python, for text generation"
+    assert found.detail.startswith("interpreter .venv-vllm/bin/python: is not there")
+
+
+@pytest.mark.parametrize("version", [__version__, "0.0.1"])
+def test_the_environment_of_vllm_beside_ours_is_asked(check, project, version):
+    path = interpreter(project, json.dumps([[3, 11], version, "2.77.0"]))
+    found = check()["vllm"]
+    assert found.usable == (version == __version__)
+    assert str(path) in found.detail
+    assert Path(f"{path}.ran").exists()
+
+
+def test_an_interpreter_of_the_current_folder_is_named_and_not_executed(check, project):
+    path = interpreter(Path.cwd(), json.dumps([[3, 11], __version__, "2.77.0"]))
+    found = check()["vllm"]
+    assert not found.usable
+    assert found.detail == f"{path}: is there and used by runs from this folder; it was not executed"
+    assert not Path(f"{path}.ran").exists()

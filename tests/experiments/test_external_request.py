@@ -11,7 +11,6 @@ from beambench.experiments.external_request import (
     ExternalRequest,
     derived_name,
     make_external_request,
-    masked,
 )
 
 SOURCE = "raise SystemExit('imported')\n"
@@ -113,22 +112,6 @@ def test_a_module_without_a_usable_letter_needs_a_name():
         derived_name("模型", "跑")
 
 
-@pytest.mark.parametrize(
-    ("flags", "shown"),
-    [
-        (["--api_key=abc", "--input", "abc"], ["--api_key=***", "--input", "abc"]),
-        (["--api_key", "abc", "--input=x"], ["--api_key", "***", "--input=x"]),
-        (["--PASSWORD", "a", "b", "--x", "c"], ["--PASSWORD", "***", "***", "--x", "c"]),
-        (["--hf-token=t", "--client_secret", "s"], ["--hf-token=***", "--client_secret", "***"]),
-        (["--credentials", "--quick"], ["--credentials", "--quick"]),
-        (["--bert_tokenizer", "a", "--tokenise=b"], ["--bert_tokenizer", "a", "--tokenise=b"]),
-        (["key", "--query=token=1"], ["key", "--query=token=1"]),
-    ],
-)
-def test_values_of_flags_that_name_a_secret_are_masked(flags, shown):
-    assert masked(flags) == shown
-
-
 def test_a_secret_stands_nowhere_but_in_what_the_worker_is_told():
     flags = ["--hf_token", "abcdef", "--api_key=hunter2", "--pin_key=12", "--input", "rows-12"]
     request = request_of(flags=flags, command=["beambench", "run", "--", *flags])
@@ -151,3 +134,14 @@ def test_the_hash_is_over_function_source_and_flags_but_no_secret():
     assert digest(flags=["--api_key=abc"]) == digest(flags=["--api_key=xyz"])
     Path("own.py").write_text(SOURCE + "# another\n")
     assert digest(flags=["--a", "1"]) != first
+
+
+def test_a_module_whose_name_no_file_can_have():
+    with pytest.raises(UsageError, match=r"no module 'pack\.a+'"):
+        request_of(f"pack.{'a' * 300}:run")
+
+
+def test_a_module_that_cannot_be_read(tmp_path):
+    (tmp_path / "sealed.py").symlink_to("/proc/self/mem")  # which nobody can read at 0
+    with pytest.raises(UsageError, match=r"--pipeline sealed:run: .*sealed\.py: cannot be read: "):
+        request_of("sealed:run")

@@ -98,3 +98,8 @@ def test_one_that_does_not_answer(here, monkeypatch):
 def test_our_own_python_can_run_workers(here):
     path = sys.executable
     assert find_interpreter(path, here / "mine.yaml") == path
+
+
+def test_one_whose_path_cannot_be_looked_at(here):
+    with pytest.raises(RunError, match=r"^interpreter a+: is neither "):
+        find_interpreter("a" * 300, here / "mine.yaml")

@@ -128,6 +128,7 @@ def test_a_folder_that_is_a_file(tmp_path):
         ("../mine", "lower-case letters"),
         ("", "lower-case letters"),
         ("a" * 101, "lower-case letters"),
+        ("a" * 256, "lower-case letters"),
         ("class", "word of Python or YAML"),
         ("none", "word of Python or YAML"),
         ("null", "word of Python or YAML"),
@@ -167,3 +168,10 @@ def test_the_commands_are_words_of_a_shell(tmp_path):
     written = write_benchmark("mine", "minimal", tmp_path / "a folder", Library())
     words = shlex.split(written.commands[0])
     assert words[2] == str(written.files[0])
+
+
+@pytest.mark.parametrize("into", ["a" * 300, "file/mine"])
+def test_a_folder_that_cannot_be_made(tmp_path, into):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"mine\.yaml: cannot be written: "):
+        write_benchmark("mine", "minimal", tmp_path / into, Library())

@@ -593,3 +593,30 @@ def test_run_benchmark_takes_a_name_or_a_file(workers, tmp_path):
     assert record.config["overrides"] == ["batching.max_batch_size=11"]
     with pytest.raises(UsageError, match="no benchmark 'overhead-nop' \\(did you mean"):
         run_benchmark("overhead-nop")
+
+
+# Secrets
+
+
+def test_a_record_holds_no_secret_and_the_worker_gets_them_all(workers, tmp_path):
+    setting, more = "parameters.note.HF_TOKEN=hunter2", "parameters.note={private_key: hunter4}"
+    workers.script("pipeline", gave_up("pipeline", "run", "no hunter2 and no hunter3"))
+    flags = ["--api_key", "hunter3", "--direct_num_workers=1"]
+    command = ["beambench", "run", "x", "--set", more, f"--set={setting}", "--", *flags]
+    resolved = Library().resolve("overhead-noop", profile="smoke", overrides=[more, setting])
+    request = RunRequest(resolved, repeats=1, beam_flags=flags, command=command)
+    record = Run(request, threading.Event()).execute()
+    assert "hunter" not in record.model_dump_json()
+    assert record.config["overrides"] == [
+        "parameters.note={private_key: '***'}",
+        "parameters.note.HF_TOKEN='***'",
+    ]
+    assert record.config["beam_flags"] == ["--api_key", "***", "--direct_num_workers=1"]
+    assert record.command[-3:] == record.config["beam_flags"]
+    assert record.config["definition"]["parameters"]["note"] == dict.fromkeys(
+        ("private_key", "HF_TOKEN"), "***"
+    )
+    assert record.error == "pipeline repeat 1: no *** and no ***"
+    for plan in workers.plans:
+        assert plan.beam_flags == flags
+        assert plan.definition.parameters["note"] == {"private_key": "hunter4", "HF_TOKEN": "hunter2"}

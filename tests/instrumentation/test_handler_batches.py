@@ -371,7 +371,7 @@ def test_a_load_of_models_per_key_reaches_a_copy_in_another_process(
     running = pickle.loads(pickle.dumps(loading))
     loading.load_model()
     assert len(list(tmp_path.iterdir())) == 1
-    monkeypatch.setattr(handler_module, "PENDING_LOADS_US", {})  # that of the other process
+    monkeypatch.setattr(handler_module, "PENDING_LOADS", {})  # that of the other process
     for _ in range(2):
         running.run_inference([1, 2], MODEL)
     assert len(metrics.values["model_load_us"]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -121,3 +122,28 @@ def test_a_failed_batch_fails_once_and_is_not_counted(metrics):
     assert len(inner.batches) == 1
     assert metrics.values["batch_size"] == []
     assert not metrics.counters.get("batches_retried")
+
+
+class Shared(Inner):
+    """One copy for all processes, as Beam's `large_model` asks for."""
+
+    def share_model_across_processes(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "given",
+    [Shared([1]), KeyedModelHandler([KeyModelMapping(["a"], Inner([1]))])],
+    ids=["shared", "per-key"],
+)
+def test_a_load_in_another_process_is_counted_once(given, clock, metrics, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (handler,) = innermost(instrumented(given, CLOCK, on_cuda=False))
+    loading, first, second = (pickle.loads(pickle.dumps(handler)) for _ in range(3))
+    monkeypatch.setattr(loading._inner, "load_model", lambda: clock.advance_us(7))
+    loading.load_model()
+    monkeypatch.setattr("beambench.instrumentation.handler.PENDING_LOADS", {})
+    for running in (first, second):
+        running.run_inference(("a",), MODEL)
+    assert metrics.values["model_load_us"] == [7]
+    assert list(tmp_path.iterdir()) == []

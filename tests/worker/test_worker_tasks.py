@@ -188,7 +188,8 @@ def planned(folder: Path, task: Any, ids: list[str], **changed: Any) -> Observat
 
 
 def test_pipeline_and_loop_report_the_same_proof(tmp_path):
-    pipeline = planned(tmp_path, run_pipeline, IDS)
+    flags = ["--dataflow_kms_key=hunter2"]
+    pipeline = planned(tmp_path, run_pipeline, IDS, beam_flags=flags)
     loop = planned(tmp_path, run_loop, IDS, batch_sizes=[10, 30])
     assert pipeline.proof == loop.proof
     assert pipeline.expected == loop.expected
@@ -197,7 +198,7 @@ def test_pipeline_and_loop_report_the_same_proof(tmp_path):
         "executed": "direct",
         "implementation": "FnApiRunner, in_memory",
         "counters": "committed",
-        "options": [],
+        "options": ["--dataflow_kms_key=***"],
     }
     assert pipeline.beam_metrics["num_inferences"]["value"] == 200
     assert loop.measured.batch_sizes == {10: 2, 30: 6}  # the last one is the rest

@@ -167,6 +167,38 @@ def test_what_cannot_be(overrides, message):
         check_workload(definition(*overrides))
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        *("trust-remote-code: true", "trust_remote_code: null", "Trust-Remote: true"),
+        *("trust-remote-code=true: null", "--trust-remote-code: null", "' trust-remote-code': null"),
+        *("""hf-overrides: '{"trust_remote_code": true}'""", "hf-overrides.trust_remote_code: 1"),
+        *("enforce-eager: --trust-remote-code", "enforce-eager: -x"),
+        *("middleware: evil.Module", "worker-cls: evil.Worker", "config: evil.yaml"),
+        *("tool_parser_plugin: evil.py", "logits-processors: evil:Own"),
+    ],
+)
+def test_a_server_that_could_run_code(server):
+    with pytest.raises(UsageError, match="parameters: server: "):
+        check_workload(definition(f"parameters.server={{{server}}}"))
+
+
+@pytest.mark.parametrize("name", ["PATH", "PYTHONPATH", "LD_PRELOAD", "hf_home", "XHF_HOME"])
+def test_a_variable_that_is_not_the_servers(name):
+    message = f"parameters: environment: .{name}.: only variables that begin with VLLM_, OMP_, HF_"
+    with pytest.raises(UsageError, match=message):
+        check_workload(definition(f"parameters.environment.{name}=x"))
+
+
+@pytest.mark.parametrize(
+    "name", ["VLLM_X", "OMP_NUM_THREADS", "HF_TOKEN", "KMP_X", "MKL_X", "CUDA_VISIBLE_DEVICES"]
+)
+def test_a_variable_of_the_server(name):
+    given = definition(f"parameters.environment.{name}=x", "parameters.server.seed=-1")
+    check_workload(given)
+    assert given.parameters["environment"][name] == "x"
+
+
 def test_a_folder_without_a_model(tmp_path):
     given = definition("model.weights=file", f"model.path={tmp_path}")
     check_workload(given)

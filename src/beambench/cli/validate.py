@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ def _check(what: str | None, definitions: list[Path] | None) -> list[dict[str, A
         known = library(definitions)
         return [_row(name, known, name) for name in known.names()]
     place = Path(what)
-    if place.is_dir():
+    if os.path.isdir(place):  # noqa: PTH112 - never raises, however long the name
         from beambench.definition.library import definition_files
 
         files = [path for path in definition_files(place) if not path.stem.startswith("_")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,12 +239,12 @@ def definition_files(folder: Path) -> list[Path]:
 
 
 def _files_at(place: Path) -> list[Path]:
-    if place.is_dir():
+    if os.path.isdir(place):  # noqa: PTH112 - never raises, however long the name
         files = definition_files(place)
         if not files:
             raise UsageError(f"{place}: no definition in this folder (files ending in .yaml)")
         return files
-    if not place.exists():
+    if not os.path.exists(place):  # noqa: PTH110
         raise UsageError(f"{place}: no such definition file or folder")
     return [place]
 
@@ -289,7 +290,7 @@ def _parent(parent: Any, child: Path, library: Mapping[str, Path]) -> Path | Non
         raise UsageError(f"{child}: inherit: expected the name of a definition, not {parent!r}")
     beside = [child.parent / f"{parent}{suffix}" for suffix in ("", *SUFFIXES)]
     for candidate in beside:
-        if candidate.is_file() and candidate != child:
+        if os.path.isfile(candidate) and candidate != child:  # noqa: PTH113 - never raises
             return candidate
     if parent in library:
         return library[parent]

@@ -172,6 +172,10 @@ class Flag:
     def __str__(self) -> str:
         return f"--{self.name}" + ("" if self.value is None else f"={self.value}")
 
+    def bare(self) -> Flag:
+        """Return the flag without its value, which could be a secret that no record should hold."""
+        return Flag(self.name, None, self.where)
+
     def refuse(self, problem: str) -> NoReturn:
         raise UsageError(f"{self.where}: {self}: {problem}")
 
@@ -345,7 +349,8 @@ class _Translator:
             if flag.name in REPEATABLE or last[flag.name] is flag:
                 take.get(flag.name, self._leave_out_unused)(flag)
             else:
-                self._leave_out(flag, f"{last[flag.name].where} sets it again")
+                shown = flag if flag.name in take else flag.bare()
+                self._leave_out(shown, f"{last[flag.name].where} sets it again")
         self._leave_out_unpublished()
         self._leave_out_incomplete()
         self._override()
@@ -355,9 +360,7 @@ class _Translator:
         self.result.left_out.append(f"{flag.where}: {flag} is left out: {reason}")
 
     def _leave_out_unused(self, flag: Flag) -> None:
-        # Without its value, which could be a secret that no record should hold.
-        bare = Flag(flag.name, None, flag.where)
-        self._leave_out(bare, LEFT_OUT.get(flag.name, _UNKNOWN))
+        self._leave_out(flag.bare(), LEFT_OUT.get(flag.name, _UNKNOWN))
 
     def _pass_on(self, flag: Flag) -> None:
         self.result.beam_flags.append(str(flag))

@@ -6,12 +6,12 @@ import importlib.metadata
 import importlib.util
 import platform
 import sys
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from beambench.definition.library import CATALOG
 from beambench.errors import BeambenchError, RunError
-from beambench.experiments.interpreter import find_interpreter
+from beambench.experiments.interpreter import MEND, check_interpreter, locate
 from beambench.machine.devices import cuda_devices
 from beambench.store.run_store import RunStore
 from beambench.store.tables import masked
@@ -97,11 +97,20 @@ def _version(distribution: str) -> str:
 
 
 def _vllm() -> Check:
-    try:
-        detail = f"{find_interpreter(VLLM, CATALOG / 'any.yaml')}, for text generation"
-    except RunError as error:
-        return Check(kind="python", name="vllm", usable=False, detail=str(error))
-    return Check(kind="python", name="vllm", usable=True, detail=detail)
+    """Ask the interpreter beside our environment; one of the current folder may be anybody's."""
+    path, here = locate(VLLM, [Path(sys.prefix).parent]), locate(VLLM, [Path.cwd()])
+    usable = False
+    if path is not None:
+        try:
+            check_interpreter(path)
+            usable, detail = True, f"{path}, for text generation"
+        except RunError as error:
+            detail = str(error)
+    elif here is not None:
+        detail = f"{here}: is there and used by runs from this folder; it was not executed"
+    else:
+        detail = f"interpreter {VLLM}: is not there, needed for text generation: {MEND}"
+    return Check(kind="python", name="vllm", usable=usable, detail=detail)
 
 
 def _direct_runner(beam: Check) -> Check:

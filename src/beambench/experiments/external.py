@@ -29,6 +29,7 @@ from beambench.experiments.run import (
     new_run_id,
     silent,
     storable,
+    without_secrets,
 )
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
@@ -91,11 +92,9 @@ def _add(
     execution: Execution, request: ExternalRequest, step: Step, result: WorkerResult
 ) -> Trouble | None:
     """Add a repeat, without secrets; return what ends the run."""
-    if result.error is not None:
-        shown = {key: request.without_secrets(text) for key, text in result.error.items()}
-        if shown["kind"] == "usage":
-            raise UsageError(shown["message"])
-        result = dataclasses.replace(result, error=shown)
+    result = without_secrets(result, request)
+    if result.error is not None and result.error["kind"] == "usage":
+        raise UsageError(result.error["message"])
     if result.observation is not None:
         runner = {**result.observation.runner, "options": request.shown_flags}
         observation = result.observation.model_copy(

@@ -24,6 +24,7 @@ from beambench.experiments.request import (
     check_seed,
     check_timeout,
 )
+from beambench.record.masking import masked, secrets, without
 
 EXISTING = "existing"
 """Variant and profile of a run whose settings are the pipeline's own."""
@@ -31,13 +32,6 @@ EXISTING = "existing"
 REPEATS = 3
 TIMEOUT_S = 1800.0
 LONGEST_NAME = 100
-
-SECRET = re.compile(r"password|token(?!i[sz])|secret|key|credential", re.IGNORECASE)
-"""Flags whose values are not shown. A tokenizer is none."""
-
-MASK = "***"
-SHORTEST_SECRET = 4
-"""Characters; a shorter value is masked at its flag only, for it would stand anywhere in a text."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +100,7 @@ class ExternalRequest:
 
     def without_secrets(self, text: str) -> str:
         """Return a text with the values of secret flags masked."""
-        for secret in secrets(self.flags):
-            if len(secret) >= SHORTEST_SECRET:
-                text = text.replace(secret, MASK)
-        return text
+        return without(secrets(self.flags), text)
 
 
 def make_external_request(
@@ -127,7 +118,7 @@ def make_external_request(
         name: name to store the runs under; None: made of module and function.
         taken: names of benchmarks, whose histories are not to be mixed with this one.
         flags: all that follows `--`.
-        command: the command line, the flags at its end.
+        command: the command line.
         options: other fields of `ExternalRequest`.
 
     Raises:
@@ -140,9 +131,9 @@ def make_external_request(
         name=checked_name(derived_name(module, function) if name is None else name, taken),
         pipeline=pipeline,
         source_file=str(file),
-        source_digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        source_digest=_digest(file, pipeline),
         flags=flags,
-        command=[*command[: len(command) - len(flags)], *masked(flags)] if flags else command,
+        command=masked(command),
         **options,  # type: ignore[arg-type]
     )
     check_runner(request.runner)
@@ -181,9 +172,22 @@ def find_module(module: str, pipeline: str) -> Path:
             f"--pipeline {pipeline}: no module {module!r}: is it installed, or its folder on "
             "PYTHONPATH?"
         )
-    if file is None or not file.is_file():
+    if file is None or not _is_file(file):
         raise UsageError(f"--pipeline {pipeline}: {module} is no Python file")
     return file
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - never raises, however long the name
+
+
+def _digest(file: Path, pipeline: str) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"--pipeline {pipeline}: {file}: cannot be read: {error.strerror or error}"
+        ) from None
 
 
 def _top_level(name: str) -> ModuleSpec | None:
@@ -198,11 +202,12 @@ def _inside(folders: Sequence[Path], name: str) -> tuple[Path | None, list[Path]
     """Return the file of a module in a package's folders, and its own folders if it is one."""
     for folder in folders:
         package, module = folder / name / "__init__.py", folder / f"{name}.py"
-        if package.is_file():
+        if _is_file(package):
             return package, [package.parent]
-        if module.is_file():
+        if _is_file(module):
             return module, []
-    return None, [folder / name for folder in folders if (folder / name).is_dir()]
+    inside = [folder / name for folder in folders]
+    return None, [folder for folder in inside if os.path.isdir(folder)]  # noqa: PTH112 - likewise
 
 
 def derived_name(module: str, function: str) -> str:
@@ -225,27 +230,3 @@ def checked_name(name: str, taken: Collection[str]) -> str:
     if name in taken:
         raise UsageError(f"{name}: is a benchmark's name: give the pipeline another with --name")
     return name
-
-
-def masked(flags: Sequence[str]) -> list[str]:
-    """Return flags with the values of those that name a secret masked."""
-    shown, hide = [], False
-    for flag in flags:
-        name, equals, _ = flag.partition("=")
-        is_flag = flag.startswith("-")
-        if is_flag:
-            hide = bool(SECRET.search(name))
-            shown.append(f"{name}={MASK}" if equals and hide else flag)
-        else:
-            shown.append(MASK if hide else flag)
-    return shown
-
-
-def secrets(flags: Sequence[str]) -> list[str]:
-    """Return the values that `masked` hides, the longest first."""
-    found = [
-        flag.removeprefix(shown.removesuffix(MASK))
-        for flag, shown in zip(flags, masked(flags), strict=True)
-        if flag != shown
-    ]
-    return sorted(found, key=len, reverse=True)

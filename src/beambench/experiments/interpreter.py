@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from beambench import __version__
@@ -37,19 +37,32 @@ def find_interpreter(named: str | None, definition: Path) -> str:
     """
     if named is None:
         return sys.executable
-    places = (definition.parent, Path.cwd(), Path(sys.prefix).parent)
-    found = next((place / named for place in places if (place / named).is_file()), None)
-    if found is None:
+    path = locate(named, (definition.parent, Path.cwd(), Path(sys.prefix).parent))
+    if path is None:
         raise RunError(
             f"interpreter {named}: is neither beside the definition, nor in the current folder, "
             f"nor beside beambench's environment: {MEND}"
         )
-    # The link itself: what it points at is another environment's.
-    path = os.path.abspath(found)  # noqa: PTH100
+    check_interpreter(path)
+    return path
+
+
+def locate(named: str, places: Iterable[Path]) -> str | None:
+    """Return the absolute path of an interpreter in the first place that has it; run nothing."""
+    found = (place / named for place in places)
+    # The link itself: what it points at is another environment's. And isfile never raises.
+    return next((os.path.abspath(one) for one in found if os.path.isfile(one)), None)  # noqa: PTH100, PTH113
+
+
+def check_interpreter(path: str) -> None:
+    """Ask an interpreter whether workers can run with it.
+
+    Raises:
+        RunError: they cannot.
+    """
     problem = next(_problems(path), None)
     if problem is not None:
         raise RunError(f"interpreter {path}: {problem}: {MEND}")
-    return path
 
 
 def _problems(path: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def write_benchmark(name: str, template: str, into: Path, library: Library) -> W
         if path.is_file()
     }
     for path in contents:
-        if path.exists() or path.is_symlink():
+        if os.path.lexists(path):  # which never raises, and finds a broken link too
             raise UsageError(f"{path}: exists already: choose another name, or --into a new folder")
     check_name(name, library)
     for path, text in contents.items():
@@ -81,7 +82,8 @@ def check_name(name: str, library: Library) -> None:
         TypeAdapter(Name).validate_python(name)
     except ValidationError:
         raise UsageError(
-            f"name {name!r}: expected lower-case letters, digits and hyphens, a letter first"
+            f"name {name!r}: expected up to 100 lower-case letters, digits and hyphens, a letter "
+            "first"
         ) from None
     module, class_name = _module(name), _class(name)
     if not module.isidentifier() or not class_name.isidentifier():

@@ -14,11 +14,20 @@ from pathlib import Path
 from beambench.definition import options_file
 from beambench.definition.library import Library, Resolved, keys_of
 from beambench.definition.schema import KEYWORD_SOURCES, Definition
+from beambench.definition.yaml_file import as_value, parse
 from beambench.errors import RunError, UsageError, nearest
 from beambench.experiments.interpreter import find_interpreter
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.machine.devices import cuda_devices
+from beambench.record.masking import (
+    masked,
+    masked_values,
+    names_secret,
+    secret_values,
+    secrets,
+    without,
+)
 from beambench.workloads.base import check_workload, load_class
 
 RUNNERS = ("direct",)
@@ -51,6 +60,21 @@ class RunRequest:
     @property
     def name(self) -> str:
         return self.resolved.definition.name
+
+    @property
+    def shown_command(self) -> list[str]:
+        """The command line as it may be shown and kept."""
+        shown = {
+            before + override: before + masked_override(override)
+            for override in self.resolved.overrides
+            for before in ("", "--set=")
+        }
+        return masked([shown.get(word, word) for word in self.command])
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text with the secrets of flags and definition masked."""
+        content = self.resolved.definition.model_dump(mode="json")
+        return without([*secrets(self.beam_flags), *secret_values(content)], text)
 
     def identity(self) -> dict[str, str]:
         """Return what the record names the run by."""
@@ -122,8 +146,8 @@ class RunRequest:
     def configuration(self) -> dict[str, object]:
         """Return all that was resolved, for the record."""
         return {
-            "definition": self.resolved.definition.model_dump(mode="json"),
-            "overrides": list(self.resolved.overrides),
+            "definition": masked_values(self.resolved.definition.model_dump(mode="json")),
+            "overrides": [masked_override(override) for override in self.resolved.overrides],
             "source": self.effective_source,
             "labels": self.effective_labels,
             "limit": self.effective_limit,
@@ -132,7 +156,7 @@ class RunRequest:
             "seed": self.seed,
             "timeout": self.time_limit,
             "max_failed": self.failed_share,
-            "beam_flags": list(self.beam_flags),
+            "beam_flags": masked(self.beam_flags),
             "options_file": self.options_file,
             "interpreter": self.interpreter,
         }
@@ -158,6 +182,14 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
     request = replace(request, stock=_stock_of(library, request.resolved))
     check(request)
     return request
+
+
+def masked_override(override: str) -> str:
+    """Return a setting without the values of keys that name a secret."""
+    path, _, text = override.partition("=")
+    content = parse(text, override) if text.strip() else None
+    shown = masked_values(content, hide=any(map(names_secret, keys_of(override))))
+    return override if shown == content else f"{path}={as_value(shown)}"
 
 
 def _stock_of(library: Library, resolved: Resolved) -> Definition | None:

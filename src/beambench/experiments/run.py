@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,6 +54,12 @@ class Named(Protocol):
 
     @property
     def name(self) -> str: ...
+
+
+class KeepsSecrets(Protocol):
+    """A request that knows its secrets."""
+
+    def without_secrets(self, text: str) -> str: ...
 
 
 Announce = Callable[[Step, int | None], OnProgress]
@@ -211,7 +217,7 @@ class Run:
             preparation=self.preparation,
             batch_sizes=batch_sizes or [],
         )
-        return run_task(
+        result = run_task(
             plan,
             deadline=self.deadline,
             cancelled=self.cancelled,
@@ -219,6 +225,7 @@ class Run:
             search_path=search_path(request.resolved),
             on_progress=self.announce(step, elements),
         )
+        return without_secrets(result, request)
 
     def _record(self, execution: Execution, started_at: str, trouble: Trouble | None) -> RunRecord:
         request, resolved = self.request, self.request.resolved
@@ -250,7 +257,7 @@ class Run:
             noise=execution.noise(),
             environment=found.environment if found is not None else fingerprint(Path.cwd()),
             labels=dict(request.labels),
-            command=[storable(word) for word in request.command],
+            command=[storable(word) for word in request.shown_command],
             warnings=[
                 *request.warnings,
                 *(found.warnings if found is not None else []),
@@ -282,6 +289,14 @@ class Trouble:
 def storable(text: str) -> str:
     """Return text without lone surrogates (a file name that is not UTF-8), which no JSON holds."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def without_secrets(result: WorkerResult, request: KeepsSecrets) -> WorkerResult:
+    """Return a result whose error, which may quote what the worker was told, holds no secret."""
+    if result.error is None:
+        return result
+    shown = {key: request.without_secrets(text) for key, text in result.error.items()}
+    return replace(result, error=shown)
 
 
 def _label(arm: Arm, execution: Execution) -> str:

@@ -139,6 +139,15 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
                 self._pending_loads.append(Load(*json.loads(mine.read_text())))
                 mine.unlink()
 
+    def _recording(self) -> BatchRecorder:
+        """Return the recorder, made before the first batch, with all loads not yet written."""
+        if self._recorder is None:
+            self._recorder = BatchRecorder(self._clock)
+            if self._loads_elsewhere:  # and then before the first batch of any process
+                self._collect_loads()
+        self._recorder.loads(self._pending_loads)
+        return self._recorder
+
     def _synchronise(self) -> None:
         """Wait for the device: a CUDA call returns when work is queued, not when it is done."""
         if self._on_cuda:
@@ -153,11 +162,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         model: Any,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[Any]:
-        if self._recorder is None:
-            self._recorder = BatchRecorder(self._clock)
-            if self._loads_elsewhere:  # and then before the first batch of any process
-                self._collect_loads()
-        self._recorder.loads(self._pending_loads)
+        recorder = self._recording()
         good = [example for example in batch if type(example) is not ElementFailure]
         self._synchronise()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
@@ -172,9 +177,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         duration = time.perf_counter_ns() - start
         if len(results) > len(good):  # Beam would drop the last; too few are caught by the proof
             raise miscounted(results, good)
-        self._recorder.batch(
-            len(batch), start_us, duration, launch_ns, retried=retried, empty=not good
-        )
+        recorder.batch(len(batch), start_us, duration, launch_ns, retried=retried, empty=not good)
         return results if len(good) == len(batch) else _with_failures(batch, results)
 
     def _one_by_one(

@@ -10,7 +10,7 @@ from typing import Any
 from apache_beam.ml.inference import base
 
 from beambench.instrumentation.handler import InstrumentedModelHandler
-from beambench.instrumentation.recorder import PROCESS_CPU, BatchRecorder, Clock, Progress
+from beambench.instrumentation.recorder import PROCESS_CPU, Clock, Progress
 
 INNER = {
     base.KeyedModelHandler: "_unkeyed",
@@ -35,9 +35,8 @@ class TransparentModelHandler(InstrumentedModelHandler):
         inference_args: dict[str, Any] | None = None,
     ) -> list[Any]:
         if self._recorder is None:
-            self._recorder = BatchRecorder(self._clock)
             PROCESS_CPU.start()  # no element of ours is read, where the clock is started else
-        self._recorder.loads(self._pending_loads_us)
+        recorder = self._recording()
         self._synchronise()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
         # A lazy result would be computed after the clock stopped; Beam makes a list of it anyway.
@@ -45,7 +44,7 @@ class TransparentModelHandler(InstrumentedModelHandler):
         launch_ns = time.perf_counter_ns() - start if self._on_cuda else None
         self._synchronise()
         duration = time.perf_counter_ns() - start
-        self._recorder.batch(len(batch), start_us, duration, launch_ns)
+        recorder.batch(len(batch), start_us, duration, launch_ns)
         Progress.done += len(batch)
         return results
 
@@ -55,7 +54,7 @@ class TransparentModelHandler(InstrumentedModelHandler):
 
 
 def instrumented(
-    handler: base.ModelHandler[Any, Any, Any], clock: Clock, *, on_cuda: bool
+    handler: base.ModelHandler[Any, Any, Any], clock: Clock, *, on_cuda: bool, by_key: bool = False
 ) -> base.ModelHandler[Any, Any, Any]:
     """Return a copy of a handler that measures its innermost handler, or that of each key.
 
@@ -64,15 +63,15 @@ def instrumented(
     # A subclass of a wrapper may do anything with what it holds: it is measured as a whole.
     inner = INNER.get(type(handler))
     if inner is None:
-        return TransparentModelHandler(handler, clock, on_cuda=on_cuda)
+        return TransparentModelHandler(handler, clock, on_cuda=on_cuda, by_key=by_key)
     wrapper = copy.copy(handler)
     if has_model_per_key(handler):
         wrapper._id_to_mh_map = {
-            key: instrumented(one, clock, on_cuda=on_cuda)
+            key: instrumented(one, clock, on_cuda=on_cuda, by_key=True)
             for key, one in handler._id_to_mh_map.items()
         }
     else:
-        own = instrumented(getattr(handler, inner), clock, on_cuda=on_cuda)
+        own = instrumented(getattr(handler, inner), clock, on_cuda=on_cuda, by_key=by_key)
         setattr(wrapper, inner, own)
     return wrapper
 

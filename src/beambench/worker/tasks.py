@@ -20,6 +20,7 @@ from beambench.instrumentation.handler import Output, check_size, weights_files
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
+from beambench.record.masking import masked
 from beambench.record.observation import Observation, Prepared, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement
 from beambench.runners import direct, loop
@@ -199,7 +200,7 @@ def run_pipeline(plan: Plan) -> Observation:
                 "executed": "direct",
                 "implementation": finished.implementation,
                 "counters": counters_kind(finished.query),
-                "options": plan.beam_flags,
+                "options": masked(plan.beam_flags),
             },
             "beam_metrics": theirs(finished.query, namespace),
         }

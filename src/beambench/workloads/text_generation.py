@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from beambench.definition.schema import Definition, Scalar
 from beambench.errors import UsageError, nearest
@@ -24,6 +25,23 @@ COMPARED_TOKENS = 4
 words equally likely change places, after which nothing can be compared."""
 
 
+ENVIRONMENT = ("VLLM_", "OMP_", "HF_", "KMP_", "MKL_", "CUDA_")
+"""How the variables begin that a definition may set: PATH, PYTHONPATH or LD_PRELOAD run code."""
+
+RUNS_CODE = (
+    "config",
+    "logits-processors",
+    "middleware",
+    "reasoning-parser-plugin",
+    "scheduler-cls",
+    "tool-parser-plugin",
+    "trust-remote-code",
+    "worker-cls",
+    "worker-extension-cls",
+)
+"""Arguments of vLLM's server that make it run code of a model or of a file, or read such ones."""
+
+
 class GenerationParameters(Parameters):
     """What a request asks for, and how the server is started.
 
@@ -32,7 +50,7 @@ class GenerationParameters(Parameters):
         ignore_eos: generate them all, whatever the model says; None: where weights are random, for
             they end a text at random.
         server: arguments of vLLM's server without the dashes; null or true: one without a value.
-        environment: environment variables of the server.
+        environment: environment variables of the server, whose names begin as in `ENVIRONMENT`.
     """
 
     output_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -41,6 +59,32 @@ class GenerationParameters(Parameters):
     seed: int | None = None
     server: dict[str, Scalar] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("server")
+    @classmethod
+    def _runs_no_code(cls, server: dict[str, Scalar]) -> dict[str, Scalar]:
+        for name, value in server.items():
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name):
+                raise ValueError(f"{name!r}: expected the name of an argument, without dashes")
+            # The server takes any unambiguous beginning for the whole name.
+            written = name.lower().replace("_", "-").partition(".")[0]
+            hidden = f"{name} {value}".lower().replace("-", "_")  # in JSON, or behind a dot
+            if any(one.startswith(written) for one in RUNS_CODE) or "trust_remote_code" in hidden:
+                raise ValueError(f"{name!r} could run code, which no definition may: remove it")
+            if isinstance(value, str) and value.startswith("-"):
+                raise ValueError(f"{name!r}: {value!r} would be an argument of its own")
+        return server
+
+    @field_validator("environment")
+    @classmethod
+    def _is_the_servers(cls, environment: dict[str, str]) -> dict[str, str]:
+        for name in environment:
+            if not name.startswith(ENVIRONMENT):
+                raise ValueError(
+                    f"{name!r}: only variables that begin with {', '.join(ENVIRONMENT)} can be set: "
+                    "set others in your shell"
+                )
+        return environment
 
 
 class TextGeneration(Workload):
