@@ -255,7 +255,8 @@ def test_a_module_of_the_users_own_that_swaps_two_outputs_is_caught_in_real_work
         Observation.model_validate_json((tmp_path / task / "result.json").read_text())
         for task in ("reference", "pipeline")
     )
-    message = problem(make_repeat("pipeline", 0, result_of(pipeline), reference, 0.01))
+    proven = verification(pipeline, reference)
+    message = problem(make_repeat("pipeline", 0, result_of(pipeline), proven, 0.01))
     assert "differ from the reference loop" in message
     assert pipeline.peak_rss is not None
     assert pipeline.peak_rss > 50e6
