@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import os
 import pickle
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -73,6 +76,17 @@ def test_a_batch_is_one_request_and_the_connection_is_kept():
         assert client.predict(ROWS) == first == [scores(row) for row in ROWS]
         assert client._connection.sock is kept
         assert next(server._requests) == 3
+
+
+def test_threads_that_share_a_client_do_not_share_its_connection():
+    def ask(client: Client, number: int) -> list[Any]:
+        rows = [[float(number)] * 20]
+        return [client.predict(rows) == [scores(row) for row in rows] for _ in range(20)]
+
+    with endpoint() as server, ThreadPoolExecutor(4) as threads:
+        client = Client(server.server_port)
+        found = threads.map(partial(ask, client), range(8))
+        assert all(itertools.chain.from_iterable(found))
 
 
 def test_an_error_of_the_request_is_not_tried_again(no_waiting):
