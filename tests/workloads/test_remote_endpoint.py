@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import os
 import pickle
 import signal
@@ -11,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -79,14 +77,13 @@ def test_a_batch_is_one_request_and_the_connection_is_kept():
 
 
 def test_threads_that_share_a_client_do_not_share_its_connection():
-    def ask(client: Client, number: int) -> list[Any]:
-        rows = [[float(number)] * 20]
-        return [client.predict(rows) == [scores(row) for row in rows] for _ in range(20)]
-
-    with endpoint() as server, ThreadPoolExecutor(4) as threads:
+    with endpoint() as server, ThreadPoolExecutor(1) as thread:
         client = Client(server.server_port)
-        found = threads.map(partial(ask, client), range(8))
-        assert all(itertools.chain.from_iterable(found))
+        expected = [scores(row) for row in ROWS]
+        assert client.predict(ROWS) == thread.submit(client.predict, ROWS).result() == expected
+        theirs = thread.submit(lambda: client._connection).result()
+        assert theirs.sock is not None
+        assert theirs is not client._connection
 
 
 def test_an_error_of_the_request_is_not_tried_again(no_waiting):
