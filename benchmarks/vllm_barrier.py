@@ -4,9 +4,9 @@
 
 Each round runs A B C D or D C B A, every one in a process of its own: A the pipeline with variant
 `batch32`, B an asynchronous client that waits for 32 prompts before it sends the next 32, C the
-pipeline with variant `stock`, D a client that sends all prompts at once. Each starts a server of its
-own, as the benchmark's handler does; with `--one-server` all talk to one, which is asked for all
-prompts once before the first round and keeps no prefixes.
+pipeline with variant `stock`, D a client that sends all prompts at once. Each starts a server of
+its own, as the benchmark's handler does; with `--one-server` all talk to one, which is asked for
+all prompts once before the first round and keeps no prefixes.
 Printed are output tokens and requests a second from the first prompt read to the last answer, and
 the ratios of the same round, with median and order-statistic interval. A round in which anything
 else used more of the machine than `machine/noise.py` allows is marked.

@@ -141,5 +141,7 @@ def test_an_interpreter_of_the_current_folder_is_named_and_not_executed(check, p
     path = interpreter(Path.cwd(), json.dumps([[3, 11], __version__, "2.77.0"]))
     found = check()["vllm"]
     assert not found.usable
-    assert found.detail == f"{path}: is there and used by runs from this folder; it was not executed"
+    assert (
+        found.detail == f"{path}: is there and used by runs from this folder; it was not executed"
+    )
     assert not Path(f"{path}.ran").exists()

@@ -616,4 +616,7 @@ def test_a_record_holds_no_secret_and_the_worker_gets_them_all(workers, tmp_path
     assert record.error == "pipeline repeat 1: no *** and no ***"
     for plan in workers.plans:
         assert plan.beam_flags == flags
-        assert plan.definition.parameters["note"] == {"private_key": "hunter4", "HF_TOKEN": "hunter2"}
+        assert plan.definition.parameters["note"] == {
+            "private_key": "hunter4",
+            "HF_TOKEN": "hunter2",
+        }

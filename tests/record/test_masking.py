@@ -28,7 +28,10 @@ from beambench.record.masking import (
         (["--bert_tokenizer", "a", "--tokenise=b"], ["--bert_tokenizer", "a", "--tokenise=b"]),
         (["key", "--query=token=1"], ["key", "--query=token=1"]),
         (["--api_key", "abc", "--", "abc"], ["--api_key", "***", "--", "abc"]),
-        (["--store", "postgresql://me:p@ss@host/runs"], ["--store", "postgresql://me:***@host/runs"]),
+        (
+            ["--store", "postgresql://me:p@ss@host/runs"],
+            ["--store", "postgresql://me:***@host/runs"],
+        ),
         (["--output=gs://bucket/a:b@c"], ["--output=gs://bucket/a:b@c"]),
     ],
 )

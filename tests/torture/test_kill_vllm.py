@@ -93,7 +93,9 @@ def test_a_killed_run_leaves_no_server(number, tmp_path):
             pass
         members = tree(cli)
         # The worker's own command line names the interpreter in .venv-vllm: that is no server.
-        assert any("api_server" in words or "VLLM::" in words for words in members.values()), members
+        assert any("api_server" in words or "VLLM::" in words for words in members.values()), (
+            members
+        )
         try:
             for name in victims:
                 kill(name, cli, members)

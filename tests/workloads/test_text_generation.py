@@ -171,7 +171,11 @@ def test_what_cannot_be(overrides, message):
     "server",
     [
         *("trust-remote-code: true", "trust_remote_code: null", "Trust-Remote: true"),
-        *("trust-remote-code=true: null", "--trust-remote-code: null", "' trust-remote-code': null"),
+        *(
+            "trust-remote-code=true: null",
+            "--trust-remote-code: null",
+            "' trust-remote-code': null",
+        ),
         *("""hf-overrides: '{"trust_remote_code": true}'""", "hf-overrides.trust_remote_code: 1"),
         *("enforce-eager: --trust-remote-code", "enforce-eager: -x"),
         *("middleware: evil.Module", "worker-cls: evil.Worker", "config: evil.yaml"),

@@ -81,8 +81,8 @@ class GenerationParameters(Parameters):
         for name in environment:
             if not name.startswith(ENVIRONMENT):
                 raise ValueError(
-                    f"{name!r}: only variables that begin with {', '.join(ENVIRONMENT)} can be set: "
-                    "set others in your shell"
+                    f"{name!r}: only variables that begin with {', '.join(ENVIRONMENT)} can be "
+                    "set: set others in your shell"
                 )
         return environment
 
