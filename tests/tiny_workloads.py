@@ -33,7 +33,7 @@ class TinyParameters(Parameters):
     evidence: Literal["plain", "parallel", "none", "empty"] = "plain"
     fault: str = "none"
     fail_at: tuple[int, ...] = ()
-    stage: Literal["read", "preprocess", "inference", "postprocess"] = "inference"
+    stage: Literal["read", "preprocess", "inference", "postprocess", "quantities"] = "inference"
 
 
 def outputs_of(number: int, evidence: str) -> list[float]:
@@ -89,6 +89,7 @@ class Tiny(Workload):
         return None if kind == "none" else [] if kind == "empty" else list(prediction.inference)
 
     def quantities(self, prediction: Any) -> dict[str, int]:
+        self._fail("quantities", str(prediction.example))
         return {"units": int(prediction.example), "nothing": 0}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -66,12 +68,18 @@ def test_options_of_a_file(beambench, folder, mine):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_requirements_are_the_versions_that_are_installed_here(beambench, name):
+def test_the_requirements_are_the_versions_that_are_installed_here(beambench, monkeypatch, name):
+    monkeypatch.setattr(sys, "prefix", "/nowhere/.venv")  # beside which .venv-vllm may be
     answer = beambench("options", name, "--requirements")
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()
-    assert lines[:2] == [f"beambench=={__version__}", f"apache-beam=={version('apache-beam')}"]
     assert "://" not in answer.out
+    assert lines[0] == f"beambench=={__version__}"
+    if Library().resolve(name).definition.interpreter is not None:
+        assert lines[1] == "# .venv-vllm/bin/python is not there, so no version is pinned"
+        assert not any("==" in line for line in lines[1:])
+        return
+    assert lines[1] == f"apache-beam=={version('apache-beam')}"
     for comment, line in itertools.pairwise(lines):
         required, _, pinned = line.partition("==")
         if comment == f"# {line} is not installed here, so no version is pinned":
@@ -104,6 +112,27 @@ def test_a_local_build_and_what_is_not_installed_are_said(beambench, monkeypatch
         "# torch 2.0+cpu is installed here",
         "torch==2.0",
     ]
+
+
+def test_versions_are_those_of_the_definitions_own_interpreter(beambench, folder, monkeypatch):
+    monkeypatch.setattr(Overhead, "requirements", ("vllm", "openai"))
+    python = folder / "python"
+    asked = ["apache-beam", "vllm", "openai"]
+    answer = json.dumps([[3, 11], "2.70.0", "0.9.1+cpu", None])
+    python.write_text(f'#!/bin/sh\nshift 2\n[ "$*" = "{" ".join(asked)}" ] && echo \'{answer}\'\n')
+    python.chmod(0o755)
+    command = ("options", "overhead-noop", "--requirements", "--set", "interpreter=python")
+    assert beambench(*command).out.splitlines()[1:] == [
+        "apache-beam==2.70.0",
+        "# vllm 0.9.1+cpu is installed in python",
+        "vllm==0.9.1",
+        "# openai is not installed in python, so no version is pinned",
+        "openai",
+    ]
+    python.write_text("#!/bin/sh\n")
+    failed = beambench(*command)
+    assert (failed.code, failed.out) == (3, "")
+    assert failed.err.startswith(f"beambench: interpreter {python}: is no Python that answers")
 
 
 # --- run --options-file ---------------------------------------------------------------------------

@@ -5,7 +5,9 @@ import signal
 import threading
 
 import pytest
+import typer
 
+from beambench.cli.main import app
 from beambench.cli.run import worst
 from beambench.errors import RunError, StoreError, UsageError
 from beambench.store import RunStore
@@ -183,3 +185,12 @@ def test_ctrl_c_before_a_run_is_no_traceback(beambench, monkeypatch):
 
     monkeypatch.setattr("beambench.cli.listing.library", interrupted)
     assert beambench("list").code == 130
+
+
+@pytest.mark.parametrize(
+    "kind", ["directory of images", "path a line", "sentence or prompt a line"]
+)
+def test_the_help_names_every_kind_of_input(kind):
+    run = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    (option,) = [one for one in run.params if "--input" in one.opts]
+    assert kind in option.help

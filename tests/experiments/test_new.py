@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from beambench.definition.library import Library
 from beambench.errors import UsageError
 from beambench.experiments import new
 from beambench.experiments.new import templates, write_benchmark
-from beambench.workloads.base import check_workload
+from beambench.workloads.base import check_workload, load_class
 
 MODELS = {"minimal": "sentiment_7_handler.py", "pytorch": "sentiment_7_model.py"}
 
@@ -175,3 +176,30 @@ def test_a_folder_that_cannot_be_made(tmp_path, into):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"mine\.yaml: cannot be written: "):
         write_benchmark("mine", "minimal", tmp_path / into, Library())
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("template", "needs", "parameter"),
+    [("pytorch", "torch", "classes"), ("scikit-learn", "sklearn", "features")],
+)
+def test_weights_are_made_once_for_each_seed_and_parameter(
+    tmp_path, monkeypatch, template, needs, parameter
+):
+    pytest.importorskip(needs)
+    name = f"made-by-{needs}"
+    written = write_benchmark(name, template, tmp_path / "here", Library())
+    monkeypatch.syspath_prepend(str(tmp_path / "here"))
+    cache = tmp_path / "cache"
+
+    def fetch(seed: int, *overrides: str) -> Path:
+        found = Library([written.files[0]]).resolve(name, overrides=overrides).definition
+        path = load_class(found.workload).fetch_weights(found, seed, cache).path
+        assert path is not None
+        return path
+
+    first = fetch(0)
+    before = first.stat().st_mtime_ns
+    assert (fetch(0), first.stat().st_mtime_ns) == (first, before)
+    assert len({first, fetch(1), fetch(0, f"parameters.{parameter}=12")}) == 3
+    assert len(list(cache.iterdir())) == 3  # and nothing partial

@@ -16,6 +16,7 @@ from beambench.instrumentation.handler import (
     ElementFailure,
     InstrumentedPostprocess,
     InstrumentedPreprocess,
+    counted,
     label_of,
 )
 from beambench.instrumentation.recorder import Clock, Progress
@@ -145,10 +146,16 @@ def test_an_earlier_failure_is_passed_on_and_not_postprocessed(clock, metrics):
     assert metrics.counters["quantity/tokens"] == 0  # what did not come out is not counted
 
 
-@pytest.mark.parametrize("fail", ["postprocess", "evidence"])
+@pytest.mark.parametrize("fail", ["postprocess", "evidence", "quantities"])
 def test_an_element_that_fails_in_postprocessing_says_so(clock, metrics, fail):
     output = postprocessing(clock, fail)(("b", PredictionResult(None, 4)))
     assert output == ("b", None, None, ("postprocess", f"ValueError: {fail} is broken"))
+
+
+@pytest.mark.parametrize("wrong", [None, {"tokens": "many"}])
+def test_quantities_that_are_no_counts_fail_the_element(wrong):
+    output, quantities = counted(("a", 1, None, None), PredictionResult(None, 1), lambda _: wrong)
+    assert (output[1], output[3][0], quantities) == (None, "postprocess", {})
 
 
 @pytest.mark.parametrize("wrong", [None, 0.5, array("d", [1.0]), b"cat"])

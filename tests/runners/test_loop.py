@@ -251,8 +251,19 @@ def test_the_same_elements_fail_in_the_same_stage_with_the_same_words(tmp_path, 
     assert numbers.batch_sizes == {10: 3}  # batches are as large as planned, whatever fails
 
 
-def test_quantities_are_those_of_the_elements_that_came_out(tmp_path):
-    broken = {"fail_at": [0, 29], "stage": "postprocess"}
+def test_an_element_whose_quantities_fail_fails_in_postprocessing(tmp_path):
+    broken = {"fail_at": [7], "stage": "quantities"}
+    _, proof, found = pipeline(tmp_path, THIRTY, **broken)
+    outputs, numbers = loop.run(tiny(**broken), elements_of(THIRTY), [10], CLOCK)
+    assert failures(outputs) == failures(found)
+    assert failures(outputs) == {"7": ["postprocess", "ValueError: quantities of 7"]}
+    assert add_up(outputs) == proof
+    assert numbers.elements == 29
+
+
+@pytest.mark.parametrize("stage", ["postprocess", "quantities"])
+def test_quantities_are_those_of_the_elements_that_came_out(tmp_path, stage):
+    broken = {"fail_at": [0, 29], "stage": stage}
     found = run_pipeline(pipeline(tmp_path, THIRTY, **broken)[0]).measured
     _, numbers = loop.run(tiny(**broken), elements_of(THIRTY), [10], CLOCK)
     assert numbers.quantities["units"] == sum(range(1, 29))

@@ -8,6 +8,7 @@ import pickle
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,6 +74,16 @@ def test_a_batch_is_one_request_and_the_connection_is_kept():
         assert client.predict(ROWS) == first == [scores(row) for row in ROWS]
         assert client._connection.sock is kept
         assert next(server._requests) == 3
+
+
+def test_threads_that_share_a_client_do_not_share_its_connection():
+    with endpoint() as server, ThreadPoolExecutor(1) as thread:
+        client = Client(server.server_port)
+        expected = [scores(row) for row in ROWS]
+        assert client.predict(ROWS) == thread.submit(client.predict, ROWS).result() == expected
+        theirs = thread.submit(lambda: client._connection).result()
+        assert theirs.sock is not None
+        assert theirs is not client._connection
 
 
 def test_an_error_of_the_request_is_not_tried_again(no_waiting):

@@ -51,7 +51,7 @@ def options(
     with importable(resolved):
         check_workload(definition)
         if requirements:
-            lines = worker_requirements(definition)
+            lines = worker_requirements(definition, resolved.path)
             answer = {"benchmark": definition.name, "requirements": lines}
         else:
             flags = flags_of(definition, runner, load_class(definition.workload).model_flag)

@@ -105,8 +105,9 @@ def run(
         typer.Option(
             "--input",
             metavar="PATH",
-            help="A directory of images, a text file with one path a line, `packaged` or "
-            "`synthetic`. All elements are used unless --limit is given.",
+            help="A directory of images or a text file with one path a line; for text, a file "
+            "with one sentence or prompt a line; `packaged` or `synthetic`. All elements are used "
+            "unless --limit is given.",
         ),
     ] = None,
     labels_file: Annotated[

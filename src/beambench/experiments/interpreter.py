@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from beambench import __version__
 from beambench.errors import RunError
@@ -25,7 +26,7 @@ def version(name):
     except importlib.metadata.PackageNotFoundError:
         return None
 
-print(json.dumps([sys.version_info[:2], version("beambench"), version("apache-beam")]))
+print(json.dumps([sys.version_info[:2], *map(version, sys.argv[1:])]))
 """
 
 
@@ -37,7 +38,7 @@ def find_interpreter(named: str | None, definition: Path) -> str:
     """
     if named is None:
         return sys.executable
-    path = locate(named, (definition.parent, Path.cwd(), Path(sys.prefix).parent))
+    path = locate(named, _places(definition))
     if path is None:
         raise RunError(
             f"interpreter {named}: is neither beside the definition, nor in the current folder, "
@@ -45,6 +46,30 @@ def find_interpreter(named: str | None, definition: Path) -> str:
         )
     check_interpreter(path)
     return path
+
+
+def versions_in(named: str, definition: Path, names: Sequence[str]) -> list[str | None] | None:
+    """Return the version of each distribution in a definition's interpreter, None if it has none.
+
+    None in place of the list: there is no such interpreter.
+
+    Raises:
+        RunError: the interpreter does not answer.
+    """
+    path = locate(named, _places(definition))
+    if path is None:
+        return None
+    try:
+        _, *versions = _ask(path, names)
+    except OSError as error:
+        raise RunError(f"interpreter {path}: {error.strerror or error}: {MEND}") from None
+    except (ValueError, TypeError):
+        raise RunError(f"interpreter {path}: is no Python that answers: {MEND}") from None
+    return versions
+
+
+def _places(definition: Path) -> tuple[Path, ...]:
+    return definition.parent, Path.cwd(), Path(sys.prefix).parent
 
 
 def locate(named: str, places: Iterable[Path]) -> str | None:
@@ -68,10 +93,8 @@ def check_interpreter(path: str) -> None:
 def _problems(path: str) -> Iterator[str]:
     if not os.access(path, os.X_OK):
         yield "cannot be executed"
-    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     try:
-        finished = run_bounded([path, "-c", QUESTION], SECONDS_TO_ANSWER, environment)
-        python, ours, beam = json.loads(finished.stdout)
+        python, ours, beam = _ask(path, ("beambench", "apache-beam"))
     except OSError as error:
         yield str(error.strerror or error)
         return
@@ -84,3 +107,11 @@ def _problems(path: str) -> Iterator[str]:
         yield f"has beambench {ours}, but {__version__} is needed" if ours else "has no beambench"
     if beam is None:
         yield "has no apache-beam"
+
+
+def _ask(path: str, names: Sequence[str]) -> list[Any]:
+    """Return major and minor version of a Python, then the version of each distribution there."""
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    finished = run_bounded([path, "-c", QUESTION, *names], SECONDS_TO_ANSWER, environment)
+    answer: list[Any] = json.loads(finished.stdout)
+    return answer

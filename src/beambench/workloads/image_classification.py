@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.workloads.base import Label, Parameters, Weights, Workload
-from beambench.workloads.torch_models import adopting, random_weights, uninitialised
+from beambench.workloads.torch_models import adopting, random_weights, reason, uninitialised
 
 if TYPE_CHECKING:
     import torch
@@ -277,7 +277,7 @@ def _downloaded_weights(name: str) -> Path:
         partial.replace(path)
     except (OSError, RuntimeError) as error:
         raise RunError(
-            f"the pretrained weights of {name} cannot be downloaded ({_reason(error)}): use "
+            f"the pretrained weights of {name} cannot be downloaded ({reason(error)[:120]}): use "
             "--set model.weights=file --set model.path=FILE, or --set model.weights=random"
         ) from None
     finally:
@@ -289,8 +289,3 @@ def _downloaded_weights(name: str) -> Path:
 def _hash_in(path: Path) -> str:
     """Torchvision's file names end in the first digits of their SHA-256: resnet101-63fe2227.pth."""
     return path.stem.rpartition("-")[2]
-
-
-def _reason(error: Exception) -> str:
-    lines = str(getattr(error, "reason", None) or error).splitlines()
-    return lines[0][:120] if lines else type(error).__name__

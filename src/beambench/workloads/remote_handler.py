@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,10 +32,10 @@ def is_retriable(error: Exception) -> bool:
     return isinstance(error, (OSError, http.client.HTTPException))
 
 
-class Client:
-    """One connection that is kept open, and opened again after an error."""
+class Client(threading.local):
+    """One connection a thread that is kept open, and opened again after an error."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int) -> None:  # called again in each thread that uses it
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
 
     def predict(self, rows: Sequence[list[float]]) -> list[Any]:

@@ -104,6 +104,6 @@ def save_state_dict(state_dict: dict[str, Any], path: Path) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of an error, which may have none."""
-    lines = str(error).strip().splitlines()
+    """Return the first line of an error, which may have none; of a URL's, what is behind it."""
+    lines = str(getattr(error, "reason", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -7,6 +7,7 @@ checked.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,15 @@ class MyBenchmark(Workload):
 
         from my_benchmark_model import MyBenchmarkModel
 
-        torch.manual_seed(seed)
-        model = MyBenchmarkModel(definition.parameters["classes"])
-        path = cache / f"my-benchmark-seed{seed}.pth"
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        torch.save(model.state_dict(), partial)
-        return Weights(partial.replace(path))
+        classes = MyBenchmarkParameters.model_validate(definition.parameters).classes
+        path = cache / f"my-benchmark-{classes}-classes-seed{seed}.pth"
+        if not path.is_file():
+            torch.manual_seed(seed)
+            cache.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}.partial")
+            torch.save(MyBenchmarkModel(classes).state_dict(), partial)
+            partial.replace(path)
+        return Weights(path)
 
     def model_handler(self) -> Any:
         """Return Beam's handler of the model: what you would give to RunInference."""

@@ -7,6 +7,7 @@ benchmark is only checked.
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,16 +42,21 @@ class MyBenchmark(Workload):
         if definition.model.weights == "file":
             return Weights(Path(definition.model.path))
         import numpy as np
+        import sklearn
         from sklearn.linear_model import LogisticRegression
 
         chosen = MyBenchmarkParameters.model_validate(definition.parameters)
-        rows = np.random.default_rng(seed).normal(size=(500, chosen.features))
-        model = LogisticRegression().fit(rows, rows[:, : chosen.classes].argmax(axis=1))
-        path = cache / f"my-benchmark-seed{seed}.pkl"
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(pickle.dumps(model))
-        return Weights(partial.replace(path))
+        # A pickle is for the version of scikit-learn that wrote it.
+        sizes = f"{chosen.features}-features-{chosen.classes}-classes"
+        path = cache / f"my-benchmark-{sizes}-seed{seed}-sklearn-{sklearn.__version__}.pkl"
+        if not path.is_file():
+            rows = np.random.default_rng(seed).normal(size=(500, chosen.features))
+            model = LogisticRegression().fit(rows, rows[:, : chosen.classes].argmax(axis=1))
+            cache.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}.partial")
+            partial.write_bytes(pickle.dumps(model))
+            partial.replace(path)
+        return Weights(path)
 
     def model_handler(self) -> Any:
         """Return Beam's handler of the model: what you would give to RunInference."""
