@@ -261,6 +261,10 @@ PADDED_VARIANTS = {
 }
 VARIANTS = {
     **dict.fromkeys(IMAGES, IMAGE_VARIANTS),
+    EFFICIENTNET: {
+        **IMAGE_VARIANTS,
+        "tuned": {**IMAGE_VARIANTS["tuned"], "model": {"precision": "float32"}},
+    },
     RESNET152_T4: {
         **IMAGE_VARIANTS,
         "tuned": {**IMAGE_VARIANTS["tuned"], "model": {"precision": "float16"}},
