@@ -53,6 +53,18 @@ class Weights:
 
     path: Path | None
 
+    @classmethod
+    def given(cls, definition: Definition) -> Weights:
+        """Return the file that a definition names.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        path = Path(str(definition.model.path))
+        if not path.is_file():
+            raise UsageError(f"model.path {path}: no such file")
+        return cls(path.resolve())
+
 
 class Workload(abc.ABC):
     """The work of a benchmark. Instances travel to Beam workers, so they must pickle.

@@ -127,10 +127,7 @@ class ImageClassification(Workload):
         """
         model = definition.model
         if model.weights == "file":
-            path = Path(str(model.path))
-            if not path.is_file():
-                raise UsageError(f"model.path {path}: no such file")
-            return Weights(path.resolve())
+            return Weights.given(definition)
         if model.weights == "random":
             build = functools.partial(build_model, model.name)
             return Weights(random_weights(build, model.name, seed, cache, "torchvision"))

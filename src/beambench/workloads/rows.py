@@ -111,7 +111,7 @@ class SklearnRows(Rows):
         """Return the pickle: given, or trained from the seed. Further models lie beside it."""
         _require("scikit-learn", "pandas", extra="sklearn")  # Beam's handler imports pandas too
         if definition.model.weights == "file":
-            return _given(definition)
+            return Weights.given(definition)
         models = SklearnParameters.model_validate(definition.parameters).models
         paths = [trained_digits(seed + number, cache) for number in range(models)]
         first = paths[0]
@@ -169,7 +169,7 @@ class OnnxRows(Rows):
         """Return the ONNX file: given, or converted from the trained scikit-learn model."""
         _require("onnxruntime", "onnx", extra="onnx")
         if definition.model.weights == "file":
-            return _given(definition)
+            return Weights.given(definition)
         _require("skl2onnx", extra="onnx")
         _require("scikit-learn", extra="sklearn")
         return Weights(converted_digits(trained_digits(seed, cache)))
@@ -262,13 +262,6 @@ def _write(path: Path, make: Callable[[], bytes]) -> Path:
         with contextlib.suppress(OSError):  # the folder itself may not be there
             partial.unlink()
     return path
-
-
-def _given(definition: Definition) -> Weights:
-    path = Path(str(definition.model.path))
-    if not path.is_file():
-        raise UsageError(f"model.path {path}: no such file")
-    return Weights(path.resolve())
 
 
 def _require(*distributions: str, extra: str) -> None:

@@ -114,10 +114,7 @@ class TextWorkload(Workload):
         """
         model = definition.model
         if model.weights == "file":
-            path = Path(str(model.path))
-            if not path.is_file():
-                raise UsageError(f"model.path {path}: no such file")
-            return Weights(path.resolve())
+            return Weights.given(definition)
         if model.weights == "random":
             build = cls.models[model.name]
             return Weights(random_weights(build, model.name, seed, cache, "transformers"))
