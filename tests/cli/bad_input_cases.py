@@ -44,7 +44,6 @@ class Case:
         failed: elements that the record must name as failed.
         real: whether workers run, which takes seconds.
         here: whether the worker may run in the process of the tests, which saves its imports.
-        bug: why it is not so yet.
     """
 
     mistake: str
@@ -59,7 +58,6 @@ class Case:
     failed: tuple[str, ...] = ()
     real: bool = False
     here: bool = False
-    bug: str | None = None
 
 
 def jpeg(number: int = 0) -> bytes:
@@ -1062,8 +1060,7 @@ def page(lines: Mapping[str, str]) -> str:
     for section, cases in SECTIONS.items():
         text += f"\n## {section}\n\n{COLUMNS}"
         for case in cases:
-            if case.bug is None:
-                text += row(case, lines.get(identity(case), ""))
+            text += row(case, lines.get(identity(case), ""))
     return text
 
 
