@@ -34,6 +34,7 @@ eat end even every example eye face family far father few find first follow food
 four from garden gave get girl give go good great group grow had half hand hard has have he head
 hear help her here high him his home house how idea if important in into is
 """
+WORDS = VOCABULARY.split()
 
 
 def read_file(source: str) -> list[tuple[str, bytes]]:
@@ -116,7 +117,7 @@ def _synthetic(type: str, source: Random) -> bytes:  # noqa: A002
     length = max(3, round(source.gauss(*SYNTHETIC_LENGTH)))
     if type == "prompts":
         length = source.choice(PROMPT_WORDS)
-    return " ".join(source.choice(VOCABULARY.split()) for _ in range(length)).encode()
+    return " ".join(source.choice(WORDS) for _ in range(length)).encode()
 
 
 def digest(lines: list[bytes]) -> str:
