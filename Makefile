@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 VLLM_PYTHON ?= $(PYTHON)
 VLLM_VENV := .venv-vllm
 VLLM_STAMP := $(VLLM_VENV)/.installed
+# Tests run in so many processes at once; most of them wait for processes of their own.
+JOBS ?= 2
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
 .PHONY: bench test check unit real torture setup setup-vllm lock docs clean
 
@@ -14,7 +17,7 @@ bench: setup
 	$(BIN)/beambench run pytorch-image-classification-efficientnet-lite0 $(ARGS)
 
 test: setup check
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # Style, types and the direction of imports.
 check: setup
@@ -24,10 +27,10 @@ check: setup
 	$(BIN)/lint-imports
 
 unit: setup
-	$(BIN)/pytest -m "not real and not torture" $(ARGS)
+	$(PYTEST) -m "not real and not torture" $(ARGS)
 
 real: setup
-	$(BIN)/pytest -m "real and not torture" $(ARGS)
+	$(PYTEST) -m "real and not torture" $(ARGS)
 
 torture: setup
 	BEAMBENCH_TEST_TORTURE=full $(BIN)/pytest -m torture --timeout 7200 $(ARGS)

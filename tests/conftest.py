@@ -20,8 +20,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give the session one cache, so that weights and photographs are made once."""
-    cache = tmp_path_factory.mktemp("cache")
+    """Give the session one cache, so that weights and photographs are made once.
+
+    The processes of pytest-xdist share it: their folders lie in one that the session made.
+    """
+    own = tmp_path_factory.getbasetemp()
+    cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
+    cache.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache))
         yield cache

@@ -40,6 +40,11 @@ def test_the_word_before_the_last_is_masked_as_beams_example_does(text):
     assert masked(text, "[MASK]") == add_mask_to_last_word(text)[1]
 
 
+def test_a_line_of_nothing_but_unicode_white_space_has_no_word():
+    with pytest.raises(ValueError, match="the sentence holds no word"):
+        masked("\u2003\u3000", "[MASK]")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

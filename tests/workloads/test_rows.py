@@ -162,6 +162,7 @@ def test_a_given_file_is_used(tmp_path):
         ({"parameters": {"models": 0}}, "greater than or equal to 1"),
         ({"parameters": {"colums": 3}}, "did you mean 'columns'"),
         ({"parameters": {"models": 2}, "model": {"copies": 2}}, "model.copies"),
+        ({"threads": 2}, "threads: sets those of torch"),
     ],
 )
 def test_a_definition_that_cannot_be_right(changed, words):

@@ -103,4 +103,6 @@ class LanguageModeling(TextWorkload):
 def masked(text: str, mask: str) -> str:
     """Put the mask in place of the second-to-last word; of a single word, in front of it."""
     words = text.split()
+    if not words:  # white space that only Unicode knows as such
+        raise ValueError("the sentence holds no word")
     return " ".join([*words[:-2], mask, words[-1]])

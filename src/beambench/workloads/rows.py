@@ -62,6 +62,11 @@ class Rows(Workload):
             )
         if model.device == "gpu":
             raise UsageError(f"{definition.name}: model.device gpu: this workload runs on a CPU")
+        if definition.threads is not None:
+            raise UsageError(
+                f"{definition.name}: threads: sets those of torch, which this workload does not "
+                "use: leave it out"
+            )
 
     def preprocess(self, raw: bytes) -> Any:
         """Return the row as float32, shape (columns,)."""
