@@ -9,7 +9,8 @@ its own, as the benchmark's handler does; with `--one-server` all talk to one, w
 all prompts once before the first round and keeps no prefixes.
 Printed are output tokens and requests a second from the first prompt read to the last answer, and
 the ratios of the same round, with median and order-statistic interval. A round in which anything
-else used more of the machine than `machine/noise.py` allows is marked.
+else used more of the machine than `machine/noise.py` allows is marked; not with `--one-server`,
+where the server itself is no process of the arm.
 
 With the 2B shape on two cores a round takes about ten minutes, most of it four server starts;
 with `--one-server` about four.
@@ -216,6 +217,11 @@ class Arms:
             finally:
                 server.stdin.close()
 
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether all arms talk to one server."""
+        return self._port is not None
+
     def run(self, arm: str) -> Rate:
         if arm in ("batch32", "stock"):
             return self.pipeline(arm)
@@ -313,7 +319,8 @@ def run_round(number: int, arms: Arms, rates: dict[str, list[Rate]]) -> None:
     row = "  ".join(
         f"{arm} {of[-1].tokens:.2f} tok/s {of[-1].requests:.3f} req/s" for arm, of in rates.items()
     )
-    mark = "  disturbed" if any(of[-1].disturbed for of in rates.values()) else ""
+    disturbed = not arms.is_shared and any(of[-1].disturbed for of in rates.values())
+    mark = "  disturbed" if disturbed else ""
     print(f"round {number + 1}: {row}{mark}", flush=True)
 
 
