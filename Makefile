@@ -7,11 +7,18 @@ STAMP := $(VENV)/.installed
 VLLM_PYTHON ?= $(PYTHON)
 VLLM_VENV := .venv-vllm
 VLLM_STAMP := $(VLLM_VENV)/.installed
+<<<<<<< HEAD
 # Tests run in so many processes at once; most of them wait for processes of their own.
 JOBS ?= 2
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
+=======
+# So does the emulator of BigQuery that tests publish to; it needs Python 3.13.
+BIGQUERY_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) python3.13)
+BIGQUERY_VENV := .venv-bigquery
+BIGQUERY_STAMP := $(BIGQUERY_VENV)/.installed
+>>>>>>> wt-4
 
-.PHONY: bench test check unit real torture setup setup-vllm lock docs clean
+.PHONY: bench test check unit real torture setup setup-vllm setup-bigquery lock docs clean
 
 bench: setup
 	$(BIN)/beambench run pytorch-image-classification-efficientnet-lite0 $(ARGS)
@@ -55,11 +62,20 @@ $(VLLM_STAMP): pyproject.toml requirements/vllm.txt | setup
 	$(BIN)/uv pip install --quiet --python $(VLLM_VENV)/bin/python --no-deps --no-build-isolation --editable .
 	touch $(VLLM_STAMP)
 
+setup-bigquery: $(BIGQUERY_STAMP)
+
+$(BIGQUERY_STAMP): requirements/bigquery-emulator.txt | setup
+	$(BIGQUERY_PYTHON) -c 'import sys; sys.exit("the BigQuery emulator needs Python 3.13 or newer; name one with: make setup-bigquery BIGQUERY_PYTHON=python3.13" if sys.version_info < (3, 13) else 0)'
+	test -x $(BIGQUERY_VENV)/bin/python || $(BIGQUERY_PYTHON) -m venv --without-pip $(BIGQUERY_VENV)
+	$(BIN)/uv pip install --quiet --python $(BIGQUERY_VENV)/bin/python --no-deps --require-hashes -r requirements/bigquery-emulator.txt
+	touch $(BIGQUERY_STAMP)
+
 # Pins versions and hashes for every Python from 3.10 on; no index address goes into the files.
 lock: setup
 	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header bootstrap.in -o bootstrap.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --override requirements/vllm-override.txt requirements/vllm.in -o requirements/vllm.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate requirements/bigquery-emulator.in -o requirements/bigquery-emulator.txt
 
 docs: setup
 	$(BIN)/python -m beambench.metrics > docs/metrics.md
@@ -67,4 +83,4 @@ docs: setup
 	BEAMBENCH_TEST_WRITE_ERRORS=1 $(BIN)/pytest -q tests/cli/test_bad_input.py
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) $(BIGQUERY_VENV) build dist .pytest_cache .mypy_cache .ruff_cache

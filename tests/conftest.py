@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+import servers
+
+Server = TypeVar("Server")
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +46,59 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+def _started(server: AbstractContextManager[Server]) -> Iterator[Server]:
+    """Yield a server that runs until the tests of this process end, or skip with the reason."""
+    try:
+        found = server.__enter__()
+    except servers.NotInstalledError as error:
+        pytest.skip(str(error))
+    try:
+        yield found
+    finally:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Influx]:
+    yield from _started(servers.influxdb(tmp_path_factory.mktemp("influxdb")))
+
+
+@pytest.fixture(scope="session")
+def influx_2_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from _started(servers.victoria_metrics(tmp_path_factory.mktemp("influxdb-2")))
+
+
+@pytest.fixture(scope="session")
+def bigquery_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.BigQueryEmulator]:
+    yield from _started(servers.bigquery(tmp_path_factory.mktemp("bigquery")))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    yield from _started(servers.postgresql())
+
+
+@pytest.fixture
+def influx(influx_server: servers.Influx, monkeypatch: pytest.MonkeyPatch) -> servers.Influx:
+    """InfluxDB, and the environment that says where it is."""
+    for name, value in influx_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return influx_server
+
+
+@pytest.fixture
+def bigquery(
+    bigquery_server: servers.BigQueryEmulator, monkeypatch: pytest.MonkeyPatch
+) -> servers.BigQueryEmulator:
+    """The BigQuery emulator, and the environment that says where it is."""
+    for name, value in bigquery_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return bigquery_server
+
+
+@pytest.fixture
+def postgresql(postgresql_server: str) -> str:
+    """The address of an empty database of a PostgreSQL server."""
+    return servers.new_database(postgresql_server)
