@@ -17,8 +17,8 @@ from beambench.store import RunStore, sqlite_url
 
 pytestmark = pytest.mark.real
 
-PROCESSES = 8
-ADDS = 25
+PROCESSES = 20
+ADDS = 50
 KILLS = 30
 
 # Forks a process for each job of a line, so that the imports are paid once. A writer prints the id
@@ -98,18 +98,21 @@ def _integrity(path: Path) -> str:
         return connection.execute("PRAGMA integrity_check").fetchone()[0]
 
 
-def test_processes_that_open_and_fill_a_new_store_at_once(tmp_path, writers):
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_processes_that_open_and_fill_a_new_store_at_once(tmp_path, writers, kind, request):
     path = tmp_path / "new" / "runs.db"
-    writers.start(*((sqlite_url(path), f"writer{n}", ADDS, 100) for n in range(PROCESSES)))
+    url = sqlite_url(path) if kind == "sqlite" else request.getfixturevalue("postgresql")
+    writers.start(*((url, f"writer{n}", ADDS, 100) for n in range(PROCESSES)))
     while (report := writers.read())[0] != "ended":
         pass
     assert report == ("ended", ["0"] * PROCESSES)
     expected = sorted(f"writer{n}-{i:05}" for n in range(PROCESSES) for i in range(ADDS))
-    with RunStore.open(sqlite_url(path)) as store:
+    with RunStore.open(url) as store:
         found = store.history("image")
     assert sorted(record.run_id for record in found) == expected
     assert all(record.config["filler"] == record.run_id * 100 for record in found)
-    assert _integrity(path) == "ok"
+    if kind == "sqlite":
+        assert _integrity(path) == "ok"
 
 
 def test_a_killed_writer_loses_nothing_that_it_reported(tmp_path, writers):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from beambench.errors import StoreError, UsageError
 from beambench.record.run_record import SCHEMA_VERSION as RECORD_VERSION
 from beambench.record.run_record import (
+    Imported,
     InputRecord,
     Metrics,
     ModelRecord,
@@ -27,6 +29,7 @@ from beambench.record.run_record import (
     Status,
 )
 from beambench.store import tables
+from beambench.store.deliveries import Delivery, DeliveryQueue
 from beambench.store.tables import masked, one_line, runs, store_errors
 
 SHORTEST_PREFIX = 4
@@ -76,6 +79,7 @@ class RunSummary(BaseModel):
     labels: dict[str, str] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     error: str | None = None
+    imported: Imported | None = None
 
 
 class _Version(BaseModel):
@@ -95,6 +99,7 @@ class RunStore:
         self._url = url
         self._reader = engine
         self._writer = engine.execution_options(**tables.WRITES)
+        self.deliveries = DeliveryQueue(engine, url)
 
     @classmethod
     def open(cls, url: str) -> RunStore:
@@ -123,8 +128,11 @@ class RunStore:
     ) -> None:
         self.close()
 
-    def add(self, record: RunRecord) -> None:
-        """Keep a run for good. Raises StoreError if its id is taken: a record never changes."""
+    def add(self, record: RunRecord, deliveries: Sequence[Delivery] = ()) -> None:
+        """Keep a run for good, and with it the queue of what is to be published of it.
+
+        Raises StoreError if its id is taken: a record never changes.
+        """
         row = _row(record)
         with store_errors(self._url), self._writer.begin() as connection:
             try:
@@ -132,6 +140,30 @@ class RunStore:
             except sa.exc.IntegrityError as error:
                 problem = "is stored already, and a run record never changes"
                 raise self._error(record.run_id, problem) from error
+            self.deliveries.add_within(connection, deliveries)
+
+    def add_missing(self, records: Iterable[RunRecord]) -> int:
+        """Keep runs whose ids are not there yet; return how many. All are kept, or none."""
+        rows = {record.run_id: _row(record) for record in records}
+        insert = tables.insert_of(self._writer)
+        added = 0
+        with store_errors(self._url), self._writer.begin() as connection:
+            for ids in tables.slices(sorted(rows)):
+                statement = insert(runs).values([rows[run_id] for run_id in ids])
+                added += connection.execute(statement.on_conflict_do_nothing()).rowcount
+        return added
+
+    def since(self, time: str) -> list[RunRecord]:
+        """Return the runs that began at an ISO 8601 time or later, the oldest first.
+
+        Raises UsageError for what is no such time.
+        """
+        try:
+            start = _utc(time)
+        except ValueError:
+            raise UsageError(f"{time!r}: not a date or time: write 2026-01-31") from None
+        query = sa.select(runs.c.run_id, runs.c.document).where(runs.c.started_at >= start)
+        return self._read(RunRecord, query.order_by(runs.c.started_at, runs.c.run_id), None)
 
     def check_writable(self) -> None:
         """Write as much as a large run record takes, and roll it back. Raises StoreError."""

@@ -1,6 +1,11 @@
 """The database under the store: its address, its tables and its schema version.
 
 All that is special to SQLite is in the second half of this file.
+
+History of ``SCHEMA_VERSION``:
+
+* 1 (beambench 0.1): runs.
+* 2 (beambench 0.1): deliveries, the rows that go to other databases.
 """
 
 from __future__ import annotations
@@ -8,23 +13,32 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from beambench.errors import StoreError, UsageError
 
-SCHEMA_VERSION = 1
-"""Version of the tables below; a store with a newer one is refused."""
+SCHEMA_VERSION = 2
+"""Version of the tables below; an older store is migrated, a newer one refused."""
 
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another process that writes into the same store."""
 
+CONNECT_TIMEOUT_S = 10
+"""How long to wait for a database server."""
+
+LOCK_OF_SCHEMA = 0x6265616D62656E63  # "beambenc": a PostgreSQL advisory lock is a number
 WRITES = {"beambench_writes": True}
 """Execution option of a connection whose transactions will write."""
+
+_AT_ONCE = 500
+Item = TypeVar("Item")
 
 metadata = sa.MetaData()
 
@@ -52,6 +66,26 @@ runs = sa.Table(
     sa.Column("runner", sa.Text, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
     sa.Index("runs_by_time", "benchmark", "started_at", "run_id"),
+)
+
+# One row for each row that goes to another database: what is to be sent, and how far it came.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("row_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False, index=True),
+    sa.Column("publisher", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    # Emptied when the row has arrived: the run record has all of it.
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    # Times as in `runs`; "" before the first attempt.
+    sa.Column("attempted_at", sa.Text, nullable=False),
+    sa.Column("next_attempt_at", sa.Text, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Index("deliveries_by_state", "publisher", "state", "next_attempt_at"),
 )
 
 
@@ -82,6 +116,17 @@ def one_line(text: str) -> str:
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
         for c in text
     )
+
+
+def slices(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield items in portions small enough for the parameters of one statement."""
+    for start in range(0, len(items), _AT_ONCE):
+        yield items[start : start + _AT_ONCE]
+
+
+def insert_of(engine: sa.Engine) -> Callable[..., Any]:
+    """Return the insert of a database that can say what happens to rows which are there."""
+    return postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
 
 @contextmanager
@@ -123,43 +168,52 @@ def create_engine(url: str) -> sa.Engine:
         raise StoreUrlError(f"{masked(url)}: not a store URL: write {_EXAMPLES}") from None
     if backend != "postgresql":
         raise StoreUrlError(f"{masked(url)}: unknown kind of store {backend!r}: write {_EXAMPLES}")
-    return sa.create_engine(parsed)
+    if parsed.drivername == backend:
+        parsed = parsed.set(drivername=f"{backend}+psycopg")
+    # A server that went away and came back costs a connection, not a run.
+    return sa.create_engine(
+        parsed, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}
+    )
 
 
 _EXAMPLES = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database"
 
 
 def prepare(engine: sa.Engine, url: str) -> None:
-    """Create the tables where they are missing; check the schema version where they are not.
+    """Create the tables where they are missing; migrate a store of an older version.
 
     Any number of processes may do so at once. A store that is complete is not written to.
     """
-    if _check_schema(engine, url):
+    with engine.connect() as connection:
+        version = _version(connection, url)
+    if version == SCHEMA_VERSION:
         return
-    if engine.dialect.name == "sqlite":
+    if version is None and engine.dialect.name == "sqlite":
         _switch_to_wal(engine)
-    try:
-        with engine.execution_options(**WRITES).begin() as connection:
+    with engine.execution_options(**WRITES).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK_OF_SCHEMA)))
+        version = _version(connection, url)  # another process may have been faster
+        if version is None:
             metadata.create_all(connection)
             connection.execute(schema.insert().values(id=1, version=SCHEMA_VERSION))
-    except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
-        # Another process was faster: its row is there, or on PostgreSQL already its table.
-        if not _check_schema(engine, url):
-            raise
+        elif version < SCHEMA_VERSION:
+            metadata.create_all(connection)  # versions have only added tables so far
+            connection.execute(schema.update().values(version=SCHEMA_VERSION))
 
 
-def _check_schema(engine: sa.Engine, url: str) -> bool:
-    """Return whether the tables are there. Raises StoreError if they are not ours to use."""
-    with engine.connect() as connection:
-        present = sa.inspect(connection).get_table_names()
-        if schema.name not in present:
-            if runs.name in present:
-                raise StoreError(
-                    f"{masked(url)}: has a table {runs.name!r} that is not beambench's: "
-                    "name another store with --store"
-                )
-            return False
-        version = connection.execute(sa.select(schema.c.version)).scalar_one_or_none()
+def _version(connection: sa.Connection, url: str) -> int | None:
+    """Return the schema version, None without tables. Raises StoreError if it cannot be used."""
+    present = sa.inspect(connection).get_table_names()
+    if schema.name not in present:
+        foreign = sorted({runs.name, deliveries.name} & set(present))
+        if foreign:
+            raise StoreError(
+                f"{masked(url)}: has a table {foreign[0]!r} that is not beambench's: "
+                "name another store with --store"
+            )
+        return None
+    version = connection.execute(sa.select(schema.c.version)).scalar_one_or_none()
     if version is None:
         raise StoreError(f"{masked(url)}: holds no schema version: name another store with --store")
     if version > SCHEMA_VERSION:
@@ -167,7 +221,7 @@ def _check_schema(engine: sa.Engine, url: str) -> bool:
             f"{masked(url)}: schema {version} is newer than this beambench knows "
             f"({SCHEMA_VERSION}): upgrade beambench or name another store with --store"
         )
-    return True
+    return int(version)
 
 
 # --- SQLite ---------------------------------------------------------------------------------------
