@@ -188,7 +188,11 @@ def test_a_definition_with_an_empty_section_of_profiles(refused):
         (
             "publish.influxdb.measurement=m",
             "publish",
-            {"bigquery": None, "influxdb": {"measurement": "m"}},
+            {
+                "to": [],
+                "bigquery": None,
+                "influxdb": {"url": None, "database": None, "user": None, "measurement": "m"},
+            },
         ),
     ],
 )
@@ -226,7 +230,7 @@ def test_what_is_no_setting(refused, override):
         ),
         (
             "publish.bigquery.tabel=t",
-            "unknown key publish.bigquery.tabel (did you mean 'table'?) (and 2 more)",
+            "unknown key publish.bigquery.tabel (did you mean 'table'?)",
         ),
         ("variant=x", "unknown key variant (did you mean 'variants'?)"),
         ("title.text=3", "title has no keys"),

@@ -108,9 +108,9 @@ def test_what_is_not_published_is_said_so():
 
 
 def test_a_line_break_cannot_stand_in_a_line():
-    definition = defined(NOOP, overrides=['publish.bigquery.table="a\\nb"'])
-    with pytest.raises(UsageError, match=r"overhead-noop: .* cannot stand in one line"):
-        printed(definition)
+    definition = defined(RESNET101, overrides=['cluster.machine_type="a\\nb"'])
+    with pytest.raises(UsageError, match=r"resnet101: .* cannot stand in one line"):
+        printed(definition, "dataflow")
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
@@ -142,7 +142,7 @@ CLUSTERS = st.fixed_dictionaries(
         ),
     },
 )
-WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), min_size=1)
+WORDS = st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True).filter(lambda w: w[0] != "-")
 PUBLISHED = st.fixed_dictionaries(
     {},
     optional={
@@ -266,7 +266,7 @@ def test_a_folder_is_no_options_file(tmp_path):
         ("--metrics_dataset=mine", "publish.bigquery.dataset=mine"),
         ("--metrics_table=mine", "publish.bigquery.table=mine"),
         ("--publish_to_big_query=False", "publish.bigquery=null"),
-        ("--influx_measurement=mine", "publish.influxdb={measurement: mine}"),
+        ("--influx_measurement=mine", "publish.influxdb.measurement=mine"),
         ("--influx_measurement=", "publish.influxdb=null"),
         ("--device=GPU", "model.device=gpu"),
     ],

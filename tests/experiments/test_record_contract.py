@@ -38,7 +38,7 @@ PROMISED = {
     "environment",
     "warnings",
 }
-ADDED = {"beambench_version", "command", "error", "labels", "references"}
+ADDED = {"beambench_version", "command", "error", "imported", "labels", "references"}
 PROMISED_PARTS = {
     "runner": {"requested", "executed"},
     "input": {"kind", "count", "digest"},
@@ -108,6 +108,7 @@ SHAPE = {
     "labels": dict,
     "command": list,
     "error": TEXT_OR_NULL,
+    "imported": (dict, type(None)),
     "beambench_version": str,
     "runner.requested": str,
     "runner.executed": TEXT_OR_NULL,

@@ -229,7 +229,7 @@ def flags_of(definition: Definition, runner: str, model_flag: str | None) -> lis
     values.append(("publish_to_big_query", "false" if table is None else "true"))
     if table is not None:
         values += [("metrics_dataset", table.dataset), ("metrics_table", table.table)]
-    values.append(("influx_measurement", "" if measurement is None else measurement.measurement))
+    values.append(("influx_measurement", (measurement and measurement.measurement) or ""))
     values.append(("input_options", "{}"))  # without it Beam's load tests do not start
     if definition.input.source not in KEYWORD_SOURCES:
         values.append(("input_file", definition.input.source))
@@ -342,6 +342,7 @@ class _Translator:
             **dict.fromkeys(SERVICE_OPTIONS, self._take_experiments),
             **dict.fromkeys(DIRECT_FLAGS, self._pass_on),
             "model_state_dict_path": self._take_weights,
+            "influx_measurement": self._take_measurement,
             "publish_to_big_query": self._take_publishing,
         }
         last = {flag.name: flag for flag in flags}
@@ -382,6 +383,24 @@ class _Translator:
     def _take_publishing(self, flag: Flag) -> None:
         if _one_of("true", "false")(flag) == "false":
             self._set("publish.bigquery", None, flag)
+            self._publish_not_to("bigquery", flag)
+
+    def _publish_not_to(self, publisher: str, flag: Flag) -> None:
+        """Take a publisher from those that every run goes to."""
+        key = "publish.to"
+        chosen, _ = self.settings.get(key, (list(self.definition.publish.to), flag))
+        if publisher in chosen:
+            self._set(key, [one for one in chosen if one != publisher], flag)
+
+    def _take_measurement(self, flag: Flag) -> None:
+        """Take the measurement; an empty one turns InfluxDB off, as in Beam's load tests."""
+        if flag.value is None:
+            flag.refuse("a value is missing")
+        if flag.value:
+            self._set("publish.influxdb.measurement", flag.value, flag)
+        else:
+            self._set("publish.influxdb", None, flag)
+            self._publish_not_to("influxdb", flag)
 
     def _check_model(self, flag: Flag) -> None:
         """Keep the benchmark's model: results of another would stand under the wrong name."""
@@ -502,18 +521,10 @@ def _one_of(*choices: str) -> Callable[[Flag], str]:
     return convert
 
 
-def _measurement(flag: Flag) -> dict[str, str] | None:
-    """Return the target; an empty measurement turns it off, as in Beam's load tests."""
-    if flag.value is None:
-        flag.refuse("a value is missing")
-    return {"measurement": flag.value} if flag.value else None
-
-
 _SETTINGS: Mapping[str, tuple[str, Callable[[Flag], Any]]] = {
     "autoscaling_algorithm": ("cluster.autoscaling", _one_of("none", "throughput_based")),
     "device": ("model.device", _one_of("cpu", "gpu")),
     "disk_size_gb": ("cluster.disk_gb", _count),
-    "influx_measurement": ("publish.influxdb", _measurement),
     "machine_type": ("cluster.machine_type", _text),
     "max_num_workers": ("cluster.max_workers", _count),
     "metrics_dataset": ("publish.bigquery.dataset", _text),

@@ -118,18 +118,38 @@ class Cluster(Section):
     accelerator: Accelerator | None = None
 
 
+TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
+Measurement = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]
+Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:-]{0,199}$")]
+Address = Annotated[str, Field(pattern=r"^https?://[^@?#\s]+$")]
+
+
 class BigQueryTarget(Section):
-    dataset: str
-    table: str
+    """Beam's rows go into `table`; beambench's own into beambench_runs and beambench_metrics."""
+
+    project: Project | None = Field(None, description="null: that of the platform's credentials.")
+    dataset: TableName | None = Field(None, description="null: beam_run_inference.")
+    table: TableName | None = Field(None, description="null: the benchmark's name.")
+    location: TableName | None = Field(
+        None, description="Of a dataset that is made; null: the server's."
+    )
 
 
 class InfluxTarget(Section):
-    measurement: str
+    """Beam's rows go into `measurement`; credentials come from the environment only."""
+
+    url: Address | None = Field(None, description="Without user and password; null: INFLUXDB_URL.")
+    database: str | None = Field(None, description="null: INFLUXDB_DATABASE.")
+    user: str | None = Field(None, description="null: INFLUXDB_USER.")
+    measurement: Measurement | None = Field(None, description="null: the benchmark's name.")
 
 
 class Publish(Section):
     """Where results of this benchmark are published."""
 
+    to: list[Literal["influxdb", "bigquery"]] = Field(
+        [], description="Publishers that every run goes to without being told."
+    )
     bigquery: BigQueryTarget | None = None
     influxdb: InfluxTarget | None = None
 
@@ -183,8 +203,8 @@ class Definition(Section):
     profiles: dict[Name, Profile] = Field(min_length=1)
 
     def digest(self) -> str:
-        """SHA-256 over all that defines what is measured: everything but title and description."""
-        content = self.model_dump(mode="json", exclude={"title", "description"})
+        """SHA-256 over all that defines what is measured: not title, description and publish."""
+        content = self.model_dump(mode="json", exclude={"title", "description", "publish"})
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -178,13 +178,17 @@ def _stages(ours: Ours) -> Stages | None:
 
 
 def theirs(query: dict[str, list[Any]], namespace: str) -> dict[str, Any]:
-    """Return Beam's own RunInference metrics of a namespace, with the step that wrote each."""
+    """Return Beam's own RunInference metrics of a namespace, each with the step that wrote it."""
     found: dict[str, Any] = {}
     for entry in query["counters"]:
         if entry.key.metric.namespace == namespace:
-            found[entry.key.metric.name] = {"step": entry.key.step, "value": int(entry.result or 0)}
+            found[entry.key.metric.name] = {**_place(entry), "value": int(entry.result or 0)}
     for entry in query["distributions"]:
         if entry.key.metric.namespace == namespace and entry.result is not None:
             values = _distribution(entry.result).model_dump()
-            found[entry.key.metric.name] = {"step": entry.key.step, **values}
+            found[entry.key.metric.name] = {**_place(entry), **values}
     return found
+
+
+def _place(entry: Any) -> dict[str, str]:
+    return {"namespace": entry.key.metric.namespace, "step": entry.key.step}

@@ -129,6 +129,18 @@ class ModelRecord(Part):
     size_mib: float | None = None
 
 
+class Imported(Part):
+    """Where a run comes from that this store did not see happen.
+
+    ``source`` names the database and the table or measurement, or the file, and ``format`` what
+    its rows were: a whole record of beambench, or Beam's rows, which leave most of it unknown.
+    """
+
+    source: str
+    format: Literal["record", "beam"]
+    imported_at: str
+
+
 class RunRecord(Part):
     """One run: the repeats of one benchmark with one configuration, and all that was measured."""
 
@@ -156,3 +168,4 @@ class RunRecord(Part):
     command: list[str]
     warnings: list[str] = Field(default_factory=list)
     error: str | None = None
+    imported: Imported | None = None
