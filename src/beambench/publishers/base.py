@@ -1,0 +1,112 @@
+"""What a publisher is: something that takes rows of one target and says what became of each."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+from urllib.parse import quote
+
+from beambench.record.masking import without
+from beambench.store.deliveries import Delivery
+
+REQUEST_SECONDS = 10.0
+"""Longest wait for one answer of a server."""
+
+LONGEST_WORDS = 500
+"""Characters of a server's answer that are kept."""
+
+
+class UnavailableError(Exception):
+    """Nothing is known to be wrong with the rows: they are to be sent again, later."""
+
+
+class UnreachableError(UnavailableError):
+    """The server gave no answer at all."""
+
+
+@dataclass
+class Outcome:
+    """What became of rows; what is in neither is still to be sent.
+
+    Attributes:
+        delivered: ids of the rows that the server has.
+        parked: what the server says of rows that it will never accept, by id.
+        problem: why others were not sent, None if all were settled.
+    """
+
+    delivered: list[str] = field(default_factory=list)
+    parked: dict[str, str] = field(default_factory=dict)
+    problem: str | None = None
+
+
+class Publisher(Protocol):
+    """A database that others read."""
+
+    name: ClassVar[str]
+
+    def send(self, rows: Sequence[Delivery], deadline: float) -> Outcome:
+        """Send rows of one target. Rows that arrived before (attempts > 0) must not be doubled.
+
+        Args:
+            rows: in their order; all have the same target.
+            deadline: until when to go on, by ``time.monotonic``.
+
+        Raises:
+            UnavailableError: nothing was settled.
+        """
+
+    def read_back(self, rows: Sequence[Delivery], deadline: float) -> dict[str, dict[str, Any]]:
+        """Return what the server has of rows of one target, by row id.
+
+        Raises:
+            UnavailableError: the server cannot be asked.
+        """
+
+
+def seconds_left(deadline: float) -> float:
+    """Return the time limit of the next request. Raises UnavailableError when time is over."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise UnreachableError("no answer in time")
+    return min(left, REQUEST_SECONDS)
+
+
+def name_of(benchmark: str) -> str:
+    """Return the table or measurement of a benchmark that names none, whatever it is called."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", benchmark)[:200]
+
+
+def portions(rows: Sequence[Delivery], largest: int) -> Iterator[list[Delivery]]:
+    """Yield rows in as few requests as their sizes in bytes allow."""
+    some: list[Delivery] = []
+    size = 0
+    for row in rows:
+        length = sum(len(str(value).encode()) for value in row.content.values())
+        if some and size + length > largest:
+            yield some
+            some, size = [], 0
+        some.append(row)
+        size += length
+    if some:
+        yield some
+
+
+def shown(text: str, secrets: Sequence[str]) -> str:
+    """Return a server's words in one line, without secrets, cut to what is worth keeping.
+
+    A server may repeat what it was told, in the form in which it was told.
+    """
+    text = without([form for secret in secrets for form in _forms(secret)], text)
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line[:LONGEST_WORDS]
+
+
+def _forms(secret: str) -> list[str]:
+    encoded = secret.encode("utf-8", "surrogateescape")
+    base64 = b64encode(encoded).decode()
+    return [secret, json.dumps(secret)[1:-1], quote(encoded, safe=""), base64, base64.rstrip("=")]

@@ -1,0 +1,95 @@
+"""The rows that Beam's own suite publishes, so that dashboards, queries and its alert tool go on.
+
+Written after ``apache_beam.testing.load_tests.load_test_metrics_utils`` of Beam 2.77: the same
+columns, types and labels. A row holds neither unit nor variant, profile or machine: those are in
+beambench's own rows.
+
+Beam publishes one pipeline execution under one ``test_id``. A run has several: its rows are those
+of the repeat with the median throughput (of two in the middle the slower), because a mean over
+repeats would be a value that no pipeline had. Only a run that succeeded has rows, as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from beambench.record.run_record import Repeat, RunRecord
+
+SCHEMA = (
+    ("test_id", "STRING", "REQUIRED"),
+    ("timestamp", "TIMESTAMP", "REQUIRED"),
+    ("metric", "STRING", "REQUIRED"),
+    ("value", "FLOAT", "REQUIRED"),
+    ("job_id", "STRING", "NULLABLE"),
+)
+"""Name, BigQuery type and mode of each column."""
+
+TAGS = ("metric", "test_id")
+"""Columns that are tags in InfluxDB; the field is called ``value``, times are whole seconds."""
+
+
+def rows(record: RunRecord) -> list[dict[str, Any]]:
+    """Return the rows of a run; none for one that did not succeed or kept no Beam metrics."""
+    repeat = published_repeat(record)
+    if repeat is None:
+        return []
+    common = {"test_id": record.run_id, "timestamp": repeat.finished_at}
+    return [
+        {**common, "metric": label, "value": value, "job_id": repeat.runner.get("job_id")}
+        for label, value in labelled_values(repeat.beam_metrics)
+    ]
+
+
+def published_repeat(record: RunRecord) -> Repeat | None:
+    """Return the repeat with the median throughput, or None if there is nothing to publish."""
+    if record.status != "succeeded":
+        return None
+    done = [repeat for repeat in record.repeats if repeat.status == "succeeded"]
+    done = [repeat for repeat in done if repeat.beam_metrics]
+    return sorted(done, key=_throughput)[(len(done) - 1) // 2] if done else None
+
+
+def _throughput(repeat: Repeat) -> float:
+    """Return elements/s; of a pipeline that exists already those of its inference."""
+    names = ("throughput_elements", "inference_throughput_elements")
+    found = (repeat.metrics[name].value for name in names if name in repeat.metrics)
+    return next(found, 0.0)
+
+
+def labelled_values(beam_metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield label and value: counters first, then five rows of each distribution, as Beam does."""
+    found = list(_entries(beam_metrics))
+    for name, entry in found:
+        if "value" in entry:
+            yield f"{_start(entry)}_{name}", entry["value"]
+    for name, entry in found:
+        if "count" not in entry:
+            continue
+        mean = entry["sum"] / entry["count"] if entry["count"] else None
+        values = {**{kind: entry[kind] for kind in ("count", "max", "min", "sum")}, "mean": mean}
+        for kind, value in values.items():
+            if value is not None:
+                yield f"{_start(entry)}_{kind}_{name}", value
+
+
+def _entries(beam_metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield metric name and entry; a pipeline with several inference steps has a level more.
+
+    Without the namespace, which the first records lack, there is no label.
+    """
+    for name, entry in beam_metrics.items():
+        if isinstance(entry.get("step"), str):
+            if "namespace" in entry:
+                yield name, entry
+        else:
+            yield from _entries(entry)
+
+
+def _start(entry: Mapping[str, Any]) -> str:
+    return f"{entry['namespace']}_{parse_step(entry['step'])}"
+
+
+def parse_step(step: str) -> str:
+    """Return a transform's path as labels have it: lower case, without ``step``, ``:``, ``_``."""
+    return step.lower().replace(" ", "_").removeprefix("step").strip(":_")

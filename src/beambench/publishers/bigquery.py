@@ -1,0 +1,364 @@
+"""BigQuery: rows through the streaming API, each with an insert id that depends on the row alone.
+
+https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll
+
+The server drops a row whose insert id it has seen, for about a minute and as best it can. So rows
+of an attempt that ended without an answer, and those of runs that another store may have sent, are
+looked up by a query before they are sent; the insert id covers the case that an attempt is still
+under way.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from beambench.errors import RunError, UsageError
+from beambench.publishers import beam_format, beambench_format
+from beambench.publishers.base import (
+    Outcome,
+    UnavailableError,
+    UnreachableError,
+    name_of,
+    portions,
+    seconds_left,
+    shown,
+)
+from beambench.store.deliveries import Delivery
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+VARIABLES = ("BIGQUERY_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS")
+LARGEST_REQUEST = 4_000_000
+"""Bytes of rows in one request; the server takes 10 MB."""
+
+REMEMBERED_S = 30.0
+"""Age of a run up to which a row that was not sent before can only have been sent by us."""
+
+_SETTLES_WITH_OTHERS = ("stopped", "timeout", "backendError", "internalError", "rateLimitExceeded")
+"""Reasons that do not blame the row: another row was refused, or the server had trouble."""
+
+
+class BigQuery:
+    """Publishes rows into tables, which it makes and migrates."""
+
+    name: ClassVar[str] = "bigquery"
+
+    def __init__(self) -> None:
+        self._ready: set[tuple[str, ...]] = set()
+
+    def send(self, rows: Sequence[Delivery], deadline: float) -> Outcome:
+        client, target = client_of(rows[0].target), rows[0].target
+        self._make_ready(client, target, deadline)
+        outcome, left = Outcome(), list(rows)
+        unsure = [row for row in left if row.attempts or _age(row) > REMEMBERED_S]
+        if unsure:
+            outcome.delivered += self._find(unsure, deadline, only_keys=True)
+            left = [row for row in left if row.row_id not in set(outcome.delivered)]
+        try:
+            for some in portions(left, LARGEST_REQUEST):
+                self._send(client, target, some, deadline, outcome)
+        except UnavailableError as error:
+            if not outcome.delivered and not outcome.parked:
+                raise
+            outcome.problem = str(error)
+        return outcome
+
+    def _send(
+        self,
+        client: bigquery.Client,
+        target: Mapping[str, Any],
+        rows: list[Delivery],
+        deadline: float,
+        outcome: Outcome,
+    ) -> None:
+        """Send rows; set those aside that are to blame when the request is refused, and go on."""
+        while rows:
+            try:
+                with _availability():
+                    errors = client.insert_rows_json(
+                        _table(client, target),
+                        [row.content for row in rows],
+                        row_ids=[row.row_id for row in rows],
+                        retry=None,
+                        timeout=seconds_left(deadline),
+                    )
+            except UnavailableError as error:
+                if not _blames_rows(error.__cause__):
+                    raise
+                if len(rows) == 1:
+                    outcome.parked[rows[0].row_id] = str(error)
+                    return
+                half = len(rows) // 2
+                self._send(client, target, rows[:half], deadline, outcome)
+                self._send(client, target, rows[half:], deadline, outcome)
+                return
+            refused, problem = _refused(rows, errors)
+            outcome.parked |= refused
+            if not errors:
+                outcome.delivered += [row.row_id for row in rows]
+                return
+            if not refused:
+                raise UnavailableError(problem)
+            # One bad row stops all: the others have not been written.
+            rows = [row for row in rows if row.row_id not in refused]
+
+    def _make_ready(
+        self, client: bigquery.Client, target: Mapping[str, Any], deadline: float
+    ) -> None:
+        """Make the dataset and the table if they are missing, and add columns that are new."""
+        from google.api_core.exceptions import Conflict, NotFound
+
+        key = (client.project, str(target["dataset"]), str(target["table"]))
+        if key in self._ready:
+            return
+        wanted = _table(client, target)
+        options: dict[str, Any] = {"retry": None, "timeout": seconds_left(deadline)}
+        with _availability():
+            try:
+                found = client.get_table(wanted, **options)
+            except NotFound:
+                client.create_dataset(_dataset(client, target), exists_ok=True, **options)
+                try:
+                    found = client.create_table(wanted, **options)
+                except Conflict:  # another process was faster
+                    found = client.get_table(wanted, **options)
+            present = {field.name for field in found.schema}
+            missing = [field for field in wanted.schema if field.name not in present]
+            if missing:
+                # A column that is added to a table with rows cannot be required.
+                added = [_nullable(field) for field in missing]
+                found.schema = [*found.schema, *added]
+                client.update_table(found, ["schema"], **options)
+        self._ready.add(key)
+
+    def read_back(self, rows: Sequence[Delivery], deadline: float) -> dict[str, dict[str, Any]]:
+        return self._find(rows, deadline, only_keys=False)
+
+    def _find(
+        self, rows: Sequence[Delivery], deadline: float, *, only_keys: bool
+    ) -> dict[str, dict[str, Any]]:
+        """Return what the server has of rows of one target, by row id."""
+        from google.cloud import bigquery
+
+        client, target = client_of(rows[0].target), rows[0].target
+        wanted = _table(client, target)
+        is_beam, table = target["format"] == "beam", str(target["table"])
+        column = "test_id" if is_beam else "run_id"
+        runs = sorted({row.run_id for row in rows})
+        if is_beam:
+            names = ["test_id", "metric"] if only_keys else [one for one, *_ in beam_format.SCHEMA]
+        else:
+            every = [one.name for one in beambench_format.COLUMNS[table]]
+            names = ["row_id"] if only_keys else every
+        columns = ", ".join(f"`{one}`" for one in names)
+        query = (
+            f"SELECT {columns} FROM `{wanted.project}.{wanted.dataset_id}.{wanted.table_id}` "  # noqa: S608 - names of tables cannot be bound
+            f"WHERE {column} IN UNNEST(@runs)"
+        )
+        parameters = [bigquery.ArrayQueryParameter("runs", "STRING", runs)]
+        with _availability():
+            found = _query(client, query, parameters, deadline)
+        if is_beam:
+            by_key = {(row["test_id"], row["metric"]): row for row in found}
+            there = {
+                row.row_id: by_key.get((row.content["test_id"], row.content["metric"]))
+                for row in rows
+            }
+        else:
+            by_id = {row["row_id"]: row for row in found}
+            there = {row.row_id: by_id.get(row.row_id) for row in rows}
+        return {row_id: row for row_id, row in there.items() if row is not None}
+
+
+def targets(publish: Mapping[str, Any], benchmark: str) -> dict[str, dict[str, Any]]:
+    """Return the target of each kind of row: ``beam``, and the two of beambench's own."""
+    own = publish.get("bigquery") or {}
+    where = {key: own[key] for key in ("project", "location") if own.get(key)}
+    where["dataset"] = own.get("dataset") or DEFAULT_DATASET
+    table = own.get("table") or name_of(benchmark)
+    return {
+        "beam": {**where, "format": "beam", "table": table},
+        beambench_format.RUNS: {**where, "format": "beambench", "table": beambench_format.RUNS},
+        beambench_format.METRICS: {
+            **where,
+            "format": "beambench",
+            "table": beambench_format.METRICS,
+        },
+    }
+
+
+DEFAULT_DATASET = "beam_run_inference"
+
+
+def client_of(target: Mapping[str, Any]) -> bigquery.Client:
+    """Return a client with the platform's credentials, or none for an emulator.
+
+    Raises:
+        RunError: the library is missing.
+        UsageError: there are no credentials or no project.
+    """
+    return _client(target.get("project"), os.environ.get("BIGQUERY_EMULATOR_HOST"))
+
+
+@cache
+def _client(project: str | None, emulator: str | None) -> bigquery.Client:
+    # Without credentials the library asks for a server of Google's machines: once is enough.
+    os.environ.setdefault("GCE_METADATA_TIMEOUT", "1")
+    os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
+    logging.getLogger("google.auth.compute_engine._metadata").setLevel(logging.ERROR)
+    try:
+        from google.auth.credentials import AnonymousCredentials
+        from google.auth.exceptions import DefaultCredentialsError
+        from google.cloud import bigquery
+    except ImportError:
+        raise RunError(
+            "bigquery: google-cloud-bigquery is not installed: pip install 'beambench[bigquery]'"
+        ) from None
+    project = project or os.environ.get("GOOGLE_CLOUD_PROJECT") or None
+    if emulator:
+        endpoint = emulator if "://" in emulator else f"http://{emulator}"
+        return bigquery.Client(
+            project=project or "local",
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": endpoint},
+        )
+    try:
+        return bigquery.Client(project=project)
+    except DefaultCredentialsError:
+        raise UsageError(
+            "bigquery: no credentials: run `gcloud auth application-default login`, or set "
+            "GOOGLE_APPLICATION_CREDENTIALS"
+        ) from None
+    except OSError:
+        raise UsageError(
+            "bigquery: no project: set publish.bigquery.project or GOOGLE_CLOUD_PROJECT"
+        ) from None
+
+
+def _query(
+    client: bigquery.Client, text: str, parameters: Sequence[Any], deadline: float
+) -> list[dict[str, Any]]:
+    """Return the rows of a query, tried once."""
+    from google.cloud import bigquery
+
+    configuration = bigquery.QueryJobConfig(query_parameters=parameters)
+    once: dict[str, Any] = {"retry": None, "job_retry": None}
+    limit = seconds_left(deadline)
+    job = client.query(text, job_config=configuration, timeout=limit, **once)
+    answer = job.result(timeout=seconds_left(deadline), **once)
+    return [dict(row.items()) for row in answer]
+
+
+def _dataset(client: bigquery.Client, target: Mapping[str, Any]) -> bigquery.Dataset:
+    from google.cloud import bigquery
+
+    dataset = bigquery.Dataset(f"{client.project}.{target['dataset']}")
+    if target.get("location"):
+        dataset.location = str(target["location"])
+    return dataset
+
+
+def _table(client: bigquery.Client, target: Mapping[str, Any]) -> bigquery.Table:
+    """Return a table as we would make it."""
+    from google.cloud import bigquery
+
+    reference = _dataset(client, target).table(str(target["table"]))
+    if target["format"] == "beam":
+        columns = [bigquery.SchemaField(*column) for column in beam_format.SCHEMA]
+        return bigquery.Table(reference, schema=columns)
+    table = bigquery.Table(
+        reference,
+        schema=[
+            bigquery.SchemaField(one.name, one.kind, one.mode, description=one.description)
+            for one in beambench_format.COLUMNS[str(target["table"])]
+        ],
+    )
+    table.time_partitioning = bigquery.TimePartitioning(field=beambench_format.PARTITIONED_BY)
+    table.clustering_fields = list(beambench_format.CLUSTERED_BY)
+    return table
+
+
+def _nullable(field: bigquery.SchemaField) -> bigquery.SchemaField:
+    from google.cloud import bigquery
+
+    return bigquery.SchemaField(field.name, field.field_type, description=field.description)
+
+
+def _age(row: Delivery) -> float:
+    """Return seconds since the time that a row carries."""
+    text = str(row.content.get("timestamp") or row.content["started_at"])
+    return time.time() - datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _blames_rows(error: BaseException | None) -> bool:
+    """Tell whether an answer to a request says that what was sent is wrong."""
+    code = getattr(error, "code", None)
+    reasons = {one.get("reason") for one in getattr(error, "errors", ()) if isinstance(one, dict)}
+    return code == 413 or (code == 400 and bool(reasons & {"invalid", "parseError"}))
+
+
+def _refused(
+    rows: Sequence[Delivery], errors: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, str], str]:
+    """Return what is said of each row that is to blame, and what is said of the others."""
+    refused: dict[str, str] = {}
+    problem = ""
+    for error in errors:
+        row = rows[int(error["index"])]
+        for one in error.get("errors") or ():
+            where = f" ({one['location']})" if one.get("location") else ""
+            words = shown(f"{one.get('reason')}: {one.get('message')}{where}", ())
+            # A column that was just added is not known everywhere for some minutes.
+            is_new = "no such field" in str(one.get("message")).lower()
+            if is_new or one.get("reason") in _SETTLES_WITH_OTHERS:
+                problem = words
+            else:
+                refused.setdefault(row.row_id, words)
+    return refused, problem or "the rows were not inserted, and no reason was given"
+
+
+@contextmanager
+def _availability() -> Iterator[None]:
+    """Turn every error of a request into one that leaves the rows where they are."""
+    import requests
+    from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except GoogleAPICallError as error:
+        raise UnavailableError(shown(f"HTTP {error.code}: {error.message}", ())) from error
+    except (GoogleAPIError, GoogleAuthError) as error:
+        raise UnavailableError(shown(str(error), ())) from None
+    except requests.Timeout:
+        raise UnreachableError("no answer in time") from None
+    except (requests.RequestException, OSError) as error:
+        raise UnreachableError(f"refused or cut the connection ({type(error).__name__})") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # The library trusts answers; one that was cut or changed on the way breaks it anywhere.
+        raise UnavailableError(f"no answer of BigQuery's ({type(error).__name__})") from None
+
+
+def rows_in(target: Mapping[str, Any], deadline: float) -> tuple[list[dict[str, Any]], str]:
+    """Return all rows of a table in Beam's format, and the table's name.
+
+    Raises:
+        UnavailableError: the server cannot be asked, or has no such table.
+        UsageError: there are no credentials or no project.
+    """
+    client = client_of(target)
+    wanted = _table(client, target)
+    place = f"{wanted.project}.{wanted.dataset_id}.{wanted.table_id}"
+    with _availability():
+        found = _query(client, f"SELECT * FROM `{place}` ORDER BY timestamp", [], deadline)  # noqa: S608 - names of tables cannot be bound
+    return found, place

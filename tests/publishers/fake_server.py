@@ -1,0 +1,67 @@
+"""A server on loopback that answers as a test tells it to, and keeps what it was sent."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = tuple[int, str]
+
+
+@dataclass
+class FakeServer:
+    url: str = ""
+    answer: Callable[[str, str], Answer | None] = lambda path, body: (204, "")
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    is_influxdb: bool = True
+
+    @property
+    def bodies(self) -> list[str]:
+        return [body for _, body in self.requests]
+
+
+@contextmanager
+def fake_server() -> Iterator[FakeServer]:
+    """Serve until the block ends. An answer of None cuts the connection."""
+    state = FakeServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            state.requests.append((self.path, body))
+            state.headers.append(dict(self.headers))
+            answer = state.answer(self.path, body)
+            if answer is None:
+                self.close_connection = True
+                self.connection.close()
+                return
+            code, text = answer
+            self.send_response(code)
+            if state.is_influxdb:
+                self.send_header("X-Influxdb-Version", "1.6.7")
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            with contextlib.suppress(OSError):  # the client gave up waiting
+                self.wfile.write(text.encode())
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,227 @@
+"""One real run, published by Beam's own code and by ours: the same labels and values."""
+
+from __future__ import annotations
+
+import sys
+import time
+import types
+from typing import Any
+
+import pytest
+
+from beambench.definition.library import Library
+from beambench.definition.plan import Plan, Preparation
+from beambench.publishers import beam_format, outbox
+from beambench.publishers.bigquery import client_of
+from beambench.publishers.influxdb import InfluxServer
+from beambench.runners import direct
+from beambench.store import RunStore, sqlite_url
+from beambench.worker import tasks
+from published_runs import repeat, run_record
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+BEAMS_TABLE, OUR_TABLE = "beams_own", "ours"
+LABEL = "BeamML_PyTorch_pytorchruninference/beamml_runinference"
+LITERAL_LABELS = [
+    f"{LABEL}_{kind}_{metric}"
+    for metric in (
+        "inference_batch_latency_micro_secs",
+        "inference_request_batch_byte_size",
+        "inference_request_batch_size",
+        "load_model_latency_milli_secs",
+        "model_byte_size",
+    )
+    for kind in ("count", "max", "mean", "min", "sum")
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Any, Any]:
+    """What Beam says of a finished pipeline, and the record that we make of it."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("beside-beam")
+    resolved = Library().resolve(
+        "pytorch-image-classification-resnet101",
+        profile="smoke",
+        overrides=["model.name=resnet18", "model.weights=random", "input.source=synthetic"],
+    )
+    plan = Plan(
+        task="prepare",
+        definition=resolved.definition,
+        runner="direct",
+        seed=0,
+        source="synthetic",
+        limit=12,
+        work_dir=str(folder),
+        cache_dir=str(folder / "cache"),
+        project_dir=str(folder),
+        epoch_ns=time.time_ns(),
+        slot_us=100_000,
+    )
+    prepared = tasks.prepare(plan).prepared
+    assert prepared is not None
+    preparation = Preparation.model_validate(prepared.preparation)
+    plan = plan.model_copy(update={"task": "pipeline", "preparation": preparation})
+    queries = []
+    with pytest.MonkeyPatch.context() as patch:
+        run = direct.run
+
+        def keeping(*arguments: Any) -> Any:
+            found = run(*arguments)
+            queries.append(found.query)
+            return found
+
+        patch.setattr(direct, "run", keeping)
+        observation = tasks.run_pipeline(plan)
+    config = {
+        "definition": {
+            "publish": {
+                "bigquery": {"dataset": "beside_beam", "table": OUR_TABLE},
+                "influxdb": {"measurement": OUR_TABLE},
+            }
+        }
+    }
+    record = run_record(40, config=config, repeats=[repeat(beam_metrics=observation.beam_metrics)])
+    return queries[0], record
+
+
+class Results:
+    """Stands for a PipelineResult whose metrics can be asked for."""
+
+    def __init__(self, query: Any) -> None:
+        self._query = query
+
+    def metrics(self) -> Any:
+        return self
+
+    def query(self, filters: Any) -> Any:
+        from apache_beam.metrics.metric import MetricResults
+
+        return {
+            kind: [one for one in entries if MetricResults.matches(filters, one.key)]
+            for kind, entries in self._query.items()
+        }
+
+
+def namespace_filter() -> Any:
+    from apache_beam.metrics.metric import MetricsFilter
+
+    return MetricsFilter().with_namespace("BeamML_PyTorch")
+
+
+def beams_rows(query: Any) -> list[dict[str, Any]]:
+    """Return what Beam's own reader makes of a run, before it publishes it."""
+    from apache_beam.testing.load_tests.load_test_metrics_utils import MetricsReader
+
+    reader = MetricsReader(namespace="BeamML_PyTorch", filters=namespace_filter())
+    found: list[dict[str, Any]] = reader._prepare_all_metrics(
+        Results(query).query(namespace_filter()), "beams-test-id"
+    )
+    return found
+
+
+def test_rows_before_they_are_sent(finished):
+    query, record = finished
+    theirs = {row["metric"]: row["value"] for row in beams_rows(query)}
+    ours = {row["metric"]: row["value"] for row in beam_format.rows(record)}
+    assert ours == theirs
+    assert sorted(ours) == sorted([f"{LABEL}_num_inferences", *LITERAL_LABELS])
+
+
+def test_influxdb(finished, influx, tmp_path):
+    from apache_beam.testing.load_tests.load_test_metrics_utils import (
+        InfluxDBMetricsPublisherOptions,
+        MetricsReader,
+    )
+
+    query, record = finished
+    environment = influx.environment
+    options = InfluxDBMetricsPublisherOptions(
+        BEAMS_TABLE,
+        environment["INFLUXDB_DATABASE"],
+        environment["INFLUXDB_URL"],
+        environment["INFLUXDB_USER"],
+        environment["INFLUXDB_USER_PASSWORD"],
+    )
+    reader = MetricsReader(
+        influxdb_options=options, namespace="BeamML_PyTorch", filters=namespace_filter()
+    )
+    reader.publish_metrics(Results(query))
+    with RunStore.open(sqlite_url(tmp_path / "runs.db")) as store:
+        store.deliveries.add(outbox.rows_of(record, "influxdb"))
+        (report,) = outbox.deliver(store.deliveries, ["influxdb"], seconds=30)
+    assert (report.queued, report.parked) == (0, {})
+    found = {}
+    for measurement in (BEAMS_TABLE, OUR_TABLE):
+        points = InfluxServer.of({}).query(f'SELECT * FROM "{measurement}"', time.monotonic() + 9)
+        assert {tuple(sorted(point)) for point in points} == {
+            ("metric", "test_id", "time", "value")
+        }
+        assert len({(point["test_id"], point["time"]) for point in points}) == 1
+        found[measurement] = {point["metric"]: point["value"] for point in points}
+    assert found[OUR_TABLE] == found[BEAMS_TABLE]
+    assert len(found[OUR_TABLE]) == 26
+
+
+def hide_change_point_library(monkeypatch) -> None:
+    """Let Beam's alert tool be imported: its query needs nothing of the library."""
+    package = "signal_processing_algorithms"
+    for name in (package, f"{package}.energy_statistics"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    module = types.ModuleType(f"{package}.energy_statistics.energy_statistics")
+    module.e_divisive = None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+def test_bigquery(finished, bigquery, tmp_path, monkeypatch):
+    """Beam's publisher makes and fills its table, and its alert tool's query reads both."""
+    hide_change_point_library(monkeypatch)
+    import google.auth
+    from apache_beam.testing.analyzers.perf_analysis_utils import (
+        BigQueryMetricsFetcher,
+        TestConfigContainer,
+    )
+    from apache_beam.testing.load_tests import load_test_metrics_utils
+    from google.auth.credentials import AnonymousCredentials
+
+    monkeypatch.setattr(google.auth, "default", lambda *_, **__: (AnonymousCredentials(), "local"))
+    query, record = finished
+    client = client_of({})
+    client.create_dataset("beside_beam", exists_ok=True)
+    publisher = load_test_metrics_utils.BigQueryMetricsPublisher(
+        client.project, BEAMS_TABLE, "beside_beam"
+    )
+    publisher.publish(beams_rows(query))
+    with RunStore.open(sqlite_url(tmp_path / "runs.db")) as store:
+        store.deliveries.add(outbox.rows_of(record, "bigquery"))
+        (report,) = outbox.deliver(store.deliveries, ["bigquery"], seconds=60)
+    assert (report.queued, report.parked) == (0, {})
+    tables = {name: client.get_table(f"beside_beam.{name}") for name in (BEAMS_TABLE, OUR_TABLE)}
+    schemas = {
+        name: [(one.name, one.field_type, one.mode) for one in table.schema]
+        for name, table in tables.items()
+    }
+    assert schemas[OUR_TABLE] == schemas[BEAMS_TABLE]
+    rows = {
+        name: {row["metric"]: row["value"] for row in client.list_rows(table)}
+        for name, table in tables.items()
+    }
+    assert rows[OUR_TABLE] == rows[BEAMS_TABLE]
+    assert len(rows[OUR_TABLE]) == 26
+    for metric in (f"{LABEL}_mean_inference_batch_latency_micro_secs", "num_inferences"):
+        fetched = {
+            name: BigQueryMetricsFetcher().fetch_metric_data(
+                test_config=TestConfigContainer(
+                    project=client.project,
+                    metrics_dataset="beside_beam",
+                    metrics_table=name,
+                    metric_name=metric,
+                    test_id="test",
+                    test_description="test",
+                )
+            )
+            for name in tables
+        }
+        assert len(fetched[OUR_TABLE].values) == 1
+        assert fetched[OUR_TABLE].values == fetched[BEAMS_TABLE].values
