@@ -7,16 +7,13 @@ STAMP := $(VENV)/.installed
 VLLM_PYTHON ?= $(PYTHON)
 VLLM_VENV := .venv-vllm
 VLLM_STAMP := $(VLLM_VENV)/.installed
-<<<<<<< HEAD
-# Tests run in so many processes at once; most of them wait for processes of their own.
-JOBS ?= 2
-PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
-=======
 # So does the emulator of BigQuery that tests publish to; it needs Python 3.13.
 BIGQUERY_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) python3.13)
 BIGQUERY_VENV := .venv-bigquery
 BIGQUERY_STAMP := $(BIGQUERY_VENV)/.installed
->>>>>>> wt-4
+# Tests run in so many processes at once; most of them wait for processes of their own.
+JOBS ?= 2
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
 .PHONY: bench test check unit real torture setup setup-vllm setup-bigquery lock docs clean
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 EXIT_OK = 0
 EXIT_USAGE = 2
 EXIT_FAILED = 3
+EXIT_UNPUBLISHED = 5
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
 

@@ -53,10 +53,12 @@ def test_settings_variant_and_runner_of_the_project_file_are_printed(beambench, 
 
 
 def test_options_as_json_are_words_of_a_command_line(beambench):
-    answer = beambench("options", RESNET101, "--json", "--set", "publish.bigquery.table=a b")
+    answer = beambench(
+        "options", RESNET101, "--json", "--set", "cluster.machine_type=a b", "--runner", "dataflow"
+    )
     assert answer.document["benchmark"] == RESNET101
-    assert answer.document["runner"] == "direct"
-    assert "--metrics_table=a b" in answer.document["flags"]
+    assert answer.document["runner"] == "dataflow"
+    assert "--machine_type=a b" in answer.document["flags"]
 
 
 def test_options_of_a_file(beambench, folder, mine):

@@ -112,7 +112,7 @@ def test_the_only_one_that_cannot_run_is_one_line(beambench, results, error, cod
 def test_a_record_that_cannot_be_stored_is_saved_beside(
     beambench, folder, results, make_record, monkeypatch
 ):
-    def full(self, record):
+    def full(self, record, rows):
         raise StoreError("sqlite:///runs.db: the disk is full")
 
     monkeypatch.setattr(RunStore, "add", full)
@@ -132,7 +132,7 @@ def test_a_record_that_cannot_be_stored_is_saved_beside(
 def test_a_record_that_can_be_saved_nowhere_is_printed_all_the_same(
     beambench, folder, results, make_record, monkeypatch
 ):
-    def full(self, record):
+    def full(self, record, rows):
         raise StoreError("the disk is full")
 
     monkeypatch.setattr(RunStore, "add", full)

@@ -10,14 +10,26 @@ import typer
 from typer.exceptions import TyperException
 
 from beambench import __version__
-from beambench.cli import doctor, history, listing, new, options, run, settings, show, validate
+from beambench.cli import (
+    doctor,
+    exchange,
+    history,
+    listing,
+    new,
+    options,
+    publish,
+    run,
+    settings,
+    show,
+    validate,
+)
 from beambench.cli.messages import say
 from beambench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 
 EPILOG = (
     "Precedence: command line > environment (BEAMBENCH_*) > project file (beambench.yaml) > "
     "definition > default. Exit codes: 0 fine, 2 bad usage or definition, 3 the run failed or "
-    "could not start, 124 timed out, 130 interrupted."
+    "could not start, 5 results kept but not published, 124 timed out, 130 interrupted."
 )
 
 app = typer.Typer(
@@ -34,6 +46,9 @@ app.command("show")(show.show)
 app.command("options")(options.options)
 app.command("validate")(validate.validate)
 app.command("history")(history.history)
+app.command("publish")(publish.publish)
+app.command("export")(exchange.export_runs)
+app.command("import")(exchange.import_runs)
 app.command("new")(new.new)
 app.command("doctor")(doctor.doctor)
 

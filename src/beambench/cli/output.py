@@ -16,7 +16,9 @@ from beambench.cli.messages import printable
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
     from beambench.experiments.doctor import Check
     from beambench.experiments.new import Written
+    from beambench.publishers.outbox import Report, Verified
     from beambench.record.run_record import MetricValue, RunRecord, Verification
+    from beambench.store.deliveries import Delivery
     from beambench.store.run_store import RunSummary
 
 PLAIN_WIDTH = 120
@@ -250,7 +252,9 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
     table.add_column("n", justify="right", overflow="fold")
     for row in rows:
         what, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
-        if row.verification.unverified is not None:
+        if row.imported is not None and row.imported.format == "beam":
+            what, rate, mark = "imported", "beam_average_elements", " (Beam's average)"
+        elif row.verification.unverified is not None:
             what, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
         found = row.metrics.get(rate)
         cells = [row.run_id, row.started_at[:19], row.variant, row.profile, row.status]
@@ -259,6 +263,65 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
             shown = [show_value(found.value, "1") + mark, f"{found.n}"]
         table.add_row(*(escape(cell) for cell in [*cells, what, *shown]))
     console().print(table)
+
+
+def print_status(counts: Mapping[str, Mapping[str, int]], parked: Sequence[Delivery]) -> None:
+    """Print how many rows of each publisher are in each state, and the parked ones by name."""
+    if not counts:
+        console().print("nothing was ever queued in this store")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("publisher")
+    for state in next(iter(counts.values())):
+        table.add_column(state, justify="right")
+    for publisher, states in counts.items():
+        table.add_row(escape(publisher), *(f"{count}" for count in states.values()))
+    console().print(table)
+    _print_parked(parked)
+
+
+def print_reports(reports: Sequence[Report], parked: Sequence[Delivery]) -> None:
+    """Print what was delivered, and every row that is parked, by name."""
+    busy = [report for report in reports if report.delivered or report.queued]
+    for report in busy:
+        console().print(f"{report.publisher}: {report.delivered} rows delivered")
+    if not busy:
+        console().print("nothing is queued")
+    _print_parked(parked)
+
+
+def parked_document(row: Delivery) -> dict[str, str]:
+    """Name a row that a server refused, with its words."""
+    where = row.target.get("measurement") or f"{row.target['dataset']}.{row.target['table']}"
+    what = row.content.get("metric") or "run"
+    return {"run": row.run_id, "target": where, "row": what, "problem": row.problem}
+
+
+def _print_parked(rows: Sequence[Delivery]) -> None:
+    for row in rows:
+        one = parked_document(row)
+        console().print(
+            escape(
+                f"parked: {row.publisher} {one['target']}: run {one['run']}, {one['row']}: "
+                f"{one['problem']}"
+            ),
+            soft_wrap=True,
+        )
+
+
+def print_verified(found: Sequence[Verified]) -> None:
+    """Print for each target how many rows are there and hold what was sent."""
+    for one in found:
+        age = "" if one.age is None else f", {show_value(one.age, 's')} old"
+        console().print(
+            escape(
+                f"{one.publisher} {one.target}: run {one.run_id}: {one.equal} of {one.rows} rows "
+                f"there and equal{age}"
+            ),
+            soft_wrap=True,
+        )
+        for difference in one.differences:
+            console().print(escape(f"  {difference}"), soft_wrap=True)
 
 
 def print_checks(checks: Sequence[Check]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from beambench.cli.messages import say
+from beambench.cli.publish import PublisherOption, attempt, deliveries_of
 from beambench.cli.settings import (
     DefinitionsOption,
     JsonOption,
@@ -26,6 +27,7 @@ from beambench.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_TIMED_OUT,
+    EXIT_UNPUBLISHED,
     BeambenchError,
     StoreError,
     UsageError,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from beambench.experiments.external_request import ExternalRequest
     from beambench.experiments.request import RunRequest
     from beambench.record.run_record import RunRecord
+    from beambench.store.deliveries import Delivery
     from beambench.store.run_store import RunStore
 
     Request = RunRequest | ExternalRequest
@@ -153,6 +156,7 @@ def run(
             help="Share of failed elements above which the run fails.",
         ),
     ] = None,
+    publishers: PublisherOption = None,
     store: StoreOption = None,
     definitions: DefinitionsOption = None,
     label: Annotated[
@@ -188,7 +192,7 @@ def run(
             timeout=timeout,
             labels=parse_labels(label or []),
         )
-        _run_or_plan([external], execute_external, store, as_json, dry_run)
+        _run_or_plan([external], execute_external, store, as_json, dry_run, publishers)
         return
     if name is not None:
         raise UsageError("--name goes with --pipeline: a benchmark has the name of its definition")
@@ -220,7 +224,7 @@ def run(
     for request in requests:
         for warning in request.warnings:
             say(f"{request.resolved.definition.name}: {warning}")
-    _run_or_plan(requests, execute, store, as_json, dry_run)
+    _run_or_plan(requests, execute, store, as_json, dry_run, publishers)
 
 
 def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> None:
@@ -245,11 +249,34 @@ def _run_or_plan(
     store: str | None,
     as_json: bool,
     dry_run: bool,
+    publishers: Sequence[str] | None,
 ) -> None:
+    names = _check_publishing(requests, publishers or ())
     if dry_run:
         _print_plans(requests, as_json)
     else:
-        raise typer.Exit(_run_all(requests, execute, store_url(store), as_json))
+        raise typer.Exit(_run_all(requests, execute, store_url(store), as_json, names))
+
+
+def _check_publishing(requests: Sequence[Request], publishers: Sequence[str]) -> list[str]:
+    """Return the publishers named on the command line; refuse what cannot be reached, early."""
+    chosen = {request.name: list(publishers) or request.publish.to for request in requests}
+    if not any(chosen.values()):
+        return []
+    from beambench.publishers import outbox
+
+    names = outbox.check(publishers)
+    for request in requests:
+        for name in chosen[request.name]:
+            outbox.check_settings(name, request.publish, request.name)
+        identity = request.identity()
+        what = [identity[key] for key in ("variant", "profile")]
+        if what != ["stock", "full"] and chosen[request.name]:
+            say(
+                f"{request.name}: rows in Beam's format say nothing of variant {what[0]} and "
+                f"profile {what[1]}: they stand beside those of the suite"
+            )
+    return names
 
 
 def parse_labels(pairs: list[str]) -> dict[str, str]:
@@ -284,7 +311,11 @@ def _print_plans(requests: Sequence[Request], as_json: bool) -> None:
 
 
 def _run_all(
-    requests: Sequence[Request], execute: Callable[..., RunRecord], url: str, as_json: bool
+    requests: Sequence[Request],
+    execute: Callable[..., RunRecord],
+    url: str,
+    as_json: bool,
+    publishers: Sequence[str],
 ) -> int:
     from beambench.cli.output import print_json, print_record
     from beambench.cli.progress import ProgressReporter
@@ -292,6 +323,7 @@ def _run_all(
     from beambench.store.run_store import RunStore
 
     records: list[RunRecord] = []
+    kept: list[RunRecord] = []
     codes: list[int] = []
     with RunStore.open(url) as store, _cancelled_by_signals() as cancelled:
         store.check_writable()
@@ -303,15 +335,22 @@ def _run_all(
                 codes.append(result.exit_code)
                 continue
             records.append(result)
-            codes += [STATUS_CODES[result.status], _keep(store, result)]
+            chosen = publishers or request.publish.to
+            rows = deliveries_of(result, chosen)
+            code = _keep(store, result, rows)
+            codes += [EXIT_UNPUBLISHED] if chosen and not rows else []
+            codes += [STATUS_CODES[result.status], code]
+            kept += [result] if code == EXIT_OK else []
             if not as_json:
                 print_record(result)
-    if as_json and records:
-        documents = [record.model_dump(mode="json") for record in records]
-        print_json(documents if len(requests) > 1 else documents[0])
-    for record in records:
-        if record.error is not None:
-            say(f"{record.benchmark}: {_reason(record)}")
+        if as_json and records:
+            documents = [record.model_dump(mode="json") for record in records]
+            print_json(documents if len(requests) > 1 else documents[0])
+        sys.stdout.flush()  # a server may keep the attempt below waiting
+        for record in records:
+            if record.error is not None:
+                say(f"{record.benchmark}: {_reason(record)}")
+        codes.append(attempt(store, kept))
     return worst(codes)
 
 
@@ -334,10 +373,13 @@ def _reason(record: RunRecord) -> str:
     return f"failed: {record.error}" if record.status == "failed" else str(record.error)
 
 
-def _keep(store: RunStore, record: RunRecord) -> int:
-    """Store a record; if the store fails now, save it beside, so that nothing measured is lost."""
+def _keep(store: RunStore, record: RunRecord, rows: Sequence[Delivery]) -> int:
+    """Store a record and queue its rows with it, at once.
+
+    If the store fails now, save the record beside, so that nothing measured is lost.
+    """
     try:
-        store.add(record)
+        store.add(record, rows)
     except StoreError as error:
         rescue = Path(f"beambench-{record.run_id}.json")
         try:

@@ -21,6 +21,7 @@ RUN_SETTINGS = (
     "seed",
     "timeout",
     "max_failed",
+    "publish",
 )
 SHARED_SETTINGS = ("store", "definitions")
 ENVIRONMENT = tuple(f"BEAMBENCH_{name.upper()}" for name in (*SHARED_SETTINGS, *RUN_SETTINGS))
@@ -72,9 +73,10 @@ def project_settings() -> dict[str, Any]:
     for key, value in settings.items():
         if key not in known:
             raise UsageError(f"{path}: unknown key {key}{nearest(key, known)}")
-        if key == "definitions":
+        if key in ("definitions", "publish"):
             if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-                raise UsageError(f"{path}: definitions: expected a list of paths")
+                what = "paths" if key == "definitions" else "publishers"
+                raise UsageError(f"{path}: {key}: expected a list of {what}")
         elif not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UsageError(f"{path}: {key}: expected text or a number, not {value!r:.60}")
     return settings
@@ -85,7 +87,14 @@ def default_map(settings: dict[str, Any]) -> dict[str, Any]:
     run = {key: settings[key] for key in RUN_SETTINGS if key in settings}
     shared = {key: settings[key] for key in SHARED_SETTINGS if key in settings}
     verbs = ("run", "options", "list", "show", "validate", "history", "doctor")
-    return {verb: shared | (run if verb in ("run", "options") else {}) for verb in verbs}
+    defaults = {
+        verb: shared | (run if verb in ("run", "options") else {})
+        for verb in (*verbs, "publish", "export", "import")
+    }
+    if "publish" in run:
+        defaults["publish"] |= {"publishers": run["publish"]}
+        defaults["run"] |= {"publishers": run["publish"]}
+    return defaults
 
 
 def store_url(chosen: str | None) -> str:

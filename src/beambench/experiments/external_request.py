@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from beambench.definition.schema import Name
+from beambench.definition.schema import Name, Publish
 from beambench.errors import UsageError
 from beambench.experiments.request import (
     check_count,
@@ -56,6 +56,10 @@ class ExternalRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     flags: Sequence[str] = ()
     command: Sequence[str] = ()
+
+    @property
+    def publish(self) -> Publish:
+        return Publish()
 
     @property
     def repeat_count(self) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from beambench.definition import options_file
 from beambench.definition.library import Library, Resolved, keys_of
-from beambench.definition.schema import KEYWORD_SOURCES, Definition
+from beambench.definition.schema import KEYWORD_SOURCES, Definition, Publish
 from beambench.definition.yaml_file import as_value, parse
 from beambench.errors import RunError, UsageError, nearest
 from beambench.experiments.interpreter import find_interpreter
@@ -60,6 +60,10 @@ class RunRequest:
     @property
     def name(self) -> str:
         return self.resolved.definition.name
+
+    @property
+    def publish(self) -> Publish:
+        return self.resolved.definition.publish
 
     @property
     def shown_command(self) -> list[str]:

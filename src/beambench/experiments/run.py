@@ -28,7 +28,7 @@ from beambench.controller.assemble import (
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation, Task
-from beambench.definition.schema import Definition
+from beambench.definition.schema import Definition, Publish
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.request import RunRequest, make_request, search_path
 from beambench.experiments.work_dir import work_dir
@@ -50,10 +50,13 @@ class Step:
 
 
 class Named(Protocol):
-    """A request, of which only the name is needed."""
+    """A request: what it is called, and where its run is published."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def publish(self) -> Publish: ...
 
 
 class KeepsSecrets(Protocol):

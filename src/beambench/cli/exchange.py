@@ -1,0 +1,183 @@
+"""`beambench export` and `beambench import`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from beambench.cli.messages import say
+from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, library, store_url
+from beambench.errors import RunError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from beambench.definition.schema import Definition
+    from beambench.experiments.exchange import Found
+    from beambench.record.run_record import RunRecord
+
+
+class Format(str, Enum):
+    """How runs are written."""
+
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+class Source(str, Enum):
+    """Databases that hold rows of Beam's suite."""
+
+    bigquery = "bigquery"
+    influxdb = "influxdb"
+
+
+def export_runs(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN…", help="Ids of runs, or their beginnings.")
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All runs of a benchmark.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="All runs from this time on.")
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="Whole records, or a row for each metric.")
+    ] = Format.json,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="PATH", help="Default: stdout.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write stored runs as JSON (whole, for import), CSV or Markdown."""
+    from beambench.cli.publish import named
+    from beambench.experiments import exchange
+    from beambench.store.run_store import RunStore
+
+    if (bool(runs), benchmark is not None, since is not None).count(True) != 1:
+        raise UsageError("give one of RUN, --benchmark and --since")
+    with RunStore.open(store_url(store)) as known:
+        if benchmark is not None:
+            records = known.history(benchmark)
+            if not records:
+                names = known.benchmarks()
+                raise UsageError(
+                    f"no run of {benchmark!r} in this store{nearest(benchmark, names)}"
+                )
+        else:
+            records = known.since(since) if since is not None else named(known, runs or [])
+    text = exchange.FORMATS[form.value](records)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        exchange.write(output, text)
+        say(f"{len(records)} run{'s' if len(records) != 1 else ''} written to {output}")
+
+
+def import_runs(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE…",
+            help="What `beambench export` wrote as JSON, or rows of Beam's suite as JSON or CSV.",
+        ),
+    ] = None,
+    source: Annotated[
+        Source | None,
+        typer.Option("--from", help="In place of FILE: the database that Beam's suite filled."),
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The benchmark whose history the rows are.")
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Table (DATASET.TABLE or PROJECT.DATASET.TABLE) or measurement; default: that of "
+            "the benchmark.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1.0, metavar="SECONDS", help="Time limit of --from.")
+    ] = 300.0,
+    store: StoreOption = None,
+    definitions: DefinitionsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring in runs of another store, or the history that Beam's own suite has published."""
+    from beambench.cli.output import print_json
+    from beambench.experiments import exchange
+    from beambench.store.run_store import RunStore
+
+    if bool(files) == (source is not None):
+        raise UsageError("give FILE or --from bigquery or --from influxdb")
+    if source is not None and benchmark is None:
+        raise UsageError(f"--from {source.value}: say whose history it is with --benchmark NAME")
+    if table is not None and source is None:
+        raise UsageError("--table goes with --from")
+    now = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    definition = _definition(benchmark, definitions) if benchmark is not None else None
+    found: list[Found] = [exchange.read_file(path, benchmark, now) for path in files or []]
+    if source is not None and definition is not None:
+        found.append(_from_database(source.value, definition, table, timeout, now))
+    records: dict[str, RunRecord] = {}
+    for one in found:
+        for record in one.records:
+            records.setdefault(record.run_id, record)
+    left_out = [line for one in found for line in one.left_out]
+    twice = sum(len(one.records) for one in found) - len(records)
+    if twice:
+        left_out.append(f"{twice} with the id of a run that came before in this import")
+    with RunStore.open(store_url(store)) as known:
+        added = known.add_missing(list(records.values()))
+    for line in left_out:
+        say(f"left out: {line}")
+    if as_json:
+        print_json({"found": len(records), "added": added, "left_out": left_out})
+    else:
+        present = len(records) - added
+        already = f", {present} were there already" if present else ""
+        typer.echo(f"{added} run{'s' if added != 1 else ''} imported{already}")
+
+
+def _definition(benchmark: str, definitions: list[Path] | None) -> Definition:
+    resolved = library(definitions).resolve(benchmark, variant="stock")
+    definition: Definition = resolved.definition
+    return definition
+
+
+def _from_database(
+    source: str, definition: Definition, table: str | None, timeout: float, now: str
+) -> Found:
+    from beambench.experiments import exchange
+    from beambench.publishers import bigquery, influxdb, outbox
+    from beambench.publishers.base import UnavailableError
+
+    target: dict[str, Any] = outbox.TARGETS[source](
+        definition.publish.model_dump(), definition.name
+    )["beam"]
+    if table is not None:
+        target |= _given(source, table)
+    deadline = time.monotonic() + timeout
+    try:
+        if source == "influxdb":
+            rows, place = influxdb.rows_in(target, deadline)
+        else:
+            rows, place = bigquery.rows_in(target, deadline)
+    except UnavailableError as error:
+        raise RunError(f"{source}: cannot be read: {error}") from None
+    return exchange.from_rows(rows, definition.name, place, now, definition.model.name)
+
+
+def _given(source: str, table: str) -> dict[str, str]:
+    if source == "influxdb":
+        return {"measurement": table}
+    parts = table.split(".")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise UsageError(f"--table {table}: write DATASET.TABLE or PROJECT.DATASET.TABLE")
+    return dict(zip(("project", "dataset", "table")[-len(parts) :], parts, strict=True))

@@ -1,0 +1,267 @@
+"""`beambench publish`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from beambench.cli.messages import say
+from beambench.cli.settings import JsonOption, StoreOption, store_url
+from beambench.errors import EXIT_OK, EXIT_UNPUBLISHED, UsageError
+
+if TYPE_CHECKING:
+    from beambench.publishers.outbox import Report
+    from beambench.record.run_record import RunRecord
+    from beambench.store.deliveries import Delivery
+    from beambench.store.run_store import RunStore
+
+ATTEMPT_SECONDS = 9.0
+"""One bounded attempt after a run: with the grace of ``deliver`` it stays below ten seconds."""
+
+PublisherOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--publish",
+        metavar="PUBLISHER",
+        envvar="BEAMBENCH_PUBLISH",
+        help="influxdb or bigquery; can be repeated. Default: publish.to of the benchmark.",
+    ),
+]
+
+
+def publish(
+    context: typer.Context,
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN…", help="Ids of runs, or their beginnings.")
+    ] = None,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Try every queued row now, whatever its back-off.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Publish all runs that began at this time or later."),
+    ] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Count rows by publisher and state; send nothing.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the rows of RUN back and compare them.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send also what was delivered, as to another server.")
+    ] = False,
+    publishers: PublisherOption = None,
+    timeout: Annotated[float, typer.Option(min=1.0, metavar="SECONDS", help="Time limit.")] = 300.0,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send stored runs on to InfluxDB or BigQuery, or say what is still to be sent."""
+    from beambench.publishers import outbox
+    from beambench.store.run_store import RunStore
+
+    given = {"RUN": bool(runs), "--pending": pending, "--since": since is not None}
+    given["--status"] = status
+    chosen = [name for name, is_given in given.items() if is_given]
+    if len(chosen) != 1:
+        raise UsageError(
+            f"give one of RUN, --pending, --since and --status"
+            f"{', not ' + ' and '.join(chosen) if chosen else ''}"
+        )
+    if (verify or again) and (pending or status):
+        option = "--verify" if verify else "--again"
+        raise UsageError(f"{option} goes with RUN or --since")
+    names = outbox.check(publishers or [])
+    with RunStore.open(store_url(store)) as known:
+        if status:
+            _print_status(known, as_json)
+            return
+        if pending:
+            # What the environment or the project file chooses is for new runs.
+            origin = context.get_parameter_source("publishers")
+            is_given = origin is not None and origin.name == "COMMANDLINE"
+            _finish(_deliver_all(known, names if is_given else [], timeout), known, as_json)
+        records = known.since(since) if since is not None else named(known, runs or [])
+        if verify:
+            raise typer.Exit(_verify(records, names, timeout, as_json))
+        wanted = queue(known, records, names, again=again)
+        reports = outbox.deliver(
+            known.deliveries,
+            sorted({name for of_run in wanted.values() for name in of_run}),
+            seconds=timeout,
+            runs=list(wanted),
+        )
+        _finish(reports, known, as_json, list(wanted))
+
+
+def queue(
+    store: RunStore, records: Sequence[RunRecord], names: Sequence[str], *, again: bool = False
+) -> dict[str, list[str]]:
+    """Queue the rows of runs; return the publishers of each.
+
+    Raises:
+        UsageError: no publisher is chosen, or the environment does not say where it is.
+    """
+    from beambench.publishers import outbox
+
+    wanted = {record.run_id: chosen_publishers(record, names) for record in records}
+    for record in records:
+        for name in wanted[record.run_id]:
+            outbox.check_settings(name, outbox.publish_section(record), record.benchmark)
+    for record in records:
+        rows = [row for name in wanted[record.run_id] for row in outbox.rows_of(record, name)]
+        store.deliveries.add(rows, again=again)
+    return wanted
+
+
+def chosen_publishers(record: RunRecord, names: Sequence[str]) -> list[str]:
+    """Return the publishers named, else those of a run's definition; UsageError without any."""
+    from beambench.publishers import outbox
+
+    chosen = outbox.check(names or outbox.publish_section(record).to)
+    if not chosen:
+        raise UsageError(
+            f"run {record.run_id}: no publisher is chosen: give --publish "
+            f"{' or --publish '.join(outbox.PUBLISHERS)}, or set publish.to of the benchmark"
+        )
+    return chosen
+
+
+def deliveries_of(record: RunRecord, publishers: Sequence[str]) -> list[Delivery]:
+    """Return the rows of a fresh run; if they cannot be made, say so: the run is kept without."""
+    if not publishers:
+        return []
+    from beambench.publishers import outbox
+
+    try:
+        return [row for name in publishers for row in outbox.rows_of(record, name)]
+    except Exception as error:
+        say(f"run {record.run_id}: its rows could not be made ({type(error).__name__}: {error})")
+        return []
+
+
+def attempt(store: RunStore, records: Sequence[RunRecord]) -> int:
+    """Make one bounded attempt for fresh runs and older rows that are due; return the exit code.
+
+    One line for each publisher says what of these runs is still queued, or was refused.
+    """
+    ids = [record.run_id for record in records]
+    wanted = list(store.deliveries.counts(ids))
+    if not wanted:
+        return EXIT_OK
+    from beambench.publishers import outbox
+
+    reports = outbox.deliver(store.deliveries, wanted, seconds=ATTEMPT_SECONDS, due=True)
+    counts, code = store.deliveries.counts(ids), EXIT_OK
+    for report in reports:
+        of_runs = counts[report.publisher]
+        report.queued = of_runs["queued"]
+        if report.queued:
+            say(_left(report) + ": send them later with `beambench publish --pending`")
+        if of_runs["parked"]:
+            say(_parked_line(report))
+        if report.queued or of_runs["parked"]:
+            code = EXIT_UNPUBLISHED
+    return code
+
+
+def named(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
+    found = []
+    for run_id in ids:
+        record = store.get(run_id)
+        if record is None:
+            raise UsageError(
+                f"no run {run_id!r} in this store: `beambench history NAME` lists them"
+            )
+        found.append(record)
+    return found
+
+
+def _deliver_all(store: RunStore, names: Sequence[str], timeout: float) -> list[Report]:
+    from beambench.publishers import outbox
+
+    known = [name for name, states in store.deliveries.counts().items() if any(states.values())]
+    wanted = [name for name in known if not names or name in names]
+    return outbox.deliver(store.deliveries, wanted, seconds=timeout)
+
+
+def _finish(
+    reports: Sequence[Report],
+    store: RunStore,
+    as_json: bool,
+    runs: Sequence[str] | None = None,
+) -> None:
+    """Print what was done and what is left; leave with the exit code.
+
+    Rows that a server refused are a failure of the runs that were asked for by name, but not of
+    emptying the queue.
+    """
+    from beambench.cli.output import parked_document, print_json, print_reports
+
+    parked = store.deliveries.rows(runs=runs, states=("parked",))
+    if as_json:
+        print_json(
+            [
+                {
+                    "publisher": one.publisher,
+                    "delivered": one.delivered,
+                    "queued": one.queued,
+                    "problem": one.problem,
+                    "parked": [parked_document(row) for row in of_publisher],
+                }
+                for one in reports
+                if (of_publisher := [row for row in parked if row.publisher == one.publisher])
+                is not None
+            ]
+        )
+    else:
+        print_reports(reports, parked)
+    for report in reports:
+        if report.queued:
+            say(_left(report))
+    failed = any(report.queued for report in reports) or (runs is not None and bool(parked))
+    raise typer.Exit(EXIT_UNPUBLISHED if failed else EXIT_OK)
+
+
+def _left(report: Report) -> str:
+    rows = f"{report.queued} row{'s' if report.queued != 1 else ''}"
+    return f"{report.publisher}: {rows} not delivered, kept in the queue: {report.problem}"
+
+
+def _parked_line(report: Report) -> str:
+    words = next(iter(report.parked.values()), "see `beambench publish --status`")
+    return f"{report.publisher}: rows refused and set aside: {words}"
+
+
+def _print_status(store: RunStore, as_json: bool) -> None:
+    from beambench.cli.output import print_json, print_status
+
+    counts = store.deliveries.counts()
+    if as_json:
+        print_json(counts)
+    else:
+        print_status(counts, store.deliveries.rows(states=("parked",)))
+
+
+def _verify(
+    records: Sequence[RunRecord], names: Sequence[str], timeout: float, as_json: bool
+) -> int:
+    from beambench.cli.output import print_json, print_verified
+    from beambench.publishers import outbox
+    from beambench.publishers.base import UnavailableError
+
+    end, found = time.monotonic() + timeout, []
+    for record in records:
+        for name in chosen_publishers(record, names):
+            try:
+                found += outbox.verify(record, name, seconds=end - time.monotonic())
+            except UnavailableError as error:
+                say(f"{name}: run {record.run_id} cannot be read back: {error}")
+                return EXIT_UNPUBLISHED
+    if as_json:
+        print_json([one.as_document() for one in found])
+    else:
+        print_verified(found)
+    return EXIT_OK if all(one.equal == one.rows for one in found) else EXIT_UNPUBLISHED

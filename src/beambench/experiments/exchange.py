@@ -1,0 +1,406 @@
+"""Runs that come from elsewhere and go elsewhere: files of records, and rows of the old suite."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from beambench.errors import RunError, UsageError
+from beambench.publishers import beam_format, beambench_format
+from beambench.record.run_record import (
+    SCHEMA_VERSION,
+    Direction,
+    Imported,
+    InputRecord,
+    MetricValue,
+    ModelRecord,
+    Repeat,
+    RunnerRecord,
+    RunRecord,
+    Verification,
+)
+
+CSV = ".csv"
+OWN_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+"""A ``test_id`` of this form is beambench's own: its record says more than the row."""
+
+PREFIX = "beam-"
+"""Run ids of imported rows are this and the ``test_id``, so that importing twice adds nothing."""
+
+KEPT_TARGETS = {
+    "bigquery": {"dataset": re.compile(r"[A-Za-z0-9_]+"), "table": re.compile(r"[A-Za-z0-9_-]+")},
+    "influxdb": {"measurement": re.compile(r"[A-Za-z0-9_.-]+")},
+}
+"""All that a record from a file keeps of ``publish``: names within a server and a project of ours.
+A dot in a name of BigQuery's could name another project."""
+
+KNOWN_LABELS: Sequence[tuple[str, str, float, str, Direction]] = (
+    ("mean_inference_batch_latency_micro_secs", "inference_batch_latency_mean", 1e-6, "s", "lower"),
+    ("mean_inference_request_batch_size", "inference_batch_size_mean", 1.0, "1", "neither"),
+    ("mean_load_model_latency_milli_secs", "model_load_latency_mean", 1e-3, "s", "lower"),
+    ("JobRuntimeSeconds", "run_time", 1.0, "s", "lower"),
+    ("AvgThroughputElements", "beam_average_elements", 1.0, "1", "higher"),
+    ("AvgThroughputBytes", "beam_average_bytes", 1.0, "B", "higher"),
+    ("EstimatedCost", "beam_estimated_cost", 1.0, "USD", "lower"),
+)
+"""End of a label, our metric, factor, unit and direction. The suite's throughputs are means of what
+are probably running totals, so they have names of their own and never share an axis with ours."""
+
+
+@dataclass
+class Found:
+    """What an import found.
+
+    Attributes:
+        records: runs, marked as imported.
+        left_out: what was not taken, and why, a line each.
+    """
+
+    records: list[RunRecord] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def read_file(path: Path, benchmark: str | None, now: str) -> Found:
+    """Read records that `beambench export` wrote, or Beam's rows as JSON, JSON lines or CSV.
+
+    Args:
+        path: of the file.
+        benchmark: whose history Beam's rows are; records know it.
+        now: time of the import.
+
+    Raises:
+        UsageError: the file is none of these, or rows come without a benchmark.
+    """
+    items = _items(path)
+    if not items:
+        raise UsageError(f"{path}: holds neither records nor rows")
+    first = next((item for _, item in items if item), {})
+    if "run_id" in first and path.suffix.lower() == CSV:
+        raise UsageError(
+            f"{path}: `beambench export --format csv` leaves most of a run out: "
+            "export it with --format json"
+        )
+    if "run_id" in first:
+        found = Found()
+        for where, item in items:
+            found.records.append(_imported_record(item, f"{path}:{where}", str(path), now))
+        return found
+    if set(beam_format.TAGS) <= set(first):
+        if benchmark is None:
+            raise UsageError(f"{path}: rows of Beam's suite: say whose with --benchmark NAME")
+        return from_rows((item for _, item in items), benchmark, str(path), now)
+    raise UsageError(
+        f"{path}: neither records of beambench (run_id, …) nor rows of Beam's suite "
+        f"({', '.join(name for name, _, _ in beam_format.SCHEMA)})"
+    )
+
+
+def _items(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Return the objects in a file, each with the number of its line or of itself."""
+    try:
+        text = path.read_text("utf-8-sig")
+        if "\0" in text:
+            raise UsageError(f"{path}: is not text: it holds NUL characters")
+        items = _csv_rows(text) if path.suffix.lower() == CSV else _json_items(path, text)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not UTF-8 text") from None
+    except csv.Error as error:
+        raise UsageError(f"{path}: not CSV: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: not JSON of beambench: nested too deeply") from None
+    for number, item in items:
+        if not isinstance(item, dict):
+            kind = type(item).__name__
+            raise UsageError(f"{path}:{number}: expected an object, not a value of type {kind}")
+    return items
+
+
+def _csv_rows(text: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return rows by the names in the first line; one with more or fewer cells is empty."""
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    return [(reader.line_num, {} if None in row or None in row.values() else row) for row in reader]
+
+
+def _json_items(path: Path, text: str) -> list[tuple[int, Any]]:
+    """Return what a JSON list, a JSON value or lines of JSON hold."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        whole = error
+    else:
+        return list(enumerate(content if isinstance(content, list) else [content], 1))
+    items: list[tuple[int, Any]] = []
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() would split strings
+        if not line.strip():
+            continue
+        try:
+            items.append((number, json.loads(line)))
+        except ValueError as error:
+            where = f"{path}:{number}: not JSON: {error}" if items else f"{path}: not JSON: {whole}"
+            raise UsageError(where) from None
+    return items
+
+
+def _imported_record(item: Mapping[str, Any], where: str, source: str, now: str) -> RunRecord:
+    version = item.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise UsageError(
+            f"{where}: record schema {version} is newer than this beambench knows "
+            f"({SCHEMA_VERSION}): upgrade beambench"
+        )
+    try:
+        record = RunRecord.model_validate(item, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{where}: not a run record: {key:.80}: {first['msg']}") from None
+    mark = record.imported or Imported(source=source, format="record", imported_at=now)
+    config = _without_servers(record.config, where)
+    return record.model_copy(update={"imported": mark, "config": config})
+
+
+def _without_servers(config: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return a configuration that cannot send our credentials to a server that others chose."""
+    definition = config.get("definition")
+    if definition is None:
+        return config
+    if not isinstance(definition, dict):
+        raise UsageError(f"{where}: not a run record: config.definition: expected an object")
+    if "publish" not in definition:
+        return config
+    given = definition["publish"] if isinstance(definition["publish"], dict) else {}
+    publish = {}
+    for publisher, names in KEPT_TARGETS.items():
+        target = given.get(publisher)
+        if isinstance(target, dict):
+            publish[publisher] = {
+                name: target[name]
+                for name, form in names.items()
+                if isinstance(target.get(name), str) and form.fullmatch(target[name])
+            }
+    return {**config, "definition": {**definition, "publish": publish}}
+
+
+def from_rows(
+    rows: Iterable[Mapping[str, Any]], benchmark: str, source: str, now: str, model: str = "unknown"
+) -> Found:
+    """Make a run of all rows that have one ``test_id``."""
+    found, broken, own = Found(), 0, set[str]()
+    by_test: dict[str, list[tuple[datetime, str, float, str | None]]] = {}
+    for row in rows:
+        read = _row(row)
+        if read is None:
+            broken += 1
+        elif OWN_RUN_ID.fullmatch(str(row["test_id"])):
+            own.add(str(row["test_id"]))
+        else:
+            by_test.setdefault(str(row["test_id"]), []).append(read)
+    found.records = [
+        _run_of_rows(test_id, read, benchmark, model, Imported(
+            source=source, format="beam", imported_at=now))
+        for test_id, read in by_test.items()
+    ]  # fmt: skip
+    found.records.sort(key=lambda record: (record.started_at, record.run_id))
+    if broken:
+        found.left_out.append(f"{broken} rows without a test_id, time, metric or finite value")
+    if own:
+        found.left_out.append(f"{len(own)} runs of beambench itself: import their records instead")
+    return found
+
+
+def _row(row: Mapping[str, Any]) -> tuple[datetime, str, float, str | None] | None:
+    """Return time in UTC, label, value and job of a row, or None if it cannot be used."""
+    label = row.get("metric")
+    try:
+        value = float(row["value"])
+        when = moment(row["timestamp"]).astimezone(timezone.utc)
+        f"{row['test_id']}{label}{row.get('job_id')}".encode()  # half a surrogate pair is no text
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
+    if not row["test_id"] or not label or not math.isfinite(value):
+        return None
+    return when, str(label), value, str(row["job_id"]) if row.get("job_id") else None
+
+
+def moment(value: Any) -> datetime:
+    """Return a time given as text (also as BigQuery exports it), epoch seconds or datetime."""
+    if isinstance(value, datetime):
+        found = value
+    elif isinstance(value, int | float) or re.fullmatch(r"\d+(\.\d+)?", str(value)):
+        found = datetime.fromtimestamp(float(value), timezone.utc)
+    else:
+        text = str(value).replace(" UTC", "+00:00").replace("Z", "+00:00")
+        found = datetime.fromisoformat(re.sub(r"\.(\d{1,6})(?=[+-]|$)", _six_digits, text))
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+
+
+def _six_digits(match: re.Match[str]) -> str:
+    return f".{match[1]:0<6}"  # Python 3.10 reads three digits or six
+
+
+def _run_of_rows(
+    test_id: str,
+    rows: Sequence[tuple[datetime, str, float, str | None]],
+    benchmark: str,
+    model: str,
+    mark: Imported,
+) -> RunRecord:
+    """Return a record that knows what the rows say; all else is unknown."""
+    start, end = (_time_text(limit(when for when, *_ in rows)) for limit in (min, max))
+    values = {label: value for _, label, value, _ in sorted(rows, key=lambda row: row[0])}
+    job_id = next((job for *_, job in rows if job is not None), None)
+    runner = "dataflow" if job_id is not None else "unknown"
+    unverified = "imported from rows that hold no proof of the work"
+    repeat = Repeat(
+        index=0,
+        arm="pipeline",
+        status="succeeded",
+        started_at=start,
+        finished_at=end,
+        runner={"job_id": job_id},
+    )
+    return RunRecord(
+        run_id=f"{PREFIX}{test_id}",
+        benchmark=benchmark,
+        variant="stock",
+        profile="full",
+        definition_hash="unknown",
+        beambench_version="unknown",
+        runner=RunnerRecord(requested=runner, executed=None),
+        status="succeeded",
+        started_at=start,
+        finished_at=end,
+        input=InputRecord(kind="unknown", count=None, digest=None),
+        model=ModelRecord(name=model, weights="unknown"),
+        config={"beam_rows": values},
+        repeats=[repeat],
+        metrics=_metrics(values),
+        verification=Verification(
+            elements_in=None,
+            elements_out=None,
+            elements_failed=None,
+            duplicates=None,
+            missing=None,
+            unverified=unverified,
+        ),
+        noise={},
+        environment={},
+        command=[],
+        imported=mark,
+    )
+
+
+def _metrics(values: Mapping[str, float]) -> dict[str, MetricValue]:
+    found = {}
+    for label, value in values.items():
+        for ending, name, factor, unit, direction in KNOWN_LABELS:
+            if label == ending or label.endswith(f"_{ending}"):
+                found[name] = MetricValue(value=value * factor, unit=unit, direction=direction, n=1)
+    return found
+
+
+def _time_text(when: datetime) -> str:
+    return when.replace(tzinfo=None).isoformat() + "Z"
+
+
+def as_json(records: Sequence[RunRecord]) -> str:
+    """Return records as a JSON list, whole: `beambench import` reads it back."""
+    documents = [record.model_dump(mode="json") for record in records]
+    return json.dumps(documents, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(records: Sequence[RunRecord]) -> str:
+    """Return a row for each metric of each run, with the columns of beambench's own table."""
+    names = [one.name for one in beambench_format.METRIC_COLUMNS if one.name != "row_id"]
+    text = io.StringIO()
+    # All text is quoted: before Python 3.13 a "\r" alone would not be, and begin a row for readers.
+    writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writeheader()
+    for record in records:
+        for row in beambench_format.metric_rows(record):
+            writer.writerow({key: _plain(value) for key, value in row.items()})
+    return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell: text that a spreadsheet would compute is quoted."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def as_markdown(records: Sequence[RunRecord]) -> str:
+    """Return a heading and a table of metrics for each run."""
+    return "\n".join(_section(record) for record in records)
+
+
+def _section(record: RunRecord) -> str:
+    imported = f"; imported from {record.imported.source}" if record.imported is not None else ""
+    unverified = record.verification.unverified
+    proof = (
+        f"unverified: {unverified}"
+        if unverified
+        else ("verified" if record.verification.passed else "not verified")
+    )
+    runner = record.runner.executed or record.runner.requested
+    lines = [
+        f"## {_cell(record.benchmark)}, {_cell(record.variant)}: run {_cell(record.run_id)}",
+        "",
+        f"{_cell(record.started_at)}; {record.status.replace('_', ' ')}; profile "
+        f"{_cell(record.profile)}; runner {_cell(runner)}; input {_cell(record.input.kind)}; "
+        f"weights {record.model.weights}; {_cell(proof + imported)}",
+        "",
+        "| metric | value | unit | 95 % interval | n | better |",
+        "| --- | ---: | --- | --- | ---: | --- |",
+        *_rows(record),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(record: RunRecord) -> Iterator[str]:
+    for name, metric in record.metrics.items():
+        interval = ""
+        if metric.ci_low is not None and metric.ci_high is not None:
+            interval = f"{metric.ci_low:.6g} – {metric.ci_high:.6g}"
+        value, unit = f"{metric.value:.6g}", _cell(metric.unit)
+        cells = (_cell(name), value, unit, interval, f"{metric.n}", metric.direction)
+        yield f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    """Return text that cannot end a cell, a line or become markup."""
+    printable = "".join(one if one.isprintable() else " " for one in text)
+    escaped = " ".join(printable.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_~$\[\]|])", r"\\\1", escaped)
+
+
+FORMATS = {"json": as_json, "csv": as_csv, "markdown": as_markdown}
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises UsageError for what is no file, and RunError."""
+    try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"--output {path}: is not a file: name one")
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_text(text, "utf-8")
+            partial.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+    except OSError as error:
+        raise RunError(f"--output {path}: {error.strerror or error}") from None
