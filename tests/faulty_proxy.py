@@ -34,6 +34,8 @@ class FaultyProxy:
     share: of requests that something happens to.
     faults: what can happen.
     strips_insert_ids: take the ids away that BigQuery tells a row sent twice by.
+    done: how often each fault happened, and "none".
+    under_way: requests that are passed on and not answered yet.
     """
 
     url: str = ""
@@ -42,13 +44,34 @@ class FaultyProxy:
     strips_insert_ids: bool = False
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     done: Counter[str] = field(default_factory=Counter)
+    under_way: int = 0
+    _next: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def requests(self) -> int:
+        return self.done.total()
 
     def choose(self) -> str:
-        fault = "none"
-        if self.chance.random() < self.share:
-            fault = self.chance.choice(self.faults)
-        self.done[fault] += 1
-        return fault
+        """Return what happens to a request: each fault once, in random order, then all again."""
+        with self._lock:
+            fault = "none"
+            if self.chance.random() < self.share:
+                if not self._next:
+                    self._next = self.chance.sample(self.faults, len(self.faults))
+                fault = self._next.pop()
+            self.done[fault] += 1
+            return fault
+
+    @contextmanager
+    def passing_on(self) -> Iterator[None]:
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
 
 class _Server(ThreadingHTTPServer):
@@ -61,7 +84,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with (
+            contextlib.suppress(OSError, http.client.HTTPException),
+            self.server.state.passing_on(),
+        ):
             self._serve()
 
     def do_GET(self) -> None:

@@ -38,7 +38,7 @@ def test_rows_of_a_server_that_is_down_stay_queued(beambench, stored, server_awa
         "refused or cut the connection\n"
     )
     answer = beambench("publish", "--status", "--json")
-    assert json.loads(answer.out) == {"influxdb": {"delivered": 0, "queued": 14, "parked": 0}}
+    assert json.loads(answer.out)["influxdb"] == {"delivered": 0, "queued": 14, "parked": 0}
     answer = beambench("publish", "--pending", "--json")
     assert answer.code == 5
     (report,) = json.loads(answer.out)
@@ -92,8 +92,12 @@ def test_the_definition_and_the_project_file_choose_publishers(beambench, url, s
 
 def test_nothing_to_do(beambench, url):
     assert beambench("publish", "--pending").out == "nothing is queued\n"
-    assert beambench("publish", "--status").out == "nothing was ever queued in this store\n"
-    assert json.loads(beambench("publish", "--status", "--json").out) == {}
+    none = {"delivered": 0, "queued": 0, "parked": 0}
+    assert json.loads(beambench("publish", "--status", "--json").out) == {
+        "influxdb": none,
+        "bigquery": none,
+    }
+    assert "influxdb" in beambench("publish", "--status").out
 
 
 def test_export_and_import(beambench, stored, folder):

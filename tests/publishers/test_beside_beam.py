@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import types
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -22,17 +23,35 @@ from published_runs import repeat, run_record
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 BEAMS_TABLE, OUR_TABLE = "beams_own", "ours"
-LABEL = "BeamML_PyTorch_pytorchruninference/beamml_runinference"
-LITERAL_LABELS = [
-    f"{LABEL}_{kind}_{metric}"
-    for metric in (
-        "inference_batch_latency_micro_secs",
-        "inference_request_batch_byte_size",
-        "inference_request_batch_size",
-        "load_model_latency_milli_secs",
-        "model_byte_size",
-    )
-    for kind in ("count", "max", "mean", "min", "sum")
+ELEMENTS = 12
+# Written out, and not built as the code builds them: dashboards and queries name them so.
+LABELS = [
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_num_inferences",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_count_inference_batch_latency_micro_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_max_inference_batch_latency_micro_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_mean_inference_batch_latency_micro_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_min_inference_batch_latency_micro_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_sum_inference_batch_latency_micro_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_count_inference_request_batch_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_max_inference_request_batch_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_mean_inference_request_batch_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_min_inference_request_batch_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_sum_inference_request_batch_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_count_inference_request_batch_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_max_inference_request_batch_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_mean_inference_request_batch_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_min_inference_request_batch_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_sum_inference_request_batch_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_count_load_model_latency_milli_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_max_load_model_latency_milli_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_mean_load_model_latency_milli_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_min_load_model_latency_milli_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_sum_load_model_latency_milli_secs",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_count_model_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_max_model_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_mean_model_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_min_model_byte_size",
+    "BeamML_PyTorch_pytorchruninference/beamml_runinference_sum_model_byte_size",
 ]
 
 
@@ -44,7 +63,12 @@ def finished(tmp_path_factory) -> tuple[Any, Any]:
     resolved = Library().resolve(
         "pytorch-image-classification-resnet101",
         profile="smoke",
-        overrides=["model.name=resnet18", "model.weights=random", "input.source=synthetic"],
+        overrides=[
+            "model.name=resnet18",
+            "model.weights=random",
+            "model.size_mib=44.7",
+            "input.source=synthetic",
+        ],
     )
     plan = Plan(
         task="prepare",
@@ -52,7 +76,7 @@ def finished(tmp_path_factory) -> tuple[Any, Any]:
         runner="direct",
         seed=0,
         source="synthetic",
-        limit=12,
+        limit=ELEMENTS,
         work_dir=str(folder),
         cache_dir=str(folder / "cache"),
         project_dir=str(folder),
@@ -126,7 +150,10 @@ def test_rows_before_they_are_sent(finished):
     theirs = {row["metric"]: row["value"] for row in beams_rows(query)}
     ours = {row["metric"]: row["value"] for row in beam_format.rows(record)}
     assert ours == theirs
-    assert sorted(ours) == sorted([f"{LABEL}_num_inferences", *LITERAL_LABELS])
+    assert sorted(ours) == sorted(LABELS)
+    assert ours["BeamML_PyTorch_pytorchruninference/beamml_runinference_num_inferences"] == ELEMENTS
+    assert all(value > 0 for value in ours.values())
+    assert len(set(ours.values())) > 10  # so that rows which are mixed up show
 
 
 def test_influxdb(finished, influx, tmp_path):
@@ -161,7 +188,7 @@ def test_influxdb(finished, influx, tmp_path):
         assert len({(point["test_id"], point["time"]) for point in points}) == 1
         found[measurement] = {point["metric"]: point["value"] for point in points}
     assert found[OUR_TABLE] == found[BEAMS_TABLE]
-    assert len(found[OUR_TABLE]) == 26
+    assert sorted(found[OUR_TABLE]) == sorted(LABELS)
 
 
 def hide_change_point_library(monkeypatch) -> None:
@@ -192,7 +219,13 @@ def test_bigquery(finished, bigquery, tmp_path, monkeypatch):
     publisher = load_test_metrics_utils.BigQueryMetricsPublisher(
         client.project, BEAMS_TABLE, "beside_beam"
     )
-    publisher.publish(beams_rows(query))
+    # The emulator takes no seconds since 1970, which is what Beam's reader gives a row.
+    publisher.publish(
+        [
+            {**row, "timestamp": datetime.fromtimestamp(row["timestamp"], timezone.utc)}
+            for row in beams_rows(query)
+        ]
+    )
     with RunStore.open(sqlite_url(tmp_path / "runs.db")) as store:
         store.deliveries.add(outbox.rows_of(record, "bigquery"))
         (report,) = outbox.deliver(store.deliveries, ["bigquery"], seconds=60)
@@ -208,20 +241,21 @@ def test_bigquery(finished, bigquery, tmp_path, monkeypatch):
         for name, table in tables.items()
     }
     assert rows[OUR_TABLE] == rows[BEAMS_TABLE]
-    assert len(rows[OUR_TABLE]) == 26
-    for metric in (f"{LABEL}_mean_inference_batch_latency_micro_secs", "num_inferences"):
+    assert sorted(rows[OUR_TABLE]) == sorted(LABELS)
+    for label in LABELS:
         fetched = {
             name: BigQueryMetricsFetcher().fetch_metric_data(
                 test_config=TestConfigContainer(
                     project=client.project,
                     metrics_dataset="beside_beam",
                     metrics_table=name,
-                    metric_name=metric,
+                    metric_name=label,
                     test_id="test",
                     test_description="test",
                 )
             )
             for name in tables
         }
-        assert len(fetched[OUR_TABLE].values) == 1
-        assert fetched[OUR_TABLE].values == fetched[BEAMS_TABLE].values
+        assert fetched[OUR_TABLE].values == fetched[BEAMS_TABLE].values == [rows[OUR_TABLE][label]]
+        (time_of_row,) = fetched[OUR_TABLE].timestamps
+        assert time_of_row == datetime.fromisoformat("2026-01-31T10:00:01.250+00:00")

@@ -45,15 +45,25 @@ def test_every_run_with_its_values(request, source, url, capsys):
         f"beam-{rows[0]['test_id']}" for rows in reversed(history)
     ]
     for record, rows in zip(reversed(records), history, strict=True):
-        assert record.config["beam_rows"] == {row["metric"]: row["value"] for row in rows}
+        assert record.config["beam_rows"] == values_of(rows)
         latency = f"{LABEL}_mean_inference_batch_latency_micro_secs"
         expected = record.config["beam_rows"][latency] * 1e-6
         assert record.metrics["inference_batch_latency_mean"].value == expected
         assert record.started_at[:19] == f"{rows[0]['timestamp']:%Y-%m-%dT%H:%M:%S}"
         assert record.imported is not None
         assert record.imported.source.endswith(table)
-    assert execute(["history", NAME]) == 0
-    assert capsys.readouterr().out.count("(Beam's average)") == 20
+    assert execute(["history", NAME, "--limit", str(RUNS)]) == 0
+    shown = capsys.readouterr().out
+    assert all(shown.count(record.run_id) == 1 for record in records)
+    assert shown.count("(Beam's") == shown.count("imported") == RUNS
+    assert execute(["history", NAME, "--limit", str(RUNS), "--json"]) == 0
+    rates = [run["metrics"]["beam_average_elements"] for run in json.loads(capsys.readouterr().out)]
+    expected_rates = [values_of(rows)["AvgThroughputElements"] for rows in reversed(history)]
+    assert [rate["value"] for rate in rates] == expected_rates
+
+
+def values_of(rows):
+    return {row["metric"]: row["value"] for row in rows}
 
 
 def fill_influxdb(request, table, history):

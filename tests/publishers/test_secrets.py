@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import psutil
 import pytest
@@ -14,26 +17,48 @@ from fake_server import fake_server
 
 from beambench.store import sqlite_url
 from fast_runs import NAME, command_line, lay_out, python_path
+from servers import new_database
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
+USER = "planted"
 PLANTED = {
-    "INFLUXDB_USER_PASSWORD": "planted-influxdb-passwörd",
-    "INFLUXDB_TOKEN": "planted-influxdb-token",
-    "PGPASSWORD": "planted-postgresql-password",
-    "GOOGLE_APPLICATION_CREDENTIALS_TEXT": "planted-private-key",
-}
-FORMS = {
-    **{name: value.encode() for name, value in PLANTED.items()},
-    "basic": base64.b64encode(f"bench:{PLANTED['INFLUXDB_USER_PASSWORD']}".encode()),
+    "INFLUXDB_USER_PASSWORD": "planted/influxdb+passwörd",
+    "INFLUXDB_TOKEN": "planted/influxdb+token==",
+    "PGPASSWORD": "planted/postgresql+password%1",
+    "private key": "planted/private+key",
 }
 
 
-class CommandLines:
-    """Every command line of every process, as long as the block lasts."""
+def forms(secret: str) -> Iterator[bytes]:
+    """Yield all that a secret can look like: itself, and encoded for a header, address or JSON."""
+    for text in (secret, f"{USER}:{secret}"):
+        for encoded in (text.encode(), text.encode("latin-1")):
+            yield base64.b64encode(encoded).rstrip(b"=")
+            yield base64.urlsafe_b64encode(encoded).rstrip(b"=")
+            yield encoded
+        yield from (quote(text).encode(), quote(text, safe="").encode(), quote_plus(text).encode())
+        yield json.dumps(text)[1:-1].encode()
+        yield repr(text.encode())[2:-1].encode()
 
-    def __enter__(self) -> CommandLines:
-        self.seen: set[str] = set()
+
+FORMS = {name: set(forms(secret)) for name, secret in PLANTED.items()}
+
+
+def secrets_in(content: bytes) -> set[str]:
+    return {name for name, some in FORMS.items() if any(form in content for form in some)}
+
+
+class Watch:
+    """Every command line of every process, and every file of a folder, as long as it lasts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> Watch:
+        self.command_lines: set[str] = set()
+        self.files: set[Path] = set()
+        self.found: set[tuple[str, str]] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -43,8 +68,16 @@ class CommandLines:
         while not self._stop.is_set():
             for process in psutil.process_iter():
                 try:
-                    self.seen.add("\0".join([process.name(), *process.cmdline()]))
+                    self.command_lines.add("\0".join([process.name(), *process.cmdline()]))
                 except psutil.Error:
+                    continue
+            for path in self.folder.rglob("*"):
+                try:
+                    if path.is_file():
+                        self.files.add(path)
+                        content = path.read_bytes()
+                        self.found |= {(str(path), name) for name in secrets_in(content)}
+                except OSError:  # gone in the meantime
                     continue
             self._stop.wait(0.2)
 
@@ -53,94 +86,139 @@ class CommandLines:
         self._thread.join()
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_credentials_are_nowhere(tmp_path: Path, version: int):
+def with_planted_password(server: str) -> str:
+    """Make a user with the planted password and a database of its own; return its address."""
+    import psycopg
+    from psycopg import sql
+
+    address = new_database(server)
+    database = address.rpartition("/")[2]
+    user, password = sql.Identifier(database), sql.Literal(PLANTED["PGPASSWORD"])
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE USER {} PASSWORD {}").format(user, password))
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(user, user))
+        connection.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(user))
+    place = address.rpartition("@")[2]
+    return f"postgresql://{database}:{quote(PLANTED['PGPASSWORD'], safe='')}@{place}"
+
+
+def dump(address: str) -> dict[str, bytes]:
+    """Return every table of a PostgreSQL database as text."""
+    import psycopg
+    from psycopg import sql
+
+    tables = {}
+    with psycopg.connect(address) as connection:
+        names = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        ).fetchall()
+        for (name,) in names:
+            query = sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(name))
+            tables[name] = "\n".join(row for (row,) in connection.execute(query)).encode()
+    return tables
+
+
+def echo(headers: dict[str, str]) -> tuple[int, str]:
+    """Refuse, and say in the body all that the request told."""
+    told = headers.get("Authorization", "")
+    secret = told.removeprefix("Token ")
+    if told.startswith("Basic "):
+        secret = base64.b64decode(told.removeprefix("Basic ")).decode()
+    password = secret.partition(":")[2] or secret
+    said = [told, secret, quote(password, safe=""), base64.b64encode(password.encode()).decode()]
+    return 401, json.dumps({"error": " is ".join(said)})
+
+
+@pytest.mark.parametrize(
+    ("version", "store"), [(1, "sqlite"), (2, "password in address"), (1, "PGPASSWORD")]
+)
+def test_credentials_are_nowhere(tmp_path: Path, version: int, store: str, bigquery, request):
+    begin = time.time()
     lay_out(tmp_path / "mine")
-    url = sqlite_url(tmp_path / "runs.db")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     key = tmp_path / "key.json"
-    key.write_text(
-        json.dumps(
-            {
-                "type": "service_account",
-                "private_key": PLANTED["GOOGLE_APPLICATION_CREDENTIALS_TEXT"],
-                "client_email": "bench@example.com",
-                "token_uri": "http://127.0.0.1:9/token",
-            }
-        )
-    )
+    account = {
+        "type": "service_account",
+        "private_key": PLANTED["private key"],
+        "client_email": "bench@example.com",
+        "token_uri": "http://127.0.0.1:9/token",
+    }
+    key.write_text(json.dumps(account))
     environment = {
-        **PLANTED,
-        "INFLUXDB_USER": "bench",
+        "INFLUXDB_USER_PASSWORD": PLANTED["INFLUXDB_USER_PASSWORD"],
+        "INFLUXDB_USER": USER,
         "INFLUXDB_DATABASE": "tests",
         "GOOGLE_APPLICATION_CREDENTIALS": str(key),
-        "GOOGLE_CLOUD_PROJECT": "nobody",
-        "BIGQUERY_EMULATOR_HOST": "",
-        "BEAMBENCH_STORE": url,
+        "PGPASSWORD": PLANTED["PGPASSWORD"],
         "PYTHONPATH": python_path(tmp_path / "mine" / "hidden"),
+        "TMPDIR": str(temporary),
     }
-    if version == 1:
-        del environment["INFLUXDB_TOKEN"]
-    shown = []
-    with fake_server() as server, CommandLines() as lines:
-        # A server that says all that it was told, in the body of its refusal.
-        def answer(path: str, body: str) -> tuple[int, str]:
-            told = server.headers[-1].get("Authorization", "")
-            secret = told.removeprefix("Token ")
-            if told.startswith("Basic "):
-                secret = base64.b64decode(told.removeprefix("Basic ")).decode()
-            return 401, json.dumps({"error": f"{told} is {secret}"})
-
-        server.answer = answer
+    if version == 2:
+        environment["INFLUXDB_TOKEN"] = PLANTED["INFLUXDB_TOKEN"]
+    if store == "sqlite":
+        environment["BEAMBENCH_STORE"] = sqlite_url(tmp_path / "runs.db")
+    else:
+        address = with_planted_password(request.getfixturevalue("postgresql_server"))
+        user, _, rest = address.partition("://")[2].partition(":")
+        without = f"postgresql://{user}@{rest.rpartition('@')[2]}"
+        environment["BEAMBENCH_STORE"] = without if store == "PGPASSWORD" else address
+        if store != "PGPASSWORD":
+            del environment["PGPASSWORD"]
+    definition = ["--definitions", str(tmp_path / "mine" / f"{NAME}.yaml")]
+    everything = ["publish", "--since", "2020-01-01", "--publish"]
+    commands = (
+        (["run", NAME, "--profile", "smoke", "--publish", "influxdb", *definition], {}, 5),
+        (["publish", "--pending"], {}, 5),
+        (["publish", "--status"], {}, 0),
+        ([*everything, "influxdb", "--verify"], {}, 5),
+        ([*everything, "bigquery"], {}, 0),
+        ([*everything, "bigquery", "--verify"], {}, 0),
+        ([*everything, "bigquery", "--again"], {"BIGQUERY_EMULATOR_HOST": ""}, None),
+        (["history", NAME, "--json", *definition], {}, 0),
+        *(
+            (["export", "--benchmark", NAME, "--format", one], {}, 0)
+            for one in ("json", "csv", "markdown")
+        ),
+        (["history", NAME, *definition], {"BEAMBENCH_STORE": "postgresql://x@127.0.0.1:9/x"}, 3),
+        (["doctor"], {}, None),
+    )
+    places: dict[str, bytes] = {}
+    with fake_server() as server, Watch(temporary) as watch:
+        server.answer = lambda path, body: echo(server.headers[-1])
         environment["INFLUXDB_URL"] = server.url
-        commands = (
-            ["run", NAME, "--profile", "smoke", "--publish", "influxdb"],
-            ["publish", "--pending"],
-            ["publish", "--status"],
-            ["publish", "--since", "2020-01-01", "--verify", "--publish", "influxdb"],
-            ["publish", "--since", "2020-01-01", "--publish", "bigquery"],
-            ["history", NAME, "--json"],
-            *(["export", "--benchmark", NAME, "--format", one] for one in ("json", "csv")),
-            ["export", "--benchmark", NAME, "--format", "markdown"],
-            ["history", NAME, "--store", "postgresql://bench@127.0.0.1:9/postgres"],
-            ["doctor"],
-        )
-        for command in commands:
-            if command[0] in ("run", "history"):
-                command = [*command, "--definitions", str(tmp_path / "mine" / f"{NAME}.yaml")]
-            with command_line(tmp_path / "mine", *command, **environment) as cli:
+        for number, (command, changes, expected) in enumerate(commands):
+            with command_line(tmp_path / "cli", *command, **{**environment, **changes}) as cli:
                 code = cli.end()
-                shown.append((command[0], code, cli.output + cli.errors))
-        assert server.requests
-        if version == 1:
-            assert any("Basic" in one.get("Authorization", "") for one in server.headers)
-    codes = [code for _, code, _ in shown]
-    assert codes[0] == 5, shown[0]
-    assert codes[1] == 5, shown[1]
-    places = {f"output of {name}": text.encode() for name, _, text in shown}
-    places["command lines"] = "\n".join(lines.seen).encode()
-    assert b"beambench" in places["command lines"]
-    for path in [*tmp_path.rglob("*"), *_temporary_files()]:
-        if path.is_file() and path != key:
+                places[f"output {number} of {command[0]}"] = (cli.output + cli.errors).encode()
+                assert expected in (None, code), (command, cli.errors)
+        told = {one.get("Authorization", "").partition(" ")[0] for one in server.headers}
+        assert told == {"Basic" if version == 1 else "Token"}
+    assert b"401" in places["output 0 of run"]
+    lines = "\n".join(watch.command_lines).encode()
+    assert b"beambench" in lines
+    assert watch.files
+    places["command lines"] = lines
+    folders = (tmp_path, Path(os.environ["XDG_CACHE_HOME"]))
+    for path in (one for folder in folders for one in folder.rglob("*")):
+        if path.is_file() and path != key and path.stat().st_mtime >= begin - 1:
             places[str(path)] = path.read_bytes()
-    assert any(path.endswith(("runs.db", "runs.db-wal")) for path in places)
-    found = [
-        (place, name)
-        for place, content in places.items()
-        for name, secret in FORMS.items()
-        if secret in content
-    ]
-    assert found == []
+    if store == "sqlite":
+        assert b"401" in places[str(tmp_path / "runs.db")] + places.get(
+            str(tmp_path / "runs.db-wal"), b""
+        )
+    else:
+        tables = dump(address)
+        assert b"401" in tables["deliveries"]
+        assert NAME.encode() in tables["runs"]
+        places |= tables
+    found = {(place, name) for place, content in places.items() for name in secrets_in(content)}
+    assert found | watch.found == set()
 
 
-def _temporary_files() -> list[Path]:
-    """Return what runs of the last minutes left in the folder for temporary files."""
-    import tempfile
-
-    since = time.time() - 300
-    folders = [one for one in Path(tempfile.gettempdir()).glob("beambench-*") if one.is_dir()]
-    return [
-        path
-        for folder in folders
-        if folder.stat().st_mtime > since and "postgresql" not in folder.name
-        for path in folder.rglob("*")
-    ]
+def test_the_search_finds_what_is_planted():
+    for name, secret in PLANTED.items():
+        basic = base64.b64encode(f"{USER}:{secret}".encode())
+        for said in (secret.encode(), basic, quote(secret, safe="").encode()):
+            assert secrets_in(b"a log with " + said + b" in it") == {name}
+    assert secrets_in(b"a log without any") == set()

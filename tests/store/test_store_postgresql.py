@@ -129,8 +129,8 @@ def test_a_publisher_is_held_by_one_process(store, postgresql):
     with RunStore.open(postgresql) as other:
         with store.deliveries.lock("influxdb", time.monotonic()) as first:
             with other.deliveries.lock("influxdb", time.monotonic()) as second:
-                assert (first, second) == (True, False)
+                assert (first(), second()) == (True, False)
             with other.deliveries.lock("bigquery", time.monotonic()) as third:
-                assert third
+                assert third()
         with other.deliveries.lock("influxdb", time.monotonic()) as fourth:
-            assert fourth
+            assert fourth()

@@ -55,8 +55,8 @@ def export_runs(
     store: StoreOption = None,
 ) -> None:
     """Write stored runs as JSON (whole, for import), CSV or Markdown."""
-    from beambench.cli.publish import named
     from beambench.experiments import exchange
+    from beambench.experiments.publishing import runs_named
     from beambench.store.run_store import RunStore
 
     if (bool(runs), benchmark is not None, since is not None).count(True) != 1:
@@ -70,7 +70,7 @@ def export_runs(
                     f"no run of {benchmark!r} in this store{nearest(benchmark, names)}"
                 )
         else:
-            records = known.since(since) if since is not None else named(known, runs or [])
+            records = known.since(since) if since is not None else runs_named(known, runs or [])
     text = exchange.FORMATS[form.value](records)
     if output is None:
         sys.stdout.write(text)

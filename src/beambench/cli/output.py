@@ -267,9 +267,6 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
 
 def print_status(counts: Mapping[str, Mapping[str, int]], parked: Sequence[Delivery]) -> None:
     """Print how many rows of each publisher are in each state, and the parked ones by name."""
-    if not counts:
-        console().print("nothing was ever queued in this store")
-        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("publisher")
     for state in next(iter(counts.values())):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,6 +59,7 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Send stored runs on to InfluxDB or BigQuery, or say what is still to be sent."""
+    from beambench.experiments import publishing
     from beambench.publishers import outbox
     from beambench.store.run_store import RunStore
 
@@ -83,10 +84,12 @@ def publish(
             origin = context.get_parameter_source("publishers")
             is_given = origin is not None and origin.name == "COMMANDLINE"
             _finish(_deliver_all(known, names if is_given else [], timeout), known, as_json)
-        records = known.since(since) if since is not None else named(known, runs or [])
+        records = (
+            known.since(since) if since is not None else publishing.runs_named(known, runs or [])
+        )
         if verify:
             raise typer.Exit(_verify(records, names, timeout, as_json))
-        wanted = queue(known, records, names, again=again)
+        wanted = publishing.queue(known, records, names, again=again)
         reports = outbox.deliver(
             known.deliveries,
             sorted({name for of_run in wanted.values() for name in of_run}),
@@ -94,39 +97,6 @@ def publish(
             runs=list(wanted),
         )
         _finish(reports, known, as_json, list(wanted))
-
-
-def queue(
-    store: RunStore, records: Sequence[RunRecord], names: Sequence[str], *, again: bool = False
-) -> dict[str, list[str]]:
-    """Queue the rows of runs; return the publishers of each.
-
-    Raises:
-        UsageError: no publisher is chosen, or the environment does not say where it is.
-    """
-    from beambench.publishers import outbox
-
-    wanted = {record.run_id: chosen_publishers(record, names) for record in records}
-    for record in records:
-        for name in wanted[record.run_id]:
-            outbox.check_settings(name, outbox.publish_section(record), record.benchmark)
-    for record in records:
-        rows = [row for name in wanted[record.run_id] for row in outbox.rows_of(record, name)]
-        store.deliveries.add(rows, again=again)
-    return wanted
-
-
-def chosen_publishers(record: RunRecord, names: Sequence[str]) -> list[str]:
-    """Return the publishers named, else those of a run's definition; UsageError without any."""
-    from beambench.publishers import outbox
-
-    chosen = outbox.check(names or outbox.publish_section(record).to)
-    if not chosen:
-        raise UsageError(
-            f"run {record.run_id}: no publisher is chosen: give --publish "
-            f"{' or --publish '.join(outbox.PUBLISHERS)}, or set publish.to of the benchmark"
-        )
-    return chosen
 
 
 def deliveries_of(record: RunRecord, publishers: Sequence[str]) -> list[Delivery]:
@@ -167,18 +137,6 @@ def attempt(store: RunStore, records: Sequence[RunRecord]) -> int:
     return code
 
 
-def named(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
-    found = []
-    for run_id in ids:
-        record = store.get(run_id)
-        if record is None:
-            raise UsageError(
-                f"no run {run_id!r} in this store: `beambench history NAME` lists them"
-            )
-        found.append(record)
-    return found
-
-
 def _deliver_all(store: RunStore, names: Sequence[str], timeout: float) -> list[Report]:
     from beambench.publishers import outbox
 
@@ -198,24 +156,11 @@ def _finish(
     Rows that a server refused are a failure of the runs that were asked for by name, but not of
     emptying the queue.
     """
-    from beambench.cli.output import parked_document, print_json, print_reports
+    from beambench.cli.output import print_json, print_reports
 
     parked = store.deliveries.rows(runs=runs, states=("parked",))
     if as_json:
-        print_json(
-            [
-                {
-                    "publisher": one.publisher,
-                    "delivered": one.delivered,
-                    "queued": one.queued,
-                    "problem": one.problem,
-                    "parked": [parked_document(row) for row in of_publisher],
-                }
-                for one in reports
-                if (of_publisher := [row for row in parked if row.publisher == one.publisher])
-                is not None
-            ]
-        )
+        print_json([_document(report, parked) for report in reports])
     else:
         print_reports(reports, parked)
     for report in reports:
@@ -223,6 +168,18 @@ def _finish(
             say(_left(report))
     failed = any(report.queued for report in reports) or (runs is not None and bool(parked))
     raise typer.Exit(EXIT_UNPUBLISHED if failed else EXIT_OK)
+
+
+def _document(report: Report, parked: Sequence[Delivery]) -> dict[str, Any]:
+    from beambench.cli.output import parked_document
+
+    return {
+        "publisher": report.publisher,
+        "delivered": report.delivered,
+        "queued": report.queued,
+        "problem": report.problem,
+        "parked": [parked_document(row) for row in parked if row.publisher == report.publisher],
+    }
 
 
 def _left(report: Report) -> str:
@@ -237,8 +194,10 @@ def _parked_line(report: Report) -> str:
 
 def _print_status(store: RunStore, as_json: bool) -> None:
     from beambench.cli.output import print_json, print_status
+    from beambench.publishers.outbox import PUBLISHERS
+    from beambench.store.deliveries import STATES
 
-    counts = store.deliveries.counts()
+    counts = {name: dict.fromkeys(STATES, 0) for name in PUBLISHERS} | store.deliveries.counts()
     if as_json:
         print_json(counts)
     else:
@@ -249,12 +208,13 @@ def _verify(
     records: Sequence[RunRecord], names: Sequence[str], timeout: float, as_json: bool
 ) -> int:
     from beambench.cli.output import print_json, print_verified
+    from beambench.experiments.publishing import publishers_of
     from beambench.publishers import outbox
     from beambench.publishers.base import UnavailableError
 
     end, found = time.monotonic() + timeout, []
     for record in records:
-        for name in chosen_publishers(record, names):
+        for name in publishers_of(record, names):
             try:
                 found += outbox.verify(record, name, seconds=end - time.monotonic())
             except UnavailableError as error:

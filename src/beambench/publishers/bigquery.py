@@ -114,7 +114,7 @@ class BigQuery:
         self, client: bigquery.Client, target: Mapping[str, Any], deadline: float
     ) -> None:
         """Make the dataset and the table if they are missing, and add columns that are new."""
-        from google.api_core.exceptions import Conflict, NotFound
+        from google.api_core.exceptions import NotFound
 
         key = (client.project, str(target["dataset"]), str(target["table"]))
         if key in self._ready:
@@ -125,11 +125,12 @@ class BigQuery:
             try:
                 found = client.get_table(wanted, **options)
             except NotFound:
-                client.create_dataset(_dataset(client, target), exists_ok=True, **options)
+                # The right to make a table does not imply that to make its dataset.
                 try:
-                    found = client.create_table(wanted, **options)
-                except Conflict:  # another process was faster
-                    found = client.get_table(wanted, **options)
+                    found = client.create_table(wanted, exists_ok=True, **options)
+                except NotFound:
+                    client.create_dataset(_dataset(client, target), exists_ok=True, **options)
+                    found = client.create_table(wanted, exists_ok=True, **options)
             present = {field.name for field in found.schema}
             missing = [field for field in wanted.schema if field.name not in present]
             if missing:
