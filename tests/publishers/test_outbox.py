@@ -266,6 +266,14 @@ def test_what_is_no_answer_of_influxdb_parks_nothing(store, server):
     assert "HTTP 400: Client sent an HTTP request" in report.problem
 
 
+def test_what_a_gateway_refuses_while_it_lets_others_pass_is_parked(store, server):
+    server.is_influxdb = False
+    bad = f"{LABEL}_max_inference_request_batch_size"
+    server.answer = lambda path, body: (400, "no entry") if bad in body else (204, "")
+    report = pass_over(queue_of(store, run_record()))
+    assert (report.delivered, report.queued, len(report.parked)) == (ROWS - 1, 0, 1)
+
+
 def test_a_library_that_breaks_keeps_rows_and_other_targets(store, server, monkeypatch):
     send = influxdb.InfluxDB.send
 

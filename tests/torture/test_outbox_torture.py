@@ -104,7 +104,8 @@ def test_every_row_is_there_exactly_once(
             for one in proxies:
                 one.share = 0.0
             for url, some in halves:
-                assert execute(["publish", *(one.run_id for one in some), "--store", url]) == 0
+                code = execute(["publish", *(one.run_id for one in some), "--store", url])
+                assert code == (5 if records[-1] in some else 0)  # for the planted row
     faults = {one: dict(proxy.done) for one, proxy in zip(REFUSED_BY, proxies, strict=True)}
     capsys.readouterr()
     with capsys.disabled():

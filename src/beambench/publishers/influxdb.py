@@ -41,10 +41,7 @@ LONGEST_STRING = 60_000
 """Bytes of a string field; the server takes 64 KiB. A longer one is cut into numbered fields."""
 
 REFUSED = (400, 413, 422)
-"""Answers of InfluxDB that blame what was sent; all others leave it in the queue."""
-
-VERSION_HEADER = "X-Influxdb-Version"
-"""What tells InfluxDB's answers from those of whatever stands before it."""
+"""Answers that blame what was sent; all others leave it in the queue."""
 
 LARGEST_REQUEST = 4_000_000
 """Bytes of rows in one request; the server takes 25 MB."""
@@ -185,36 +182,43 @@ class InfluxDB:
 
     def send(self, rows: Sequence[Delivery], deadline: float) -> Outcome:
         server, outcome = InfluxServer.of(rows[0].target), Outcome()
-        precision = "s" if rows[0].target["format"] == "beam" else "ns"
+        refused: dict[str, requests.Response] = {}
         try:
             for some in portions(rows, LARGEST_REQUEST):
-                self._send(server, some, precision, deadline, outcome)
+                self._send(server, some, deadline, outcome.delivered, refused)
         except UnavailableError as error:
-            if not outcome.delivered and not outcome.parked:
+            if not outcome.delivered and not refused:
                 raise
             outcome.problem = str(error)
+        for row_id, answer in refused.items():
+            # A gateway's refusal of every row blames none of them: the address may be wrong.
+            if outcome.delivered or _is_influxdb(answer):
+                outcome.parked[row_id] = server.words(answer)
+            else:
+                outcome.problem = server.words(answer)
         return outcome
 
     def _send(
         self,
         server: InfluxServer,
         rows: list[Delivery],
-        precision: str,
         deadline: float,
-        outcome: Outcome,
+        delivered: list[str],
+        refused: dict[str, requests.Response],
     ) -> None:
         """Send rows; halve what is refused until the rows that are to blame stand alone."""
+        precision = "s" if rows[0].target["format"] == "beam" else "ns"
         answer = server.post([line(row) for row in rows], precision, deadline)
         if answer.status_code == 204:
-            outcome.delivered += [row.row_id for row in rows]
-        elif answer.status_code not in REFUSED or VERSION_HEADER not in answer.headers:
+            delivered += [row.row_id for row in rows]
+        elif answer.status_code not in REFUSED:
             raise UnavailableError(server.words(answer))
         elif len(rows) == 1:
-            outcome.parked[rows[0].row_id] = server.words(answer)
+            refused[rows[0].row_id] = answer
         else:
             half = len(rows) // 2
-            self._send(server, rows[:half], precision, deadline, outcome)
-            self._send(server, rows[half:], precision, deadline, outcome)
+            self._send(server, rows[:half], deadline, delivered, refused)
+            self._send(server, rows[half:], deadline, delivered, refused)
 
     def read_back(self, rows: Sequence[Delivery], deadline: float) -> dict[str, dict[str, Any]]:
         server, target = InfluxServer.of(rows[0].target), rows[0].target
@@ -234,6 +238,18 @@ class InfluxDB:
             if point is not None:
                 there[row.row_id] = _as_content(point, row.content)
         return there
+
+
+def _is_influxdb(answer: requests.Response) -> bool:
+    """Tell InfluxDB's answers from those of what stands before it: by a header or their form."""
+    if "X-Influxdb-Version" in answer.headers:
+        return True
+    try:
+        content = answer.json()
+    except ValueError:
+        return False
+    keys = ("error", "message")  # of 1.x and of 2.x
+    return isinstance(content, dict) and any(isinstance(content.get(key), str) for key in keys)
 
 
 def targets(publish: Mapping[str, Any], benchmark: str) -> dict[str, dict[str, Any]]:

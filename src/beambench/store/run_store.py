@@ -150,7 +150,11 @@ class RunStore:
         with store_errors(self._url), self._writer.begin() as connection:
             for ids in tables.slices(sorted(rows)):
                 statement = insert(runs).values([rows[run_id] for run_id in ids])
-                added += connection.execute(statement.on_conflict_do_nothing()).rowcount
+                done = connection.execute(
+                    statement.on_conflict_do_nothing(),
+                    execution_options={"preserve_rowcount": True},
+                )
+                added += done.rowcount
         return added
 
     def since(self, time: str) -> list[RunRecord]:
