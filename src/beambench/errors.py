@@ -30,9 +30,18 @@ class StoreError(BeambenchError):
     """The store cannot be opened, read or written (exit code 3)."""
 
 
+SHORTEST_PART = 4
+"""Characters of a part that is taken for the whole name."""
+
+
 def nearest(wrong: str, known: list[str]) -> str:
-    """Return ``" (did you mean X?)"`` for the closest known name, or an empty string."""
+    """Return ``" (did you mean X?)"`` for the closest known name, or an empty string.
+
+    Where none is close, a known name that holds the wrong one is meant.
+    """
     import difflib
 
     close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    if not close and len(wrong) >= SHORTEST_PART:
+        close = [name for name in known if wrong.lower() in name.lower()]
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -227,7 +227,7 @@ def test_what_the_environment_does_not_say_is_named(monkeypatch, missing):
     monkeypatch.setenv("INFLUXDB_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("INFLUXDB_DATABASE", "tests")
     monkeypatch.delenv(missing)
-    with pytest.raises(UsageError, match=f"influxdb: {missing} is not set"):
+    with pytest.raises(UsageError, match=f"influxdb: {missing} not set"):
         outbox.check_settings("influxdb", Publish(), "x")
 
 

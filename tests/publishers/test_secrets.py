@@ -149,6 +149,7 @@ def test_credentials_are_nowhere(tmp_path: Path, version: int, store: str, bigqu
         "INFLUXDB_USER_PASSWORD": PLANTED["INFLUXDB_USER_PASSWORD"],
         "INFLUXDB_USER": USER,
         "INFLUXDB_DATABASE": "tests",
+        "INFLUXDB_ORG": "us",
         "GOOGLE_APPLICATION_CREDENTIALS": str(key),
         "PGPASSWORD": PLANTED["PGPASSWORD"],
         "PYTHONPATH": python_path(tmp_path / "mine" / "hidden"),

@@ -96,6 +96,8 @@ def print_record(record: RunRecord) -> None:
         out.print(_metric_table(record))
         _print_stages(out, record.metrics)
     out.print(f"verification: {_verification_line(record.verification)}")
+    if record.verification.stock:
+        out.print(f"against stock: {_stock_line(record.verification.stock)}")
     for warning in record.warnings:
         out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
     outcome = f"run {escape(record.run_id)}: {record.status.replace('_', ' ')}"
@@ -129,7 +131,8 @@ def _metric_table(record: RunRecord) -> Table:
         metric = record.metrics.get(name)
         if metric is not None:
             value = show_value(metric.value, metric.unit)
-            table.add_row(name, escape(value), escape(_interval(metric)), f"{metric.n}")
+            interval = _interval(metric) if name != "elements_failed" else ""  # a count is exact
+            table.add_row(name, escape(value), escape(interval), f"{metric.n}")
     return table
 
 
@@ -172,6 +175,17 @@ def _verification_line(proven: Verification) -> str:
     verdict = "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
     failed = "".join(f"\n  failed: {one.id}: {one.stage}: {one.error}" for one in proven.failed)
     return escape(f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}{failed}")
+
+
+def _stock_line(found: Mapping[str, Any]) -> str:
+    """Say what a variant did to the outputs."""
+    parts = [f"{found.get('labels_equal')} of {found.get('compared')} sampled labels as stock's"]
+    cosine, difference = found.get("least_cosine"), found.get("largest_difference")
+    if cosine is not None:
+        parts.append(f"least cosine {cosine:.5g}")
+    if difference is not None:
+        parts.append(f"largest difference {difference:.2g}")
+    return escape(", ".join(parts))
 
 
 def print_plan(document: Mapping[str, Any]) -> None:
@@ -279,10 +293,10 @@ def print_status(counts: Mapping[str, Mapping[str, int]], parked: Sequence[Deliv
 
 def print_reports(reports: Sequence[Report], parked: Sequence[Delivery]) -> None:
     """Print what was delivered, and every row that is parked, by name."""
-    busy = [report for report in reports if report.delivered or report.queued]
-    for report in busy:
-        console().print(f"{report.publisher}: {report.delivered} rows delivered")
-    if not busy:
+    for report in reports:
+        if report.delivered:
+            console().print(f"{report.publisher}: {report.delivered} rows delivered")
+    if not any(report.delivered or report.queued for report in reports):
         console().print("nothing is queued")
     _print_parked(parked)
 

@@ -163,9 +163,10 @@ def _finish(
         print_json([_document(report, parked) for report in reports])
     else:
         print_reports(reports, parked)
+    advice = ": send them later with `beambench publish --pending`" if runs is not None else ""
     for report in reports:
         if report.queued:
-            say(_left(report))
+            say(_left(report) + advice)
     failed = any(report.queued for report in reports) or (runs is not None and bool(parked))
     raise typer.Exit(EXIT_UNPUBLISHED if failed else EXIT_OK)
 

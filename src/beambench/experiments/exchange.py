@@ -32,6 +32,7 @@ from beambench.record.run_record import (
 )
 
 CSV = ".csv"
+MARKDOWN = (".md", ".markdown")
 OWN_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 """A ``test_id`` of this form is beambench's own: its record says more than the row."""
 
@@ -82,6 +83,8 @@ def read_file(path: Path, benchmark: str | None, now: str) -> Found:
     Raises:
         UsageError: the file is none of these, or rows come without a benchmark.
     """
+    if path.suffix.lower() in MARKDOWN:
+        raise UsageError(f"{path}: Markdown leaves most of a run out: export it with --format json")
     items = _items(path)
     if not items:
         raise UsageError(f"{path}: holds neither records nor rows")

@@ -103,7 +103,9 @@ def shown(text: str, secrets: Sequence[str]) -> str:
     """
     text = without([form for secret in secrets for form in _forms(secret)], text)
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line[:LONGEST_WORDS]
+    if len(line) > LONGEST_WORDS:  # InfluxDB gives its reason after the whole row
+        line = f"{line[: LONGEST_WORDS // 2]} … {line[-LONGEST_WORDS // 2 :]}"
+    return line
 
 
 def _forms(secret: str) -> list[str]:

@@ -71,15 +71,13 @@ class InfluxServer:
         database = target.get("database") or os.environ.get("INFLUXDB_DATABASE")
         if token and not database:
             database = os.environ.get("INFLUXDB_BUCKET")
-        missing = "INFLUXDB_URL" if not url else "INFLUXDB_DATABASE" if not database else None
-        if missing is not None:
-            key = {"INFLUXDB_URL": "url", "INFLUXDB_DATABASE": "database"}[missing]
+        if not url or not database:
+            missing = [] if url else ["INFLUXDB_URL"]
+            missing += [] if database else ["INFLUXDB_DATABASE"]
             raise UsageError(
-                f"influxdb: {missing} is not set: set it, or publish.influxdb.{key} of the "
-                "benchmark"
+                f"influxdb: {' and '.join(missing)} not set: set "
+                f"{'it' if len(missing) == 1 else 'them'}, or publish.influxdb of the benchmark"
             )
-        assert url is not None
-        assert database is not None
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"influxdb: {_place(url)}: not an address: write http://host:8086")
         if "@" in url or "?" in url:
