@@ -207,9 +207,10 @@ def test_beams_metrics_are_those_of_the_handlers_namespace_with_their_step():
             entry("none", None, "T", "BeamML_PyTorch"),
         ],
     }
+    place = {"namespace": "BeamML_PyTorch", "step": "T/BeamML_RunInference"}
     assert theirs(both, "BeamML_PyTorch") == {
-        "num_inferences": {"step": "T/BeamML_RunInference", "value": 10},
-        "batch": {"step": "T/BeamML_RunInference", "count": 2, "sum": 10, "min": 3, "max": 7},
+        "num_inferences": {**place, "value": 10},
+        "batch": {**place, "count": 2, "sum": 10, "min": 3, "max": 7},
     }
 
 

@@ -15,7 +15,8 @@ from beambench.machine.devices import cuda_devices
 from beambench.store import sqlite_url
 from fast_runs import CommandLine, command_line
 
-pytestmark = pytest.mark.real
+# Minutes where another test compiles a model or starts a server beside it.
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 LIBRARY = Library()
 SWITCHES = {
@@ -74,7 +75,7 @@ def smoke(folder: Path, name: str, variant: str) -> tuple[int, CommandLine]:
     arguments += ("--limit", str(elements(name, variant)))
     url = sqlite_url(folder / "runs.db")
     with command_line(folder / "here", *arguments, "--store", url) as cli:
-        code = cli.end(280)
+        code = cli.end(560)
         assert cli.processes() == {}
     return code, cli
 

@@ -26,7 +26,7 @@ ROW = b",".join(b"%d" % (number % 17) for number in range(64))
 def definition(name: str = "sklearn-digits", **changed: Any) -> Definition:
     whole = Library().resolve(name, profile="smoke").definition.model_dump()
     for section, values in changed.items():
-        whole[section] = {**whole[section], **values}
+        whole[section] = {**whole[section], **values} if isinstance(values, dict) else values
     return Definition.model_validate(whole)
 
 
