@@ -152,7 +152,8 @@ def test_rows_before_they_are_sent(finished):
     assert ours == theirs
     assert sorted(ours) == sorted(LABELS)
     assert ours["BeamML_PyTorch_pytorchruninference/beamml_runinference_num_inferences"] == ELEMENTS
-    assert all(value > 0 for value in ours.values())
+    # Beam's size of a model is by how much the peak of the process grew: 0 after a higher one.
+    assert all(value > 0 for label, value in ours.items() if "model_byte_size" not in label)
     assert len(set(ours.values())) > 10  # so that rows which are mixed up show
 
 
