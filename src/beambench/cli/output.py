@@ -303,9 +303,8 @@ def print_reports(reports: Sequence[Report], parked: Sequence[Delivery]) -> None
 
 def parked_document(row: Delivery) -> dict[str, str]:
     """Name a row that a server refused, with its words."""
-    where = row.target.get("measurement") or f"{row.target['dataset']}.{row.target['table']}"
     what = row.content.get("metric") or "run"
-    return {"run": row.run_id, "target": where, "row": what, "problem": row.problem}
+    return {"run": row.run_id, "target": row.place, "row": what, "problem": row.problem}
 
 
 def _print_parked(rows: Sequence[Delivery]) -> None:

@@ -8,6 +8,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, ClassVar, Protocol
 from urllib.parse import quote
 
@@ -79,6 +80,19 @@ def seconds_left(deadline: float) -> float:
 def name_of(benchmark: str) -> str:
     """Return the table or measurement of a benchmark that names none, whatever it is called."""
     return re.sub(r"[^A-Za-z0-9_]", "_", benchmark)[:200]
+
+
+def moment(value: str | datetime) -> datetime:
+    """Return a time of a record, or as a server gives it back; without an offset it is in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.replace("Z", "+00:00"))  # Python 3.10 knows no Z
+    return value if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
+
+
+def age(row: Delivery) -> float:
+    """Return seconds since the time that a row carries."""
+    text = row.content.get("timestamp") or row.content["started_at"]
+    return (datetime.now(timezone.utc) - moment(text)).total_seconds()
 
 
 def portions(rows: Sequence[Delivery], largest: int) -> Iterator[list[Delivery]]:

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +23,7 @@ from beambench.publishers.base import (
     Outcome,
     UnavailableError,
     UnreachableError,
+    age,
     name_of,
     portions,
     seconds_left,
@@ -35,7 +34,7 @@ from beambench.store.deliveries import Delivery
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-VARIABLES = ("BIGQUERY_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS")
+DEFAULT_DATASET = "beam_run_inference"
 LARGEST_REQUEST = 4_000_000
 """Bytes of rows in one request; the server takes 10 MB."""
 
@@ -58,7 +57,7 @@ class BigQuery:
         client, target = client_of(rows[0].target), rows[0].target
         self._make_ready(client, target, deadline)
         outcome, left = Outcome(), list(rows)
-        unsure = [row for row in left if row.attempts or _age(row) > REMEMBERED_S]
+        unsure = [row for row in left if row.attempts or age(row) > REMEMBERED_S]
         if unsure:
             outcome.delivered += self._find(unsure, deadline, only_keys=True)
             left = [row for row in left if row.row_id not in set(outcome.delivered)]
@@ -187,16 +186,11 @@ def targets(publish: Mapping[str, Any], benchmark: str) -> dict[str, dict[str, A
     table = own.get("table") or name_of(benchmark)
     return {
         "beam": {**where, "format": "beam", "table": table},
-        beambench_format.RUNS: {**where, "format": "beambench", "table": beambench_format.RUNS},
-        beambench_format.METRICS: {
-            **where,
-            "format": "beambench",
-            "table": beambench_format.METRICS,
+        **{
+            name: {**where, "format": "beambench", "table": name}
+            for name in beambench_format.COLUMNS
         },
     }
-
-
-DEFAULT_DATASET = "beam_run_inference"
 
 
 def client_of(target: Mapping[str, Any]) -> bigquery.Client:
@@ -291,12 +285,6 @@ def _nullable(field: bigquery.SchemaField) -> bigquery.SchemaField:
     from google.cloud import bigquery
 
     return bigquery.SchemaField(field.name, field.field_type, description=field.description)
-
-
-def _age(row: Delivery) -> float:
-    """Return seconds since the time that a row carries."""
-    text = str(row.content.get("timestamp") or row.content["started_at"])
-    return time.time() - datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def _blames_rows(error: BaseException | None) -> bool:

@@ -25,6 +25,7 @@ from beambench.publishers.base import (
     Outcome,
     UnavailableError,
     UnreachableError,
+    moment,
     name_of,
     portions,
     seconds_left,
@@ -35,8 +36,6 @@ from beambench.store.deliveries import Delivery
 if TYPE_CHECKING:
     import requests
 
-VARIABLES = ("INFLUXDB_URL", "INFLUXDB_DATABASE", "INFLUXDB_USER", "INFLUXDB_USER_PASSWORD")
-VARIABLES_OF_2 = ("INFLUXDB_TOKEN", "INFLUXDB_ORG", "INFLUXDB_BUCKET")
 LONGEST_STRING = 60_000
 """Bytes of a string field; the server takes 64 KiB. A longer one is cut into numbered fields."""
 
@@ -257,15 +256,9 @@ def targets(publish: Mapping[str, Any], benchmark: str) -> dict[str, dict[str, A
     measurement = own.get("measurement") or name_of(benchmark)
     return {
         "beam": {**where, "format": "beam", "measurement": measurement},
-        beambench_format.RUNS: {
-            **where,
-            "format": "beambench",
-            "measurement": beambench_format.RUNS,
-        },
-        beambench_format.METRICS: {
-            **where,
-            "format": "beambench",
-            "measurement": beambench_format.METRICS,
+        **{
+            name: {**where, "format": "beambench", "measurement": name}
+            for name in beambench_format.COLUMNS
         },
     }
 
@@ -305,10 +298,7 @@ def _time(row: Delivery) -> int:
 
 
 def _micros(text: str) -> int:
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    since = moment(text) - datetime(1970, 1, 1, tzinfo=timezone.utc)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 

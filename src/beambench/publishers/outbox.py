@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,7 +20,14 @@ from pydantic import ValidationError
 from beambench.definition.schema import Publish
 from beambench.errors import BeambenchError, StoreError, UsageError, nearest
 from beambench.publishers import beam_format, beambench_format, bigquery, influxdb
-from beambench.publishers.base import Outcome, Publisher, UnavailableError, UnreachableError
+from beambench.publishers.base import (
+    Outcome,
+    Publisher,
+    UnavailableError,
+    UnreachableError,
+    age,
+    moment,
+)
 from beambench.record.run_record import RunRecord
 from beambench.store.deliveries import Delivery, DeliveryQueue, IsHeld
 
@@ -301,15 +307,14 @@ def _verified(publisher: Publisher, rows: Sequence[Delivery], deadline: float) -
             for key, value in row.content.items()
             if not _same(value, there, key)
         ]
-    target = rows[0].target
     return Verified(
         run_id=rows[0].run_id,
         publisher=publisher.name,
-        target=str(target.get("measurement") or f"{target['dataset']}.{target['table']}"),
+        target=rows[0].place,
         rows=len(rows),
         found=len(found),
         equal=sum(not lines for lines in differences.values()),
-        age=_age(rows[0]) if found else None,
+        age=age(rows[0]) if found else None,
         differences=[line for lines in differences.values() for line in lines],
     )
 
@@ -327,19 +332,7 @@ def _same(sent: Any, row: Mapping[str, Any], key: str) -> bool:
     if sent is None or there is None:
         return sent is there or (key in _TIMES and key not in row)
     if key in _TIMES:
-        return _moment(there) == _moment(sent)
+        return moment(there) == moment(sent)
     if isinstance(sent, int | float) and not isinstance(sent, bool):
         return math.isclose(sent, float(there), rel_tol=TOLERANCE)
     return str(sent) == str(there) or influxdb.tag_value(sent) == str(there)
-
-
-def _moment(value: str | datetime) -> datetime:
-    found = (
-        datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
-    )
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
-
-
-def _age(row: Delivery) -> float:
-    time_column = next(key for key in _TIMES if key in row.content)
-    return (datetime.now(timezone.utc) - _moment(row.content[time_column])).total_seconds()
