@@ -76,6 +76,11 @@ def bigquery_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server
 
 
 @pytest.fixture(scope="session")
+def object_store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.ObjectStore]:
+    yield from _started(servers.object_store(tmp_path_factory.mktemp("object-store")))
+
+
+@pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     yield from _started(servers.postgresql())
 
@@ -96,6 +101,14 @@ def bigquery(
     for name, value in bigquery_server.environment.items():
         monkeypatch.setenv(name, value)
     return bigquery_server
+
+
+@pytest.fixture
+def bucket(object_store_server: servers.ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty bucket, and the environment that says where the store is."""
+    for name, value in object_store_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return object_store_server.new_bucket()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import pwd
 import shutil
@@ -61,6 +62,50 @@ class BigQueryEmulator:
     @property
     def environment(self) -> dict[str, str]:
         return {"BIGQUERY_EMULATOR_HOST": self.url, "GOOGLE_CLOUD_PROJECT": self.project}
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """gcp-storage-emulator, which makes an empty bucket for whoever asks."""
+
+    url: str
+    credentials: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "STORAGE_EMULATOR_HOST": self.url,
+            "GOOGLE_CLOUD_PROJECT": "local",
+            "GOOGLE_APPLICATION_CREDENTIALS": str(self.credentials),
+        }
+
+    def new_bucket(self) -> str:
+        """Make an empty bucket; return its address, `gs://NAME`."""
+        name = f"bucket-{uuid.uuid4().hex}"
+        body = json.dumps({"name": name}).encode()
+        request = urllib.request.Request(f"{self.url}/storage/v1/b?project=local", body)
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=10):
+            return f"gs://{name}"
+
+
+@contextlib.contextmanager
+def object_store(folder: Path) -> Iterator[ObjectStore]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    program = str(Path(sys.executable).with_name("gcp-storage-emulator"))
+    command = [program, "start", "--host", "127.0.0.1", "--port", str(port), "--in-memory"]
+    with _running(command, folder, f"{url}/storage/v1/b?project=local"):
+        yield ObjectStore(url, google_credentials(folder))
+
+
+def google_credentials(folder: Path) -> Path:
+    """Write credentials whose token never ends: without any, Beam looks for some for 20 s."""
+    path = folder / "credentials.json"
+    secrets = dict.fromkeys(("client_id", "client_secret", "refresh_token", "token"), PASSWORD)
+    content = {"type": "authorized_user", "expiry": "2099-01-01T00:00:00Z", **secrets}
+    path.write_text(json.dumps(content))
+    return path
 
 
 @contextlib.contextmanager

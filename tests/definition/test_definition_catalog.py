@@ -34,7 +34,10 @@ CLUSTER = {
 CLUSTERS = {
     RESNET101: CLUSTER,
     RESNET152: CLUSTER,
-    RESNET152_T4: {**CLUSTER, "accelerator": {"type": "nvidia-tesla-t4", "count": 1}},
+    RESNET152_T4: {
+        **CLUSTER,
+        "accelerator": {"type": "nvidia-tesla-t4", "count": 1, "driver": True},
+    },
     BERT_BASE: {**CLUSTER, "workers": 250},
     BERT_LARGE: {**CLUSTER, "workers": 250},
     SENTIMENT: {**CLUSTER, "workers": 20},
@@ -56,7 +59,7 @@ CLUSTERS = {
         "machine_type": "n1-standard-8",
         "workers": 3,
         "disk_gb": 200,
-        "accelerator": {"type": "nvidia-tesla-t4", "count": 1},
+        "accelerator": {"type": "nvidia-tesla-t4", "count": 1, "driver": True},
     },
 }
 MODELS = {
@@ -287,6 +290,12 @@ VARIANTS = {
 }
 
 
+UNSAID = {
+    *("disk_type", "spot", "processes", "container_image", "experiments", "service_options"),
+    *("project", "temp_location", "staging_location"),
+}
+
+
 @pytest.fixture(scope="module")
 def library():
     return Library()
@@ -302,8 +311,25 @@ def test_every_file_is_called_like_its_benchmark(library):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_cluster(library, name):
-    cluster = library.resolve_unprofiled(name).model_dump()["cluster"]
-    assert cluster == CLUSTERS[name]
+    cluster = library.resolve_unprofiled(name).cluster
+    said = None if cluster is None else cluster.model_dump(exclude=UNSAID)
+    assert said == CLUSTERS[name]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if CLUSTERS[name] is not None])
+def test_what_no_cluster_of_the_suite_says_is_left_to_the_service(library, name):
+    cluster = library.resolve_unprofiled(name).cluster
+    assert cluster.model_dump(include=UNSAID) == {
+        "disk_type": "pd-standard",
+        "spot": False,
+        "processes": None,
+        "container_image": None,
+        "experiments": [],
+        "service_options": [],
+        "project": None,
+        "temp_location": None,
+        "staging_location": None,
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

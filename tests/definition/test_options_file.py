@@ -257,11 +257,11 @@ def test_a_folder_is_no_options_file(tmp_path):
         ("--autoscaling_algorithm=THROUGHPUT_BASED", "cluster.autoscaling=throughput_based"),
         (
             "--experiments=use_runner_v2,worker_accelerator=type:nvidia-l4;count:2",
-            "cluster.accelerator={type: nvidia-l4, count: 2}",
+            "cluster.accelerator={type: nvidia-l4, count: 2, driver: false}",
         ),
         (
             "--dataflow_service_options=worker_accelerator=type:nvidia-l4;install-nvidia-driver",
-            "cluster.accelerator={type: nvidia-l4, count: 1}",
+            "cluster.accelerator={type: nvidia-l4, count: 1, driver: true}",
         ),
         ("--metrics_dataset=mine", "publish.bigquery.dataset=mine"),
         ("--metrics_table=mine", "publish.bigquery.table=mine"),

@@ -76,6 +76,7 @@ ADDED_PARTS = {
         "batch_sizes",
         "batches_retried",
         "runner",
+        "usage",
         "beam_metrics",
         "cross_check",
         "error",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from beambench.definition.schema import KEYWORD_SOURCES, Definition
+from beambench.definition.schema import KEYWORD_SOURCES, Cluster, Definition
 from beambench.definition.yaml_file import as_value, read_text
 from beambench.errors import UsageError
 
@@ -212,19 +212,8 @@ def flags_of(definition: Definition, runner: str, model_flag: str | None) -> lis
         UsageError: a value that no line of a file can hold.
     """
     values: list[tuple[str, str | int | None]] = [("runner", RUNNERS[runner])]
-    cluster = definition.cluster
-    if runner == "dataflow" and cluster is not None:
-        values += [
-            ("region", cluster.region),
-            ("machine_type", cluster.machine_type),
-            ("num_workers", cluster.workers),
-            ("max_num_workers", cluster.max_workers),
-            ("disk_size_gb", cluster.disk_gb),
-            ("autoscaling_algorithm", cluster.autoscaling.upper()),
-        ]
-        if cluster.accelerator is not None:
-            kind, count = cluster.accelerator.type, cluster.accelerator.count
-            values.append(("experiments", f"{ACCELERATOR}=type:{kind};count:{count};{DRIVER}"))
+    if runner == "dataflow" and definition.cluster is not None:
+        values += cluster_values(definition.cluster)
     table, measurement = definition.publish.bigquery, definition.publish.influxdb
     values.append(("publish_to_big_query", "false" if table is None else "true"))
     if table is not None:
@@ -244,6 +233,23 @@ def flags_of(definition: Definition, runner: str, model_flag: str | None) -> lis
         if set(flag) & set("\n\r\0"):
             raise UsageError(f"{definition.name}: {flag!r} cannot stand in one line of a file")
     return flags
+
+
+def cluster_values(cluster: Cluster) -> list[tuple[str, str | int | None]]:
+    """Return the shape of a cluster as names and values of Beam's flags; None: not said."""
+    values: list[tuple[str, str | int | None]] = [
+        ("region", cluster.region),
+        ("machine_type", cluster.machine_type),
+        ("num_workers", cluster.workers),
+        ("max_num_workers", cluster.max_workers),
+        ("disk_size_gb", cluster.disk_gb),
+        ("autoscaling_algorithm", cluster.autoscaling.upper()),
+    ]
+    if cluster.accelerator is not None:
+        kind, count = cluster.accelerator.type, cluster.accelerator.count
+        driver = f";{DRIVER}" if cluster.accelerator.driver else ""
+        values.append(("experiments", f"{ACCELERATOR}=type:{kind};count:{count}{driver}"))
+    return values
 
 
 def as_line(flag: str) -> str:
@@ -465,9 +471,8 @@ class _Translator:
         count = known.pop("count", "1")
         if not known.get("type") or not _COUNT.fullmatch(count):
             flag.refuse(f"expected {ACCELERATOR}=type:TYPE;count:COUNT")
-        # Every worker with an accelerator gets the driver; which one no definition says.
-        known.setdefault(DRIVER, "")
-        accelerator = {"type": known.pop("type"), "count": int(count)}
+        driver = DRIVER in known
+        accelerator = {"type": known.pop("type"), "count": int(count), "driver": driver}
         more = [f"{name}:{text}" for name, text in known.items() if (name, text) != (DRIVER, "")]
         if more:
             self._leave_out(Flag(flag.name, ";".join(more), flag.where), _CLUSTER_ONLY)

@@ -11,7 +11,10 @@ from beambench.definition.schema import Definition, Section
 SAMPLE_SIZE = 32
 """Elements at most whose labels are compared with the reference loop in every run."""
 
-Task = Literal["prepare", "pipeline", "loop", "calibrate", "reference"]
+Task = Literal[
+    "prepare", "pipeline", "loop", "calibrate", "reference", "template", "submit", "collect"
+]
+"""`template` writes what a service would be given, `submit` gives it, `collect` reads back."""
 
 
 class Preparation(Section):
@@ -51,6 +54,11 @@ class Plan(WorkerPlan):
 
     Attributes:
         batch_sizes: for `loop`: sizes to replay; one size means batches of that size throughout.
+        output: where predictions are written as part of the pipeline (a path, gs:// or bq:).
+        folder: for a service: the gs:// folder of this job, with all that it reads and writes.
+        job_name: for a service: what the job is called there.
+        template_path: for `template`: where it is written.
+        job_metrics: for `collect`: file with the metrics of the job, as the service gave them.
     """
 
     task: Task
@@ -63,6 +71,11 @@ class Plan(WorkerPlan):
     cache_dir: str
     preparation: Preparation | None = None
     batch_sizes: list[int] = Field(default_factory=list)
+    output: str | None = None
+    folder: str | None = None
+    job_name: str | None = None
+    template_path: str | None = None
+    job_metrics: str | None = None
 
     def prepared(self) -> Preparation:
         """Return the preparation, which every task but `prepare` needs."""

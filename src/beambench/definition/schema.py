@@ -100,9 +100,22 @@ class Batching(Section):
         return self
 
 
+class RunnerSettings(Section):
+    """How the runner of this machine works."""
+
+    processes: PositiveInt = Field(
+        1, description="Processes that run the pipeline at once, on the direct runner."
+    )
+
+
 class Accelerator(Section):
     type: str
     count: PositiveInt = 1
+    driver: bool = Field(True, description="Let Dataflow install the NVIDIA driver on the workers.")
+
+
+Bucket = Annotated[str, Field(pattern=r"^gs://[a-z0-9][a-z0-9._-]{1,221}[a-z0-9](/.*)?$")]
+Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:-]{0,199}$")]
 
 
 class Cluster(Section):
@@ -115,12 +128,35 @@ class Cluster(Section):
     max_workers: PositiveInt | None = None
     autoscaling: Literal["none", "throughput_based"] = "none"
     disk_gb: PositiveInt
+    disk_type: Literal["pd-standard", "pd-ssd"] = "pd-standard"
     accelerator: Accelerator | None = None
+    spot: bool = Field(
+        False, description="Workers that may be taken away: Dataflow's FlexRS, cost-optimised."
+    )
+    processes: PositiveInt | None = Field(
+        None,
+        description="SDK processes on each worker; null: one for each vCPU, as Dataflow does. "
+        "Only 1 or null can be asked of Dataflow.",
+    )
+    container_image: str | None = Field(
+        None,
+        description="Image of the workers; null: Beam's own, with packages installed at start.",
+    )
+    experiments: list[str] = []
+    service_options: list[str] = []
+    project: Project | None = Field(None, description="null: GOOGLE_CLOUD_PROJECT.")
+    temp_location: Bucket | None = Field(
+        None, description="gs:// folder for all that a job reads and writes besides its input."
+    )
+    staging_location: Bucket | None = Field(None, description="null: beside temp_location.")
+
+
+PLACES = frozenset({"project", "temp_location", "staging_location"})
+"""Keys of a cluster that say where a job's files lie, and nothing of what is measured."""
 
 
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 Measurement = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]
-Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:-]{0,199}$")]
 Address = Annotated[str, Field(pattern=r"^https?://[^@?#\s]+$")]
 
 
@@ -198,13 +234,20 @@ class Definition(Section):
     max_failed: Annotated[float, Field(ge=0, le=1)] = Field(
         0.01, description="Share of failed elements above which the run fails."
     )
+    runner: RunnerSettings = RunnerSettings()
     cluster: Cluster | None = None
     publish: Publish = Publish()
     profiles: dict[Name, Profile] = Field(min_length=1)
 
     def digest(self) -> str:
-        """SHA-256 over all that defines what is measured: not title, description and publish."""
-        content = self.model_dump(mode="json", exclude={"title", "description", "publish"})
+        """SHA-256 over all that defines what is measured.
+
+        Left out are title, description, where results are published and where files of jobs lie.
+        """
+        content = self.model_dump(
+            mode="json",
+            exclude={"title": True, "description": True, "publish": True, "cluster": set(PLACES)},
+        )
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -80,6 +80,30 @@ class Verification(Part):
     unverified: str | None = None
 
 
+class Usage(Part):
+    """What one execution used of a cluster: amounts, never money. Null is unknown, never 0.
+
+    Attributes:
+        source: who counted: the service's own metrics, or a projection from a local run.
+        vcpu_seconds, memory_gb_seconds: of all workers; GB is 2**30 bytes, as the service bills it.
+        disk_gb_seconds, ssd_gb_seconds: of standard and of SSD persistent disks.
+        gpu_seconds: of all accelerators.
+        shuffle_gb: processed by the batch shuffle service.
+        streaming_gb: processed by the streaming engine.
+        worker_seconds: of all machines, for sheets that price the hour of a machine.
+    """
+
+    source: Literal["service", "projection"]
+    vcpu_seconds: float | None = None
+    memory_gb_seconds: float | None = None
+    disk_gb_seconds: float | None = None
+    ssd_gb_seconds: float | None = None
+    gpu_seconds: float | None = None
+    shuffle_gb: float | None = None
+    streaming_gb: float | None = None
+    worker_seconds: float | None = None
+
+
 class Repeat(Part):
     """One whole execution in a process of its own: of the pipeline, or of the reference loop."""
 
@@ -94,6 +118,7 @@ class Repeat(Part):
     batch_sizes: list[int] = Field(default_factory=list)
     batches_retried: int = 0
     runner: dict[str, Any] = Field(default_factory=dict)
+    usage: Usage | None = None
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
     cross_check: dict[str, Any] = Field(default_factory=dict)
     error: dict[str, Any] | None = None
