@@ -568,6 +568,12 @@ SECTIONS: dict[str, list[Case]] = {
             ("'threads'", "key.subkey=value"),
         ),
         Case(
+            "processes twice",
+            "run overhead-noop --set runner.processes=2 -- --direct_num_workers=2",
+            USAGE,
+            ("runner.processes 2", "--direct_num_workers=2", "one of the two"),
+        ),
+        Case(
             "an unknown path",
             "run overhead-noop --set batching.max_batch_siz=3",
             USAGE,

@@ -260,17 +260,6 @@ def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
     assert (found.labelled, found.correct) == (7, 4)
 
 
-def test_threads_can_be_set_in_this_process_only(tmp_path):
-    plan = make_plan(
-        tmp_path,
-        "prepare",
-        definition=definition(threads=1),
-        beam_flags=["--direct_running_mode=multi_processing"],
-    )
-    with pytest.raises(UsageError, match="threads: can be set with --direct_running_mode=in_mem"):
-        prepare(plan)
-
-
 def test_threads_need_torch(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UsageError, match="threads: sets those of torch, which is not installed"):

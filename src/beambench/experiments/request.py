@@ -281,6 +281,7 @@ def check(request: RunRequest) -> None:
         )
     _check_weights(request.placed_definition.model.path, cls.weights_in_folder)
     check_flags(request.beam_flags)
+    _check_processes(definition.runner.processes, request.beam_flags)
     if request.effective_labels is not None and not cls.has_class_labels:
         raise UsageError(
             f"{definition.name}: labels {request.effective_labels}: the labels of workload "
@@ -347,6 +348,16 @@ def check_runner(runner: str) -> None:
 def check_flags(flags: Sequence[str]) -> None:
     if any(flag.partition("=")[0] == "--runner" for flag in flags):
         raise UsageError("--runner after --: choose the runner with beambench's own --runner")
+
+
+def _check_processes(processes: int, flags: Sequence[str]) -> None:
+    if processes == 1:
+        return
+    for flag in flags:
+        if flag.partition("=")[0] in ("--direct_num_workers", "--direct_running_mode"):
+            raise UsageError(
+                f"runner.processes {processes} and {flag} say the same: give one of the two"
+            )
 
 
 def check_folder() -> None:

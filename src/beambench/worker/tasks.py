@@ -16,7 +16,12 @@ from beambench.inputs.elements import Element, parsed, written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
-from beambench.instrumentation.handler import Output, check_size, weights_files
+from beambench.instrumentation.handler import (
+    Output,
+    check_size,
+    set_framework_threads,
+    weights_files,
+)
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
@@ -37,10 +42,8 @@ LISTED = 20
 def prepare(plan: Plan) -> Observation:
     """Make input and weights ready, choose the sample, and describe the environment."""
     definition = plan.definition
-    in_process = direct.is_in_process(plan.beam_flags)
-    if definition.threads is not None and not in_process:
-        raise UsageError("threads: can be set with --direct_running_mode=in_memory only")
-    apply_threads(definition.threads)
+    direct.parse_flags(plan.beam_flags)
+    set_framework_threads(definition.threads)
     manifest = resolve_input(
         definition.input.type,
         plan.source,
@@ -82,6 +85,7 @@ def prepare(plan: Plan) -> Observation:
                 *manifest.warnings,
                 *cls.warnings(definition),
                 *slow_precision(definition.model, environment),
+                *of_processes(definition.runner.processes, environment),
             ],
         ),
     )
@@ -101,6 +105,19 @@ def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
     return [
         f"this CPU has no {model.precision} instructions ({', '.join(names[model.precision])}): "
         "expect it to be slower than float32"
+    ]
+
+
+def of_processes(processes: int, environment: Mapping[str, Any]) -> list[str]:
+    """Say what several processes change besides their number."""
+    if processes == 1:
+        return []
+    cores = environment["machine"]["cores"]["usable"]
+    more = [f"{processes} processes on {cores} cores"] if processes > cores else []
+    return [
+        *more,
+        f"{processes} processes: a Reshuffle spreads the elements over them, because Beam's direct "
+        "runner gives one file to one of them",
     ]
 
 
@@ -147,19 +164,8 @@ def make_workload(plan: Plan) -> Workload:
     definition = plan.definition
     path = plan.prepared().weights_path
     workload = load_class(definition.workload)(definition, Weights(Path(path) if path else None))
-    apply_threads(definition.threads)
+    set_framework_threads(definition.threads)
     return workload
-
-
-def apply_threads(threads: int | None) -> None:
-    """Set the threads inside one operation of the framework; None leaves its default."""
-    if threads is None:
-        return
-    try:
-        import torch
-    except ImportError:
-        raise UsageError("threads: sets those of torch, which is not installed") from None
-    torch.set_num_threads(threads)
 
 
 def read_elements(plan: Plan) -> list[Element]:
@@ -200,7 +206,7 @@ def run_pipeline(plan: Plan) -> Observation:
                 "executed": "direct",
                 "implementation": finished.implementation,
                 "counters": counters_kind(finished.query),
-                "options": masked(plan.beam_flags),
+                "options": masked(direct.flags_of(plan)),
             },
             "beam_metrics": theirs(finished.query, namespace),
         }
