@@ -247,7 +247,7 @@ def default_efficiency(measured: Measured, fleet: Fleet) -> tuple[Range, Origin,
             f"{threads} busy threads on {shape.vcpus} vCPUs, which are two hyper-threads to a core",
         )
     if not more:
-        return Range.exactly(1), "measured", "as many processes ran at once here"
+        return Range.exactly(1), "measured", "as many processes or more ran at once here"
     if unknown:
         return (
             Range.of(0.5, 0.8, 1.0),

@@ -37,11 +37,17 @@ from beambench.experiments.cost_request import (
     CostRequest,
     Source,
     benchmark_elements,
+    is_job,
     mode_of,
 )
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore
 
+FULL = "float32"
+SERVED = "text_generation"
+"""The workload whose model runs in a server of its own."""
+RUNS_LOOKED_AT = 20
+"""The newest ones, for a run that could be projected in place of one that cannot."""
 ONE_CORE = 1.1
 """Cores that a process may keep busy and still be one that uses one."""
 WORKER_START = Range.of(60, 180, 420)
@@ -108,8 +114,14 @@ def _check_projectable(request: CostRequest, source: Source) -> None:
     gpu = request.gpu or (accelerator.type if accelerator else NO_GPU)
     if gpu != NO_GPU:
         raise UsageError(f"{where}: ran on a CPU, and a plan with {gpu} {GPU_REFUSED}")
-    if source.definition["model"]["device"] == "gpu":
+    ran = record.config["definition"]
+    if ran["model"]["device"] == "gpu":
         raise UsageError(f"{where}: ran on a GPU, and a plan without one needs a run on a CPU")
+    if ran["profiles"].get(record.profile, {}).get("model") is not None:
+        raise UsageError(
+            f"{where}: profile {record.profile} runs {record.model.name} in place of the "
+            "benchmark's model: give a run of another profile"
+        )
     flags = [str(flag) for flag in record.config.get("beam_flags", [])]
     own = [flag for flag in flags if flag.startswith(("--direct_num_workers", "--direct_running"))]
     if own:
@@ -225,25 +237,30 @@ def _check_instructions(source: Source, fleet: Fleet, runs: RunStore) -> None:
     missing = lacking(_precision(ran), here, fleet.machine.instructions)
     if not missing:
         return
-    for other in runs.history(record.benchmark, profile=record.profile):
-        definition = other.config.get("definition")
-        if other.status == "succeeded" and definition and _precision(definition) == "float32":
-            instead = f"`beambench cost {other.run_id}`, a run in float32"
-            break
-    else:
-        instead = f"a run in float32: `beambench run {record.benchmark} --variant stock`"
     raise UsageError(
         f"run {record.run_id}: its speed in {_precision(ran)} rests on {missing[0]}, which "
-        f"{fleet.name} is not sure to have: project from {instead}"
+        f"{fleet.name} is not sure to have: {_in_float32(record, runs)}"
     )
 
 
+def _in_float32(record: RunRecord, runs: RunStore) -> str:
+    """Name a run that can be projected, or say how to make one."""
+    for other in runs.history(record.benchmark, profile=record.profile, limit=RUNS_LOOKED_AT):
+        ran = other.config.get("definition")
+        if other.status == "succeeded" and not is_job(other) and ran and _precision(ran) == FULL:
+            return f"there is a run in {FULL}: `beambench cost {other.run_id}`"
+    how = "--variant stock"
+    if record.config["definition"]["workload"] == SERVED:
+        how = "--set parameters.server.dtype=float32"
+    return f"`beambench run {record.benchmark} {how} --set threads=1` makes one in {FULL}"
+
+
 def _precision(definition: Mapping[str, Any]) -> str:
-    if definition.get("workload") == "text_generation":
-        # vLLM's own default for these models, unless its server is told otherwise.
-        server = definition.get("parameters", {}).get("server", {})
-        return str(server.get("dtype", "bfloat16"))
-    return str(definition["model"].get("precision", "float32"))
+    if definition["workload"] != SERVED:
+        return str(definition["model"].get("precision", FULL))
+    # A server chooses for itself, bfloat16 for these models, unless it is told otherwise.
+    chosen = definition.get("parameters", {}).get("server", {}).get("dtype")
+    return chosen if chosen in (FULL, "float16") else "bfloat16"
 
 
 def _check_threads(record: RunRecord, measured: Measured, fleet: Fleet) -> None:

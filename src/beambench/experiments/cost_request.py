@@ -15,7 +15,7 @@ from beambench.definition.library import Library
 from beambench.definition.schema import Cluster
 from beambench.errors import RunError, UsageError, nearest
 from beambench.record.run_record import RunRecord
-from beambench.store.run_store import RunStore
+from beambench.store.run_store import RunStore, RunSummary
 
 NO_GPU = "none"
 """What `--gpu` says for machines without one."""
@@ -56,7 +56,7 @@ class Source:
     cluster: Cluster | None
 
 
-def is_job(record: RunRecord) -> bool:
+def is_job(record: RunRecord | RunSummary) -> bool:
     return record.runner.requested == "dataflow" or record.runner.executed == "dataflow"
 
 
@@ -66,22 +66,23 @@ def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
         return _of_run(_stored(request.what, library, runs))
     resolved = library.resolve(name, variant=request.variant, profile=_largest(library, request))
     definition = resolved.definition
-    candidates = runs.history(name, variant=request.variant)
-    usable = [
-        record
-        for record in candidates
-        if record.status == "succeeded"
-        and not is_job(record)
-        and record.imported is None
-        and record.model.name == definition.model.name
-    ]
-    if not usable:
+    candidates = runs.summaries(name, variant=request.variant)
+    usable = (
+        runs.get(found.run_id)
+        for found in candidates
+        if found.status == "succeeded"
+        and not is_job(found)
+        and found.imported is None
+        and found.model.name == definition.model.name
+    )
+    record = next(usable, None)
+    if record is None:
         why = f" of model {definition.model.name}" if candidates else ""
         raise RunError(
             f"{name}: no succeeded run of variant {request.variant}{why} on this machine in this "
             f"store: `beambench run {name} --variant {request.variant} --set threads=1`"
         )
-    return Source(usable[0], definition.model_dump(mode="json"), definition.cluster)
+    return Source(record, definition.model_dump(mode="json"), definition.cluster)
 
 
 def _largest(library: Library, request: CostRequest) -> str:
