@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from beambench.analysis.intervals import median
@@ -155,15 +155,15 @@ def _fleet(request: CostRequest, source: Source, sheet: Sheet) -> Fleet:
         machine=machine,
         workers=workers,
         processes=processes,
-        copies=_copies(source, processes),
+        copies=_copies(source.record, processes),
         disk_gb=cluster.disk_gb if cluster else None,
         ssd=cluster is not None and cluster.disk_type == "pd-ssd",
     )
 
 
-def _copies(source: Source, processes: int) -> int:
+def _copies(record: RunRecord, processes: int) -> int:
     """Return the copies of the model that the processes of a machine hold."""
-    model = source.definition["model"]
+    model = record.config["definition"]["model"]
     if model.get("large"):
         return 1
     return min(processes, model.get("copies") or processes)
@@ -193,9 +193,7 @@ def _measured(source: Source) -> Measured:
     interval = None
     if whole is not None and whole.ci_low and whole.ci_high:
         interval = (whole.ci_low, whole.ci_high)
-    # What ran, not what a definition of today says.
-    ran = record.config["definition"]
-    processes = ran.get("runner", {}).get("processes", 1)
+    processes = record.config["definition"].get("runner", {}).get("processes", 1)
     threads = _threads(record, processes)
     machine = record.environment.get("machine", {})
     cores = machine.get("cores", {})
@@ -209,7 +207,7 @@ def _measured(source: Source) -> Measured:
         peak_rss=max(values["peak_rss"]),
         model_bytes=(record.model.size_mib or 0) * 2**20,
         processes=processes,
-        copies=_copies(replace(source, definition=ran), processes),
+        copies=_copies(record, processes),
         threads=threads,
         shared_cores=shared,
         vectors=next((name for name in reversed(VECTORS) if has.get(name)), None),

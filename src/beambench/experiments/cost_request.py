@@ -49,7 +49,12 @@ class CostRequest:
 
 @dataclass(frozen=True)
 class Source:
-    """A run, and the definition that says where its work is to be done."""
+    """A run, and the definition that says where its work is to be done.
+
+    Attributes:
+        definition: of the benchmark as it is today, or as it was for a run that was named itself.
+        cluster: of that definition.
+    """
 
     record: RunRecord
     definition: Mapping[str, Any]
