@@ -306,7 +306,26 @@ def test_a_job_that_failed_has_cost_money_too(keep, cost):
     document = cost(job().run_id)
     assert document["total"]["expected"] == "3.556438"
     assert document["per_thousand"] is None
-    assert document["notes"] == ["repeat 0 failed"]
+    assert document["notes"] == ["repeat 0 failed, and cost 3.56 USD"]
+
+
+def test_a_job_that_failed_does_not_stand_for_those_that_succeeded(keep, cost):
+    good, bad = job(hours=[20, 1]).repeats
+    broken = bad.model_copy(update={"status": "failed"})
+    keep(job(repeats=[good.model_dump(), broken.model_dump()]))
+    document = cost(job().run_id)
+    assert (document["n"], document["total"]["low"]) == (1, "2.849550")
+    assert document["notes"] == ["repeat 1 failed, and cost 0.16 USD"]
+
+
+def test_a_machine_whose_gpu_is_part_of_it(keep, cost):
+    def resolved(machine):
+        overrides = [f"cluster.machine_type={machine}"]
+        return job(overrides=overrides, usage={"gpu_seconds": 3600.0})
+
+    keep(resolved("g2-standard-4"))
+    lines = cost(job().run_id)["cost"]["expected"]["lines"]
+    assert [line["money"] for line in lines if line["resource"] == "gpu nvidia-l4"] == ["0.672000"]
 
 
 def test_a_streaming_job(keep, cost):

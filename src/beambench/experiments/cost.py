@@ -6,19 +6,18 @@ import datetime
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from beambench.analysis.projection import BOUNDS, Assumption, Projection, Range
+from beambench.analysis.projection import BOUNDS, Assumption, Projection
 from beambench.cost.estimate import SMALLEST, Cost, estimate
-from beambench.cost.sheet import Mode, Sheet, machine_types
+from beambench.cost.sheet import Machine, Mode, Sheet, machine_types
 from beambench.definition.library import Library
 from beambench.definition.schema import Cluster
 from beambench.errors import RunError, UsageError, nearest
 from beambench.experiments.cost_projection import Foretold, foretell
 from beambench.experiments.cost_request import (
-    NO_GPU,
     CostRequest,
     Source,
     benchmark_elements,
@@ -32,7 +31,7 @@ from beambench.store.run_store import RunStore
 
 OLD_DAYS = 180
 """Age of a price sheet from which it is pointed out."""
-THOUSAND = 1000
+THOUSAND = Decimal(1000)
 Bound = Literal["low", "expected", "high"]
 
 
@@ -167,136 +166,138 @@ OF_PROJECTIONS = (
 )
 
 
+class _Job(NamedTuple):
+    """One job, and what it cost."""
+
+    repeat: Repeat
+    cost: Cost
+
+    @property
+    def elements(self) -> int | None:
+        proven = self.repeat.verification
+        if self.repeat.status != "succeeded" or proven is None:
+            return None
+        return proven.elements_in or None
+
+
 def _of_job(request: CostRequest, source: Source, sheet: Sheet) -> CostReport:
     """Price the usage that the service counted."""
-    record, cluster = source.record, source.cluster
-    for option in OF_PROJECTIONS:
-        if getattr(request, option) is not None:
-            raise UsageError(
-                f"--{option.replace('_', '-')} goes with projections: run {record.run_id} ran on "
-                "Dataflow, and what it used is known"
-            )
-    if cluster is None:
-        raise RunError(f"run {record.run_id}: its record names no cluster")
+    record, cluster = source.record, _cluster_of_job(request, source)
     mode, assumptions = mode_of(request, source), list[Assumption]()
-    gpu = _gpu_of_job(request, cluster, sheet, assumptions)
+    shape = sheet.machines.get(cluster.machine_type) or machine_types().get(cluster.machine_type)
+    gpu = _gpu_of_job(request, cluster, shape, sheet, assumptions)
     jobs = [
-        (repeat, _completed(repeat.usage, source, sheet, assumptions))
+        _Job(repeat, estimate(usage, sheet, mode=mode, gpu=gpu, machine=cluster.machine_type))
         for repeat in record.repeats
         if repeat.usage is not None
+        for usage in [_completed(repeat.usage, cluster, shape, assumptions)]
     ]
     if not jobs:
         raise RunError(f"run {record.run_id}: the service told nothing of what it used")
-    priced = sorted(
-        (
-            (estimate(usage, sheet, mode=mode, gpu=gpu, machine=cluster.machine_type), repeat)
-            for repeat, usage in jobs
-        ),
-        key=lambda one: (one[0].total, one[1].index),
-    )
-    middle = priced[(len(priced) - 1) // 2]
-    chosen = {"low": priced[0], "expected": middle, "high": priced[-1]}
-    costs: dict[Any, Cost] = {bound: one[0] for bound, one in chosen.items()}
-    done = {bound: _done(one[1]) for bound, one in chosen.items()}
-    per_thousand = None
-    if all(done.values()):
-        rates = sorted(cost.total / Decimal(_done(repeat) or 1) for cost, repeat in priced)
-        per_thousand = Money(
-            low=rates[0],
-            expected=costs["expected"].total / Decimal(done["expected"] or 1),
-            high=rates[-1],
-            at_least=not all(cost.complete for cost, _ in priced),
-        ).times(Decimal(THOUSAND))
-    notes = [f"repeat {repeat.index} {repeat.status}" for repeat, _ in jobs if _broken(repeat)]
     if request.spot and not cluster.spot:
-        assumptions.append(
-            Assumption.said("spot", "asked", "the same usage at the rates of FlexRS")
-        )
+        text = "the same usage at the rates of FlexRS"
+        assumptions.append(Assumption.said("spot", "asked", text))
+    counted = [job for job in jobs if job.repeat.status == "succeeded"] or jobs
+    counted.sort(key=lambda job: (job.cost.total, job.repeat.index))
+    middle = counted[(len(counted) - 1) // 2]
     return _report(
         source,
         request,
         sheet,
         kind="usage",
-        n=len(jobs),
+        n=len(counted),
         mode=mode,
-        cluster=_job_cluster(cluster, gpu, sheet),
-        elements=done["expected"],
+        cluster=ClusterNote(
+            machine_type=cluster.machine_type,
+            vcpus=shape.vcpus if shape else None,
+            memory_gb=shape.memory_gb if shape else None,
+            workers=cluster.workers,
+            gpu=gpu,
+            gpus=cluster.accelerator.count if cluster.accelerator else shape.gpus if shape else 0,
+            disk_gb=cluster.disk_gb,
+            disk_type=cluster.disk_type,
+        ),
+        elements=middle.elements,
         projection=None,
-        costs=costs,
-        per_thousand=per_thousand,
+        costs={"low": counted[0].cost, "expected": middle.cost, "high": counted[-1].cost},
+        per_thousand=_per_thousand(counted, middle),
         assumptions=assumptions,
-        notes=notes,
+        notes=[
+            f"repeat {job.repeat.index} {job.repeat.status.replace('_', ' ')}, and cost "
+            f"{job.cost.total:.2f} {job.cost.currency}"
+            for job in jobs
+            if job.repeat.status != "succeeded"
+        ],
     )
 
 
-def _done(repeat: Repeat) -> int | None:
-    if repeat.status != "succeeded" or repeat.verification is None:
+def _per_thousand(jobs: Sequence[_Job], middle: _Job) -> Money | None:
+    """Return the cost of 1,000 elements, unknown unless every job says how many it did."""
+    rates = [job.cost.total / job.elements * THOUSAND for job in jobs if job.elements]
+    if len(rates) < len(jobs):
         return None
-    return repeat.verification.elements_in or None
+    return Money(
+        low=min(rates),
+        expected=rates[jobs.index(middle)],
+        high=max(rates),
+        at_least=not all(job.cost.complete for job in jobs),
+    )
 
 
-def _broken(repeat: Repeat) -> bool:
-    return repeat.status != "succeeded"
+def _cluster_of_job(request: CostRequest, source: Source) -> Cluster:
+    run_id = source.record.run_id
+    for option in OF_PROJECTIONS:
+        if getattr(request, option) is not None:
+            raise UsageError(
+                f"--{option.replace('_', '-')} goes with projections: run {run_id} ran on "
+                "Dataflow, and what it used is known"
+            )
+    if source.cluster is None:
+        raise RunError(f"run {run_id}: its record names no cluster")
+    return source.cluster
 
 
 def _gpu_of_job(
-    request: CostRequest, cluster: Cluster, sheet: Sheet, assumptions: list[Assumption]
+    request: CostRequest,
+    cluster: Cluster,
+    shape: Machine | None,
+    sheet: Sheet,
+    assumptions: list[Assumption],
 ) -> str | None:
-    own = cluster.accelerator.type if cluster.accelerator else None
-    if request.gpu is None:
+    """Return the type of GPU whose price is taken."""
+    own = cluster.accelerator.type if cluster.accelerator else shape.gpu if shape else None
+    if request.gpu is None or request.gpu == own:
         return own
-    _check_gpu(request.gpu, sheet)
-    if request.gpu != own:
-        text = f"seconds of {own or 'no GPU'} at the price of {request.gpu}"
-        assumptions.append(Assumption.said("gpu", "asked", text))
+    known = sheet.gpus()
+    if request.gpu not in known:
+        raise UsageError(
+            f"--gpu {request.gpu}: sheet {sheet.name} has no price for it"
+            f"{nearest(request.gpu, known)}; it has: {', '.join(known) or 'none'}"
+        )
+    text = f"the time of {own or 'no GPU'} at the price of {request.gpu}"
+    assumptions.append(Assumption.said("gpu", "asked", text))
     return request.gpu
 
 
-def _check_gpu(gpu: str, sheet: Sheet) -> None:
-    if gpu != NO_GPU and gpu not in sheet.gpus():
-        known = sheet.gpus()
-        raise UsageError(
-            f"--gpu {gpu}: sheet {sheet.name} has no price for it{nearest(gpu, known)}; it has: "
-            f"{', '.join(known) or 'none'}"
-        )
-
-
-def _completed(usage: Usage, source: Source, sheet: Sheet, assumptions: list[Assumption]) -> Usage:
+def _completed(
+    usage: Usage, cluster: Cluster, shape: Machine | None, assumptions: list[Assumption]
+) -> Usage:
     """Fill in what a service does not count because the job did not have it; say so once."""
-    cluster = source.cluster
-    assert cluster is not None
     added: dict[str, float] = {}
-    if usage.gpu_seconds is None and cluster.accelerator is None:
+    if usage.gpu_seconds is None and cluster.accelerator is None and shape and not shape.gpus:
         added["gpu_seconds"] = 0
     other_disk = "disk_gb_seconds" if cluster.disk_type == "pd-ssd" else "ssd_gb_seconds"
     if getattr(usage, other_disk) is None:
         added[other_disk] = 0
-    machine = sheet.machines.get(cluster.machine_type)
-    if machine is not None and usage.worker_seconds is None and usage.vcpu_seconds is not None:
-        added["worker_seconds"] = usage.vcpu_seconds / machine.vcpus
-    known = {assumption.name for assumption in assumptions}
-    for name, value in added.items():
-        if name not in known:
-            note = "vcpu_seconds ÷ vCPUs of a machine" if value else "the job was defined with none"
-            shown = Range.exactly(value)
-            assumptions.append(
-                Assumption(name=name, value=shown, unit="s", origin="definition", note=note)
-            )
+    if usage.worker_seconds is None and usage.vcpu_seconds is not None and shape is not None:
+        added["worker_seconds"] = usage.vcpu_seconds / shape.vcpus
+    said = {assumption.name for assumption in assumptions}
+    for name in added:
+        if name not in said:
+            derived = name == "worker_seconds"
+            note = "vcpu_seconds ÷ vCPUs of a machine" if derived else "0: defined without"
+            assumptions.append(Assumption.said(name, "definition", note))
     return usage.model_copy(update=added)
-
-
-def _job_cluster(cluster: Cluster, gpu: str | None, sheet: Sheet) -> ClusterNote:
-    shape = sheet.machines.get(cluster.machine_type) or machine_types().get(cluster.machine_type)
-    return ClusterNote(
-        machine_type=cluster.machine_type,
-        vcpus=shape.vcpus if shape else None,
-        memory_gb=shape.memory_gb if shape else None,
-        workers=cluster.workers,
-        gpu=gpu,
-        gpus=cluster.accelerator.count if cluster.accelerator else 0,
-        disk_gb=cluster.disk_gb,
-        disk_type=cluster.disk_type,
-    )
 
 
 # --- what a run foretells ------------------------------------------------------------------------
@@ -368,7 +369,7 @@ def _report(
         at_least=not all(one.complete for one in costs.values()),
     )
     if per_thousand is None and projection is not None and elements:
-        per_thousand = total.times(Decimal(THOUSAND) / elements)
+        per_thousand = total.times(THOUSAND / elements)
     wanted = benchmark_elements(request, source)
     benchmark = None
     if per_thousand is not None and wanted is not None:
