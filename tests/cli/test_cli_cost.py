@@ -229,6 +229,18 @@ def test_what_the_run_was_is_noted(keep, cost):
         assert words in notes
 
 
+def test_variant_of_the_project_file(folder, keep, cost):
+    (folder / "beambench.yaml").write_text("variant: tuned-channels-last\nrepeats: 6\n")
+    keep(local_run(1, variant="tuned-channels-last"), local_run(2))
+    assert cost(RESNET)["variant"] == "tuned-channels-last"
+
+
+def test_a_rate_that_was_read_elsewhere_is_named(keep, beambench):
+    keep(local_run())
+    answer = beambench("cost", RESNET, "--spot", "--store", STORE)
+    assert "price of FlexRS vCPU: https://cloud.google.com/dataflow/pricing, second" in answer.out
+
+
 def test_as_text(keep, beambench):
     keep(local_run())
     answer = beambench("cost", RESNET, *EXACT, "--worker-start", "100", "--store", STORE)
@@ -242,6 +254,20 @@ def test_as_text(keep, beambench):
     assert "parallel efficiency" in answer.out
     assert "dataflow-us-central1, 2026-10-01" in answer.out
     assert "https://cloud.google.com/dataflow/pricing" in shown
+
+
+@pytest.mark.real
+def test_a_run_that_really_ran(folder, beambench, cost):
+    ran = beambench("run", "overhead-noop", "--profile", "smoke", "--store", STORE, "--json")
+    assert ran.code == 0, ran.err
+    (folder / "this.yaml").write_text(THIS)
+    document = cost(
+        *("overhead-noop", "--sheet", "this.yaml", "--machine-type", "this", "--workers", "1"),
+        *("--processes", "1", "--scale", "1", "--stragglers", "1", "--worker-start", "0"),
+    )
+    assert document["run_id"] == ran.document["run_id"]
+    rate = ran.document["metrics"]["throughput_elements"]["value"]
+    assert document["projection"]["throughput_elements"]["expected"] == pytest.approx(rate)
 
 
 # --- jobs -----------------------------------------------------------------------------------------

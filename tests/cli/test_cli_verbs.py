@@ -408,6 +408,7 @@ LIGHT = [
     "beambench.metrics",
     "beambench.record",
     "beambench.analysis",
+    "beambench.cost",
 ]
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys

@@ -54,7 +54,10 @@ def cost(
     worker_start: Annotated[
         str | None, typer.Option(metavar=FACTOR, help="Seconds until a worker can start.")
     ] = None,
-    variant: Annotated[str, typer.Option(help="Of the run, if a benchmark is named.")] = "stock",
+    variant: Annotated[
+        str,
+        typer.Option(envvar="BEAMBENCH_VARIANT", help="Of the run, if a benchmark is named."),
+    ] = "stock",
     store: StoreOption = None,
     definitions: DefinitionsOption = None,
     as_json: JsonOption = False,

@@ -51,6 +51,7 @@ HEADLINE = (
     "pipeline_efficiency",
     "ceiling_efficiency",
 )
+SMALL_MONEY = 0.001
 MARKS = {
     "derived": "derived: made from packaged data",
     "synthetic": "synthetic",
@@ -318,6 +319,9 @@ def print_cost(report: CostReport) -> None:
             f"source: {sheet.source}"
         )
     )
+    for line in report.cost["expected"].lines:
+        if line.source is not None:
+            out.print(escape(f"price of {line.sku}: {line.source}"))
 
 
 def _planned(report: CostReport) -> str:
@@ -344,7 +348,7 @@ def _range_table(report: CostReport) -> Table:
         ]
         for name, values, unit in rows:
             table.add_row(name, *(escape(cell) for cell in _cells(values, unit)))
-    if report.projection is None:
+    if report.projection is None and report.elements != report.benchmark_elements:
         done = "of the job" if report.elements is None else f"of {report.elements:,} elements"
         table.add_row(f"cost {done}", *_money_cells(report.total, currency))
     if report.per_thousand is None:
@@ -369,8 +373,11 @@ def _money_cells(money: Money, currency: str) -> list[str]:
 
 
 def show_money(money: Decimal, currency: str) -> str:
-    """Return money to the cent; below one unit to the hundredth of a cent."""
-    return f"{money:,.2f} {currency}" if money >= 1 else f"{money:.4f} {currency}"
+    """Return money to the cent; below one unit to the hundredth of a cent, or two digits."""
+    if not money:
+        return f"0 {currency}"
+    digits = ",.2f" if money >= 1 else ".4f" if money >= SMALL_MONEY else ".2g"
+    return f"{money:{digits}} {currency}"
 
 
 def _line_table(cost: Cost) -> Table:

@@ -88,7 +88,7 @@ def default_map(settings: dict[str, Any]) -> dict[str, Any]:
     shared = {key: settings[key] for key in SHARED_SETTINGS if key in settings}
     verbs = ("run", "options", "list", "show", "validate", "history", "cost", "doctor")
     defaults = {
-        verb: shared | (run if verb in ("run", "options") else {})
+        verb: shared | (run if verb in ("run", "options", "cost") else {})
         for verb in (*verbs, "publish", "export", "import")
     }
     if "publish" in run:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from beambench.analysis.projection import BOUNDS, Assumption, Projection
 from beambench.cost.estimate import SMALLEST, Cost, estimate
-from beambench.cost.sheet import Machine, Mode, Sheet, machine_types
+from beambench.cost.sheet import Machine, Mode, OwnMachine, Sheet, machine_types
 from beambench.definition.library import Library
 from beambench.definition.schema import Cluster
 from beambench.errors import RunError, UsageError, nearest
@@ -197,6 +197,9 @@ def _of_job(request: CostRequest, source: Source, sheet: Sheet) -> CostReport:
     if request.spot and not cluster.spot:
         text = "the same usage at the rates of FlexRS"
         assumptions.append(Assumption.said("spot", "asked", text))
+    if request.elements is not None:
+        text = "the cost of other elements is in proportion, the start of workers included"
+        assumptions.append(Assumption.said("elements", "assumed", text))
     counted = [job for job in jobs if job.repeat.status == "succeeded"] or jobs
     counted.sort(key=lambda job: (job.cost.total, job.repeat.index))
     middle = counted[(len(counted) - 1) // 2]
@@ -289,8 +292,9 @@ def _completed(
     other_disk = "disk_gb_seconds" if cluster.disk_type == "pd-ssd" else "ssd_gb_seconds"
     if getattr(usage, other_disk) is None:
         added[other_disk] = 0
-    if usage.worker_seconds is None and usage.vcpu_seconds is not None and shape is not None:
-        added["worker_seconds"] = usage.vcpu_seconds / shape.vcpus
+    seconds = usage.vcpu_seconds
+    if isinstance(shape, OwnMachine) and usage.worker_seconds is None and seconds is not None:
+        added["worker_seconds"] = seconds / shape.vcpus
     said = {assumption.name for assumption in assumptions}
     for name in added:
         if name not in said:
