@@ -27,7 +27,7 @@ from beambench.record.run_record import Part, Usage
 
 GB = 2**30
 SYSTEM_GB = 1.0
-"""Memory of a worker that its system and the service's own processes keep."""
+"""Memory of a worker that its system and the runner's own process keep."""
 LONE_SPREAD = 0.1
 """Half the range around a value that was measured once."""
 VECTORS = ("avx", "avx2", "avx512f")

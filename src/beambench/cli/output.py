@@ -362,7 +362,8 @@ def _range_table(report: CostReport) -> Table:
 
 
 def _cells(values: Range, unit: str) -> list[str]:
-    return [show_value(one, unit) for one in (values.low, values.expected, values.high)]
+    ends = (values.low, values.expected, values.high)
+    return [show_value(end, unit) if end else f"0 {unit.removesuffix('1')}" for end in ends]
 
 
 def _money_cells(money: Money, currency: str) -> list[str]:
@@ -416,10 +417,8 @@ def _assumption_table(assumptions: Sequence[Assumption]) -> Table:
     for one in assumptions:
         value = span = ""
         if one.value is not None:
-            value = show_value(one.value.expected, one.unit)
-            if one.value.low != one.value.high:
-                low, high = (show_value(end, one.unit) for end in (one.value.low, one.value.high))
-                span = f"{low} – {high}"
+            low, value, high = _cells(one.value, one.unit)
+            span = "" if low == high else f"{low} – {high}"
         cells = [one.name.replace("_", " "), value, span, one.origin, one.note]
         table.add_row(*(escape(cell) for cell in cells))
     return table

@@ -52,7 +52,7 @@ ONE_CORE = 1.1
 """Cores that a process may keep busy and still be one that uses one."""
 WORKER_START = Range.of(60, 180, 420)
 SHUFFLE_BYTES = Range.of(0, 300, 2000)
-SHUFFLE_NOTE = "ids, labels and the proof pass the shuffle service, contents do not"
+SHUFFLE_NOTE = "ids, labels and the proof of work, no contents"
 GPU_REFUSED = (
     "needs a measurement on that GPU: run it on Dataflow, or plan CPUs with --gpu none and "
     "--machine-type"
@@ -288,7 +288,7 @@ def _check_memory(record: RunRecord, measured: Measured, fleet: Fleet, sheet: Sh
     raise UsageError(
         f"run {record.run_id}: {fleet.processes} processes with {fleet.copies} copies of "
         f"{record.model.name} need {need:.1f} GB ({one:.1f} GB for one) and {SYSTEM_GB:g} GB for "
-        f"the system, {fleet.name} has {fleet.machine.memory_gb:g} GB: {fits}{larger}"
+        f"system and runner, {fleet.name} has {fleet.machine.memory_gb:g} GB: {fits}{larger}"
     )
 
 
@@ -313,26 +313,46 @@ def _factors(
     scale, scale_why = default_scale(measured.vectors, fleet.machine)
     efficiency, efficiency_from, efficiency_why = default_efficiency(measured, fleet)
     stragglers, stragglers_why = default_stragglers(measured, each)
-    rows: list[tuple[str, Range | None, Range, Origin, str, str]] = [
-        ("scale", request.scale, scale, "assumed", "1", f"speed there ÷ here: {scale_why}"),
+    shuffle, shuffle_from = _shuffle(fleet)
+    among = f"speed of a process among {fleet.processes} ÷ alone"
+    rows: list[tuple[str, Range | None, Range, Origin, str, str, str]] = [
+        ("scale", request.scale, scale, "assumed", "1", "speed there ÷ here", scale_why),
         (
             "parallel_efficiency",
             request.parallel_efficiency,
             efficiency,
             efficiency_from,
             "1",
-            f"speed of a process among {fleet.processes} ÷ alone: {efficiency_why}",
+            among,
+            efficiency_why,
         ),
-        ("stragglers", request.stragglers, stragglers, "assumed", "1", stragglers_why),
+        (
+            "stragglers",
+            request.stragglers,
+            stragglers,
+            "assumed",
+            "1",
+            "time of the last worker ÷ mean",
+            stragglers_why,
+        ),
         (
             "worker_start",
             request.worker_start,
             WORKER_START,
             "assumed",
             "s",
-            "machine, image and packages until processes start; all of it counted as paid",
+            "all of it paid",
+            "machine, image and packages until processes start",
         ),
-        ("shuffle_per_element", None, *_shuffle(fleet), "B", SHUFFLE_NOTE),
+        (
+            "shuffle_per_element",
+            None,
+            shuffle,
+            shuffle_from,
+            "B",
+            "through the shuffle service",
+            SHUFFLE_NOTE,
+        ),
     ]
     chosen = [given or default for _, given, default, *_ in rows]
     assumptions = [
@@ -341,15 +361,15 @@ def _factors(
             value=given or default,
             unit=unit,
             origin=origin if given is None else "asked",
-            note=note,
+            note=f"{what}: {why}" if given is None else what,
         )
-        for name, given, default, origin, unit, note in rows
+        for name, given, default, origin, unit, what, why in rows
     ]
     return Factors(*chosen), assumptions
 
 
 def _shuffle(fleet: Fleet) -> tuple[Range, Origin]:
-    """Return the bytes of an element that pass a shuffle service, which own machines lack."""
+    """Return the bytes of an element that pass a shuffle service; own machines have none."""
     if isinstance(fleet.machine, OwnMachine):
         return Range.exactly(0), "definition"
     return SHUFFLE_BYTES, "assumed"
