@@ -189,6 +189,31 @@ def test_a_speed_in_bfloat16_is_refused_and_a_run_in_float32_named(keep, beamben
     assert f"`beambench cost {local_run(1).run_id}`" in answer.err
 
 
+def test_a_benchmark_with_a_gpu_can_be_planned_without(keep, cost):
+    t4 = "pytorch-image-classification-resnet152-t4"
+    keep(local_run(benchmark=t4, overrides=["threads=1", "model.device=cpu"]))
+    document = cost(t4, "--gpu", "none")
+    assert (document["cluster"]["gpu"], document["cluster"]["machine_type"]) == (
+        None,
+        "n1-standard-2",
+    )
+
+
+def test_a_server_that_chooses_bfloat16_is_seen_as_such(keep, beambench):
+    gemma, plan = "vllm-gemma-2b-batch", ("--gpu", "none", "--processes", "1", "--store", STORE)
+    chosen = "parameters.server.dtype=float32"
+    keep(
+        local_run(1, benchmark=gemma, profile="smoke"),
+        local_run(2, benchmark=gemma, overrides=["threads=2"]),
+    )
+    tiny = beambench("cost", "20260131T1001", *plan)
+    assert (tiny.code, "profile smoke runs gemma-tiny in place" in tiny.err) == (2, True)
+    own = beambench("cost", "20260131T1002", *plan)
+    assert (own.code, f"--set {chosen}" in own.err) == (2, True)
+    keep(local_run(3, benchmark=gemma, overrides=["threads=2", chosen]))
+    assert beambench("cost", "20260131T1003", *plan).code == 0
+
+
 def test_compiled_kernels_are_named_among_the_assumptions(keep, cost):
     keep(local_run(variant="tuned-compiled"))
     document = cost(RESNET, "--variant", "tuned-compiled")
