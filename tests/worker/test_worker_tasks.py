@@ -162,7 +162,7 @@ def test_predictions_are_read_back_line_by_line(tmp_path):
     path.write_text(
         '["a\\u2028",1,null,null]\n["b",null,null,["read","gone"]]\n["c","x",[0.5],null]\n'
     )
-    assert list(read_predictions(path)) == [
+    assert list(read_predictions(str(path))) == [
         ("a\u2028", 1, None, None),
         ("b", None, None, ["read", "gone"]),
         ("c", "x", [0.5], None),

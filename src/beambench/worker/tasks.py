@@ -12,6 +12,7 @@ from typing import Any
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
 from beambench.definition.schema import Model
 from beambench.errors import RunError, UsageError
+from beambench.inputs import files
 from beambench.inputs.elements import Element, parsed, written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
@@ -169,8 +170,7 @@ def read_elements(plan: Plan) -> list[Element]:
         RunError: the file has changed since, so a pipeline that reads it would prove too little.
     """
     prepared = plan.prepared()
-    with Path(prepared.ids_file).open(encoding="utf-8", newline="\n") as lines:
-        elements = [parsed(line.removesuffix("\n"), prepared.root) for line in lines]
+    elements = [parsed(line, prepared.root) for line in files.lines_of(prepared.ids_file)]
     if len(elements) != prepared.count:
         raise RunError(
             f"{prepared.ids_file}: has {len(elements)} of {prepared.count} prepared elements"
@@ -186,13 +186,13 @@ def run_pipeline(plan: Plan) -> Observation:
     """Run the pipeline once, prove its work and read its metrics."""
     workload = make_workload(plan)
     ids = ids_of(read_elements(plan))
-    files = Outputs.within(plan.work_dir)
-    for leftover in (files.proof, files.predictions):  # an earlier repeat's would prove nothing
-        leftover.unlink(missing_ok=True)
-    finished = direct.run(workload, plan, files)
-    proof = Proof.model_validate_json(files.proof.read_text("utf-8"))
+    outputs = Outputs.within(plan.folder or plan.work_dir)
+    for leftover in (outputs.proof, outputs.predictions):  # an earlier repeat's would prove nothing
+        files.remove(leftover)
+    finished = direct.run(workload, plan, outputs)
+    proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
-    observation = _observed(plan, read_predictions(files.predictions), ids, proof)
+    observation = _observed(plan, read_predictions(outputs.predictions), ids, proof)
     return observation.model_copy(
         update={
             "measured": measured(finished.query, proof.count, plan.slot_us, finished.threads),
