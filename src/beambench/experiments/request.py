@@ -17,6 +17,7 @@ from beambench.definition.schema import KEYWORD_SOURCES, Definition, Publish
 from beambench.definition.yaml_file import as_value, parse
 from beambench.errors import RunError, UsageError, nearest
 from beambench.experiments.interpreter import find_interpreter
+from beambench.inputs.files import check_address, is_address
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.machine.devices import cuda_devices
@@ -287,12 +288,19 @@ def check(request: RunRequest) -> None:
             f"{definition.workload} are no class indices"
         )
     if request.effective_labels is not None:
-        read_labels(Path(request.effective_labels))
+        _check_labels(request.effective_labels)
     if definition.model.device == "gpu":
         devices = cuda_devices()
         if not devices.count:
             raise RunError(f"{definition.name} needs a GPU: {devices.reason}")
     _ = request.interpreter
+
+
+def _check_labels(path: str) -> None:
+    if is_address(path):
+        check_address(path, "labels")
+    else:
+        read_labels(path)
 
 
 def _check_weights(path: str | None, in_folder: bool) -> None:

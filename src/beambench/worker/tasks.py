@@ -14,6 +14,7 @@ from beambench.definition.schema import Model
 from beambench.errors import RunError, UsageError
 from beambench.inputs import files
 from beambench.inputs.elements import Element, parsed, written
+from beambench.inputs.files import is_address
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
@@ -49,7 +50,7 @@ def prepare(plan: Plan) -> Observation:
         seed=plan.seed,
         cache_dir=Path(plan.cache_dir),
     )
-    if plan.labels is not None and not labels_for(manifest.ids, read_labels(Path(plan.labels))):
+    if plan.labels is not None and not labels_for(manifest.ids, read_labels(plan.labels)):
         raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
     cls = load_class(definition.workload)
     entry = workload_entry(definition.workload)
@@ -171,6 +172,8 @@ def read_elements(plan: Plan) -> list[Element]:
     """
     prepared = plan.prepared()
     elements = [parsed(line, prepared.root) for line in files.lines_of(prepared.ids_file)]
+    if any(is_address(source) for _, source in elements if isinstance(source, str)):
+        files.has_credentials()  # looked for now, and not when the first element is read
     if len(elements) != prepared.count:
         raise RunError(
             f"{prepared.ids_file}: has {len(elements)} of {prepared.count} prepared elements"
@@ -243,7 +246,7 @@ def _observed(
     plan: Plan, outputs: Iterable[Output], ids: Sequence[str], proof: Proof
 ) -> Observation:
     """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ."""
-    truth = labels_for(ids, read_labels(Path(plan.labels))) if plan.labels else {}
+    truth = labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
     wanted = set(plan.prepared().sample)
     failed: list[FailedElement] = []
     sample: list[SampledPrediction] = []
