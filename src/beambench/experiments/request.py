@@ -304,11 +304,15 @@ def _check_labels(path: str) -> None:
 
 
 def _check_weights(path: str | None, in_folder: bool) -> None:
-    if path is None or (not in_folder and "://" in path):
+    if path is None:
         return
-    if in_folder and not os.path.isdir(path):  # noqa: PTH112 - never raises
+    if is_address(path):
+        check_address(path, "model.path")
+        if in_folder:
+            raise UsageError(f"model.path {path}: expected a folder of this machine")
+    elif in_folder and not os.path.isdir(path):  # noqa: PTH112 - never raises
         raise UsageError(f"model.path {path}: no such folder")
-    if not in_folder and not os.path.isfile(path):  # noqa: PTH113
+    elif not in_folder and not os.path.isfile(path):  # noqa: PTH113
         raise UsageError(f"model.path {path}: no such file")
 
 

@@ -162,7 +162,9 @@ def _connect(source: str, address: str) -> None:
     try:
         files.connect(address)
     except OSError as error:
-        raise UsageError(f"{source}: {error.strerror} ({error.filename}): {CHECK_ADDRESS}") from None
+        raise UsageError(
+            f"{source}: {error.strerror} ({error.filename}): {CHECK_ADDRESS}"
+        ) from None
 
 
 def _check_any_there(source: str) -> None:

@@ -18,7 +18,7 @@ from beambench.inputs.files import is_address
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
-from beambench.instrumentation.handler import Output, check_size, weights_files
+from beambench.instrumentation.handler import Output, check_size, size_of, weights_files
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
@@ -77,7 +77,7 @@ def prepare(plan: Plan) -> Observation:
             input_bytes=manifest.bytes,
             input_source=manifest.source,
             weights_digest=_digest(weights.path),
-            weights_size=_size(weights.path),
+            weights_size=size_of(str(weights.path)) if weights.path else None,
             environment=environment
             | {"torch": torch_settings(), "workload": entry.distribution if entry else None},
             warnings=[
@@ -123,22 +123,20 @@ def sample_of(ids: Sequence[str], seed: int) -> list[str]:
     return chosen
 
 
-def _digest(path: Path | None) -> str | None:
-    """SHA-256 of a file; of a folder, over the names of its files and the SHA-256 of each."""
+def _digest(path: Path | str | None) -> str | None:
+    """SHA-256 of a file; of a folder, over the names of its files and the SHA-256 of each.
+
+    An object is read whole, however large: so does every load of the model.
+    """
     if path is None:
         return None
-    if path.is_dir():
+    if isinstance(path, Path) and path.is_dir():
         parts = [f"{file.relative_to(path)}\0{_digest(file)}\n" for file in weights_files(path)]
         return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+    for chunk in files.chunks(str(path)):
+        digest.update(chunk)
     return digest.hexdigest()
-
-
-def _size(path: Path | None) -> int | None:
-    return None if path is None else sum(file.stat().st_size for file in weights_files(path))
 
 
 def make_workload(plan: Plan) -> Workload:
@@ -147,8 +145,10 @@ def make_workload(plan: Plan) -> Workload:
     # be compiled anew, for a minute, by every one.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(plan.cache_dir) / "torchinductor"))
     definition = plan.definition
-    path = plan.prepared().weights_path
-    workload = load_class(definition.workload)(definition, Weights(Path(path) if path else None))
+    weights = Weights.at(plan.prepared().weights_path)
+    if isinstance(weights.path, str):
+        files.has_credentials()  # looked for now, and not while the model loads
+    workload = load_class(definition.workload)(definition, weights)
     apply_threads(definition.threads)
     return workload
 
