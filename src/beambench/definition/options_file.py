@@ -441,7 +441,7 @@ class _Translator:
             self.result.source = source
         else:
             where = "in a store" if "://" in source else "not found here"
-            self._leave_out(flag, f"it is {where}: the input is {own}; name another with --input")
+            self._leave_out(flag, f"it is {where}: the input is {own}; name a file with --input")
 
     def _take_weights(self, flag: Flag) -> None:
         path, model = _text(flag), self.definition.model

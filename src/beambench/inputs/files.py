@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import io
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -216,6 +217,9 @@ def has_credentials() -> bool:
     from apache_beam.internal.gcp import auth
     from google.auth.exceptions import DefaultCredentialsError
 
+    # Without any the library asks for a server of Google's machines: once is enough.
+    os.environ.setdefault("GCE_METADATA_TIMEOUT", "1")
+    os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
     try:
         google.auth.default()
     except DefaultCredentialsError:

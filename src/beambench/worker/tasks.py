@@ -29,7 +29,9 @@ from beambench.runners import direct, loop
 from beambench.worker.external import run_external
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.torch_settings import torch_settings
+from beambench.workloads import sinks
 from beambench.workloads.base import Weights, Workload, load_class, workload_entry
+from beambench.workloads.output import Target
 from beambench.workloads.pipeline import Outputs, metrics_namespace
 
 LISTED = 20
@@ -50,6 +52,8 @@ def prepare(plan: Plan) -> Observation:
         seed=plan.seed,
         cache_dir=Path(plan.cache_dir),
     )
+    if plan.output is not None:
+        sinks.check(Target.of(plan.output), overwrite=plan.overwrite)
     if plan.labels is not None and not labels_for(manifest.ids, read_labels(plan.labels)):
         raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
     cls = load_class(definition.workload)
@@ -192,9 +196,13 @@ def run_pipeline(plan: Plan) -> Observation:
     outputs = Outputs.within(plan.folder or plan.work_dir)
     for leftover in (outputs.proof, outputs.predictions):  # an earlier repeat's would prove nothing
         files.remove(leftover)
+    target = Target.of(plan.output) if plan.output is not None else None
+    if target is not None:
+        sinks.clear(target)
     finished = direct.run(workload, plan, outputs)
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
+    rows = _written_rows(target, proof) if target is not None else None
     observation = _observed(plan, read_predictions(outputs.predictions), ids, proof)
     return observation.model_copy(
         update={
@@ -206,8 +214,21 @@ def run_pipeline(plan: Plan) -> Observation:
                 "options": masked(plan.beam_flags),
             },
             "beam_metrics": theirs(finished.query, namespace),
+            "output_rows": rows,
         }
     )
+
+
+def _written_rows(target: Target, proof: Proof) -> int:
+    """Count the rows of a target.
+
+    Raises:
+        RunError: they are not as many as came out of the pipeline.
+    """
+    rows, outputs = sinks.count(target), proof.count + proof.failed
+    if rows != outputs:
+        raise RunError(f"output {target}: has {rows} rows of {outputs} outputs")
+    return rows
 
 
 def run_loop(plan: Plan) -> Observation:
