@@ -70,6 +70,7 @@ def test_images_weights_and_labels_of_a_bucket_and_predictions_into_it(tmp_path,
     assert any("1 of 8 files missing" in warning for warning in document["warnings"])
     # What was read is counted: bytes a second over elements a second.
     metrics = document["repeats"][0]["metrics"]
+    assert metrics["throughput_written"]["n"] == 8
     seconds = size / metrics["throughput_bytes"]["value"]
     assert metrics["throughput_elements"]["value"] * seconds == pytest.approx(6)
     rows = parquet.read_table(io.BytesIO(files.read_bytes(output))).to_pylist()
