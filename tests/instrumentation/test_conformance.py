@@ -111,7 +111,7 @@ def run(
     )
     files = Outputs.within(str(folder))
     finished = direct.run(NotingWorkload(plan.definition, Weights(None)), plan, files)
-    proof = Proof.model_validate_json(files.proof.read_text())
+    proof = Proof.model_validate_json(Path(files.proof).read_text())
     found = measured(finished.query, proof.count, slot_us, finished.threads)
     return LOG, found, finished
 

@@ -223,7 +223,7 @@ def pipeline(folder: Path, ids: list[str], **parameters: Any) -> tuple[Plan, Pro
     plan = make_plan(folder, definition=whole, preparation=prepared(folder, ids, sample=[]))
     files = Outputs.within(str(folder))
     direct.run(Tiny(whole, Weights(None)), plan, files)
-    proof = Proof.model_validate_json(files.proof.read_text())
+    proof = Proof.model_validate_json(Path(files.proof).read_text())
     return plan, proof, list(read_predictions(files.predictions))
 
 

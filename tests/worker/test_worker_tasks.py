@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError, UsageError
-from beambench.instrumentation.handler import check_size
+from beambench.instrumentation.handler import check_size, size_of
 from beambench.record.observation import Observation
 from beambench.runners import direct
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.tasks import (
     _digest,
-    _size,
     calibrate,
     ids_of,
     prepare,
@@ -53,7 +52,7 @@ def test_the_digest_and_size_of_a_folder_are_over_names_and_contents(tmp_path):
         folder("swapped", a="two", sub_b="one"),
     ]
     assert len({_digest(one) for one in [first, *others]}) == 5
-    assert [_size(one) for one in (first, first / "a", None)] == [6, 3, None]
+    assert [size_of(str(one)) for one in (first, first / "a")] == [6, 3]
     check_size(str(first), 6 / (1 << 20))
     with pytest.raises(RunError, match="size_mib says 1 MiB"):
         check_size(str(first), 1)
@@ -162,7 +161,7 @@ def test_predictions_are_read_back_line_by_line(tmp_path):
     path.write_text(
         '["a\\u2028",1,null,null]\n["b",null,null,["read","gone"]]\n["c","x",[0.5],null]\n'
     )
-    assert list(read_predictions(path)) == [
+    assert list(read_predictions(str(path))) == [
         ("a\u2028", 1, None, None),
         ("b", None, None, ["read", "gone"]),
         ("c", "x", [0.5], None),

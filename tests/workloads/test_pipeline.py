@@ -35,8 +35,8 @@ class Ran:
         files = Outputs.within(plan.work_dir)
         finished = direct.run(self.workload, plan, files)
         self.query = finished.query
-        self.proof = Proof.model_validate_json(files.proof.read_text())
-        self.lines = files.predictions.read_text("utf-8").splitlines()
+        self.proof = Proof.model_validate_json(Path(files.proof).read_text())
+        self.lines = Path(files.predictions).read_text("utf-8").splitlines()
         self.outputs = list(read_predictions(files.predictions))
         self.folder = Path(plan.work_dir)
 

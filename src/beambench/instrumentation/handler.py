@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beambench.definition.schema import SIZE_TOLERANCE
 from beambench.errors import RunError, UsageError
 from beambench.inputs.elements import parsed
+from beambench.inputs.files import has_credentials, is_address, stored
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
 
 MIB = 1 << 20
@@ -42,7 +42,7 @@ def check_size(path: str, expected_mib: float | None) -> None:
     """Raise RunError unless the weights have the size on disk that the definition states."""
     if expected_mib is None:
         return
-    size_mib = _size_of(path) / MIB
+    size_mib = size_of(path) / MIB
     if abs(size_mib - expected_mib) > SIZE_TOLERANCE * expected_mib:
         raise RunError(
             f"model.size_mib says {expected_mib:g} MiB but {path} has {size_mib:.1f} MiB: "
@@ -61,10 +61,10 @@ def set_framework_threads(threads: int | None) -> None:
     torch.set_num_threads(threads)
 
 
-def _size_of(path: str) -> int:
-    if "://" in path:
-        return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes)
-    # FileSystems.match would read [ and * as a pattern
+def size_of(path: str) -> int:
+    """Return the bytes of weights: of a file, an object, or all files of a folder."""
+    if is_address(path):
+        return stored(path).size
     return sum(file.stat().st_size for file in weights_files(Path(path)))
 
 
@@ -130,6 +130,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     def load_model(self) -> Any:
         if self._weights_path is not None:
             check_size(self._weights_path, self._size_mib)
+            if is_address(self._weights_path):
+                has_credentials()  # looked for now, and not while the model loads
         set_framework_threads(self._threads)  # of the process that it runs in, whichever it is
         start = time.perf_counter_ns()
         model = self._inner.load_model()

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
+from beambench.inputs.files import lines_of
 from beambench.instrumentation.handler import Output
 
 
-def read_predictions(path: Path) -> Iterator[Output]:
+def read_predictions(path: str) -> Iterator[Output]:
     """Yield the outputs of a predictions file, one JSON array a line."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            element_id, label, evidence, error = json.loads(line)
-            yield element_id, label, evidence, error
+    for line in lines_of(path):
+        element_id, label, evidence, error = json.loads(line)
+        yield element_id, label, evidence, error
 
 
 def named_differences(ids: Sequence[str], seen: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -13,6 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import KeyedModelHandler, KeyModelMapping, RunInference
 
 from beambench.definition.plan import Plan
+from beambench.inputs import files
 from beambench.inputs.elements import parsed
 from beambench.instrumentation.handler import (
     InstrumentedModelHandler,
@@ -23,6 +23,8 @@ from beambench.instrumentation.handler import (
 from beambench.instrumentation.proof import ProofOfWork
 from beambench.instrumentation.recorder import Clock
 from beambench.workloads.base import Workload
+from beambench.workloads.output import Target
+from beambench.workloads.sinks import WriteOutput
 
 PER_KEY_NAMESPACE = "BeamML_KeyedModels"
 """Where Beam keeps its RunInference metrics if it chooses among several models by key."""
@@ -30,19 +32,19 @@ PER_KEY_NAMESPACE = "BeamML_KeyedModels"
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files that the pipeline writes.
+    """Files that the pipeline writes: paths, or addresses where its workers are elsewhere.
 
     Attributes:
         proof: the `Proof` of the output, as JSON.
         predictions: one JSON array [id, label, evidence, failure] a line, in no order.
     """
 
-    proof: Path
-    predictions: Path
+    proof: str
+    predictions: str
 
     @classmethod
     def within(cls, folder: str) -> Outputs:
-        return cls(Path(folder) / "proof.json", Path(folder) / "predictions.jsonl")
+        return cls(files.joined(folder, "proof.json"), files.joined(folder, "predictions.jsonl"))
 
 
 def filter_empty_lines(line: str) -> Iterator[str]:
@@ -97,9 +99,8 @@ def instrumented(workload: Workload, plan: Plan, clock: Clock) -> KeyedModelHand
 
 def _ids(plan: Plan) -> Iterator[str]:
     prepared = plan.prepared()
-    with Path(prepared.ids_file).open(encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            yield parsed(line.removesuffix("\n"), prepared.root).id
+    for line in files.lines_of(prepared.ids_file):
+        yield parsed(line, prepared.root).id
 
 
 def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outputs) -> None:
@@ -136,11 +137,12 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
     _ = (
         results
         | "ProofOfWork" >> beam.CombineGlobally(ProofOfWork())
-        | "WriteProof" >> beam.ParDo(WriteFile(str(outputs.proof)))
+        | "WriteProof" >> beam.ParDo(WriteFile(outputs.proof))
     )
     _ = (
         results
         | "FormatPrediction" >> beam.Map(format_prediction)
-        | "WritePredictions"
-        >> beam.io.WriteToText(str(outputs.predictions), shard_name_template="")
+        | "WritePredictions" >> beam.io.WriteToText(outputs.predictions, shard_name_template="")
     )
+    if plan.output is not None:
+        _ = results | "WriteOutput" >> WriteOutput(Target.of(plan.output), plan.folder)
