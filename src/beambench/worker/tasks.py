@@ -25,6 +25,7 @@ from beambench.record.masking import masked
 from beambench.record.observation import Observation, Prepared, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement
 from beambench.runners import direct, loop
+from beambench.worker import dataflow_job
 from beambench.worker.external import run_external
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.torch_settings import torch_settings
@@ -292,4 +293,6 @@ TASKS: dict[str, Callable[[Any], Observation]] = {
     "calibrate": calibrate,
     "reference": run_reference,
     "external": run_external,
+    "template": lambda plan: dataflow_job.write_template(plan, make_workload),
+    "submit": lambda plan: dataflow_job.submit(plan, make_workload),
 }
