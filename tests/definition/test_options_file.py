@@ -443,12 +443,14 @@ def test_an_input_that_is_here_is_read(tmp_path, monkeypatch):
     assert "remove one of the two" in refusal("--input=list.txt\n--input_file=list.txt")
 
 
-@pytest.mark.parametrize("source", ["gs://bucket/list.txt", "missing.txt"])
-def test_an_input_that_is_elsewhere_is_left_out(source, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("source", "where"), [("gs://bucket/list.txt", "in a store"), ("missing.txt", "not found here")]
+)
+def test_an_input_that_is_elsewhere_is_left_out(source, where, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = meant(f"--input={source}")
     assert own.source is None
-    assert f"--input={source} is left out: it is not" in own.left_out[0]
+    assert f"--input={source} is left out: it is {where}" in own.left_out[0]
     assert "the input is packaged; name a file with --input" in own.left_out[0]
 
 

@@ -50,6 +50,8 @@ FOR_BENCHMARKS = (
     "limit",
     "overrides",
     "options_file",
+    "output",
+    "overwrite",
     "reference",
     "max_failed",
     "definitions",
@@ -156,6 +158,17 @@ def run(
             help="Share of failed elements above which the run fails.",
         ),
     ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Write the predictions, as a part of what is measured: PATH.jsonl, PATH.txt or "
+            "PATH.parquet, here or at gs://…, or bq:PROJECT.DATASET.TABLE.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is at --output already.")
+    ] = False,
     publishers: PublisherOption = None,
     store: StoreOption = None,
     definitions: DefinitionsOption = None,
@@ -198,6 +211,8 @@ def run(
         raise UsageError("--name goes with --pipeline: a benchmark has the name of its definition")
     if not names:
         raise UsageError("Missing argument 'NAME…' or --pipeline. See `beambench run --help`")
+    if output is not None and len(names) > 1:
+        raise UsageError("--output goes with one benchmark: the next would replace its predictions")
     requests = [
         make_request(
             known,
@@ -217,6 +232,8 @@ def run(
             labels=parse_labels(label or []),
             beam_flags=beam_flags,
             options_file=options_file,
+            output=output,
+            overwrite=overwrite,
             command=command,
         )
         for one in names

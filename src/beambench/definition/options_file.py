@@ -464,7 +464,7 @@ class _Translator:
         elif source in KEYWORD_SOURCES or os.path.exists(source):  # noqa: PTH110 - never raises
             self.result.source = source
         else:
-            where = "not read over the network" if "://" in source else "not found here"
+            where = "in a store" if "://" in source else "not found here"
             self._leave_out(flag, f"it is {where}: the input is {own}; name a file with --input")
 
     def _take_weights(self, flag: Flag) -> None:
@@ -474,7 +474,9 @@ class _Translator:
         elif self._is_chosen("model.weights", "model.path"):
             self._leave_out(flag, "--set of model.weights or model.path goes before it")
         elif "://" in path and path != model.path:
-            self._leave_out(flag, f"it is not read over the network: weights are {model.weights}")
+            self._leave_out(
+                flag, f"it is in a store: weights are {model.weights}; name it with --set"
+            )
         else:
             self.settings["model.weights"] = ("file", flag)
             self.settings["model.path"] = (path, flag)

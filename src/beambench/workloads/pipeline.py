@@ -23,6 +23,8 @@ from beambench.instrumentation.handler import (
 from beambench.instrumentation.proof import ProofOfWork
 from beambench.instrumentation.recorder import Clock
 from beambench.workloads.base import Workload
+from beambench.workloads.output import Target
+from beambench.workloads.sinks import WriteOutput
 
 PER_KEY_NAMESPACE = "BeamML_KeyedModels"
 """Where Beam keeps its RunInference metrics if it chooses among several models by key."""
@@ -139,3 +141,5 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
         | "FormatPrediction" >> beam.Map(format_prediction)
         | "WritePredictions" >> beam.io.WriteToText(outputs.predictions, shard_name_template="")
     )
+    if plan.output is not None:
+        _ = results | "WriteOutput" >> WriteOutput(Target.of(plan.output), plan.folder)
