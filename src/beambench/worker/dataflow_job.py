@@ -46,7 +46,8 @@ def submit(plan: Plan, make_workload: MakeWorkload) -> Observation:
     settings = job_settings(plan.definition, plan.beam_flags)
     dataflow.check_cloud(credentials=True)
     folder = str(plan.folder)
-    with dataflow.refusals(folder):
+    with dataflow.refusals(f"no files for Dataflow in {folder}"):
+        files.connect(folder)
         placed = plan.model_copy(update={"preparation": _uploaded(plan, settings)})
         runner = {
             "executed": "dataflow",
