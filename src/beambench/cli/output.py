@@ -225,7 +225,10 @@ def _print_job(job: Mapping[str, Any]) -> None:
         f"options: {' '.join(more)}",
         f"flags: {' '.join(job['options'])}",
         f"uploaded: {', '.join(job['uploads']) or 'nothing'}",
-        *(f"staged: {one['name']}, {one['bytes']:,} bytes, {one['place']}" for one in job["staged"]),
+        *(
+            f"staged: {one['name']}, {one['bytes']:,} bytes, {one['place']}"
+            for one in job["staged"]
+        ),
         *(f"before it can be submitted: {one}" for one in job["missing"]),
     ):
         out.print(f"  {escape(line)}")

@@ -116,7 +116,7 @@ class Accelerator(Section):
     count: PositiveInt = 1
     driver: bool | DriverVersion = Field(
         True,
-        description="Let Dataflow install the NVIDIA driver on the workers; or which one, as `5xx`.",
+        description="Let Dataflow install the NVIDIA driver on the workers, or which, as `5xx`.",
     )
 
 

@@ -336,9 +336,11 @@ def job_problems(request: RunRequest) -> Iterator[str]:
     """Yield what workers elsewhere could not read."""
     definition, source = request.placed_definition, request.effective_source
     if definition.input.type == "images" and not is_address(source):
-        found = None if source in KEYWORD_SOURCES or Path(source).is_dir() else [
-            text for _, text in read_lines(source, "a list of images")
-        ]
+        found = (
+            None
+            if source in KEYWORD_SOURCES or Path(source).is_dir()
+            else [text for _, text in read_lines(source, "a list of images")]
+        )
         if found is None or not all(is_address(one) for one in found):
             yield (
                 f"input {source}: workers cannot read images of this machine: name a list of "

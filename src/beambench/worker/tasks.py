@@ -306,6 +306,6 @@ TASKS: dict[str, Callable[[Any], Observation]] = {
     "calibrate": calibrate,
     "reference": run_reference,
     "external": run_external,
-    "template": lambda plan: dataflow_job.write_template(plan, make_workload),
-    "submit": lambda plan: dataflow_job.submit(plan, make_workload),
+    "template": dataflow_job.write_template,
+    "submit": dataflow_job.submit,
 }

@@ -280,6 +280,12 @@ def workload_entry(workload: str) -> EntryPoint | None:
     return entries[0] if entries else None
 
 
+def shipped(workload: str) -> tuple[str, str | None]:
+    """Return a workload as ``module:Class``, if it is not beambench's, and its distribution."""
+    entry = workload_entry(workload)
+    return (entry.value, entry.distribution) if entry is not None else (workload, None)
+
+
 def load_class(workload: str) -> type[Workload]:
     """Return the class of a workload: built in, of an installed distribution or ``module:Class``.
 
