@@ -7,19 +7,17 @@ from pathlib import Path
 
 import pytest
 
-BERT = "pytorch-language-modeling-bert-base"
-RESNET101 = "pytorch-image-classification-resnet101"
 DRY = ("--runner", "dataflow", "--dry-run", "--profile", "full")
 PLACES = ("--", "--project=my-project", "--temp_location=gs://my-bucket/tmp")
 MINE = """\
 name: mine
 title: Mine
 workload: own_workload:Own
-model: {name: m, weights: none}
-input: {type: numbers, source: synthetic}
-cluster: {machine_type: n2-standard-4, workers: 7, disk_gb: 30, accelerator: {type: nvidia-l4}}
+model: {{name: m, weights: none}}
+input: {{type: {kind}, source: {source}}}
+cluster: {{machine_type: n2-standard-4, workers: 7, disk_gb: 30}}
 profiles:
-  full: {limit: 5, repeats: 1, timeout: 60, slot_seconds: 1}
+  full: {{limit: 5, repeats: 1, timeout: 60, slot_seconds: 1}}
 """
 WORKLOAD = """\
 from beambench.workloads.base import Workload
@@ -27,7 +25,7 @@ from beside import label
 
 
 class Own(Workload):
-    input_types = ("numbers",)
+    input_types = ("numbers", "images")
 
     def model_handler(self):
         from beambench.workloads.noop_handler import NoopModelHandler
@@ -45,11 +43,16 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.mark.real
-def test_a_job_of_ones_own_workload_is_written_and_said(beambench, folder, cache):
-    (folder / "mine.yaml").write_text(MINE)
+def write(folder: Path, kind: str = "numbers", source: str = "synthetic") -> None:
+    """Write a definition with a workload of its own, and what that imports."""
+    (folder / "mine.yaml").write_text(MINE.format(kind=kind, source=source))
     (folder / "own_workload.py").write_text(WORKLOAD)
     (folder / "beside.py").write_text("def label(prediction):\n    return 0\n")
+
+
+@pytest.mark.real
+def test_a_job_of_ones_own_workload_is_written_and_said(beambench, folder, cache):
+    write(folder)
     answer = beambench("run", "mine.yaml", *DRY, "--json", *PLACES)
     assert (answer.code, answer.err) == (0, "")
     job = answer.document["job"]
@@ -69,14 +72,15 @@ def test_what_would_be_made_is_printed_for_people(beambench, folder, cache, monk
     monkeypatch.setenv("COLUMNS", "400")
     template = folder / "t" / "mine.json"
     place = f"--template_location={template}"
-    answer = beambench("run", RESNET101, *DRY, *PLACES, place)
+    write(folder, "images", "packaged")
+    answer = beambench("run", "mine.yaml", *DRY, *PLACES, place)
     assert answer.code == 0
     assert template.is_file()
     for words in (
         f"template: {template}",
-        "created: 75 × n1-standard-2, autoscaling AUTOSCALING_ALGORITHM_NONE, 50 GB pd-standard",
+        "created: 7 × n2-standard-4, autoscaling AUTOSCALING_ALGORITHM_NONE, 30 GB pd-standard",
         "job: JOB_TYPE_BATCH in us-central1 of project my-project",
-        "flags: --region=us-central1 --machine_type=n1-standard-2",
+        "flags: --region=us-central1 --machine_type=n2-standard-4",
         "staged: pipeline.pb, ",
         "before it can be submitted: input packaged: workers cannot read images",
     ):
@@ -86,7 +90,8 @@ def test_what_would_be_made_is_printed_for_people(beambench, folder, cache, monk
 
 @pytest.mark.real
 def test_what_beam_refuses_is_one_line(beambench, folder, cache):
-    answer = beambench("run", BERT, *DRY, "--", "--project=Not-A-Project", PLACES[-1])
+    write(folder)
+    answer = beambench("run", "mine.yaml", *DRY, "--", "--project=Not-A-Project", PLACES[-1])
     assert answer.code == 2
     assert answer.err.count("\n") == 1
     assert "Beam refuses the options of the job: Invalid Project ID (Not-A-Project)" in answer.err
