@@ -105,6 +105,7 @@ OFFLINE = {
     "NO_PROXY": "",
     "TORCH_HOME": "{here}/torch",
 }
+NO_CREDENTIALS = {"HOME": "{here}", "GOOGLE_APPLICATION_CREDENTIALS": "", "NO_GCE_CHECK": "true"}
 
 
 def defined(old: str = "", new: str = "", more: str = "") -> dict[str, Content]:
@@ -1165,6 +1166,46 @@ SECTIONS: dict[str, list[Case]] = {
             files={"labels.csv": "file,class_index\na.jpg,cat\n"},
         ),
         Case(
+            "an address of a store that is not read",
+            "run IMAGES --input https://host/photos.txt?token=plans-for-tomorrow",
+            USAGE,
+            ("input source https://host…", "only gs:// addresses", "paths on this machine"),
+        ),
+        Case(
+            "an address without a bucket",
+            "run SENTENCES --input gs://",
+            USAGE,
+            ("input source 'gs://'", "gs://BUCKET/OBJECT"),
+        ),
+        Case(
+            "a pattern of objects",
+            "run IMAGES --input gs://bucket/*.jpg",
+            USAGE,
+            ("'gs://bucket/*.jpg'", "patterns are not taken", "name a folder"),
+        ),
+        Case(
+            "a list with a line that is not read",
+            "run IMAGES --input list.txt",
+            USAGE,
+            ("list.txt: line 2", "s3://photos…", "only gs:// addresses"),
+            files={"list.txt": "gs://bucket/a.jpg\ns3://photos/b.jpg\n"},
+        ),
+        Case(
+            "labels of a store that is not read",
+            "run IMAGES --labels s3://bucket/labels.csv",
+            USAGE,
+            ("labels s3://bucket…", "only gs:// addresses"),
+        ),
+        Case(
+            "a bucket without a network",
+            "run IMAGES --input gs://bucket/list.txt",
+            FAILED,
+            ("gs://bucket", "does not answer", "check the network"),
+            environment={"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9", **NO_CREDENTIALS},
+            status="failed",
+            real=True,
+        ),
+        Case(
             "labels of other files",
             "run IMAGES --input photos --labels labels.csv",
             USAGE,
@@ -1199,6 +1240,18 @@ SECTIONS: dict[str, list[Case]] = {
             here=True,
         ),
         Case(
+            "weights of a store that is not read",
+            "run IMAGES --set model.weights=file --set model.path=https://host/m.pth?token=plans",
+            USAGE,
+            ("model.path https://host…", "only gs:// addresses"),
+        ),
+        Case(
+            "a folder of weights in a store",
+            "run vllm-gemma-2b-batch --set model.weights=file --set model.path=gs://bucket/gemma",
+            USAGE,
+            ("model.path gs://bucket/gemma", "folder of this machine"),
+        ),
+        Case(
             "weights to download, and no network",
             "run pytorch-image-classification-resnet101 --profile smoke "
             "--set model.weights=pretrained",
@@ -1207,6 +1260,63 @@ SECTIONS: dict[str, list[Case]] = {
             environment=OFFLINE,
             status="failed",
             real=True,
+        ),
+    ],
+    "Predictions": [
+        Case(
+            "a format that is not written",
+            "run overhead-noop --output labels.csv",
+            USAGE,
+            ("output 'labels.csv'", "PATH.jsonl", "PATH.parquet", "bq:PROJECT.DATASET.TABLE"),
+        ),
+        Case(
+            "predictions where a file is",
+            "run overhead-noop --output labels.jsonl",
+            USAGE,
+            ("output labels.jsonl", "is there already", "--overwrite"),
+            files={"labels.jsonl": ""},
+        ),
+        Case(
+            "predictions in a folder that is not there",
+            "run overhead-noop --output results/labels.jsonl",
+            USAGE,
+            ("output results/labels.jsonl", "no folder results", "make it first"),
+        ),
+        Case(
+            "predictions in a store that is not written",
+            "run overhead-noop --output s3://bucket/labels.jsonl",
+            USAGE,
+            ("output s3://bucket…", "only gs:// addresses"),
+        ),
+        Case(
+            "half the name of a table",
+            "run overhead-noop --output bq:dataset.table",
+            USAGE,
+            ("'bq:dataset.table'", "bq:PROJECT.DATASET.TABLE"),
+        ),
+        Case(
+            "a table, and nowhere for the files that it is loaded from",
+            "run overhead-noop --output bq:project.dataset.table",
+            USAGE,
+            ("output bq:project.dataset.table", "-- --temp_location=gs://BUCKET/FOLDER"),
+        ),
+        Case(
+            "predictions of two benchmarks in one file",
+            "run overhead-noop sklearn-digits --output labels.jsonl",
+            USAGE,
+            ("--output goes with one benchmark",),
+        ),
+        Case(
+            "predictions beside a loop, which writes none",
+            "run overhead-noop --output labels.jsonl --reference loop",
+            USAGE,
+            ("--reference loop", "does not write", "leave out --output"),
+        ),
+        Case(
+            "replacing nothing",
+            "run overhead-noop --overwrite",
+            USAGE,
+            ("--overwrite goes with --output",),
         ),
     ],
     "The run": [

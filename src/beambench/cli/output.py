@@ -28,6 +28,7 @@ HEADLINE = (
     "throughput_elements",
     "inference_throughput_elements",
     "throughput_elements_steady",
+    "throughput_written",
     "throughput_bytes",
     "inference_batch_latency_mean",
     "inference_batch_latency_p50",

@@ -111,8 +111,8 @@ def run(
             "--input",
             metavar="PATH",
             help="A directory of images or a text file with one path a line; for text, a file "
-            "with one sentence or prompt a line; `packaged` or `synthetic`. All elements are used "
-            "unless --limit is given.",
+            "with one sentence or prompt a line, here or at gs://; `packaged` or `synthetic`. All "
+            "elements are used unless --limit is given.",
         ),
     ] = None,
     labels_file: Annotated[
@@ -162,7 +162,7 @@ def run(
         str | None,
         typer.Option(
             metavar="TARGET",
-            help="Write the predictions, as a part of what is measured: PATH.jsonl, PATH.txt or "
+            help="Write the predictions, in the pipeline that is measured: PATH.jsonl, PATH.txt or "
             "PATH.parquet, here or at gs://…, or bq:PROJECT.DATASET.TABLE.",
         ),
     ] = None,

@@ -68,7 +68,7 @@ class Input(Section):
     )
     source: str = Field(
         description="`packaged`, `synthetic`, a directory, or a text file with one element, or "
-        "the path of one, a line."
+        "the path of one, a line; here or at gs://."
     )
     labels: str | None = Field(None, description="File with `file,class_index` rows (or tabs).")
 

@@ -201,8 +201,8 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
 def written(output: str) -> str:
     """Say what --output does to the numbers."""
     return (
-        f"predictions are written to {output} as a part of the measured pipeline: compare its "
-        "numbers with those of runs that write the same"
+        f"predictions are written to {output} by the measured pipeline: throughput_written and "
+        "run_time have all of it, other metrics what happens before the last output"
     )
 
 

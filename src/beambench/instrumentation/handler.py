@@ -21,7 +21,7 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from beambench.definition.schema import SIZE_TOLERANCE
 from beambench.errors import RunError
 from beambench.inputs.elements import parsed
-from beambench.inputs.files import is_address, stored
+from beambench.inputs.files import has_credentials, is_address, stored
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
 
 MIB = 1 << 20
@@ -117,6 +117,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     def load_model(self) -> Any:
         if self._weights_path is not None:
             check_size(self._weights_path, self._size_mib)
+            if is_address(self._weights_path):
+                has_credentials()  # looked for now, and not while the model loads
         start = time.perf_counter_ns()
         model = self._inner.load_model()
         self._synchronise()

@@ -190,6 +190,7 @@ def run_pipeline(plan: Plan) -> Observation:
     if target is not None:
         sinks.clear(target)
     finished = direct.run(workload, plan, outputs)
+    end = Clock(plan.epoch_ns, plan.slot_us).offset_us()
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
     rows = _written_rows(target, proof) if target is not None else None
@@ -205,6 +206,7 @@ def run_pipeline(plan: Plan) -> Observation:
             },
             "beam_metrics": theirs(finished.query, namespace),
             "output_rows": rows,
+            "output_end": end if target is not None else None,
         }
     )
 
