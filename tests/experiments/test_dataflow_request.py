@@ -73,6 +73,7 @@ def test_a_dry_run_says_what_is_missing_and_goes_on():
         ),
         (BERT, {"reference": True}, "--reference loop runs on this machine and a job on others"),
         (BERT, {"overrides": ["cluster.processes=2"]}, "cluster.processes 2"),
+        (BERT, {"overrides": ["runner.processes=2"]}, "runner.processes is for the direct runner"),
         ("overhead-noop", {}, "overhead-noop has no cluster"),
     ],
 )

@@ -300,6 +300,7 @@ def check(request: RunRequest) -> None:
         )
     _check_weights(request.placed_definition.model.path, cls.weights_in_folder)
     check_flags(request.beam_flags)
+    _check_processes(definition.runner.processes, request.beam_flags)
     _check_output(request)
     if request.effective_labels is not None and not cls.has_class_labels:
         raise UsageError(
@@ -327,6 +328,8 @@ def _check_job(request: RunRequest) -> None:
             "--reference loop runs on this machine and a job on others: their ratio says nothing: "
             "use --runner direct"
         )
+    if request.resolved.definition.runner.processes > 1:
+        raise UsageError("runner.processes is for the direct runner: set cluster.processes")
     problems = list(job_problems(request))
     if problems and not request.dry_run:
         raise UsageError(f"{request.name}: {'; '.join(problems)}")
@@ -439,6 +442,16 @@ def check_runner(runner: str) -> None:
 def check_flags(flags: Sequence[str]) -> None:
     if any(flag.partition("=")[0] == "--runner" for flag in flags):
         raise UsageError("--runner after --: choose the runner with beambench's own --runner")
+
+
+def _check_processes(processes: int, flags: Sequence[str]) -> None:
+    if processes == 1:
+        return
+    for flag in flags:
+        if flag.partition("=")[0] in ("--direct_num_workers", "--direct_running_mode"):
+            raise UsageError(
+                f"runner.processes {processes} and {flag} say the same: give one of the two"
+            )
 
 
 def check_folder() -> None:

@@ -18,7 +18,13 @@ from beambench.inputs.files import is_address
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
-from beambench.instrumentation.handler import Output, check_size, size_of, weights_files
+from beambench.instrumentation.handler import (
+    Output,
+    check_size,
+    set_framework_threads,
+    size_of,
+    weights_files,
+)
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
@@ -31,7 +37,7 @@ from beambench.worker.external import run_external
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.torch_settings import torch_settings
 from beambench.workloads import sinks
-from beambench.workloads.base import Weights, Workload, apply_threads, load_class, workload_entry
+from beambench.workloads.base import Weights, Workload, load_class, workload_entry
 from beambench.workloads.output import Target
 from beambench.workloads.pipeline import Outputs, metrics_namespace
 
@@ -42,10 +48,8 @@ LISTED = 20
 def prepare(plan: Plan) -> Observation:
     """Make input and weights ready, choose the sample, and describe the environment."""
     definition = plan.definition
-    in_process = direct.is_in_process(plan.beam_flags)
-    if definition.threads is not None and not in_process:
-        raise UsageError("threads: can be set with --direct_running_mode=in_memory only")
-    apply_threads(definition.threads)
+    direct.parse_flags(plan.beam_flags)
+    set_framework_threads(definition.threads)
     manifest = resolve_input(
         definition.input.type,
         plan.source,
@@ -89,6 +93,7 @@ def prepare(plan: Plan) -> Observation:
                 *manifest.warnings,
                 *cls.warnings(definition),
                 *slow_precision(definition.model, environment),
+                *of_processes(definition.runner.processes, environment),
             ],
         ),
     )
@@ -108,6 +113,19 @@ def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
     return [
         f"this CPU has no {model.precision} instructions ({', '.join(names[model.precision])}): "
         "expect it to be slower than float32"
+    ]
+
+
+def of_processes(processes: int, environment: Mapping[str, Any]) -> list[str]:
+    """Say what several processes change besides their number."""
+    if processes == 1:
+        return []
+    cores = environment["machine"]["cores"]["usable"]
+    more = [f"{processes} processes on {cores} cores"] if processes > cores else []
+    return [
+        *more,
+        f"{processes} processes: a Reshuffle spreads the elements over them, because Beam's direct "
+        "runner gives one file to one of them",
     ]
 
 
@@ -154,7 +172,7 @@ def make_workload(plan: Plan) -> Workload:
     if isinstance(weights.path, str):
         files.has_credentials()  # looked for now, and not while the model loads
     workload = load_class(definition.workload)(definition, weights)
-    apply_threads(definition.threads)
+    set_framework_threads(definition.threads)
     return workload
 
 
@@ -202,7 +220,7 @@ def run_pipeline(plan: Plan) -> Observation:
                 "executed": "direct",
                 "implementation": finished.implementation,
                 "counters": counters_kind(finished.query),
-                "options": masked(plan.beam_flags),
+                "options": masked(direct.flags_of(plan)),
             },
             "beam_metrics": theirs(finished.query, namespace),
             "output_rows": rows,

@@ -179,7 +179,6 @@ class Workload(abc.ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        apply_threads(self.definition.threads)
         self.set_up()
 
     def handler_options(self) -> dict[str, Any]:
@@ -251,17 +250,6 @@ class Workload(abc.ABC):
     def quantities(self, prediction: Any) -> Mapping[str, int]:
         """Return what else to count of an element that came out (tokens), for its metrics."""
         return {}
-
-
-def apply_threads(threads: int | None) -> None:
-    """Set the threads inside one operation of the framework; None leaves its default."""
-    if threads is None:
-        return
-    try:
-        import torch
-    except ImportError:
-        raise UsageError("threads: sets those of torch, which is not installed") from None
-    torch.set_num_threads(threads)
 
 
 def workload_entry(workload: str) -> EntryPoint | None:
