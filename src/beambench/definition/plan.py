@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -60,6 +60,7 @@ class Plan(WorkerPlan):
         job_name: for a service: what the job is called there.
         template_path: for `template`: where it is written.
         job_metrics: for `collect`: file with the metrics of the job, as the service gave them.
+        kept: for `submit`: all that another process needs to make the run's record from the job.
     """
 
     task: Task
@@ -78,6 +79,7 @@ class Plan(WorkerPlan):
     job_name: str | None = None
     template_path: str | None = None
     job_metrics: str | None = None
+    kept: dict[str, Any] = Field(default_factory=dict)
 
     def prepared(self) -> Preparation:
         """Return the preparation, which every task but `prepare` needs."""

@@ -32,6 +32,7 @@ from beambench.record.masking import masked
 from beambench.record.observation import Observation, Prepared, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement
 from beambench.runners import direct, loop
+from beambench.worker import dataflow_job
 from beambench.worker.external import run_external
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.torch_settings import torch_settings
@@ -325,4 +326,6 @@ TASKS: dict[str, Callable[[Any], Observation]] = {
     "calibrate": calibrate,
     "reference": run_reference,
     "external": run_external,
+    "template": dataflow_job.write_template,
+    "submit": dataflow_job.submit,
 }

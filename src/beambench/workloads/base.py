@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -158,6 +158,15 @@ class Workload(abc.ABC):
         return Weights(None)
 
     @classmethod
+    def weights_of_workers(cls, definition: Definition) -> Literal["uploaded", "fetched"]:
+        """Return how workers elsewhere get the weights: from a bucket, or each by itself.
+
+        Raises:
+            UsageError: they cannot get them.
+        """
+        return "uploaded"
+
+    @classmethod
     def warnings(cls, definition: Definition) -> list[str]:
         """Return what of this work is not as its name says; it stands in the record."""
         return []
@@ -257,6 +266,12 @@ def workload_entry(workload: str) -> EntryPoint | None:
             "module:Class"
         )
     return entries[0] if entries else None
+
+
+def shipped(workload: str) -> tuple[str, str | None]:
+    """Return a workload as ``module:Class``, if it is not beambench's, and its distribution."""
+    entry = workload_entry(workload)
+    return (entry.value, entry.distribution) if entry is not None else (workload, None)
 
 
 def load_class(workload: str) -> type[Workload]:

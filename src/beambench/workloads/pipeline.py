@@ -114,7 +114,8 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
     )
     elements = (
         pipeline
-        | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file)
+        # Not validated: it was just written, and a template names it before it is.
+        | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file, validate=False)
         | "FilterEmptyLines" >> beam.FlatMap(filter_empty_lines)
     )
     if plan.definition.runner.processes > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -152,16 +152,27 @@ class TextGeneration(Workload):
             raise UsageError(f"model.path {folder}: no model in it (config.json is missing)")
         return Weights(folder.resolve())
 
+    @classmethod
+    def weights_of_workers(cls, definition: Definition) -> Literal["uploaded", "fetched"]:
+        if definition.model.weights == "pretrained":
+            return "fetched"  # as the workers of Beam's example do
+        raise UsageError(
+            f"model.weights {definition.model.weights}: workers cannot read a model's folder from "
+            "a bucket: use pretrained, which each fetches from the model hub"
+        )
+
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from beambench.workloads.vllm_handler import VLLMHandler
 
+        path = self.weights.path
+        # Elsewhere than here, each machine fetches the published model itself, as Beam's example.
+        model = str(path) if path is not None else str(gemma.SHAPES[self.definition.model.name].hub)
         return VLLMHandler(
-            str(self.weights.path),
+            model,
             self.server_arguments(),
             {
-                # All is at hand; and a benchmark reports to nobody.
-                "HF_HUB_OFFLINE": "1",
-                "VLLM_NO_USAGE_STATS": "1",
+                **({"HF_HUB_OFFLINE": "1"} if path is not None else {}),  # all is at hand
+                "VLLM_NO_USAGE_STATS": "1",  # a benchmark reports to nobody
                 **self.parameters.environment,
             },
             **self.handler_options(),
