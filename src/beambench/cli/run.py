@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import signal
 import sys
 import threading
@@ -32,15 +34,18 @@ from beambench.errors import (
     StoreError,
     UsageError,
 )
+from beambench.record.masking import masked
 
 if TYPE_CHECKING:
+    from beambench.dataflow.client import JobPlace
+    from beambench.experiments.dataflow_run import AttachRequest
     from beambench.experiments.external_request import ExternalRequest
     from beambench.experiments.request import RunRequest
     from beambench.record.run_record import RunRecord
     from beambench.store.deliveries import Delivery
     from beambench.store.run_store import RunStore
 
-    Request = RunRequest | ExternalRequest
+    Request = RunRequest | ExternalRequest | AttachRequest
 
 FOR_BENCHMARKS = (
     "profile",
@@ -64,6 +69,21 @@ STATUS_CODES = {
 }
 WORST_FIRST = (130, 124, 3, 5, 4, 1)
 """Of several runs the first of these decides the exit code; bad usage stops before any run."""
+
+
+NOT_WITH_ATTACH = tuple(
+    one
+    for one in (*FOR_BENCHMARKS, "pipeline", "name", "repeats", "runner", "seed", "dry_run")
+    if one != "definitions"
+)
+"""Parameters of `run` that a job which was started before has its own of."""
+
+
+class OnStop(str, Enum):
+    """What becomes of a Dataflow job when beambench stops looking at it."""
+
+    leave = "leave"
+    cancel = "cancel"
 
 
 class Reference(str, Enum):
@@ -91,7 +111,10 @@ def run(
     ] = None,
     profile: Annotated[
         str,
-        typer.Option(envvar="BEAMBENCH_PROFILE", help="How much is run: smoke, local, full."),
+        typer.Option(
+            envvar="BEAMBENCH_PROFILE",
+            help="How much is run: smoke, local, full; with --runner dataflow full is the default.",
+        ),
     ] = "local",
     variant: Annotated[
         str, typer.Option(envvar="BEAMBENCH_VARIANT", help="Settings under a name.")
@@ -101,7 +124,11 @@ def run(
     ] = "direct",
     repeats: Annotated[
         int | None,
-        typer.Option(min=1, envvar="BEAMBENCH_REPEATS", help="Whole executions; intervals need 6."),
+        typer.Option(
+            min=1,
+            envvar="BEAMBENCH_REPEATS",
+            help="Whole executions; intervals need 6. With --runner dataflow, 1 unless given.",
+        ),
     ] = None,
     source: Annotated[
         str | None,
@@ -165,6 +192,21 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be run; run and store nothing.")
     ] = False,
+    attach: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JOB_ID",
+            help="Take up a Dataflow job that `run` started: follow it, read it back, store the "
+            "run. NAME is not needed; if given, its definition must still be that of the job.",
+        ),
+    ] = None,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="With --attach: end the job and store the run.")
+    ] = False,
+    on_stop: Annotated[
+        OnStop,
+        typer.Option(help="On Ctrl-C or at the time limit: let a Dataflow job go on, or end it."),
+    ] = OnStop.leave,
     as_json: JsonOption = False,
 ) -> None:
     """Run benchmarks and store one run record for each. Beam flags can follow after --."""
@@ -172,6 +214,25 @@ def run(
     from beambench.experiments.run import execute
 
     beam_flags: list[str] = context.obj
+    if attach is not None:
+        _check_attach_options(context, names)
+        from beambench.experiments.dataflow_run import execute_attached, make_attach_request
+
+        attached = make_attach_request(
+            _place(attach, beam_flags, store_url(store)),
+            flags=beam_flags,
+            library=library(definitions) if names else None,
+            name=names[0] if names else None,
+            cancel=cancel,
+            on_stop=on_stop.value,
+            timeout=timeout,
+            labels=parse_labels(label or []),
+            command=masked(["beambench", *sys.argv[1:]]),
+        )
+        _run_or_plan([attached], execute_attached, store, as_json, dry_run, publishers)
+        return
+    if cancel:
+        raise UsageError("--cancel goes with --attach JOB_ID")
     if pipeline is not None:
         _check_pipeline_options(context, names)
     known = library(definitions)
@@ -198,6 +259,11 @@ def run(
         raise UsageError("--name goes with --pipeline: a benchmark has the name of its definition")
     if not names:
         raise UsageError("Missing argument 'NAME…' or --pipeline. See `beambench run --help`")
+    if runner == "dataflow":
+        from beambench.experiments.dataflow_run import execute_on_dataflow
+
+        execute = functools.partial(execute_on_dataflow, on_stop=on_stop.value)
+        profile = "full" if _is_default(context, "profile") else profile
     requests = [
         make_request(
             known,
@@ -225,6 +291,31 @@ def run(
         for warning in request.warnings:
             say(f"{request.resolved.definition.name}: {warning}")
     _run_or_plan(requests, execute, store, as_json, dry_run, publishers)
+
+
+def _is_default(context: typer.Context, parameter: str) -> bool:
+    origin = context.get_parameter_source(parameter)
+    return origin is None or origin.name == "DEFAULT"
+
+
+def _check_attach_options(context: typer.Context, names: list[str] | None) -> None:
+    """Refuse what a job that runs already cannot be given any more."""
+    if names and len(names) > 1:
+        raise UsageError(f"--attach takes up one job: give one NAME or none, not {len(names)}")
+    for parameter in context.command.params:
+        origin = context.get_parameter_source(str(parameter.name))
+        given = origin is not None and origin.name == "COMMANDLINE"
+        if given and parameter.name in NOT_WITH_ATTACH:
+            raise UsageError(f"{parameter.opts[0]} does not go with --attach: the job has its own")
+
+
+def _place(job_id: str, flags: Sequence[str], url: str) -> JobPlace:
+    """Return where a job is; the store is asked if neither flags nor the environment say it."""
+    from beambench.experiments.dataflow_run import place_of
+    from beambench.store.run_store import RunStore
+
+    with RunStore.open(url) as store:
+        return place_of(job_id, flags, os.environ, store)
 
 
 def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> None:
@@ -367,7 +458,7 @@ def _complain(message: str, runs: int, error: BeambenchError) -> None:
 
 def _reason(record: RunRecord) -> str:
     """Say why a run did not succeed, and what to do where that is known."""
-    if record.status == "timed_out":
+    if record.status == "timed_out" and record.runner.requested == "direct":
         limit = record.config["timeout"]
         return f"{record.error}: give more than {limit:g} s with --timeout"
     return f"failed: {record.error}" if record.status == "failed" else str(record.error)

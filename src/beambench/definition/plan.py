@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -58,7 +58,9 @@ class Plan(WorkerPlan):
         folder: for a service: the gs:// folder of this job, with all that it reads and writes.
         job_name: for a service: what the job is called there.
         template_path: for `template`: where it is written.
-        job_metrics: for `collect`: file with the metrics of the job, as the service gave them.
+        job_metrics: for `collect`: file with the job and its metrics, as the service gave them.
+        kept: for `submit`: goes into the job's folder as it is; all that another process needs to
+            take the run up and make its record.
     """
 
     task: Task
@@ -76,6 +78,7 @@ class Plan(WorkerPlan):
     job_name: str | None = None
     template_path: str | None = None
     job_metrics: str | None = None
+    kept: dict[str, Any] = Field(default_factory=dict)
 
     def prepared(self) -> Preparation:
         """Return the preparation, which every task but `prepare` needs."""

@@ -30,7 +30,7 @@ from beambench.record.masking import (
 )
 from beambench.workloads.base import check_workload, load_class
 
-RUNNERS = ("direct",)
+RUNNERS = ("direct", "dataflow")
 MIN_SLOT_SECONDS = 1e-6
 """The grain of the clock that the time slots are counted with."""
 
@@ -91,7 +91,8 @@ class RunRequest:
 
     @property
     def repeat_count(self) -> int:
-        return self.repeats or self.resolved.profile.repeats
+        """Whole executions; a job costs money, so there is one unless more are asked for."""
+        return self.repeats or (1 if self.runner == "dataflow" else self.resolved.profile.repeats)
 
     @property
     def time_limit(self) -> float:
@@ -288,7 +289,12 @@ def check(request: RunRequest) -> None:
         )
     if request.effective_labels is not None:
         read_labels(Path(request.effective_labels))
-    if definition.model.device == "gpu":
+    if request.runner == "dataflow" and request.reference:
+        raise UsageError(
+            f"{definition.name}: --reference loop runs on this machine, the jobs elsewhere: they "
+            "are no pair"
+        )
+    if definition.model.device == "gpu" and request.runner == "direct":
         devices = cuda_devices()
         if not devices.count:
             raise RunError(f"{definition.name} needs a GPU: {devices.reason}")

@@ -1,0 +1,1 @@
+"""Dataflow jobs seen from outside: plain REST calls, no Beam."""
