@@ -120,14 +120,14 @@ def flag_value(flags: Sequence[str], name: str) -> str | None:
 
 def _checked(address: str) -> str:
     """Return an address with its scheme; refuse one that would send credentials in the clear."""
-    text = address.strip().rstrip("/")
+    text = address.strip()
     text = text if "://" in text else f"https://{text}"
     parts = urllib.parse.urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise UsageError(f"endpoint {address!r}: expected https://HOST")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise UsageError(f"endpoint {address!r}: http is for this machine only, use https")
-    return text
+    return text.rstrip("/")
 
 
 def _session(endpoint: str) -> Any:

@@ -34,7 +34,7 @@ RUN_TIME = "JobRuntimeSeconds"
 
 
 @dataclass(frozen=True)
-class JobSettings:
+class JobFacts:
     """What is known of a job before it runs.
 
     Attributes:
@@ -61,7 +61,7 @@ class Job:
 
     client: Client
     clock: Clock
-    settings: JobSettings
+    facts: JobFacts
     runner: dict[str, Any] = field(default_factory=dict)
     followed: Followed = field(default_factory=Followed)
     settled: Settled | None = None
@@ -118,7 +118,7 @@ class Job:
         """
         clock = self.patient if self.followed.cancelled_by_us else self.clock
         begin = clock.now()
-        expected = expected_metrics(self.settings.has_accelerator)
+        expected = expected_metrics(self.facts.has_accelerator)
         self.settled = settle(self.client.metrics, clock, expected, self._proven())
         self._warn_of(self.settled)
         service = service_metrics(self.settled.updates)
@@ -132,14 +132,14 @@ class Job:
     def _proven(self) -> int:
         """Return how many elements came out by the proof that the job wrote; 0 if it wrote none."""
         try:
-            content = self.client.read_object(f"{self.settings.folder}/proof.json")
+            content = self.client.read_object(f"{self.facts.folder}/proof.json")
             return Proof.model_validate_json(content).count
         except (ServiceError, ValueError):
             return 0
 
     def _throughput(self, clock: Clock, end: float) -> dict[str, float]:
         """Return Beam's throughput once both series have come, or what has by the end."""
-        name = self.settings.pcollection
+        name = self.facts.pcollection
         problem = "the service gave none"
         found: dict[str, float] = {}
         while True:
@@ -260,7 +260,7 @@ class Job:
             "project": self.place.project,
             "region": self.place.region,
             "console_url": self.place.console_url,
-            "folder": self.settings.folder,
+            "folder": self.facts.folder,
             "state": followed.state,
             "states": [list(one) for one in followed.states],
             "created": followed.created,
@@ -273,7 +273,7 @@ class Job:
             "error_count": messages.error_count,
             "following": followed.ending,
             "cancelled_by_us": followed.cancelled_by_us,
-            "pcollection": self.settings.pcollection,
+            "pcollection": self.facts.pcollection,
             "metrics": None
             if settled is None
             else {
@@ -298,7 +298,7 @@ class Job:
         usage = None
         if self.settled is not None:
             service = service_metrics(self.settled.updates)
-            usage = usage_of(service, self.settings.has_accelerator)
+            usage = usage_of(service, self.facts.has_accelerator)
         execution.repeats[-1] = repeat.model_copy(
             update={
                 "metrics": metrics,

@@ -26,12 +26,12 @@ from beambench.controller.assemble import (
 )
 from beambench.controller.worker_process import WorkerResult, run_task, utc_now
 from beambench.dataflow.client import Client, Endpoints, JobPlace, ServiceError, flag_value
-from beambench.dataflow.follow import Clock, RealClock
+from beambench.dataflow.follow import Clock, RealClock, look_at
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan
 from beambench.definition.schema import Publish
 from beambench.errors import RunError, UsageError
-from beambench.experiments.dataflow_job import Job, JobSettings, OnStop
+from beambench.experiments.dataflow_job import Job, JobFacts, OnStop
 from beambench.experiments.request import RunRequest, check_timeout, importable
 from beambench.experiments.run import (
     Announce,
@@ -117,7 +117,7 @@ class DataflowRun(Run):
         job = Job(
             replace(client, pause=self.clock.wait),
             self.clock,
-            JobSettings(folder, kept["pcollection"], kept["has_accelerator"]),
+            JobFacts(folder, kept["pcollection"], kept["has_accelerator"]),
             runner=dict(found),
         )
         self.jobs.append(job)
@@ -386,7 +386,7 @@ def execute_attached(
     job = Job(
         replace(request.client, pause=clock.wait),
         clock,
-        JobSettings(request.folder, str(kept["pcollection"]), bool(kept["has_accelerator"])),
+        JobFacts(request.folder, str(kept["pcollection"]), bool(kept["has_accelerator"])),
         runner={**request.runner, "attached": True},
     )
     execution = Execution(
@@ -398,7 +398,7 @@ def execute_attached(
     on_progress = announce(Step("job", 1, 2), request.draft.input.count)
     if request.cancel:
         job.followed.ending = "interrupted"
-        job.client.state()  # a job that does not exist is no run
+        look_at(job.client, job.followed)
         job.cancel()
     else:
         job.watch(clock.now() + request.time_limit, request.on_stop, on_progress)
