@@ -235,9 +235,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = _do
+    def do_GET(self) -> None:
+        self._do()
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def do_POST(self) -> None:
+        self._do()
+
+    def do_PUT(self) -> None:
+        self._do()
+
+    def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
 
