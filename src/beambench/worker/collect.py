@@ -97,7 +97,8 @@ def _value(update: Update) -> Any:
         count, total, low, high = (int(distribution[key]) for key in ("count", "sum", "min", "max"))
         return DistributionResult(DistributionData(total, count, low, high))
     scalar = update.get("scalar")
-    return None if scalar is None or isinstance(scalar, bool | list | dict) else int(scalar)
+    is_number = isinstance(scalar, int | float) and not isinstance(scalar, bool)
+    return int(scalar) if is_number else None
 
 
 def step_names(job: Mapping[str, Any], warnings: list[str]) -> dict[str, str]:
