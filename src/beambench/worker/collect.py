@@ -97,8 +97,9 @@ def _value(update: Update) -> Any:
         count, total, low, high = (int(distribution[key]) for key in ("count", "sum", "min", "max"))
         return DistributionResult(DistributionData(total, count, low, high))
     scalar = update.get("scalar")
-    is_number = isinstance(scalar, int | float) and not isinstance(scalar, bool)
-    return int(scalar) if is_number else None
+    if isinstance(scalar, bool) or not isinstance(scalar, int | float):
+        return None
+    return int(scalar)
 
 
 def step_names(job: Mapping[str, Any], warnings: list[str]) -> dict[str, str]:
