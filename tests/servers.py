@@ -143,7 +143,8 @@ def victoria_metrics(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def bigquery(folder: Path) -> Iterator[BigQueryEmulator]:
+def bigquery(folder: Path, store: ObjectStore | None = None) -> Iterator[BigQueryEmulator]:
+    """Start an emulator, whose load jobs read from `store`."""
     if not EMULATOR_PYTHON.is_file():
         raise NotInstalledError("no BigQuery emulator: make setup-bigquery")
     # DuckDB's extensions are looked for at home, and a home of the user's would hide missing ones.
@@ -151,6 +152,8 @@ def bigquery(folder: Path) -> Iterator[BigQueryEmulator]:
     home.mkdir()
     imports = "".join(f"duckdb_extensions.import_extension({name!r});" for name in EXTENSIONS)
     environment = {**os.environ, "HOME": str(home)}
+    if store is not None:
+        environment["STORAGE_EMULATOR_HOST"] = store.url
     subprocess.run(
         [EMULATOR_PYTHON, "-c", f"import duckdb_extensions;{imports}"], env=environment, check=True
     )

@@ -72,8 +72,9 @@ def test_a_benchmark_for_dataflow():
         "--machine_type=n1-standard-2",
         "--num_workers=75",
         "--disk_size_gb=50",
+        "--disk_type=compute.googleapis.com/projects//zones//diskTypes/pd-standard",
         "--autoscaling_algorithm=NONE",
-        "--experiments=worker_accelerator=type:nvidia-tesla-t4;count:1;install-nvidia-driver",
+        "--dataflow_service_options=worker_accelerator=type:nvidia-tesla-t4;count:1;install-nvidia-driver",
         "--publish_to_big_query=true",
         "--metrics_dataset=beam_run_inference",
         "--metrics_table=torch_inference_imagenet_results_resnet152_tesla_t4",
@@ -138,8 +139,15 @@ CLUSTERS = st.fixed_dictionaries(
     optional={
         "max_workers": st.integers(1, 5000),
         "accelerator": st.fixed_dictionaries(
-            {"type": st.from_regex(r"[a-z0-9-]+", fullmatch=True), "count": st.integers(1, 8)}
+            {
+                "type": st.from_regex(r"[a-z0-9-]+", fullmatch=True),
+                "count": st.integers(1, 8),
+                "driver": st.sampled_from([True, False, "5xx"]),
+            }
         ),
+        "disk_type": st.sampled_from(["pd-standard", "pd-ssd"]),
+        "spot": st.booleans(),
+        "container_image": st.from_regex(r"[a-z0-9./:-]{1,40}", fullmatch=True),
     },
 )
 WORDS = st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True).filter(lambda w: w[0] != "-")
@@ -260,6 +268,17 @@ def test_a_folder_is_no_options_file(tmp_path):
             "cluster.accelerator={type: nvidia-l4, count: 2, driver: false}",
         ),
         (
+            "--experiments=worker_accelerator=type:nvidia-l4;count:2;install-nvidia-driver:5xx",
+            "cluster.accelerator={type: nvidia-l4, count: 2, driver: 5xx}",
+        ),
+        ("--worker_disk_type=pd-ssd", "cluster.disk_type=pd-ssd"),
+        (
+            "--disk_type=compute.googleapis.com/projects//zones//diskTypes/pd-ssd",
+            "cluster.disk_type=pd-ssd",
+        ),
+        ("--flexrs_goal=COST_OPTIMIZED", "cluster.spot=true"),
+        ("--sdk_container_image=r/i:1", "cluster.container_image=r/i:1"),
+        (
             "--dataflow_service_options=worker_accelerator=type:nvidia-l4;install-nvidia-driver",
             "cluster.accelerator={type: nvidia-l4, count: 1, driver: true}",
         ),
@@ -366,6 +385,8 @@ def test_the_command_line_goes_before_the_file(chosen):
         ("--device=TPU", "--device=TPU: expected cpu or gpu"),
         ("--publish_to_big_query=yes", "--publish_to_big_query=yes: expected true or false"),
         ("--streaming=true", "--streaming=true: takes no value"),
+        ("--disk_type=hyperdisk", "expected pd-standard or pd-ssd"),
+        ("--flexrs_goal=FAST", "expected cost_optimized or speed_optimized"),
         ("--autoscaling_algorithm=BASIC", "expected none or throughput_based"),
         ("--experiments=worker_accelerator=count:1", "expected worker_accelerator=type:TYPE"),
         ("--experiments=worker_accelerator=type:t;count:x", "expected worker_accelerator=type"),
@@ -422,12 +443,14 @@ def test_an_input_that_is_here_is_read(tmp_path, monkeypatch):
     assert "remove one of the two" in refusal("--input=list.txt\n--input_file=list.txt")
 
 
-@pytest.mark.parametrize("source", ["gs://bucket/list.txt", "missing.txt"])
-def test_an_input_that_is_elsewhere_is_left_out(source, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("source", "where"), [("gs://bucket/list.txt", "in a store"), ("missing.txt", "not found here")]
+)
+def test_an_input_that_is_elsewhere_is_left_out(source, where, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = meant(f"--input={source}")
     assert own.source is None
-    assert f"--input={source} is left out: it is not" in own.left_out[0]
+    assert f"--input={source} is left out: it is {where}" in own.left_out[0]
     assert "the input is packaged; name a file with --input" in own.left_out[0]
 
 
@@ -480,7 +503,12 @@ def test_a_file_of_beams_own_repository(name):
 DRIFT = {
     RESNET101: [],
     "pytorch-image-classification-resnet152": [],
-    RESNET152_T4: ["cluster.workers=30"],
+    RESNET152_T4: [
+        "cluster.workers=30",
+        "cluster.accelerator={type: nvidia-tesla-t4, count: 1, driver: 5xx}",
+        "cluster.container_image=us.gcr.io/apache-beam-testing/python-postcommit-it/"
+        "tensor_rt:latest",
+    ],
     "pytorch-language-modeling-bert-base": [],
     "pytorch-language-modeling-bert-large": [],
 }
@@ -499,9 +527,14 @@ def test_the_t4_file_is_of_another_model_than_its_benchmark():
     assert "benchmark of resnet152" in line
 
 
-def test_the_driver_version_of_the_t4_file_is_named():
-    own = meant(BEAM_FILES[RESNET152_T4], RESNET152_T4)
-    assert any("install-nvidia-driver:5xx is left out" in line for line in own.left_out)
+def test_what_only_a_cluster_heeds_is_passed_on_to_one():
+    text = "--network=n\n--dataflow_service_options=x=y\n--temp_location=gs://bucket/tmp\n"
+    own = meant(text, runner="dataflow")
+    assert own == Translation(
+        overrides=["cluster.temp_location=gs://bucket/tmp"],
+        beam_flags=["--network=n", "--dataflow_service_options=x=y"],
+    )
+    assert len(meant(text).left_out) == 3
 
 
 # --- with Beam ------------------------------------------------------------------------------------
@@ -512,7 +545,6 @@ def test_the_driver_version_of_the_t4_file_is_named():
 @pytest.mark.parametrize("name", LIBRARY.names())
 def test_beam_reads_a_printed_benchmark(name, runner):
     from apache_beam.options.pipeline_options import (
-        DebugOptions,
         GoogleCloudOptions,
         PipelineOptions,
         StandardOptions,
@@ -538,8 +570,10 @@ def test_beam_reads_a_printed_benchmark(name, runner):
         assert workers.autoscaling_algorithm == cluster.autoscaling.upper()
         assert options.view_as(GoogleCloudOptions).region == cluster.region
         wanted = cluster.accelerator
-        assert options.view_as(DebugOptions).lookup_experiment("worker_accelerator") == (
-            f"type:{wanted.type};count:{wanted.count};install-nvidia-driver" if wanted else None
+        assert options.view_as(GoogleCloudOptions).dataflow_service_options == (
+            [f"worker_accelerator=type:{wanted.type};count:{wanted.count};install-nvidia-driver"]
+            if wanted
+            else None
         )
 
 

@@ -98,7 +98,7 @@ def cluster(workers: Workers, scratch, stub, clock, monkeypatch) -> Workers:
             "project": PROJECT,
             "region": REGION,
         }
-        options = {"temp_location": TEMP, "job_name": plan.job_name}
+        options = {"temp_location": f"{TEMP}/x.1", "beambench_folder": plan.folder}
         stub.job = {
             "name": plan.job_name,
             "environment": {"sdkPipelineOptions": {"options": options}},
@@ -214,9 +214,8 @@ def test_progress_names_the_console_once(cluster, stub):
 
 
 def test_without_a_place_for_files_nothing_is_started(workers, scratch, stub):
-    request = make_request(Library(), "overhead-noop", profile="smoke", runner="dataflow")
     with pytest.raises(UsageError, match="temp_location"):
-        DataflowRun(request, threading.Event()).execute()
+        run(overrides=["cluster.temp_location=null"])
     assert workers.tasks == []
 
 
@@ -515,11 +514,9 @@ def test_a_job_that_there_is_not(stub):
     [
         {},
         {"name": "somebodys-job", "environment": {}},
-        {"name": "beambench-x", "environment": {"sdkPipelineOptions": {"options": {}}}},
-        {
-            "name": "beambench-x",
-            "environment": {"sdkPipelineOptions": {"options": {"temp_location": "gs://bucket/t"}}},
-        },
+        {"environment": {"sdkPipelineOptions": {"options": {}}}},
+        {"environment": {"sdkPipelineOptions": {"options": {"beambench_folder": "/etc"}}}},
+        {"environment": {"sdkPipelineOptions": {"options": {"beambench_folder": "gs://abc/d"}}}},
     ],
 )
 def test_a_job_of_somebody_else(stub, job):

@@ -217,26 +217,42 @@ def test_source_without_permission_is_an_error(tmp_path, monkeypatch, kind):
         check_source("images", str(tmp_path / kind))
 
 
-def test_urls_stay_as_they_are(tmp_path):
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("s3://bucket/a.jpg", "s3://bucket…: only gs://"),
+        ("https://bench:plans@host/a.jpg?X-Goog-Signature=plans", "https://host…: only gs://"),
+        ("gs://Bucket/a.jpg", "'gs://Bucket/a.jpg': expected gs://BUCKET/OBJECT"),
+    ],
+)
+def test_other_addresses_are_refused_by_line_and_without_their_secrets(tmp_path, address, shown):
     put(tmp_path, "a.jpg")
-    manifest = resolve(listed(tmp_path, "gs://bucket//x/../a.jpg", "a.jpg", "s3://b/c.png"))
-    local = str(tmp_path.resolve() / "a.jpg")
-    assert manifest.root == ""
-    assert manifest.ids == ["gs://bucket//x/../a.jpg", local, "s3://b/c.png"]
-    assert manifest.bytes is None
-    assert manifest.digest == digest_of(
-        "=address gs://bucket//x/../a.jpg", "a.jpg", "=address s3://b/c.png"
-    )
-    assert "2 of 3 elements are URLs" in manifest.warnings[0]
+    path = listed(tmp_path, "a.jpg", address)
+    message = usage_error(path)
+    assert message.startswith(f"{path}: line 2: {shown}")
+    assert "plans" not in message
 
 
-def test_urls_alone_are_no_missing_files(tmp_path):
-    assert resolve(listed(tmp_path, "gs://b/a.jpg")).ids == ["gs://b/a.jpg"]
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("https://host/list.txt?token=plans", "https://host…: only gs:// addresses"),
+        ("gs://", "expected gs://BUCKET/OBJECT"),
+        ("gs://bucket/*.jpg", "patterns are not taken: name a folder, with a / at its end"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["images", "sentences"])
+def test_an_address_that_cannot_be_right_is_refused_without_asking_the_store(kind, source, words):
+    with pytest.raises(UsageError) as caught:
+        check_source(kind, source)
+    assert str(caught.value).startswith("input source ")
+    assert words in str(caught.value)
+    assert "plans" not in str(caught.value)
 
 
-def test_list_with_urls_still_warns_of_missing_files(tmp_path):
-    warnings = resolve(listed(tmp_path, "gs://b/a.jpg", "gone.jpg")).warnings
-    assert "1 of 2 files missing" in warnings[0]
+def test_a_list_of_addresses_is_not_looked_up_before_there_is_a_worker(tmp_path):
+    check_source("images", str(listed(tmp_path, "gs://bucket/a.jpg")))
+    check_source("images", "gs://bucket/folder/")
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n\t\n"])

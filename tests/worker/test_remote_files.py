@@ -6,6 +6,7 @@ import pytest
 
 from beambench.inputs import files
 from beambench.worker.tasks import run_loop, run_pipeline
+from buckets import put
 from tiny_workloads import make_plan, prepared
 
 pytestmark = pytest.mark.real
@@ -13,17 +14,9 @@ pytestmark = pytest.mark.real
 IDS = [str(number) for number in range(40)]
 
 
-def uploaded(address: str, content: bytes) -> str:
-    from apache_beam.io.filesystems import FileSystems
-
-    with FileSystems.create(address) as file:
-        file.write(content)
-    return address
-
-
 def test_ids_proof_and_predictions_can_lie_in_a_bucket(tmp_path, bucket):
     here = make_plan(tmp_path, preparation=prepared(tmp_path, IDS))
-    ids = uploaded(f"{bucket}/job/ids.txt", (tmp_path / "ids.txt").read_bytes())
+    ids = put(f"{bucket}/job/ids.txt", (tmp_path / "ids.txt").read_bytes())
     there = here.model_copy(
         update={
             "folder": f"{bucket}/job",

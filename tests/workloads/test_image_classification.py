@@ -18,6 +18,7 @@ from beambench.errors import RunError
 from beambench.workloads import image_classification
 from beambench.workloads.base import Weights
 from beambench.workloads.image_classification import TORCHVISION, ImageClassification
+from buckets import put
 from image_benchmarks import EFFICIENTNET, RESNET, fetched, of_catalog, resnet18
 from tiny_workloads import make_plan
 
@@ -98,15 +99,11 @@ def test_images_of_every_mode_become_three_channels(photographs, mode):
     assert workload(of_catalog(EFFICIENTNET)).preprocess(file.getvalue()).shape == (3, 224, 224)
 
 
-def test_reading_gives_the_bytes_of_a_path_and_of_a_url(photographs, monkeypatch):
-    from apache_beam.io.filesystems import FileSystems
-
+def test_reading_gives_the_bytes_of_a_path_and_of_an_object(photographs, bucket):
     made = workload(of_catalog(EFFICIENTNET))
     path = photographs / "china.jpg"
     assert made.read(str(path)) == path.read_bytes()
-    remote = {"gs://bucket/a.jpg": b"remote"}
-    monkeypatch.setattr(FileSystems, "open", lambda url: io.BytesIO(remote[url]))
-    assert made.read("gs://bucket/a.jpg") == b"remote"
+    assert made.read(put(f"{bucket}/a.jpg", b"remote")) == b"remote"
 
 
 @pytest.mark.parametrize("used", [False, True])

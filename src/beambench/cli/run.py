@@ -37,7 +37,6 @@ from beambench.errors import (
 from beambench.record.masking import masked
 
 if TYPE_CHECKING:
-    from beambench.dataflow.client import JobPlace
     from beambench.experiments.dataflow_run import AttachRequest
     from beambench.experiments.external_request import ExternalRequest
     from beambench.experiments.request import RunRequest
@@ -55,6 +54,8 @@ FOR_BENCHMARKS = (
     "limit",
     "overrides",
     "options_file",
+    "output",
+    "overwrite",
     "reference",
     "max_failed",
     "definitions",
@@ -183,6 +184,17 @@ def run(
             help="Share of failed elements above which the run fails.",
         ),
     ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Write the predictions, as a part of what is measured: PATH.jsonl, PATH.txt or "
+            "PATH.parquet, here or at gs://…, or bq:PROJECT.DATASET.TABLE.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is at --output already.")
+    ] = False,
     publishers: PublisherOption = None,
     store: StoreOption = None,
     definitions: DefinitionsOption = None,
@@ -211,25 +223,21 @@ def run(
 ) -> None:
     """Run benchmarks and store one run record for each. Beam flags can follow after --."""
     from beambench.experiments.request import make_request
-    from beambench.experiments.run import execute
 
     beam_flags: list[str] = context.obj
     if attach is not None:
-        _check_attach_options(context, names)
-        from beambench.experiments.dataflow_run import execute_attached, make_attach_request
-
-        attached = make_attach_request(
-            _place(attach, beam_flags, store_url(store)),
-            flags=beam_flags,
-            library=library(definitions) if names else None,
-            name=names[0] if names else None,
+        attached = _attached(
+            context,
+            attach,
+            names or [],
+            store_url(store),
+            definitions,
             cancel=cancel,
             on_stop=on_stop.value,
             timeout=timeout,
             labels=parse_labels(label or []),
-            command=masked(["beambench", *sys.argv[1:]]),
         )
-        _run_or_plan([attached], execute_attached, store, as_json, dry_run, publishers)
+        _run_or_plan([attached], _execute_attached, store, as_json, dry_run, publishers)
         return
     if cancel:
         raise UsageError("--cancel goes with --attach JOB_ID")
@@ -259,17 +267,14 @@ def run(
         raise UsageError("--name goes with --pipeline: a benchmark has the name of its definition")
     if not names:
         raise UsageError("Missing argument 'NAME…' or --pipeline. See `beambench run --help`")
-    if runner == "dataflow":
-        from beambench.experiments.dataflow_run import execute_on_dataflow
-
-        execute = functools.partial(execute_on_dataflow, on_stop=on_stop.value)
-        profile = "full" if _is_default(context, "profile") else profile
+    if output is not None and len(names) > 1:
+        raise UsageError("--output goes with one benchmark: the next would replace its predictions")
     requests = [
         make_request(
             known,
             one,
             variant=variant,
-            profile=profile,
+            profile=_profile(context, profile, runner),
             overrides=overrides or [],
             runner=runner,
             repeats=repeats,
@@ -283,6 +288,8 @@ def run(
             labels=parse_labels(label or []),
             beam_flags=beam_flags,
             options_file=options_file,
+            output=output,
+            overwrite=overwrite,
             command=command,
         )
         for one in names
@@ -290,32 +297,67 @@ def run(
     for request in requests:
         for warning in request.warnings:
             say(f"{request.resolved.definition.name}: {warning}")
+    execute = _execution(runner, on_stop)
     _run_or_plan(requests, execute, store, as_json, dry_run, publishers)
 
 
-def _is_default(context: typer.Context, parameter: str) -> bool:
-    origin = context.get_parameter_source(parameter)
-    return origin is None or origin.name == "DEFAULT"
+def _profile(context: typer.Context, profile: str, runner: str) -> str:
+    """Return the profile: on a cluster the whole benchmark if none is said."""
+    origin = context.get_parameter_source("profile")
+    chosen = origin is not None and origin.name != "DEFAULT"
+    return profile if chosen or runner != "dataflow" else "full"
 
 
-def _check_attach_options(context: typer.Context, names: list[str] | None) -> None:
-    """Refuse what a job that runs already cannot be given any more."""
-    if names and len(names) > 1:
+def _execution(runner: str, on_stop: OnStop) -> Callable[..., RunRecord]:
+    """Return what runs a benchmark on a runner."""
+    if runner == "dataflow":
+        from beambench.experiments.dataflow_run import execute_on_dataflow
+
+        return functools.partial(execute_on_dataflow, on_stop=on_stop.value)
+    from beambench.experiments.run import execute
+
+    return execute
+
+
+def _attached(
+    context: typer.Context,
+    job_id: str,
+    names: Sequence[str],
+    url: str,
+    definitions: Sequence[Path] | None,
+    **options: Any,
+) -> AttachRequest:
+    """Look at a job that was started before; the store may know where it is.
+
+    Raises:
+        UsageError: it is none of ours, or is given what a job that runs already has.
+    """
+    from beambench.experiments.dataflow_run import make_attach_request, place_of
+    from beambench.store.run_store import RunStore
+
+    if len(names) > 1:
         raise UsageError(f"--attach takes up one job: give one NAME or none, not {len(names)}")
     for parameter in context.command.params:
         origin = context.get_parameter_source(str(parameter.name))
         given = origin is not None and origin.name == "COMMANDLINE"
         if given and parameter.name in NOT_WITH_ATTACH:
             raise UsageError(f"{parameter.opts[0]} does not go with --attach: the job has its own")
-
-
-def _place(job_id: str, flags: Sequence[str], url: str) -> JobPlace:
-    """Return where a job is; the store is asked if neither flags nor the environment say it."""
-    from beambench.experiments.dataflow_run import place_of
-    from beambench.store.run_store import RunStore
-
     with RunStore.open(url) as store:
-        return place_of(job_id, flags, os.environ, store)
+        place = place_of(job_id, context.obj, os.environ, store)
+    return make_attach_request(
+        place,
+        flags=context.obj,
+        library=library(definitions) if names else None,
+        name=names[0] if names else None,
+        command=masked(["beambench", *sys.argv[1:]]),
+        **options,
+    )
+
+
+def _execute_attached(*arguments: Any) -> RunRecord:
+    from beambench.experiments.dataflow_run import execute_attached
+
+    return execute_attached(*arguments)
 
 
 def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> None:

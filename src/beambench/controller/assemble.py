@@ -136,6 +136,7 @@ def make_repeat(
         runner=observation.runner if observation is not None else {},
         beam_metrics=theirs,
         cross_check=check,
+        output_rows=observation.output_rows if observation is not None else None,
         error=error,
     )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from beambench.definition.schema import KEYWORD_SOURCES, Cluster, Definition
+from beambench.definition.schema import KEYWORD_SOURCES, PLACES, Accelerator, Cluster, Definition
 from beambench.definition.yaml_file import as_value, read_text
 from beambench.errors import UsageError
 
@@ -23,6 +23,11 @@ RUNNERS = {"direct": "DirectRunner", "dataflow": "DataflowRunner"}
 
 ACCELERATOR = "worker_accelerator"
 DRIVER = "install-nvidia-driver"
+ONE_PROCESS = "no_use_multiple_sdk_containers"
+"""Experiment: one SDK process on a worker, whatever number of vCPUs it has."""
+
+DISK_TYPE = "compute.googleapis.com/projects//zones//diskTypes/"
+"""What Dataflow wants in front of the type of a disk."""
 
 MODEL_FLAGS = (
     "pretrained_model_name",
@@ -74,39 +79,33 @@ REPEATABLE = (
 )
 """Flags of which every occurrence counts, not only the last."""
 
+CLUSTER_FLAGS = frozenset(
+    {
+        "dataflow_kms_key",
+        "enable_streaming_engine",
+        "impersonate_service_account",
+        "labels",
+        "min_cpu_platform",
+        "network",
+        "no_use_public_ips",
+        "number_of_worker_harness_threads",
+        "sdk_location",
+        "service_account_email",
+        "subnetwork",
+        "use_public_ips",
+        "worker_region",
+        "worker_zone",
+        "zone",
+    }
+)
+"""Flags without a key in a definition, passed on because Dataflow heeds them."""
+
 _CLUSTER_ONLY = "only a cluster uses it, and this run is on the direct runner"
 _OUTPUT = "outputs are verified and counted, not written"
 _PUBSUB = "a streaming benchmark has a source of its own"
 _WORKLOAD = "what the workload does is said by `parameters` (--set parameters.KEY=VALUE)"
 LEFT_OUT: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            "dataflow_kms_key",
-            "disk_type",
-            "enable_streaming_engine",
-            "flexrs_goal",
-            "impersonate_service_account",
-            "job_name",
-            "labels",
-            "min_cpu_platform",
-            "network",
-            "no_use_public_ips",
-            "number_of_worker_harness_threads",
-            "project",
-            "sdk_container_image",
-            "sdk_location",
-            "service_account_email",
-            "staging_location",
-            "subnetwork",
-            "temp_location",
-            "use_public_ips",
-            "worker_disk_type",
-            "worker_region",
-            "worker_zone",
-            "zone",
-        ),
-        _CLUSTER_ONLY,
-    ),
+    **dict.fromkeys(CLUSTER_FLAGS | PLACES, _CLUSTER_ONLY),
     **dict.fromkeys(("output", "output_table"), _OUTPUT),
     **dict.fromkeys(
         (
@@ -141,6 +140,7 @@ LEFT_OUT: Mapping[str, str] = {
     "images_dir": "name the images with --input",
     "influx_db_name": "where a database is, is said where results are published",
     "influx_hostname": "where a database is, is said where results are published",
+    "job_name": "beambench names its jobs",
     "input_options": "it is for Beam's synthetic source, which no benchmark reads",
     "requirements_file": "`beambench options NAME --requirements` prints those of the workers",
     "runner": "the runner is chosen with beambench's own --runner",
@@ -148,7 +148,7 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Flags of Beam and of its benchmarks that change nothing here, and why."""
 
-_UNKNOWN = "neither a definition nor the direct runner knows it"
+_UNKNOWN = "neither a definition nor the runner knows it"
 _NAME = re.compile(r"--([A-Za-z][A-Za-z0-9_-]*)")
 _COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
 _NUMBER = re.compile(r"-\d+|-\d*\.\d+")
@@ -236,20 +236,35 @@ def flags_of(definition: Definition, runner: str, model_flag: str | None) -> lis
 
 
 def cluster_values(cluster: Cluster) -> list[tuple[str, str | int | None]]:
-    """Return the shape of a cluster as names and values of Beam's flags; None: not said."""
+    """Return a cluster as names and values of Beam's flags; None: not said."""
     values: list[tuple[str, str | int | None]] = [
+        ("project", cluster.project),
         ("region", cluster.region),
+        ("temp_location", cluster.temp_location),
+        ("staging_location", cluster.staging_location),
         ("machine_type", cluster.machine_type),
         ("num_workers", cluster.workers),
         ("max_num_workers", cluster.max_workers),
         ("disk_size_gb", cluster.disk_gb),
+        ("disk_type", DISK_TYPE + cluster.disk_type),
         ("autoscaling_algorithm", cluster.autoscaling.upper()),
+        ("flexrs_goal", "COST_OPTIMIZED" if cluster.spot else None),
+        ("sdk_container_image", cluster.container_image),
+        # The image holds all that a worker needs: nothing of Beam's is to be staged over it.
+        ("sdk_location", "container" if cluster.container_image else None),
+        *(("experiments", one) for one in cluster.experiments),
+        ("experiments", ONE_PROCESS if cluster.processes == 1 else None),
+        *(("dataflow_service_options", one) for one in cluster.service_options),
     ]
     if cluster.accelerator is not None:
-        kind, count = cluster.accelerator.type, cluster.accelerator.count
-        driver = f";{DRIVER}" if cluster.accelerator.driver else ""
-        values.append(("experiments", f"{ACCELERATOR}=type:{kind};count:{count}{driver}"))
+        values.append(("dataflow_service_options", _accelerator(cluster.accelerator)))
     return values
+
+
+def _accelerator(wanted: Accelerator) -> str:
+    driver = "" if wanted.driver is False else f";{DRIVER}"
+    version = f":{wanted.driver}" if isinstance(wanted.driver, str) else ""
+    return f"{ACCELERATOR}=type:{wanted.type};count:{wanted.count}{driver}{version}"
 
 
 def as_line(flag: str) -> str:
@@ -315,6 +330,7 @@ def translate(
     *,
     chosen: Collection[str] = (),
     has_source: bool = False,
+    runner: str = "direct",
 ) -> Translation:
     """Say what flags mean for a benchmark.
 
@@ -323,22 +339,27 @@ def translate(
         definition: the benchmark as it is without the file.
         chosen: dotted keys that the command line sets; they go before the file.
         has_source: whether the command line names an input.
+        runner: where the benchmark will run: flags that only a cluster heeds go to `dataflow`.
 
     Raises:
         UsageError: a value that cannot be right, or another model or scenario than the benchmark's.
     """
-    return _Translator(definition, chosen, has_source).translate(flags)
+    return _Translator(definition, chosen, has_source, runner).translate(flags)
 
 
 class _Translator:
-    def __init__(self, definition: Definition, chosen: Collection[str], has_source: bool) -> None:
+    def __init__(
+        self, definition: Definition, chosen: Collection[str], has_source: bool, runner: str
+    ) -> None:
         self.definition = definition
         self.chosen = chosen
         self.has_source = has_source
+        self.on_cluster = runner == "dataflow"
         self.settings: dict[str, tuple[Any, Flag]] = {}
         self.result = Translation()
 
     def translate(self, flags: Sequence[Flag]) -> Translation:
+        unused = self._leave_out_unused
         take: dict[str, Callable[[Flag], None]] = {
             **dict.fromkeys(_SETTINGS, self._take_setting),
             **dict.fromkeys(MODEL_FLAGS, self._check_model),
@@ -347,6 +368,9 @@ class _Translator:
             **dict.fromkeys(EXPERIMENTS, self._take_experiments),
             **dict.fromkeys(SERVICE_OPTIONS, self._take_experiments),
             **dict.fromkeys(DIRECT_FLAGS, self._pass_on),
+            **dict.fromkeys(CLUSTER_FLAGS, self._pass_on if self.on_cluster else unused),
+            **dict.fromkeys(PLACES, self._take_setting if self.on_cluster else unused),
+            "flexrs_goal": self._take_goal,
             "model_state_dict_path": self._take_weights,
             "influx_measurement": self._take_measurement,
             "publish_to_big_query": self._take_publishing,
@@ -354,9 +378,9 @@ class _Translator:
         last = {flag.name: flag for flag in flags}
         for flag in flags:
             if flag.name in REPEATABLE or last[flag.name] is flag:
-                take.get(flag.name, self._leave_out_unused)(flag)
+                take.get(flag.name, unused)(flag)
             else:
-                shown = flag if flag.name in take else flag.bare()
+                shown = flag if take.get(flag.name, unused) != unused else flag.bare()
                 self._leave_out(shown, f"{last[flag.name].where} sets it again")
         self._leave_out_unpublished()
         self._leave_out_incomplete()
@@ -440,7 +464,7 @@ class _Translator:
         elif source in KEYWORD_SOURCES or os.path.exists(source):  # noqa: PTH110 - never raises
             self.result.source = source
         else:
-            where = "not read over the network" if "://" in source else "not found here"
+            where = "in a store" if "://" in source else "not found here"
             self._leave_out(flag, f"it is {where}: the input is {own}; name a file with --input")
 
     def _take_weights(self, flag: Flag) -> None:
@@ -450,7 +474,9 @@ class _Translator:
         elif self._is_chosen("model.weights", "model.path"):
             self._leave_out(flag, "--set of model.weights or model.path goes before it")
         elif "://" in path and path != model.path:
-            self._leave_out(flag, f"it is not read over the network: weights are {model.weights}")
+            self._leave_out(
+                flag, f"it is in a store: weights are {model.weights}; name it with --set"
+            )
         else:
             self.settings["model.weights"] = ("file", flag)
             self.settings["model.path"] = (path, flag)
@@ -459,10 +485,16 @@ class _Translator:
         for part in _split(_text(flag)):
             if part.startswith(f"{ACCELERATOR}="):
                 self._take_accelerator(part, flag)
+            elif flag.name in SERVICE_OPTIONS and self.on_cluster:
+                self.result.beam_flags.append(f"--dataflow_service_options={part}")
             elif flag.name in EXPERIMENTS:
                 self.result.beam_flags.append(f"--experiments={part}")
             else:
                 self._leave_out(Flag(flag.name, part, flag.where), _CLUSTER_ONLY)
+
+    def _take_goal(self, flag: Flag) -> None:
+        goal = _one_of("cost_optimized", "speed_optimized")(flag)
+        self._set("cluster.spot", goal == "cost_optimized", flag)
 
     def _take_accelerator(self, part: str, flag: Flag) -> None:
         """Take `worker_accelerator=type:TYPE;count:COUNT;…`."""
@@ -471,9 +503,10 @@ class _Translator:
         count = known.pop("count", "1")
         if not known.get("type") or not _COUNT.fullmatch(count):
             flag.refuse(f"expected {ACCELERATOR}=type:TYPE;count:COUNT")
-        driver = DRIVER in known
-        accelerator = {"type": known.pop("type"), "count": int(count), "driver": driver}
-        more = [f"{name}:{text}" for name, text in known.items() if (name, text) != (DRIVER, "")]
+        driver = known.pop(DRIVER, False)  # a version, or nothing behind the name
+        chosen = True if driver == "" else driver
+        accelerator = {"type": known.pop("type"), "count": int(count), "driver": chosen}
+        more = [f"{name}:{text}" for name, text in known.items()]
         if more:
             self._leave_out(Flag(flag.name, ";".join(more), flag.where), _CLUSTER_ONLY)
         self._set("cluster.accelerator", accelerator, flag)
@@ -526,16 +559,30 @@ def _one_of(*choices: str) -> Callable[[Flag], str]:
     return convert
 
 
+def _disk_type(flag: Flag) -> str:
+    return _one_of("pd-standard", "pd-ssd")(Flag(flag.name, _last_part(_text(flag)), flag.where))
+
+
+def _bucket(flag: Flag) -> str:
+    return _text(flag) if _text(flag).startswith("gs://") else flag.refuse("expected gs://BUCKET/…")
+
+
 _SETTINGS: Mapping[str, tuple[str, Callable[[Flag], Any]]] = {
     "autoscaling_algorithm": ("cluster.autoscaling", _one_of("none", "throughput_based")),
     "device": ("model.device", _one_of("cpu", "gpu")),
     "disk_size_gb": ("cluster.disk_gb", _count),
+    "disk_type": ("cluster.disk_type", _disk_type),
     "machine_type": ("cluster.machine_type", _text),
     "max_num_workers": ("cluster.max_workers", _count),
     "metrics_dataset": ("publish.bigquery.dataset", _text),
     "metrics_table": ("publish.bigquery.table", _text),
     "num_workers": ("cluster.workers", _count),
+    "project": ("cluster.project", _text),
     "region": ("cluster.region", _text),
+    "sdk_container_image": ("cluster.container_image", _text),
+    "staging_location": ("cluster.staging_location", _bucket),
+    "temp_location": ("cluster.temp_location", _bucket),
+    "worker_disk_type": ("cluster.disk_type", _disk_type),
     "worker_machine_type": ("cluster.machine_type", _text),
 }
 """Flags that set one key of the definition."""

@@ -55,6 +55,7 @@ class Plan(WorkerPlan):
     Attributes:
         batch_sizes: for `loop`: sizes to replay; one size means batches of that size throughout.
         output: where predictions are written as part of the pipeline (a path, gs:// or bq:).
+        overwrite: for `prepare`: what is there already may be replaced.
         folder: for a service: the gs:// folder of this job, with all that it reads and writes.
         job_name: for a service: what the job is called there.
         template_path: for `template`: where it is written.
@@ -74,6 +75,7 @@ class Plan(WorkerPlan):
     preparation: Preparation | None = None
     batch_sizes: list[int] = Field(default_factory=list)
     output: str | None = None
+    overwrite: bool = False
     folder: str | None = None
     job_name: str | None = None
     template_path: str | None = None

@@ -108,10 +108,16 @@ class RunnerSettings(Section):
     )
 
 
+DriverVersion = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,29}$")]
+
+
 class Accelerator(Section):
     type: str
     count: PositiveInt = 1
-    driver: bool = Field(True, description="Let Dataflow install the NVIDIA driver on the workers.")
+    driver: bool | DriverVersion = Field(
+        True,
+        description="Let Dataflow install the NVIDIA driver on the workers; or which one, as `5xx`.",
+    )
 
 
 Bucket = Annotated[str, Field(pattern=r"^gs://[a-z0-9][a-z0-9._-]{1,221}[a-z0-9](/.*)?$")]

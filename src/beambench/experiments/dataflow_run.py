@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import threading
 import time
@@ -25,9 +24,18 @@ from beambench.controller.assemble import (
     warnings_of,
 )
 from beambench.controller.worker_process import WorkerResult, run_task, utc_now
-from beambench.dataflow.client import Client, Endpoints, JobPlace, ServiceError, flag_value
+from beambench.dataflow.client import (
+    OBJECT,
+    Client,
+    Endpoints,
+    JobPlace,
+    ServiceError,
+    flag_value,
+)
+from beambench.dataflow.flags import JobSettings, job_settings
 from beambench.dataflow.follow import Clock, RealClock, look_at
 from beambench.definition.library import Library
+from beambench.definition.options_file import ACCELERATOR
 from beambench.definition.plan import Plan
 from beambench.definition.schema import Publish
 from beambench.errors import RunError, UsageError
@@ -50,6 +58,9 @@ from beambench.store.run_store import RunStore
 from beambench.workloads.base import load_class
 
 JOB_FILE = "job.json"
+FOLDER_OPTION = "beambench_folder"
+"""Pipeline option in which a job says where its folder is."""
+
 LEFT_OUT = (
     "the model runs on a GPU of the cluster: no reference sample was run here, so labels were not "
     "compared"
@@ -64,24 +75,6 @@ def job_name_of(benchmark: str) -> str:
     return f"beambench-{benchmark[:28].strip('-')}-{now}-{secrets.token_hex(3)}"
 
 
-def folder_of(temp_location: str, job_name: str) -> str:
-    """Return the gs:// folder of a job: all that it reads and writes besides its input."""
-    return f"{temp_location.rstrip('/')}/beambench/{job_name}"
-
-
-def temp_location_of(request: RunRequest) -> str:
-    """Return where files of jobs lie; raises UsageError if nothing says so."""
-    cluster = request.resolved.definition.cluster
-    own = cluster.temp_location if cluster is not None else None
-    chosen = flag_value(request.beam_flags, "--temp_location") or own
-    if chosen is None or not chosen.startswith("gs://"):
-        raise UsageError(
-            f"{request.name}: no place for the files of a Dataflow job: give "
-            "--set cluster.temp_location=gs://BUCKET/FOLDER"
-        )
-    return chosen
-
-
 @dataclass
 class DataflowRun(Run):
     """A run whose repeats are Dataflow jobs, one after the other."""
@@ -94,6 +87,11 @@ class DataflowRun(Run):
     def clock(self) -> Clock:
         return RealClock(self.cancelled)
 
+    @property
+    def settings(self) -> JobSettings:
+        """What the jobs are told; raises UsageError if something is missing."""
+        return job_settings(self.request.resolved.definition, self.request.beam_flags)
+
     def _repeat(self, execution: Execution) -> Trouble | None:
         """Run the jobs. One that failed ends the run: the next would cost as much."""
         for index in range(self.request.repeat_count):
@@ -105,7 +103,7 @@ class DataflowRun(Run):
 
     def _job(self, execution: Execution, step: Step) -> Trouble | None:
         name = job_name_of(self.request.name)
-        folder = folder_of(temp_location_of(self.request), name)
+        folder = f"{self.settings.folder}/{name}"
         kept = self._kept(execution)
         submitted_at = utc_now()
         result = self._task("submit", step, None, folder=folder, job_name=name, kept=kept)
@@ -162,7 +160,6 @@ class DataflowRun(Run):
     def _kept(self, execution: Execution) -> dict[str, Any]:
         """Return all that another process needs to take the job up and make the run's record."""
         definition = self.request.resolved.definition
-        cluster = definition.cluster
         unfinished = Trouble("failed", "the run was not taken up again")
         draft = super()._record(Execution(execution.max_failed), self.started_at, unfinished)
         with importable(self.request.resolved):
@@ -173,11 +170,11 @@ class DataflowRun(Run):
             "stock": _dumped(execution.stock),
             "rounded": execution.rounded,
             "pcollection": pcollection,
-            "has_accelerator": cluster is not None and cluster.accelerator is not None,
+            "has_accelerator": any(ACCELERATOR in flag for flag in self.settings.flags),
         }
 
     def _prepare(self, execution: Execution) -> Trouble | None:
-        temp_location_of(self.request)  # before anything is started
+        _ = self.settings  # before anything is started
         return super()._prepare(execution)
 
     def _sample(self, execution: Execution) -> Trouble | None:
@@ -325,13 +322,12 @@ def make_attach_request(
 
 
 def _folder_of_job(job: Mapping[str, Any], place: JobPlace) -> str:
-    """Return the folder that a job of ours has, by its name and where its options put files."""
+    """Return the folder that a job of ours names among its options."""
     sdk = (job.get("environment") or {}).get("sdkPipelineOptions") or {}
-    temp = (sdk.get("options") or {}).get("temp_location")
-    name = str(job.get("name", ""))
-    if not isinstance(temp, str) or not re.fullmatch(r"beambench-[a-z0-9-]+", name):
+    folder = (sdk.get("options") or {}).get(FOLDER_OPTION)
+    if not isinstance(folder, str) or not OBJECT.fullmatch(folder):
         raise _not_ours(place)
-    return folder_of(temp, name)
+    return folder
 
 
 def _job_file(client: Client, folder: str, place: JobPlace) -> dict[str, Any]:

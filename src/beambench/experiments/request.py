@@ -17,6 +17,7 @@ from beambench.definition.schema import KEYWORD_SOURCES, Definition, Publish
 from beambench.definition.yaml_file import as_value, parse
 from beambench.errors import RunError, UsageError, nearest
 from beambench.experiments.interpreter import find_interpreter
+from beambench.inputs.files import check_address, is_address
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.machine.devices import cuda_devices
@@ -29,6 +30,7 @@ from beambench.record.masking import (
     without,
 )
 from beambench.workloads.base import check_workload, load_class
+from beambench.workloads.output import Target, check_file
 
 RUNNERS = ("direct", "dataflow")
 MIN_SLOT_SECONDS = 1e-6
@@ -55,6 +57,8 @@ class RunRequest:
     stock: Definition | None = None
     """`stock` as it would run in place of a variant that computes otherwise on the same weights."""
     options_file: str | None = None
+    output: str | None = None
+    overwrite: bool = False
     warnings: Sequence[str] = ()
 
     @property
@@ -163,6 +167,7 @@ class RunRequest:
             "max_failed": self.failed_share,
             "beam_flags": masked(self.beam_flags),
             "options_file": self.options_file,
+            "output": Target.of(self.output).document() if self.output is not None else None,
             "interpreter": self.interpreter,
         }
 
@@ -184,9 +189,19 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
     request = RunRequest(resolved, **chosen)  # type: ignore[arg-type]
     if request.options_file is not None:
         request = _with_options_file(request, library, Path(request.options_file))
+    if request.output is not None:
+        request = replace(request, warnings=[*request.warnings, written(request.output)])
     request = replace(request, stock=_stock_of(library, request.resolved))
     check(request)
     return request
+
+
+def written(output: str) -> str:
+    """Say what --output does to the numbers."""
+    return (
+        f"predictions are written to {output} as a part of the measured pipeline: compare its "
+        "numbers with those of runs that write the same"
+    )
 
 
 def masked_override(override: str) -> str:
@@ -282,13 +297,14 @@ def check(request: RunRequest) -> None:
         )
     _check_weights(request.placed_definition.model.path, cls.weights_in_folder)
     check_flags(request.beam_flags)
+    _check_output(request)
     if request.effective_labels is not None and not cls.has_class_labels:
         raise UsageError(
             f"{definition.name}: labels {request.effective_labels}: the labels of workload "
             f"{definition.workload} are no class indices"
         )
     if request.effective_labels is not None:
-        read_labels(Path(request.effective_labels))
+        _check_labels(request.effective_labels)
     if request.runner == "dataflow" and request.reference:
         raise UsageError(
             f"{definition.name}: --reference loop runs on this machine, the jobs elsewhere: they "
@@ -301,12 +317,45 @@ def check(request: RunRequest) -> None:
     _ = request.interpreter
 
 
-def _check_weights(path: str | None, in_folder: bool) -> None:
-    if path is None or (not in_folder and "://" in path):
+def _check_output(request: RunRequest) -> None:
+    if request.output is None:
+        if request.overwrite:
+            raise UsageError("--overwrite goes with --output: name what may be replaced")
         return
-    if in_folder and not os.path.isdir(path):  # noqa: PTH112 - never raises
+    target = Target.of(request.output)
+    if request.reference:
+        raise UsageError(
+            "--reference loop: the loop does not write, and an efficiency would compare unlike "
+            "work: leave out --output or --reference"
+        )
+    if target.is_here:
+        check_file(target, overwrite=request.overwrite)
+    elif target.format == "bigquery" and request.runner == "direct":
+        words = [word for flag in request.beam_flags for word in flag.split("=", 1)]
+        if "--temp_location" not in words:
+            raise UsageError(
+                f"output {request.output}: BigQuery loads files of a bucket: say where they may "
+                "lie, with -- --temp_location=gs://BUCKET/FOLDER"
+            )
+
+
+def _check_labels(path: str) -> None:
+    if is_address(path):
+        check_address(path, "labels")
+    else:
+        read_labels(path)
+
+
+def _check_weights(path: str | None, in_folder: bool) -> None:
+    if path is None:
+        return
+    if is_address(path):
+        check_address(path, "model.path")
+        if in_folder:
+            raise UsageError(f"model.path {path}: expected a folder of this machine")
+    elif in_folder and not os.path.isdir(path):  # noqa: PTH112 - never raises
         raise UsageError(f"model.path {path}: no such folder")
-    if not in_folder and not os.path.isfile(path):  # noqa: PTH113
+    elif not in_folder and not os.path.isfile(path):  # noqa: PTH113
         raise UsageError(f"model.path {path}: no such file")
 
 

@@ -219,6 +219,8 @@ class Run:
             source=request.effective_source,
             limit=request.effective_limit,
             labels=request.effective_labels,
+            output=request.output,
+            overwrite=request.overwrite,
             work_dir=str(self.work_dir),
             cache_dir=str(cache_dir()),
             project_dir=os.getcwd(),  # noqa: PTH109

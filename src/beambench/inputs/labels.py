@@ -18,7 +18,7 @@ CLASS_INDEX = re.compile(r"[0-9]{1,9}")
 FILE_NAME = re.compile(r".*\.(jpe?g|png|webp|bmp)", re.IGNORECASE)
 
 
-def read_labels(path: Path) -> dict[str, int]:
+def read_labels(path: str | Path) -> dict[str, int]:
     """Return the class index of every file that ``path`` labels, by the file's base name.
 
     The file is CSV or TSV: a file name and a class index (an integer from 0), further columns

@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from beambench.errors import UsageError
+from beambench.inputs.files import read_bytes
 
 TYPES = ("sentences", "prompts", "rows")
 EXPECTED = "a text file with one element on each line"
@@ -43,18 +44,17 @@ def read_file(source: str) -> list[tuple[str, bytes]]:
     Raises:
         UsageError: the file cannot be read, or holds no such line.
     """
-    path = Path(source)
     try:
-        content = path.read_bytes()
+        content = read_bytes(source)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UsageError(f"{path}: cannot be read ({reason}): expected {EXPECTED}") from None
+        raise UsageError(f"{source}: cannot be read ({reason}): expected {EXPECTED}") from None
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if path.suffix == COLUMNS:
+    if source.endswith(COLUMNS):
         lines = [line.partition(b"\t")[0] for line in lines]
     elements = [(str(number), line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not elements:
-        raise UsageError(f"{path}: has no line that is not empty: expected {EXPECTED}")
+        raise UsageError(f"{source}: has no line that is not empty: expected {EXPECTED}")
     return elements
 
 

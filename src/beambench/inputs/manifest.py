@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
+import posixpath
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from beambench.errors import UsageError, nearest
-from beambench.inputs import images, lines
+from beambench.inputs import files, images, lines
+from beambench.inputs.files import is_address
 from beambench.inputs.folder_cache import cached_folder
 from beambench.inputs.text import quoted, read_lines
 
@@ -26,10 +28,14 @@ DEFAULT_LINES = 200
 GENERATED_VERSION = 1
 
 EXPECTED = "a list of images, one path on each line, or a directory of images"
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+CHECK_ADDRESS = "check the address"
 # What a file that cannot be read contributes to the digest.
 UNREADABLE = "unreadable"
-CHUNK_BYTES = 1 << 20
+READ_OBJECTS = 1000
+READ_BYTES = 256 << 20
+"""Objects of a store are read for the digest if they are no more than this, and no larger in all;
+else it covers what the store says of them."""
+READERS = 16
 LineContents = list[bytes]
 NAMES_IN_WARNING = 3
 
@@ -41,8 +47,9 @@ class Manifest:
     ``kind`` is ``list``, ``directory``, ``file``, ``derived`` (made from packaged photographs or
     texts) or ``synthetic``. ``root`` is empty when the ids are complete. An id stands twice if a
     list names a file twice. ``digest`` is the SHA-256 over the SHA-256 of every element in order:
-    two equal inputs have the same wherever they lie. ``bytes`` is what reading every element once
-    reads, without the unreadable ones; null if unknown. ``source`` is what the user named.
+    two equal inputs have the same wherever they lie, unless a warning says that objects of a store
+    were too much to be read for it. ``bytes`` is what reading every element once
+    reads, without the unreadable ones. ``source`` is what the user named.
     """
 
     kind: str
@@ -56,9 +63,9 @@ class Manifest:
 
 
 class Content(NamedTuple):
-    """What is known of a file that was read: SHA-256 in hex, size in bytes."""
+    """What is known of a file: SHA-256 in hex or what stands for it, size in bytes."""
 
-    sha256: str
+    digest: str
     size: int
 
 
@@ -77,7 +84,7 @@ class Listing(NamedTuple):
 
 
 def check_source(type: str, source: str) -> None:  # noqa: A002
-    """Raise UsageError for an input that cannot be right, reading no image."""
+    """Raise UsageError for an input that cannot be right, reading no image and no store."""
     if type not in TYPES:
         raise UsageError(
             f"input type {quoted(type)} is unknown{nearest(type, list(TYPES))}:"
@@ -88,18 +95,13 @@ def check_source(type: str, source: str) -> None:  # noqa: A002
             raise UsageError(f"input source {quoted(source)}: numbers can only be 'synthetic'")
     elif type in lines.TYPES:
         if source not in ("packaged", "synthetic"):
-            _check_path(source, lines.EXPECTED)
-            lines.read_file(source)
+            _check_path(source, lines.EXPECTED, lines.read_file)
     elif source == "packaged":
         images.require_photographs()
     elif source == "synthetic":
         images.require_packages("PIL")
     else:
-        _check_path(source, EXPECTED)
-        listing = _listing(source)
-        paths = listing.paths(None)
-        if not any(URL.match(path) or _is_file(path) for path in paths):
-            raise _all_unreadable(source, paths)
+        _check_path(source, EXPECTED, _check_any_there)
 
 
 def resolve_input(
@@ -112,11 +114,13 @@ def resolve_input(
 ) -> Manifest:
     """Return the first ``limit`` elements of an input, all of them (or a default) if None.
 
-    ``source`` is ``packaged``, ``synthetic`` or the path of a list or directory. Images that are
-    made, from ``seed``, are kept below ``cache_dir``. Raises UsageError for an input that cannot
-    be right, RunError if the cache cannot be written.
+    ``source`` is ``packaged``, ``synthetic`` or the path or address of a list or directory. Images
+    that are made, from ``seed``, are kept below ``cache_dir``. Raises UsageError for an input that
+    cannot be right, RunError if the cache cannot be written or a store does not answer.
     """
     check_source(type, source)
+    if is_address(source):
+        _connect(source, source)
     if type == "numbers":
         ids = [str(number) for number in range(DEFAULT_NUMBERS if limit is None else limit)]
         return Manifest("synthetic", "", ids, _digest(ids), None, source)
@@ -154,7 +158,31 @@ def _lines(type: str, source: str, limit: int | None, seed: int) -> Manifest:  #
     )
 
 
-def _check_path(source: str, expected: str) -> None:
+def _connect(source: str, address: str) -> None:
+    try:
+        files.connect(address)
+    except OSError as error:
+        raise UsageError(
+            f"{source}: {error.strerror} ({error.filename}): {CHECK_ADDRESS}"
+        ) from None
+
+
+def _check_any_there(source: str) -> None:
+    paths = _listing(source).paths(None)
+    if not any(is_address(path) or _is_file(path) for path in paths):
+        raise _all_unreadable(source, paths)
+
+
+def _check_path(source: str, expected: str, check_content: Callable[[str], object]) -> None:
+    """Check an address by its looks, and a path on this machine by what it holds."""
+    if is_address(source):
+        files.check_address(source, "input source")
+        if files.PATTERN.search(source):
+            raise UsageError(
+                f"input source {quoted(source)}: patterns are not taken: name a folder, with a / at"
+                " its end, or a list"
+            )
+        return
     try:
         mode = os.stat(source).st_mode  # noqa: PTH116 - for pathlib "" is "."
     except (OSError, ValueError) as error:
@@ -169,6 +197,7 @@ def _check_path(source: str, expected: str) -> None:
         raise UsageError(f"{source}: is neither file nor directory: expected {expected}")
     if not os.access(source, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
         raise UsageError(f"{source}: cannot be read: allow it with chmod, or name another input")
+    check_content(source)
 
 
 def _generated(source: str, count: int, seed: int, cache_dir: Path) -> Manifest:
@@ -189,7 +218,35 @@ def _generated(source: str, count: int, seed: int, cache_dir: Path) -> Manifest:
 
 
 def _listing(source: str) -> Listing:
+    if is_address(source):
+        return _remote_listing(source)
     return _directory(source) if Path(source).is_dir() else _list(source)
+
+
+def _remote_listing(source: str) -> Listing:
+    """List an object with one path a line, or else a folder."""
+    folder = f"{source.rstrip('/')}/"
+    if not source.endswith("/") and source.count("/") > 2:
+        try:
+            files.stored(source)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _unlisted(source, error) from None
+        else:
+            return _list(source)
+    try:
+        objects = files.stored_in(folder)
+    except OSError as error:
+        raise _unlisted(source, error) from None
+    if not objects and source != folder:
+        raise UsageError(f"{source}: no such object or folder: {CHECK_ADDRESS}")
+    names = [one.path.removeprefix(folder) for one in objects]
+    return _in_folder(source, folder.rstrip("/"), names, [n for n in names if _is_image_name(n)])
+
+
+def _unlisted(source: str, error: OSError) -> UsageError:
+    return UsageError(f"{source}: cannot be read ({error.strerror}): {CHECK_ADDRESS}")
 
 
 def _directory(source: str) -> Listing:
@@ -199,11 +256,16 @@ def _directory(source: str) -> Listing:
     except OSError as error:
         raise UsageError(f"{source}: cannot be read ({error.strerror}): use chmod") from error
     names = sorted(entry.name for entry in entries if _is_image(entry))
+    return _in_folder(source, str(root), [entry.name for entry in entries], names)
+
+
+def _in_folder(source: str, root: str, found: list[str], names: list[str]) -> Listing:
+    """Return what a folder holds, of which `names` are images."""
     if not names:
         raise UsageError(
             f"{source}: holds no image ({' '.join(IMAGE_SUFFIXES)}): name a directory that does"
         )
-    left_out = sorted({entry.name for entry in entries} - set(names))
+    left_out = sorted(set(found) - set(names))
     warnings = []
     if left_out:
         shown = ", ".join(quoted(name) for name in left_out[:NAMES_IN_WARNING])
@@ -212,7 +274,7 @@ def _directory(source: str) -> Listing:
             f"{source}: left out {len(left_out)}, not image files or not named in one line of"
             f" text: {shown}{more}"
         )
-    return Listing("directory", str(root), names, warnings)
+    return Listing("directory", root, names, warnings)
 
 
 def _is_image(entry: Path) -> bool:
@@ -220,16 +282,25 @@ def _is_image(entry: Path) -> bool:
         entry.name.encode()
     except UnicodeEncodeError:  # the name is no text, so it could not stand in a record
         return False
-    is_named_so = entry.suffix.lower() in IMAGE_SUFFIXES and not set("\r\n") & set(entry.name)
-    return is_named_so and _is_file(str(entry))
+    return _is_image_name(entry.name) and _is_file(str(entry))
+
+
+def _is_image_name(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not set("\r\n") & set(name)
 
 
 def _list(source: str) -> Listing:
-    lines = [text for _, text in read_lines(Path(source), EXPECTED)]
+    lines = list(read_lines(source, EXPECTED))
     if not lines:
         raise UsageError(f"{source}: names no image: put one path on each line")
-    paths = _absolute(lines, Path(source).parent.resolve())
-    if any(URL.match(path) for path in paths):
+    for number, line in lines:
+        if is_address(line):
+            files.check_address(line, f"{source}: line {number}:")
+    if is_address(source):
+        paths = [_beside(source, number, line) for number, line in lines]
+    else:
+        paths = _absolute([line for _, line in lines], Path(source).parent.resolve())
+    if any(is_address(path) for path in paths):
         return Listing("list", "", paths, [])
     # Over the whole list, so that an id is the same whatever the limit.
     root = os.path.commonpath([path.rpartition("/")[0] or "/" for path in paths])
@@ -237,8 +308,19 @@ def _list(source: str) -> Listing:
     return Listing("list", root, ids, [])
 
 
+def _beside(source: str, number: int, line: str) -> str:
+    """Return the complete path of a line of a list in a store."""
+    if is_address(line) or line.startswith("/"):
+        return line
+    bucket, _, name = source.removeprefix("gs://").partition("/")
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(name), line))
+    if path.startswith(".."):
+        raise UsageError(f"{source}: line {number}: {quoted(line)} leads out of the bucket")
+    return f"gs://{bucket}/{path}"
+
+
 def _absolute(lines: list[str], folder: Path) -> list[str]:
-    """Return the complete path of every line; a URL stays as it is.
+    """Return the complete path of every line; an address stays as it is.
 
     A relative path is looked for in the list's folder, then in the current one. One that is
     nowhere goes where the others were found, so that a missing file changes no other id.
@@ -247,12 +329,12 @@ def _absolute(lines: list[str], folder: Path) -> list[str]:
     found = {
         line: next((base for base in (folder, here) if _is_file(str(base / line))), None)
         for line in dict.fromkeys(lines)
-        if not line.startswith("/") and not URL.match(line)
+        if not line.startswith("/") and not is_address(line)
     }
     usual = next((base for base in found.values() if base), here)
     # pathlib drops "." and doubled slashes, and keeps ".." for the sake of symbolic links.
     return [
-        line if URL.match(line) else "/" + str((found.get(line) or usual) / line).lstrip("/")
+        line if is_address(line) else "/" + str((found.get(line) or usual) / line).lstrip("/")
         for line in lines
     ]
 
@@ -262,21 +344,31 @@ def _read(source: str, listing: Listing, limit: int | None) -> Manifest:
     ids, paths, warnings = listing.ids[:limit], listing.paths(limit), listing.warnings
     if limit is not None and limit > len(ids):
         warnings.append(_too_few(source, len(ids), limit))
-    contents = {path: _content(path) for path in dict.fromkeys(paths) if not URL.match(path)}
-    urls = sum(1 for path in paths if path not in contents)
+    distinct = list(dict.fromkeys(paths))
+    contents = {path: _content(path) for path in distinct if not is_address(path)}
+    addresses = [path for path in distinct if is_address(path)]
+    if addresses:
+        for bucket in sorted({"/".join(address.split("/")[:3]) for address in addresses}):
+            _connect(source, bucket)
+        remote = _read_objects(addresses)
+        if remote is None:
+            remote = _described(addresses)
+            warnings.append(
+                f"{source}: {len(addresses)} of {len(distinct)} elements are too much to be read"
+                " from their store for the digest: it covers address, size and time of the last"
+                " change of each, and not what they contain"
+            )
+        contents |= remote
     _check_readable(source, paths, contents, warnings)
-    if urls:
-        warnings.append(
-            f"{source}: {urls} of {len(ids)} elements are URLs: the digest covers their addresses"
-            " and not what they contain"
-        )
-    sizes = [content.size for path in paths if (content := contents.get(path))]
+    sizes = [content.size for path in paths if (content := contents[path])]
     return Manifest(
         kind=listing.kind,
         root=listing.root,
         ids=ids,
-        digest=_digest(_digest_part(path, contents) for path in paths),
-        bytes=None if urls else sum(sizes),
+        digest=_digest(
+            content.digest if (content := contents[path]) else UNREADABLE for path in paths
+        ),
+        bytes=sum(sizes),
         source=source,
         warnings=warnings,
     )
@@ -290,7 +382,7 @@ def _check_readable(
     source: str, paths: list[str], contents: dict[str, Content | None], warnings: list[str]
 ) -> None:
     """Warn of files that cannot be read; if that is all of them, raise UsageError."""
-    unreadable = [path for path in paths if path in contents and contents[path] is None]
+    unreadable = [path for path in paths if contents[path] is None]
     if not unreadable:
         return
     if len(unreadable) == len(paths):
@@ -302,9 +394,15 @@ def _check_readable(
 
 
 def _all_unreadable(source: str, paths: list[str]) -> UsageError:
+    hint = "relative paths start at the list's folder or at the current one"
+    if is_address(paths[0]):
+        try:
+            files.stored(paths[0])
+        except OSError as error:
+            hint = f"{error.strerror}: {CHECK_ADDRESS}"
     return UsageError(
         f"{source}: {len(paths)} of {len(paths)} files missing or unreadable, the first is"
-        f" {quoted(paths[0])}: relative paths start at the list's folder or at the current one"
+        f" {quoted(paths[0])}: {hint}"
     )
 
 
@@ -320,22 +418,57 @@ def _content(path: str) -> Content | None:
     """Return what the file contains, or None if it cannot be read."""
     if not _is_file(path):
         return None
+    return _content_of(files.chunks(path))
+
+
+def _content_of(chunks: Iterable[bytes]) -> Content | None:
     digest, size = sha256(), 0
     try:
-        with Path(path).open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
     except OSError:
         return None
     return Content(digest.hexdigest(), size)
 
 
-def _digest_part(path: str, contents: dict[str, Content | None]) -> str:
-    if path not in contents:
-        return f"address {path}"
-    content = contents[path]
-    return content.sha256 if content else UNREADABLE
+def _read_objects(addresses: list[str]) -> dict[str, Content | None] | None:
+    """Read objects of a store; return None if they are too many or too large."""
+    left = READ_BYTES if len(addresses) <= READ_OBJECTS else -1
+
+    def affordable(address: str) -> Iterator[bytes]:
+        nonlocal left
+        for chunk in files.chunks(address):
+            left -= len(chunk)
+            if left < 0:
+                return
+            yield chunk
+
+    def content(address: str) -> Content | None:
+        return None if left < 0 else _content_of(affordable(address))
+
+    with ThreadPoolExecutor(READERS) as pool:
+        found = dict(zip(addresses, pool.map(content, addresses), strict=True))
+    return None if left < 0 else found
+
+
+def _described(addresses: list[str]) -> dict[str, Content | None]:
+    """Return what the store says of objects, listing each folder once."""
+    folders = sorted({f"{address.rpartition('/')[0]}/" for address in addresses})
+    with ThreadPoolExecutor(READERS) as pool:
+        listed = [one for objects in pool.map(_listed, folders) for one in objects]
+    known = {
+        one.path: Content(f"address {one.path} {one.size} {one.changed:.6f}", one.size)
+        for one in listed
+    }
+    return {address: known.get(address) for address in addresses}
+
+
+def _listed(folder: str) -> list[files.Stored]:
+    try:
+        return files.stored_in(folder)
+    except OSError as error:
+        raise _unlisted(folder, error) from None
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from beambench.errors import UsageError
+from beambench.inputs.files import chunks, is_address
 
 # A longer value would bury the message that quotes it.
 LONGEST_QUOTE = 160
@@ -19,24 +20,16 @@ def quoted(value: str) -> str:
     return repr(text)
 
 
-def read_lines(path: Path, expected: str) -> Iterator[tuple[int, str]]:
+def read_lines(path: str | Path, expected: str) -> Iterator[tuple[int, str]]:
     """Yield the line number (from 1) and the text of every line that is not blank.
 
     Whitespace around a line and a byte order mark are dropped. ``expected`` says in the message
     what the file should have been. Raises UsageError for a file that cannot be read or is not
     UTF-8 text.
     """
+    path = path if is_address(str(path)) else Path(path)
     try:
-        # Opening anything else, a pipe for instance, could wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"{path}: is no file: expected {expected}")
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-            # Looked at first: a video or an archive may be too large to be read as lines.
-            if b"\0" in head:
-                raise UsageError(f"{path}: is not a text file: expected {expected}")
-            file.seek(0)
-            lines = file.read().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        lines = _content(path, expected).removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{path}: cannot be read ({reason}): expected {expected}") from error
@@ -46,7 +39,20 @@ def read_lines(path: Path, expected: str) -> Iterator[tuple[int, str]]:
             yield number, text
 
 
-def _decoded(path: Path, number: int, line: bytes) -> str:
+def _content(path: str | Path, expected: str) -> bytes:
+    # Opening anything else, a pipe for instance, could wait for ever.
+    if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):
+        raise UsageError(f"{path}: is no file: expected {expected}")
+    parts: list[bytes] = []
+    for chunk in chunks(str(path)):
+        # Looked at first: a video or an archive may be too large to be read as lines.
+        if not parts and b"\0" in chunk[:HEAD_BYTES]:
+            raise UsageError(f"{path}: is not a text file: expected {expected}")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _decoded(path: str | Path, number: int, line: bytes) -> str:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beambench.definition.schema import SIZE_TOLERANCE
 from beambench.errors import RunError
 from beambench.inputs.elements import parsed
+from beambench.inputs.files import is_address, stored
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
 
 MIB = 1 << 20
@@ -42,7 +42,7 @@ def check_size(path: str, expected_mib: float | None) -> None:
     """Raise RunError unless the weights have the size on disk that the definition states."""
     if expected_mib is None:
         return
-    size_mib = _size_of(path) / MIB
+    size_mib = size_of(path) / MIB
     if abs(size_mib - expected_mib) > SIZE_TOLERANCE * expected_mib:
         raise RunError(
             f"model.size_mib says {expected_mib:g} MiB but {path} has {size_mib:.1f} MiB: "
@@ -50,10 +50,10 @@ def check_size(path: str, expected_mib: float | None) -> None:
         )
 
 
-def _size_of(path: str) -> int:
-    if "://" in path:
-        return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes)
-    # FileSystems.match would read [ and * as a pattern
+def size_of(path: str) -> int:
+    """Return the bytes of weights: of a file, an object, or all files of a folder."""
+    if is_address(path):
+        return stored(path).size
     return sum(file.stat().st_size for file in weights_files(Path(path)))
 
 

@@ -159,4 +159,5 @@ class Observation(Part):
     runner: dict[str, Any] = Field(default_factory=dict)
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
     peak_rss: int | None = None
+    output_rows: int | None = None
     warnings: list[str] = Field(default_factory=list)

@@ -105,7 +105,11 @@ class Usage(Part):
 
 
 class Repeat(Part):
-    """One whole execution in a process of its own: of the pipeline, or of the reference loop."""
+    """One whole execution in a process of its own: of the pipeline, or of the reference loop.
+
+    ``output_rows`` is what was counted in the target of the predictions afterwards; null where
+    they were not to be written.
+    """
 
     index: int
     arm: Literal["pipeline", "loop", "ceiling"]
@@ -121,6 +125,7 @@ class Repeat(Part):
     usage: Usage | None = None
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
     cross_check: dict[str, Any] = Field(default_factory=dict)
+    output_rows: int | None = None
     error: dict[str, Any] | None = None
 
 

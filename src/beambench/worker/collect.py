@@ -18,7 +18,14 @@ from beambench.errors import RunError
 from beambench.inputs import files
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
 from beambench.record.observation import Observation, Proof
-from beambench.worker.outputs import ids_of, observed, read_elements, read_predictions
+from beambench.worker.outputs import (
+    ids_of,
+    observed,
+    read_elements,
+    read_predictions,
+    written_rows,
+)
+from beambench.workloads.output import Target
 from beambench.workloads.pipeline import PER_KEY_NAMESPACE, Outputs
 
 BATCH_SIZE = "inference_request_batch_size"
@@ -45,7 +52,7 @@ def collect(plan: Plan) -> Observation:
     try:
         proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
         ids = ids_of(read_elements(plan))
-        if plan.labels is not None and not Path(plan.labels).is_file():
+        if not _is_at_hand(plan.labels):
             warnings.append(f"{plan.labels}: not on this machine, so there is no accuracy")
             plan = plan.model_copy(update={"labels": None})
         observation = observed(plan, read_predictions(outputs.predictions), ids, proof)
@@ -56,9 +63,15 @@ def collect(plan: Plan) -> Observation:
             "measured": measured(query, proof.count, plan.slot_us, None),
             "beam_metrics": theirs(query, namespace_of(query)),
             "runner": {"counters": counters_kind(query) if any(query.values()) else None},
+            "output_rows": written_rows(Target.of(plan.output), proof) if plan.output else None,
             "warnings": warnings,
         }
     )
+
+
+def _is_at_hand(labels: str | None) -> bool:
+    """Tell whether a file of labels can be read here, where the job may not have been submitted."""
+    return labels is None or files.is_address(labels) or Path(labels).is_file()
 
 
 def query_of(updates: Iterable[Update], names: Mapping[str, str]) -> Query:

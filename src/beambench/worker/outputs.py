@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from beambench.definition.plan import Plan
 from beambench.errors import RunError
+from beambench.inputs import files
 from beambench.inputs.elements import Element, parsed
-from beambench.inputs.files import lines_of
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.instrumentation.handler import Output
 from beambench.instrumentation.proof import accounts_for, expected_of
 from beambench.record.observation import Observation, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement
+from beambench.workloads import sinks
+from beambench.workloads.output import Target
 
 LISTED = 20
 """Failed, missing and duplicate elements that are named; all are counted."""
@@ -23,7 +24,7 @@ LISTED = 20
 
 def read_predictions(path: str) -> Iterator[Output]:
     """Yield the outputs of a predictions file, one JSON array a line."""
-    for line in lines_of(path):
+    for line in files.lines_of(path):
         element_id, label, evidence, error = json.loads(line)
         yield element_id, label, evidence, error
 
@@ -43,7 +44,9 @@ def read_elements(plan: Plan) -> list[Element]:
         RunError: the file has changed since, so a pipeline that reads it would prove too little.
     """
     prepared = plan.prepared()
-    elements = [parsed(line, prepared.root) for line in lines_of(prepared.ids_file)]
+    elements = [parsed(line, prepared.root) for line in files.lines_of(prepared.ids_file)]
+    if any(files.is_address(source) for _, source in elements if isinstance(source, str)):
+        files.has_credentials()  # looked for now, and not when the first element is read
     if len(elements) != prepared.count:
         raise RunError(
             f"{prepared.ids_file}: has {len(elements)} of {prepared.count} prepared elements"
@@ -59,7 +62,7 @@ def observed(
     plan: Plan, outputs: Iterable[Output], ids: Sequence[str], proof: Proof
 ) -> Observation:
     """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ."""
-    truth = labels_for(ids, read_labels(Path(plan.labels))) if plan.labels else {}
+    truth = labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
     wanted = set(plan.prepared().sample)
     failed: list[FailedElement] = []
     sample: list[SampledPrediction] = []
@@ -99,3 +102,15 @@ def sampled(output: Output) -> SampledPrediction:
     return SampledPrediction(
         id=element_id, label=label, evidence=evidence, error=error[1] if error else None
     )
+
+
+def written_rows(target: Target, proof: Proof) -> int:
+    """Count the rows of a target.
+
+    Raises:
+        RunError: they are not as many as came out of the pipeline.
+    """
+    rows, outputs = sinks.count(target), proof.count + proof.failed
+    if rows != outputs:
+        raise RunError(f"output {target}: has {rows} rows of {outputs} outputs")
+    return rows

@@ -17,18 +17,28 @@ from beambench.inputs.elements import written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
-from beambench.instrumentation.handler import check_size, weights_files
+from beambench.instrumentation.handler import check_size, size_of, weights_files
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
 from beambench.record.masking import masked
 from beambench.record.observation import Observation, Prepared, Proof
 from beambench.runners import direct, loop
+from beambench.worker import dataflow_job
 from beambench.worker.collect import collect
 from beambench.worker.external import run_external
-from beambench.worker.outputs import ids_of, observed, read_elements, read_predictions, sampled
+from beambench.worker.outputs import (
+    ids_of,
+    observed,
+    read_elements,
+    read_predictions,
+    sampled,
+    written_rows,
+)
 from beambench.worker.torch_settings import torch_settings
+from beambench.workloads import sinks
 from beambench.workloads.base import Weights, Workload, load_class, workload_entry
+from beambench.workloads.output import Target
 from beambench.workloads.pipeline import Outputs, metrics_namespace
 
 
@@ -46,7 +56,9 @@ def prepare(plan: Plan) -> Observation:
         seed=plan.seed,
         cache_dir=Path(plan.cache_dir),
     )
-    if plan.labels is not None and not labels_for(manifest.ids, read_labels(Path(plan.labels))):
+    if plan.output is not None:
+        sinks.check(Target.of(plan.output), overwrite=plan.overwrite)
+    if plan.labels is not None and not labels_for(manifest.ids, read_labels(plan.labels)):
         raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
     cls = load_class(definition.workload)
     entry = workload_entry(definition.workload)
@@ -73,7 +85,7 @@ def prepare(plan: Plan) -> Observation:
             input_bytes=manifest.bytes,
             input_source=manifest.source,
             weights_digest=_digest(weights.path),
-            weights_size=_size(weights.path),
+            weights_size=size_of(str(weights.path)) if weights.path else None,
             environment=environment
             | {"torch": torch_settings(), "workload": entry.distribution if entry else None},
             warnings=[
@@ -119,22 +131,20 @@ def sample_of(ids: Sequence[str], seed: int) -> list[str]:
     return chosen
 
 
-def _digest(path: Path | None) -> str | None:
-    """SHA-256 of a file; of a folder, over the names of its files and the SHA-256 of each."""
+def _digest(path: Path | str | None) -> str | None:
+    """SHA-256 of a file; of a folder, over the names of its files and the SHA-256 of each.
+
+    An object is read whole, however large: so does every load of the model.
+    """
     if path is None:
         return None
-    if path.is_dir():
+    if isinstance(path, Path) and path.is_dir():
         parts = [f"{file.relative_to(path)}\0{_digest(file)}\n" for file in weights_files(path)]
         return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+    for chunk in files.chunks(str(path)):
+        digest.update(chunk)
     return digest.hexdigest()
-
-
-def _size(path: Path | None) -> int | None:
-    return None if path is None else sum(file.stat().st_size for file in weights_files(path))
 
 
 def make_workload(plan: Plan) -> Workload:
@@ -143,8 +153,10 @@ def make_workload(plan: Plan) -> Workload:
     # be compiled anew, for a minute, by every one.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(plan.cache_dir) / "torchinductor"))
     definition = plan.definition
-    path = plan.prepared().weights_path
-    workload = load_class(definition.workload)(definition, Weights(Path(path) if path else None))
+    weights = Weights.at(plan.prepared().weights_path)
+    if isinstance(weights.path, str):
+        files.has_credentials()  # looked for now, and not while the model loads
+    workload = load_class(definition.workload)(definition, weights)
     apply_threads(definition.threads)
     return workload
 
@@ -167,9 +179,13 @@ def run_pipeline(plan: Plan) -> Observation:
     outputs = Outputs.within(plan.folder or plan.work_dir)
     for leftover in (outputs.proof, outputs.predictions):  # an earlier repeat's would prove nothing
         files.remove(leftover)
+    target = Target.of(plan.output) if plan.output is not None else None
+    if target is not None:
+        sinks.clear(target)
     finished = direct.run(workload, plan, outputs)
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
+    rows = written_rows(target, proof) if target is not None else None
     observation = observed(plan, read_predictions(outputs.predictions), ids, proof)
     return observation.model_copy(
         update={
@@ -181,6 +197,7 @@ def run_pipeline(plan: Plan) -> Observation:
                 "options": masked(plan.beam_flags),
             },
             "beam_metrics": theirs(finished.query, namespace),
+            "output_rows": rows,
         }
     )
 
@@ -225,4 +242,6 @@ TASKS: dict[str, Callable[[Any], Observation]] = {
     "reference": run_reference,
     "external": run_external,
     "collect": collect,
+    "template": lambda plan: dataflow_job.write_template(plan, make_workload),
+    "submit": lambda plan: dataflow_job.submit(plan, make_workload),
 }

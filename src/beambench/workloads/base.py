@@ -20,6 +20,8 @@ from beambench.definition.entry_points import WORKLOADS, EntryPoint, entry_point
 from beambench.definition.library import describe
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError, nearest
+from beambench.inputs import files
+from beambench.inputs.files import is_address
 from beambench.record.observation import NEAR_TIE
 
 if TYPE_CHECKING:
@@ -49,9 +51,14 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights on this machine: a file or folder, or none for a workload that has no weights."""
+    """Weights: a file or folder of this machine, the gs:// address of a file, or none at all."""
 
-    path: Path | None
+    path: Path | str | None
+
+    @classmethod
+    def at(cls, path: str | None) -> Weights:
+        """Return weights by the text of their path, as a plan holds it."""
+        return cls(path if path is None or is_address(path) else Path(path))
 
     @classmethod
     def given(cls, definition: Definition) -> Weights:
@@ -59,8 +66,17 @@ class Weights:
 
         Raises:
             UsageError: it is not there.
+            RunError: the store that it should be in does not answer.
         """
-        path = Path(str(definition.model.path))
+        address = str(definition.model.path)
+        if is_address(address):
+            try:
+                files.connect(address)
+                files.stored(address)
+            except OSError as error:
+                raise UsageError(f"model.path {address}: {error.strerror}") from None
+            return cls(address)
+        path = Path(address)
         if not path.is_file():
             raise UsageError(f"model.path {path}: no such file")
         return cls(path.resolve())

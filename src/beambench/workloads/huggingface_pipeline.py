@@ -11,6 +11,7 @@ from pydantic import Field
 
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
+from beambench.inputs.files import is_address
 from beambench.workloads.base import Label, Parameters, Weights, Workload
 from beambench.workloads.text import MISSING, packaged_encoder
 
@@ -56,6 +57,12 @@ class HuggingFacePipeline(Workload):
                 f"use model.weights=file and the path of a {WEIGHTS}"
             )
 
+        if model.path is not None and is_address(model.path):
+            raise UsageError(
+                f"{definition.name}: model.path {model.path}: config and tokenizer lie beside it, "
+                "so it must be a file of this machine"
+            )
+
     @classmethod
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
         """Return the weights' file; config and tokenizer lie beside it.
@@ -89,7 +96,7 @@ class HuggingFacePipeline(Workload):
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from beambench.workloads.huggingface_handler import PipelineModelHandler, without_padding
 
-        assert self.weights.path is not None
+        assert isinstance(self.weights.path, Path)
         options = self.handler_options()
         if self.parameters.batch_size is not None:
             options["inference_fn"] = without_padding

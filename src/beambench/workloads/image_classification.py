@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
+from beambench.inputs.files import is_address, read_bytes
 from beambench.workloads.base import Label, Parameters, Weights, Workload
 from beambench.workloads.torch_models import adopting, random_weights, reason, uninitialised
 
@@ -184,11 +185,8 @@ class ImageClassification(Workload):
         )
 
     def read(self, path: str) -> bytes:
-        if "://" in path:
-            from apache_beam.io.filesystems import FileSystems
-
-            with FileSystems.open(path) as remote:
-                return bytes(remote.read())
+        if is_address(path):
+            return read_bytes(path)
         with open(path, "rb") as file:  # noqa: PTH123 - a Path costs microseconds an element
             return file.read()
 

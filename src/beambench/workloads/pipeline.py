@@ -23,6 +23,8 @@ from beambench.instrumentation.handler import (
 from beambench.instrumentation.proof import ProofOfWork
 from beambench.instrumentation.recorder import Clock
 from beambench.workloads.base import Workload
+from beambench.workloads.output import Target
+from beambench.workloads.sinks import WriteOutput
 
 PER_KEY_NAMESPACE = "BeamML_KeyedModels"
 """Where Beam keeps its RunInference metrics if it chooses among several models by key."""
@@ -111,7 +113,8 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
     )
     elements = (
         pipeline
-        | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file)
+        # Not validated: it was just written, and a template names it before it is.
+        | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file, validate=False)
         | "FilterEmptyLines" >> beam.FlatMap(filter_empty_lines)
     )
     preprocess, postprocess = workload.preprocess_transform, workload.postprocess_transform
@@ -138,3 +141,5 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
         | "FormatPrediction" >> beam.Map(format_prediction)
         | "WritePredictions" >> beam.io.WriteToText(outputs.predictions, shard_name_template="")
     )
+    if plan.output is not None:
+        _ = results | "WriteOutput" >> WriteOutput(Target.of(plan.output), plan.folder)

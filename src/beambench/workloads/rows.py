@@ -152,8 +152,10 @@ class SklearnRows(Rows):
             "numpy": sklearn_inference.SklearnModelHandlerNumpy,
             "pandas": sklearn_inference.SklearnModelHandlerPandas,
         }
-        assert self.weights.path is not None
-        path = _further(self.weights.path, number) if number else self.weights.path
+        path = self.weights.path
+        if number:
+            assert isinstance(path, Path), "several models are trained here"
+            path = _further(path, number)
         return handlers[self.parameters.example](model_uri=str(path), **self.handler_options())
 
     def model_of(self, element_id: str) -> int:

@@ -155,13 +155,15 @@ class TextGeneration(Workload):
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from beambench.workloads.vllm_handler import VLLMHandler
 
+        path = self.weights.path
+        # Elsewhere than here, each machine fetches the published model itself, as Beam's example.
+        model = str(path) if path is not None else str(gemma.SHAPES[self.definition.model.name].hub)
         return VLLMHandler(
-            str(self.weights.path),
+            model,
             self.server_arguments(),
             {
-                # All is at hand; and a benchmark reports to nobody.
-                "HF_HUB_OFFLINE": "1",
-                "VLLM_NO_USAGE_STATS": "1",
+                **({"HF_HUB_OFFLINE": "1"} if path is not None else {}),  # all is at hand
+                "VLLM_NO_USAGE_STATS": "1",  # a benchmark reports to nobody
                 **self.parameters.environment,
             },
             **self.handler_options(),

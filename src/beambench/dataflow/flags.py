@@ -1,0 +1,180 @@
+"""What a job is told: the flags of its definition's cluster, and the user's, which go before them.
+
+`beambench options NAME --runner dataflow` prints the same flags.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from beambench.definition.options_file import ACCELERATOR, REPEATABLE, cluster_values
+from beambench.definition.schema import Cluster, Definition
+from beambench.errors import UsageError
+
+PROJECT = "GOOGLE_CLOUD_PROJECT"
+"""Environment variable: the project of a job that neither flag nor definition names."""
+
+ALIASES = {
+    "worker_machine_type": "machine_type",
+    "worker_disk_type": "disk_type",
+    "experiment": "experiments",
+    "dataflow_service_option": "dataflow_service_options",
+    "label": "labels",
+    "extra_packages": "extra_package",
+}
+OURS = {
+    "job_name": "beambench names its jobs",
+    "labels": "beambench labels its jobs; give yours with its own --label",
+    "update": "a benchmark is a job of its own",
+    "streaming": "the definition's scenario says so",
+    "dataflow_job_file": "--dry-run writes the job's template",
+    "dry_run": "use beambench's own --dry-run",
+}
+"""Flags that are no user's to give, and why."""
+
+TEMPLATE = "template_location"
+FOLDER = "beambench"
+"""Folder below temp_location for all that jobs of beambench read and write."""
+
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,221}[a-z0-9](/.*)?")
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """A job, resolved.
+
+    Attributes:
+        temp_location: gs:// folder without a slash at the end.
+        flags: all that Beam is told, the places among it, each as one word.
+        template_location: where the user wants the template of a dry run.
+    """
+
+    project: str
+    region: str
+    temp_location: str
+    flags: list[str]
+    template_location: str | None = None
+
+    @property
+    def folder(self) -> str:
+        return f"{self.temp_location}/{FOLDER}"
+
+    def value(self, name: str) -> str | None:
+        """Return the value of a flag that stands once."""
+        return next((value for known, value in _named(self.flags) if known == name), None)
+
+
+def job_settings(
+    definition: Definition,
+    beam_flags: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
+) -> JobSettings:
+    """Return the flags of a job: the cluster's, without those that the user gives otherwise.
+
+    Raises:
+        UsageError: what is missing, all of it, or cannot be asked of Dataflow.
+    """
+    name, cluster = definition.name, definition.cluster
+    if cluster is None:
+        raise UsageError(
+            f"{name} has no cluster, which --runner dataflow needs: set cluster.machine_type, "
+            "cluster.workers and cluster.disk_gb"
+        )
+    given = list(_named(beam_flags))
+    for flag, reason in OURS.items():
+        if any(known == flag for known, _ in given):
+            raise UsageError(f"--{flag} after --: {reason}")
+    template = _last(given, TEMPLATE)
+    flags = [*_own_flags(cluster, given), *(one for one in given if one[0] != TEMPLATE)]
+    if not _last(flags, "project") and environment.get(PROJECT):
+        flags.insert(0, ("project", environment[PROJECT]))
+    missing = [one for one in ("project", "region", "temp_location") if not _last(flags, one)]
+    if missing:
+        needed = ", ".join(f"--{one}" for one in missing)
+        hint = f" (or {PROJECT})" if "project" in missing else ""
+        raise UsageError(
+            f"{name}: a Dataflow job needs {needed}{hint}: give them after --, or set "
+            + ", ".join(f"cluster.{one}" for one in missing)
+        )
+    for place in ("temp_location", "staging_location"):
+        address = _last(flags, place)
+        if address is not None and not _BUCKET.fullmatch(address):
+            raise UsageError(f"--{place} {address!r}: expected gs://BUCKET/FOLDER")
+    _check(definition, cluster, flags)
+    return JobSettings(
+        project=str(_last(flags, "project")),
+        region=str(_last(flags, "region")),
+        temp_location=str(_last(flags, "temp_location")).rstrip("/"),
+        flags=[f"--{known}" + ("" if value is None else f"={value}") for known, value in flags],
+        template_location=template,
+    )
+
+
+Named = tuple[str, str | None]
+
+
+def _own_flags(cluster: Cluster, given: Sequence[Named]) -> Iterator[Named]:
+    """Yield the cluster's flags that the user does not give."""
+    names = {name for name, _ in given}
+    has_accelerator = any(_is_accelerator(value) for _, value in given)
+    for name, value in cluster_values(cluster):
+        if value is None or (name not in REPEATABLE and name in names):
+            continue
+        text = str(value)
+        if not (_is_accelerator(text) and has_accelerator) and (name, text) not in given:
+            yield name, text
+
+
+def _is_accelerator(value: str | None) -> bool:
+    return value is not None and value.startswith(f"{ACCELERATOR}=")
+
+
+def _named(flags: Sequence[str]) -> Iterator[Named]:
+    """Yield name and value of each flag, whichever way the two are written."""
+    name: str | None = None
+    for word in flags:
+        if word.startswith("--"):
+            if name is not None:
+                yield name, None
+            own, equals, value = word[2:].partition("=")
+            own = ALIASES.get(own, own)
+            if equals:
+                yield own, value
+            name = None if equals else own
+        elif name is not None:
+            yield name, word
+            name = None
+        else:
+            raise UsageError(f"{word!r} after --: expected --flag=value")
+    if name is not None:
+        yield name, None
+
+
+def _last(flags: Sequence[Named], name: str) -> str | None:
+    return next((value for known, value in reversed(flags) if known == name), None)
+
+
+def _check(definition: Definition, cluster: Cluster, flags: Sequence[Named]) -> None:
+    """Check what Dataflow documents that it does not do."""
+    name = definition.name
+    if cluster.processes not in (None, 1):
+        raise UsageError(
+            f"{name}: cluster.processes {cluster.processes}: Dataflow starts one process for each "
+            "vCPU (null) or one on each worker (1)"
+        )
+    has_accelerator = any(_is_accelerator(value) for _, value in flags)
+    if definition.model.device == "gpu" and not has_accelerator:
+        raise UsageError(f"{name}: model.device gpu: the cluster has no accelerator")
+    if not cluster.spot:
+        return
+    if has_accelerator or definition.scenario == "streaming":
+        what = "an accelerator" if has_accelerator else "a streaming job"
+        raise UsageError(f"{name}: cluster.spot: Dataflow's FlexRS does not go with {what}")
+    if _last(flags, "autoscaling_algorithm") == "NONE":
+        raise UsageError(
+            f"{name}: cluster.spot: Dataflow's FlexRS is for jobs with autoscaling: set "
+            "cluster.autoscaling=throughput_based and cluster.max_workers"
+        )

@@ -1,0 +1,120 @@
+"""Tasks of a worker for Dataflow: write a job's template, or submit the job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from beambench import __version__
+from beambench.dataflow.flags import JobSettings, job_settings
+from beambench.dataflow.packaging import staged_requirements, wheels_of
+from beambench.definition.plan import Plan, Preparation
+from beambench.errors import RunError
+from beambench.inputs import files
+from beambench.record.masking import masked
+from beambench.record.observation import Observation
+from beambench.runners import dataflow
+from beambench.workloads import sinks
+from beambench.workloads.base import Workload, load_class, workload_entry
+from beambench.workloads.output import Target
+
+MakeWorkload = Callable[[Plan], Workload]
+
+JOB_FILE = "job.json"
+IDS_FILE = "ids.txt"
+WEIGHTS = "weights"
+
+
+def write_template(plan: Plan, make_workload: MakeWorkload) -> Observation:
+    """Write the template of a job as it would be submitted; nothing is asked of the service."""
+    settings = job_settings(plan.definition, plan.beam_flags)
+    dataflow.check_cloud(credentials=files.is_address(str(plan.template_path)))
+    options = _options(plan, settings)
+    template = dataflow.write_template(make_workload(plan), plan, options)
+    shown = {"executed": None, "implementation": dataflow.IMPLEMENTATION}
+    return Observation(
+        task=plan.task, runner={**shown, "options": masked(settings.flags), **template}
+    )
+
+
+def submit(plan: Plan, make_workload: MakeWorkload) -> Observation:
+    """Upload ids and weights, leave beside them what the job is, and submit it.
+
+    Raises:
+        RunError: a bucket cannot be written, or the service refuses the job.
+    """
+    settings = job_settings(plan.definition, plan.beam_flags)
+    dataflow.check_cloud(credentials=True)
+    folder = str(plan.folder)
+    with dataflow.refusals(folder):
+        if plan.output is not None:
+            sinks.clear(Target.of(plan.output))
+        placed = plan.model_copy(update={"preparation": _uploaded(plan, settings)})
+        runner = {
+            "executed": "dataflow",
+            "implementation": dataflow.IMPLEMENTATION,
+            "job_name": plan.job_name,
+            "project": settings.project,
+            "region": settings.region,
+            "options": masked(settings.flags),
+        }
+        told = placed.model_copy(update={"beam_flags": masked(plan.beam_flags)})
+        document = {
+            "beambench": __version__,
+            "plan": told.model_dump(mode="json"),
+            "runner": runner,
+        }
+        dataflow.write(files.joined(folder, JOB_FILE), json.dumps(document, indent=1).encode())
+    submitted = dataflow.submit(make_workload(placed), placed, _options(plan, settings))
+    return Observation(task=plan.task, runner={**runner, **submitted})
+
+
+def _options(plan: Plan, settings: JobSettings) -> Any:
+    """Return what Beam is told, with the packages of the workers made ready in the scratch folder."""
+    definition, folder = plan.definition, Path(plan.work_dir)
+    entry = workload_entry(definition.workload)
+    workload = entry.value if entry is not None else definition.workload
+    wheels = wheels_of(workload, entry.distribution if entry is not None else None, folder)
+    needed = load_class(definition.workload).requirements_of(definition)
+    requirements = folder / "requirements.txt"
+    requirements.write_text("".join(f"{line}\n" for line in staged_requirements(needed)), "utf-8")
+    return dataflow.options_of(plan, settings, wheels, requirements)
+
+
+def _uploaded(plan: Plan, settings: JobSettings) -> Preparation:
+    """Upload what the preparation made; return it with the addresses that workers read."""
+    prepared = plan.prepared()
+    ids = files.joined(str(plan.folder), IDS_FILE)
+    dataflow.upload(Path(prepared.ids_file), ids)
+    return prepared.model_copy(
+        update={"ids_file": ids, "weights_path": _weights(plan, settings, prepared.weights_path)}
+    )
+
+
+def _weights(plan: Plan, settings: JobSettings, path: str | None) -> str | None:
+    """Return where workers read the weights: uploaded once, whatever number of jobs uses them.
+
+    None if each worker fetches the published model itself, as those of Beam's suite do.
+
+    Raises:
+        RunError: they are a folder, which no handler reads from a bucket.
+    """
+    if path is None or files.is_address(path):
+        return path
+    cls, model = load_class(plan.definition.workload), plan.definition.model
+    if cls.weights_in_folder:
+        if model.weights == "pretrained":
+            return None
+        raise RunError(
+            f"model.weights {model.weights}: workers cannot read a model's folder from a bucket: "
+            "use model.weights pretrained, which each worker fetches from the model hub"
+        )
+    digest = hashlib.sha256()
+    for chunk in files.chunks(path):
+        digest.update(chunk)
+    target = f"{settings.folder}/{WEIGHTS}/{digest.hexdigest()}/{Path(path).name}"
+    dataflow.upload(Path(path), target, unless_there=True)
+    return target

@@ -1,0 +1,250 @@
+"""Predictions as a user finds them after a run: in text, Parquet and BigQuery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import servers
+from beambench.definition.plan import Plan
+from beambench.errors import RunError, UsageError
+from beambench.inputs import files
+from beambench.worker.tasks import prepare, run_pipeline
+from beambench.workloads import sinks
+from beambench.workloads.output import Target, check_file, row
+from buckets import put
+from tiny_workloads import definition, make_plan, outputs_of, prepared
+
+IDS = [str(number) for number in range(40)]
+FAILED = 3
+
+
+def expected(label: Any) -> dict[str, tuple[Any, str | None]]:
+    """Return label and error of every element, as `Tiny` gives them."""
+    rows: dict[str, tuple[Any, str | None]] = {}
+    for one in IDS:
+        outputs = outputs_of(int(one), "plain")
+        rows[one] = (label(outputs), None)
+    rows[str(FAILED)] = (None, f"preprocess: ValueError: preprocess of {FAILED}")
+    return rows
+
+
+def as_class(outputs: list[float]) -> int:
+    return outputs.index(max(outputs))
+
+
+def planned(folder: Path, output: str, **changed: Any) -> Plan:
+    parameters = {"fail_at": [FAILED], "stage": "preprocess", **changed.pop("parameters", {})}
+    return make_plan(
+        folder,
+        **{
+            "definition": definition(parameters=parameters),
+            "preparation": prepared(folder, IDS),
+            "output": output,
+            **changed,
+        },
+    )
+
+
+def by_id(rows: list[dict[str, Any]]) -> dict[str, tuple[Any, str | None]]:
+    assert all(list(one) == ["id", "label", "error"] for one in rows)
+    found = {one["id"]: (one["label"], one["error"]) for one in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+# --- what a target can be
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "format"),
+    [
+        ("out.jsonl", "out.jsonl", "jsonl"),
+        ("deep/out.TXT", "deep/out.TXT", "jsonl"),
+        ("gs://bucket/out.parquet", "gs://bucket/out.parquet", "parquet"),
+        ("bq:my-project.set.table", "my-project:set.table", "bigquery"),
+        ("bq://example.com:p.set.table-1", "example.com:p:set.table-1", "bigquery"),
+    ],
+)
+def test_the_ending_says_how_it_is_written(text, place, format):  # noqa: A002
+    assert Target.of(text) == Target(place, format)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected PATH.jsonl"),
+        ("out.csv", "expected PATH.jsonl"),
+        ("gs://bucket/", "expected PATH.jsonl"),
+        ("out[1].jsonl", "as a pattern"),
+        ("s3://bucket/out.jsonl", "s3://bucket…: only gs:// addresses"),
+        ("https://host/out.jsonl?token=plans", "https://host…: only gs:// addresses"),
+        ("bq:set.table", "expected bq:PROJECT.DATASET.TABLE"),
+        ("bq:p.set.`table`", "expected bq:PROJECT.DATASET.TABLE"),
+    ],
+)
+def test_other_targets_are_refused(text, words):
+    with pytest.raises(UsageError) as caught:
+        Target.of(text)
+    assert str(caught.value).startswith("output ")
+    assert words in str(caught.value)
+    assert "plans" not in str(caught.value)
+
+
+def test_a_file_is_replaced_only_when_told_to(tmp_path):
+    target = Target.of(str(tmp_path / "out.jsonl"))
+    check_file(target, overwrite=False)
+    Path(target.place).write_text("mine")
+    check_file(target, overwrite=True)
+    with pytest.raises(UsageError, match=r"out\.jsonl: is there already: --overwrite replaces it"):
+        check_file(target, overwrite=False)
+    with pytest.raises(UsageError, match=r"no folder .*gone: make it first"):
+        check_file(Target.of(str(tmp_path / "gone" / "out.jsonl")), overwrite=True)
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(UsageError, match="is a folder: name a file"):
+        check_file(Target.of(str(tmp_path / "folder.jsonl")), overwrite=True)
+
+
+def test_a_row_has_one_type_a_column_where_columns_have_types():
+    assert row(("a", 3, [0.5], None), text=False) == {"id": "a", "label": 3, "error": None}
+    assert row(("a", 3, None, None), text=True) == {"id": "a", "label": "3", "error": None}
+    failed = ("a", None, None, ("read", "OSError: gone"))
+    assert row(failed, text=True) == {"id": "a", "label": None, "error": "read: OSError: gone"}
+    assert row(("a", "\ud800", None, None), text=True)["label"] == "\\ud800"
+
+
+# --- what is written
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("remote", [False, True])
+def test_text_has_a_json_object_a_line(tmp_path, bucket, remote):
+    output = f"{bucket}/out/put.jsonl" if remote else str(tmp_path / "put.jsonl")
+    plan = planned(tmp_path, output)
+    for _ in range(2):  # the second repeat replaces what the first one wrote
+        found = run_pipeline(plan)
+        assert found.output_rows == len(IDS) == found.proof.count + found.proof.failed
+    rows = [json.loads(line) for line in files.read_bytes(output).splitlines()]
+    assert by_id(rows) == expected(as_class)
+    assert {one.id: one.label for one in found.sample} == {
+        one.id: by_id(rows)[one.id][0] for one in found.sample
+    }
+    if not remote:
+        assert sorted(path.name for path in tmp_path.glob("*put*")) == ["put.jsonl"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize("labels", ["class", "number"])
+def test_parquet_has_three_columns_of_text(tmp_path, bucket, remote, labels):
+    import io
+
+    import pyarrow
+    from pyarrow import parquet
+
+    output = f"{bucket}/put.parquet" if remote else str(tmp_path / "put.parquet")
+    found = run_pipeline(planned(tmp_path, output, parameters={"labels": labels}))
+    assert found.output_rows == len(IDS)
+    table = parquet.read_table(io.BytesIO(files.read_bytes(output)))
+    assert table.schema.names == ["id", "label", "error"]
+    assert [field.type for field in table.schema] == [pyarrow.string()] * 3
+    assert [field.nullable for field in table.schema] == [False, True, True]
+    of = {"class": lambda outputs: str(as_class(outputs)), "number": lambda o: f"{o[0]:.9f}"}
+    assert by_id(table.to_pylist()) == expected(of[labels])
+
+
+@pytest.mark.real
+def test_without_an_output_the_pipeline_is_as_before(tmp_path):
+    found = run_pipeline(planned(tmp_path, "").model_copy(update={"output": None}))
+    assert found.output_rows is None
+    steps = {step for one in found.beam_metrics.values() for step in [one.get("step", "")]}
+    assert not any("WriteOutput" in step for step in steps)
+
+
+@pytest.mark.real
+def test_rows_that_are_not_there_afterwards_fail_the_repeat(tmp_path, monkeypatch):
+    monkeypatch.setattr(sinks, "count", lambda _: 39)
+    with pytest.raises(RunError, match=r"put\.jsonl: has 39 rows of 40 outputs"):
+        run_pipeline(planned(tmp_path, str(tmp_path / "put.jsonl")))
+
+
+@pytest.mark.real
+def test_an_object_is_looked_for_before_anything_runs(tmp_path, bucket):
+    there = put(f"{bucket}/there.jsonl", b"{}\n")
+
+    def check(output: str, **changed: Any) -> None:
+        sinks.check(Target.of(output), **{"overwrite": False, **changed})
+
+    check(f"{bucket}/new.jsonl")
+    check(there, overwrite=True)
+    with pytest.raises(UsageError, match=r"there\.jsonl: is there already: --overwrite replaces"):
+        prepare(planned(tmp_path, there).model_copy(update={"task": "prepare"}))
+    with pytest.raises(UsageError, match=r"output gs://no-such/a\.jsonl: no such bucket"):
+        check("gs://no-such/a.jsonl", overwrite=True)
+
+
+# --- BigQuery
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A store and a BigQuery that sees its objects, for it loads them; and the environment."""
+    try:
+        with (
+            servers.object_store(tmp_path_factory.mktemp("store")) as store,
+            servers.bigquery(tmp_path_factory.mktemp("warehouse"), store) as warehouse,
+        ):
+            bucket = store.new_bucket()
+            yield {**store.environment, **warehouse.environment, "BUCKET": bucket}
+    except servers.NotInstalledError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def dataset(cloud: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty dataset on an emulator, which Beam is told to ask: it has no option for that."""
+    from apache_beam.io.gcp.internal.clients.bigquery import BigqueryV2
+    from google.cloud import bigquery
+
+    for name, value in cloud.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(BigqueryV2, "BASE_URL", f"{cloud['BIGQUERY_EMULATOR_HOST']}/bigquery/v2/")
+    client = bigquery.Client(project="local")
+    client.create_dataset("predictions", exists_ok=True)
+    for table in client.list_tables("predictions"):
+        client.delete_table(table)
+    return "local.predictions"
+
+
+@pytest.mark.real
+def test_a_table_is_loaded_and_replaced(tmp_path, dataset, cloud):
+    from google.cloud import bigquery
+
+    target = f"bq:{dataset}.labels"
+    flags = [f"--temp_location={cloud['BUCKET']}/temp", "--project=local"]
+    plan = planned(tmp_path, target, beam_flags=flags)
+    sinks.check(Target.of(target), overwrite=False)
+    for _ in range(2):
+        assert run_pipeline(plan).output_rows == len(IDS)
+    client = bigquery.Client(project="local")
+    schema = client.get_table(f"{dataset}.labels").schema
+    assert [(one.name, one.field_type) for one in schema] == [
+        ("id", "STRING"),
+        ("label", "STRING"),
+        ("error", "STRING"),
+    ]
+    rows = [dict(one.items()) for one in client.query_and_wait(f"SELECT * FROM `{dataset}.labels`")]
+    assert by_id(rows) == expected(lambda outputs: str(as_class(outputs)))
+    with pytest.raises(UsageError, match=r"labels: is there already: --overwrite replaces it"):
+        sinks.check(Target.of(target), overwrite=False)
+    sinks.check(Target.of(target), overwrite=True)
+
+
+@pytest.mark.real
+def test_a_dataset_that_is_not_there_is_said(dataset):
+    with pytest.raises(UsageError, match=r"no dataset local\.nowhere: make it first"):
+        sinks.check(Target.of("bq:local.nowhere.labels"), overwrite=True)
