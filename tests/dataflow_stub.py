@@ -100,6 +100,7 @@ class DataflowStub:
         page_size: messages in one answer.
         cancelled_after: looks after a cancellation until the job is cancelled; None: it never is.
         objects: contents of gs:// addresses, for tests that need no more of a store.
+        current: asked for the state instead of `states`.
         on_create: called with the body of the request that creates a job.
         requests: how many of each kind.
         seen: method, address and body of each.
@@ -123,6 +124,7 @@ class DataflowStub:
     page_size: int = 100
     cancelled_after: int | None = 1
     objects: dict[str, bytes] = field(default_factory=dict)
+    current: Callable[[], str] | None = None
     on_create: Callable[[Any], None] | None = None
     requests: Counter[str] = field(default_factory=Counter)
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -168,7 +170,8 @@ class DataflowStub:
         return self._described("PENDING") | {"clientRequestId": body.get("clientRequestId", "")}
 
     def _job(self, asked: dict[str, str], body: Any) -> Any:
-        state = self.states[min(self.looks, len(self.states) - 1)]
+        scripted = self.states[min(self.looks, len(self.states) - 1)]
+        state = self.current() if self.current is not None else scripted
         if asked.get("view") != "JOB_VIEW_ALL":
             self.looks += 1
             return {
@@ -224,7 +227,10 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
         self.stub.authorised += "Authorization" in self.headers
-        status, answer = self.stub.answer(self.command, self.path, body)
+        try:
+            status, answer = self.stub.answer(self.command, self.path, body)
+        except Exception as error:  # seen by the test in what the client says of it
+            status, answer = 400, {"error": {"code": 400, "message": f"the stub: {error!r}"}}
         if status == CUT:
             self.close_connection = True
             return

@@ -97,7 +97,7 @@ def test_names_of_the_staged_pipeline_go_before(tmp_path):
     staged.write_bytes(pipeline.SerializeToString())
     job = {
         "pipelineDescription": {"originalPipelineTransform": [{"id": "ref_7", "name": "other"}]},
-        "environment": {"sdkPipelineOptions": {"pipelineUrl": str(staged)}},
+        "environment": {"sdkPipelineOptions": {"options": {"pipelineUrl": str(staged)}}},
     }
     warnings: list[str] = []
     assert step_names(job, warnings) == {"ref_7": INFER}

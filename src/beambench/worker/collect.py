@@ -133,8 +133,8 @@ def step_names(job: Mapping[str, Any], warnings: list[str]) -> dict[str, str]:
 
 
 def _staged_names(job: Mapping[str, Any], warnings: list[str]) -> dict[str, str]:
-    options = (job.get("environment") or {}).get("sdkPipelineOptions") or {}
-    place = options.get("pipelineUrl")
+    told = (job.get("environment") or {}).get("sdkPipelineOptions") or {}
+    place = (told.get("options") or {}).get("pipelineUrl")
     if not isinstance(place, str):
         return {}
     try:
