@@ -1,4 +1,4 @@
-"""Runs a pipeline that was staged for Dataflow, here, and writes its metrics to stdout as the service would.
+"""Runs a pipeline that was staged for Dataflow, and says its metrics as the service would.
 
 ``python run_staged_pipeline.py PIPELINE``: the pipeline is Beam's own proto, as the DataflowRunner
 staged it. Only where it runs is changed: Dataflow's containers become threads of this process.

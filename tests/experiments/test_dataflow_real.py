@@ -18,7 +18,7 @@ from beambench.inputs import files
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore
 from dataflow_stub import JOB_ID, PROJECT, REGION, DataflowStub, all_service, dataflow
-from fast_runs import lay_out, python_path
+from fast_runs import command_line, lay_out, python_path, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -85,11 +85,16 @@ def service(tmp_path, monkeypatch, bucket) -> Iterator[Service]:
         found.end()
 
 
-def run(service: Service, bucket: str, *more: str) -> tuple[int, RunRecord]:
+def words(service: Service, bucket: str) -> list[str]:
+    """Return the command line of a run."""
     sets = [f"--set=cluster.{one}" for one in (*CLUSTER, f"temp_location={bucket}/temp")]
-    words = ["run", "mine/fast-numbers.yaml", "--runner", "dataflow", "--profile", "smoke"]
+    chosen = ["run", "mine/fast-numbers.yaml", "--runner", "dataflow", "--profile", "smoke"]
     endpoint = ["--", f"--dataflow_endpoint={service.stub.url}"]
-    code = execute([*words, *sets, "--store", STORE, *more, *endpoint])
+    return [*chosen, *sets, "--store", STORE, *endpoint]
+
+
+def run(service: Service, bucket: str) -> tuple[int, RunRecord]:
+    code = execute(words(service, bucket))
     return code, stored()[0]
 
 
@@ -126,22 +131,27 @@ def test_a_job_is_submitted_followed_collected_and_verified(service, bucket, cap
     assert f"jobs/{REGION}/{JOB_ID}?project={PROJECT}" in printed.err
 
 
-def test_a_job_is_taken_up_by_another_process(service, bucket, capsys):
+def test_a_job_outlives_the_process_that_started_it(service, bucket, tmp_path, capsys):
     service.holds = True
-    code, record = run(service, bucket, "--timeout", "40")
-    assert (code, record.status) == (124, "timed_out"), capsys.readouterr().err
-    assert f"--attach {JOB_ID}" in capsys.readouterr().err
+    with command_line(tmp_path, *words(service, bucket)) as started:
+        wait_until(lambda: service.stub.looks or started.has_ended, 120)
+        assert not started.has_ended, started.errors
+        started.process.kill()
+        started.end()
     service.holds = False
-    # Where the job is, the stored run knows; what it was, its folder.
-    code = execute(["run", "--attach", JOB_ID, "--store", STORE])
-    assert code == 0, capsys.readouterr().err
-    newest = stored()[0]
-    assert newest.status == "succeeded"
-    assert newest.verification.passed
-    assert newest.verification.reference["compared"] == 32
-    assert newest.config["attached"] == JOB_ID
-    assert newest.definition_hash == record.definition_hash
-    assert execute(["run", "mine/fast-numbers.yaml", "--attach", JOB_ID, "--store", STORE]) == 0
+    assert stored() == []
+    where = ("--", f"--project={PROJECT}", f"--region={REGION}")
+    code = execute(["run", "--attach", JOB_ID, "--store", STORE, *where])
+    assert code == 0, (capsys.readouterr().err, service.log.read_text()[-3000:])
+    (record,) = stored()
+    assert record.status == "succeeded"
+    assert record.verification.passed
+    assert record.verification.reference["compared"] == 32
+    assert record.config["attached"] == JOB_ID
+    # Where the job is, the stored run now knows; and the definition is still what it was.
+    again = ["run", "mine/fast-numbers.yaml", "--attach", JOB_ID, "--store", STORE]
+    assert execute(again) == 0, capsys.readouterr().err
+    assert stored()[0].definition_hash == record.definition_hash
 
 
 def test_a_quota_that_is_used_up(service, bucket, capsys):
