@@ -273,12 +273,6 @@ SECTIONS: dict[str, list[Case]] = {
             environment={"CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW": "http://dataflow.example.com"},
         ),
         Case(
-            "a Dataflow job with a loop beside it",
-            "run overhead-noop --runner dataflow --reference loop",
-            USAGE,
-            ("--reference loop runs on this machine", "no pair"),
-        ),
-        Case(
             "a variant that there is not",
             "run overhead-noop --variant tuned",
             USAGE,

@@ -231,11 +231,6 @@ def test_a_model_for_a_gpu_has_no_reference_here(cluster, stub):
     assert record.repeats[0].usage.gpu_seconds == 540.0
 
 
-def test_a_loop_here_is_no_pair_for_a_job_there():
-    with pytest.raises(UsageError, match="no pair"):
-        request_of(reference=True)
-
-
 def test_wrong_labels_fail_the_run(cluster):
     wrong = [one.model_copy(update={"label": -1}) for one in SAMPLE]
     cluster.script("collect", collected(sample=wrong))

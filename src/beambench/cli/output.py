@@ -207,6 +207,31 @@ def print_plan(document: Mapping[str, Any]) -> None:
     else:
         out.print("  unverified: the work of a pipeline that exists already cannot be proven")
     out.print(f"  beam flags: {escape(' '.join(config['beam_flags']) or 'none')}")
+    if "job" in document:
+        _print_job(document["job"])
+
+
+def _print_job(job: Mapping[str, Any]) -> None:
+    """Print what a job on Dataflow would be, as its template says."""
+    out, told = console(), job["job"]
+    most = f" (at most {told['max_workers']})" if told["max_workers"] else ""
+    disk = str(told["disk_type"]).rpartition("/")[2]
+    more = [*told["service_options"], *told["experiments"]]
+    for line in (
+        f"template: {job['template']}",
+        f"job: {told['type']} in {told['region']} of project {told['project']}",
+        f"created: {told['workers']} × {told['machine_type']}{most}, autoscaling "
+        f"{told['autoscaling']}, {told['disk_gb']} GB {disk}, image {told['container_image']}",
+        f"options: {' '.join(more)}",
+        f"flags: {' '.join(job['options'])}",
+        f"uploaded: {', '.join(job['uploads']) or 'nothing'}",
+        *(
+            f"staged: {one['name']}, {one['bytes']:,} bytes, {one['place']}"
+            for one in job["staged"]
+        ),
+        *(f"before it can be submitted: {one}" for one in job["missing"]),
+    ):
+        out.print(f"  {escape(line)}")
 
 
 def print_benchmarks(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -291,6 +291,7 @@ def run(
             output=output,
             overwrite=overwrite,
             command=command,
+            dry_run=dry_run,
         )
         for one in names
     ]
@@ -433,7 +434,12 @@ def _print_plans(requests: Sequence[Request], as_json: bool) -> None:
     from beambench.cli.output import print_json, print_plan
 
     documents: list[dict[str, Any]] = [
-        {**request.identity(), "runner": request.runner, "config": request.configuration()}
+        {
+            **request.identity(),
+            "runner": request.runner,
+            "config": request.configuration(),
+            **_job(request),
+        }
         for request in requests
     ]
     if as_json:
@@ -441,6 +447,15 @@ def _print_plans(requests: Sequence[Request], as_json: bool) -> None:
     else:
         for document in documents:
             print_plan(document)
+
+
+def _job(request: Request) -> dict[str, Any]:
+    """Return what a dry run finds out of a job on a service, under its key."""
+    if request.runner != "dataflow":
+        return {}
+    from beambench.experiments.dataflow_plan import dry_run
+
+    return {"job": dry_run(cast("RunRequest", request))}
 
 
 def _run_all(

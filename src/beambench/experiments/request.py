@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from beambench.dataflow.flags import TEMPLATE, job_settings
 from beambench.definition import options_file
 from beambench.definition.library import Library, Resolved, keys_of
 from beambench.definition.schema import KEYWORD_SOURCES, Definition, Publish
@@ -20,6 +21,7 @@ from beambench.experiments.interpreter import find_interpreter
 from beambench.inputs.files import check_address, is_address
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
+from beambench.inputs.text import read_lines
 from beambench.machine.devices import cuda_devices
 from beambench.record.masking import (
     masked,
@@ -57,6 +59,7 @@ class RunRequest:
     stock: Definition | None = None
     """`stock` as it would run in place of a variant that computes otherwise on the same weights."""
     options_file: str | None = None
+    dry_run: bool = False
     output: str | None = None
     overwrite: bool = False
     warnings: Sequence[str] = ()
@@ -260,6 +263,7 @@ def _with_options_file(request: RunRequest, library: Library, path: Path) -> Run
         resolved.definition,
         chosen=[".".join(keys_of(override)) for override in resolved.overrides],
         has_source=request.source is not None,
+        runner=request.runner,
     )
     return replace(
         request,
@@ -305,16 +309,50 @@ def check(request: RunRequest) -> None:
         )
     if request.effective_labels is not None:
         _check_labels(request.effective_labels)
-    if request.runner == "dataflow" and request.reference:
-        raise UsageError(
-            f"{definition.name}: --reference loop runs on this machine, the jobs elsewhere: they "
-            "are no pair"
-        )
-    if definition.model.device == "gpu" and request.runner == "direct":
+    if request.runner == "dataflow":
+        _check_job(request)
+    elif definition.model.device == "gpu":
         devices = cuda_devices()
         if not devices.count:
             raise RunError(f"{definition.name} needs a GPU: {devices.reason}")
     _ = request.interpreter
+
+
+def _check_job(request: RunRequest) -> None:
+    """Check all that a job on Dataflow needs; a dry run says what of it is missing."""
+    settings = job_settings(request.resolved.definition, request.beam_flags)
+    if settings.template_location is not None and not request.dry_run:
+        raise UsageError(f"--{TEMPLATE} after --: it goes with --dry-run")
+    if request.reference:
+        raise UsageError(
+            "--reference loop runs on this machine and a job on others: their ratio says nothing: "
+            "use --runner direct"
+        )
+    problems = list(job_problems(request))
+    if problems and not request.dry_run:
+        raise UsageError(f"{request.name}: {'; '.join(problems)}")
+
+
+def job_problems(request: RunRequest) -> Iterator[str]:
+    """Yield what workers elsewhere could not read."""
+    definition, source = request.placed_definition, request.effective_source
+    if definition.input.type == "images" and not is_address(source):
+        found = (
+            None
+            if source in KEYWORD_SOURCES or Path(source).is_dir()
+            else [text for _, text in read_lines(source, "a list of images")]
+        )
+        if found is None or not all(is_address(one) for one in found):
+            yield (
+                f"input {source}: workers cannot read images of this machine: name a list of "
+                "gs:// addresses, or a gs:// folder, with --input"
+            )
+    if definition.model.weights != "none":
+        with importable(request.resolved):
+            try:
+                load_class(definition.workload).weights_of_workers(definition)
+            except UsageError as error:
+                yield str(error)
 
 
 def _check_output(request: RunRequest) -> None:

@@ -97,7 +97,7 @@ def submit(workload: Workload, plan: Plan, options: PipelineOptions) -> dict[str
     Raises:
         RunError: the service refuses the job, or its files cannot be written.
     """
-    with refusals(plan.job_name or ""):
+    with refusals(f"Dataflow has no job {plan.job_name}"):
         pipeline, runner = built(workload, plan, options)
         result = pipeline.run(test_runner_api=False)
         cloud = pipeline.options.view_as(GoogleCloudOptions)
@@ -121,7 +121,7 @@ def write_template(workload: Workload, plan: Plan, options: PipelineOptions) -> 
     """
     template = str(plan.template_path)
     here = not files.is_address(template)
-    with refusals(template):
+    with refusals(f"no template {template}"):
         if here:
             Path(template).parent.mkdir(parents=True, exist_ok=True)
             options.view_as(GoogleCloudOptions).no_auth = True
@@ -222,28 +222,32 @@ def check_cloud(*, credentials: bool) -> None:
 def refusals(what: str) -> Iterator[None]:
     """Say in one line what the service or a bucket refused.
 
+    Args:
+        what: what was not done.
+
     Raises:
         RunError: in place of what Beam and its clients raise.
     """
     from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
+    from google.cloud.storage.exceptions import InvalidResponse
 
     try:
         yield
     except GoogleAPICallError as error:
-        reason = (error.message or str(error)).strip().splitlines() or [type(error).__name__]
         status = f"{error.code.value} {error.code.name}" if error.code else type(error).__name__
-        raise RunError(f"Dataflow refused the job {what}: {status}: {reason[0][:300]}") from error
-    except DataflowJobAlreadyExistsError as error:
-        raise RunError(f"Dataflow refused the job {what}: {_line(error)}") from error
-    except GoogleAuthError as error:
-        raise RunError(f"Google credentials cannot be used: {_line(error)}") from error
+        raise RunError(f"{what}: {status}: {_line(error.message or error)}") from error
+    except InvalidResponse as error:
+        raise RunError(f"{what}: the bucket answers {error.response.status_code}") from error
+    except (DataflowJobAlreadyExistsError, GoogleAuthError) as error:
+        raise RunError(f"{what}: {_line(error)}") from error
     except OSError as error:
-        raise RunError(f"files of {what} cannot be written: {_line(error)}") from error
+        where = f"{error.filename}: {error.strerror}" if error.strerror else _line(error)
+        raise RunError(f"{what}: {where}") from error
 
 
-def _line(error: Exception) -> str:
+def _line(error: Exception | str) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 

@@ -12,7 +12,6 @@ from beambench import __version__
 from beambench.dataflow.flags import JobSettings, job_settings
 from beambench.dataflow.packaging import staged_requirements, wheels_of
 from beambench.definition.plan import Plan, Preparation
-from beambench.errors import RunError
 from beambench.inputs import files
 from beambench.record.masking import masked
 from beambench.record.observation import Observation
@@ -49,7 +48,8 @@ def submit(plan: Plan, make_workload: MakeWorkload) -> Observation:
     settings = job_settings(plan.definition, plan.beam_flags)
     dataflow.check_cloud(credentials=True)
     folder = str(plan.folder)
-    with dataflow.refusals(folder):
+    with dataflow.refusals(f"no files for Dataflow in {folder}"):
+        files.connect(folder)
         if plan.output is not None:
             sinks.clear(Target.of(plan.output))
         placed = plan.model_copy(update={"preparation": _uploaded(plan, settings)})
@@ -95,23 +95,11 @@ def _uploaded(plan: Plan, settings: JobSettings) -> Preparation:
 
 
 def _weights(plan: Plan, settings: JobSettings, path: str | None) -> str | None:
-    """Return where workers read the weights: uploaded once, whatever number of jobs uses them.
-
-    None if each worker fetches the published model itself, as those of Beam's suite do.
-
-    Raises:
-        RunError: they are a folder, which no handler reads from a bucket.
-    """
+    """Return where workers read the weights: uploaded once, whatever number of jobs uses them."""
     if path is None or files.is_address(path):
         return path
-    cls, model = load_class(plan.definition.workload), plan.definition.model
-    if cls.weights_in_folder:
-        if model.weights == "pretrained":
-            return None
-        raise RunError(
-            f"model.weights {model.weights}: workers cannot read a model's folder from a bucket: "
-            "use model.weights pretrained, which each worker fetches from the model hub"
-        )
+    if load_class(plan.definition.workload).weights_of_workers(plan.definition) == "fetched":
+        return None
     digest = hashlib.sha256()
     for chunk in files.chunks(path):
         digest.update(chunk)

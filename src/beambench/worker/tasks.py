@@ -37,7 +37,7 @@ from beambench.worker.outputs import (
 )
 from beambench.worker.torch_settings import torch_settings
 from beambench.workloads import sinks
-from beambench.workloads.base import Weights, Workload, load_class, workload_entry
+from beambench.workloads.base import Weights, Workload, apply_threads, load_class, workload_entry
 from beambench.workloads.output import Target
 from beambench.workloads.pipeline import Outputs, metrics_namespace
 
@@ -159,17 +159,6 @@ def make_workload(plan: Plan) -> Workload:
     workload = load_class(definition.workload)(definition, weights)
     apply_threads(definition.threads)
     return workload
-
-
-def apply_threads(threads: int | None) -> None:
-    """Set the threads inside one operation of the framework; None leaves its default."""
-    if threads is None:
-        return
-    try:
-        import torch
-    except ImportError:
-        raise UsageError("threads: sets those of torch, which is not installed") from None
-    torch.set_num_threads(threads)
 
 
 def run_pipeline(plan: Plan) -> Observation:

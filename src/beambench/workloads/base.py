@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -165,6 +165,15 @@ class Workload(abc.ABC):
         return Weights(None)
 
     @classmethod
+    def weights_of_workers(cls, definition: Definition) -> Literal["uploaded", "fetched"]:
+        """Return how workers elsewhere get the weights: from a bucket, or each by itself.
+
+        Raises:
+            UsageError: they cannot get them.
+        """
+        return "uploaded"
+
+    @classmethod
     def warnings(cls, definition: Definition) -> list[str]:
         """Return what of this work is not as its name says; it stands in the record."""
         return []
@@ -177,6 +186,7 @@ class Workload(abc.ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        apply_threads(self.definition.threads)
         self.set_up()
 
     def handler_options(self) -> dict[str, Any]:
@@ -248,6 +258,17 @@ class Workload(abc.ABC):
     def quantities(self, prediction: Any) -> Mapping[str, int]:
         """Return what else to count of an element that came out (tokens), for its metrics."""
         return {}
+
+
+def apply_threads(threads: int | None) -> None:
+    """Set the threads inside one operation of the framework; None leaves its default."""
+    if threads is None:
+        return
+    try:
+        import torch
+    except ImportError:
+        raise UsageError("threads: sets those of torch, which is not installed") from None
+    torch.set_num_threads(threads)
 
 
 def workload_entry(workload: str) -> EntryPoint | None:

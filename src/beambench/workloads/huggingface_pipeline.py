@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -92,6 +92,12 @@ class HuggingFacePipeline(Workload):
             f"Beam's Hugging Face handler imports {' and '.join(names)}, which it does not use "
             "here and which is not there: a name without content took its place"
         ]
+
+    @classmethod
+    def weights_of_workers(cls, definition: Definition) -> Literal["uploaded", "fetched"]:
+        raise UsageError(
+            f"workload {definition.workload}: workers cannot read a pipeline's folder from a bucket"
+        )
 
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from beambench.workloads.huggingface_handler import PipelineModelHandler, without_padding

@@ -142,6 +142,12 @@ class SklearnRows(Rows):
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         return self._handler(0)
 
+    @classmethod
+    def weights_of_workers(cls, definition: Definition) -> Literal["uploaded", "fetched"]:
+        if SklearnParameters.model_validate(definition.parameters).models > 1:
+            raise UsageError("parameters.models: workers get one model from a bucket: use 1")
+        return "uploaded"
+
     def model_handlers(self) -> list[ModelHandler[Any, Any, Any]]:
         return [self._handler(number) for number in range(self.parameters.models)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -151,6 +151,15 @@ class TextGeneration(Workload):
         if not (folder / "config.json").is_file():
             raise UsageError(f"model.path {folder}: no model in it (config.json is missing)")
         return Weights(folder.resolve())
+
+    @classmethod
+    def weights_of_workers(cls, definition: Definition) -> Literal["uploaded", "fetched"]:
+        if definition.model.weights == "pretrained":
+            return "fetched"  # as the workers of Beam's example do
+        raise UsageError(
+            f"model.weights {definition.model.weights}: workers cannot read a model's folder from "
+            "a bucket: use pretrained, which each fetches from the model hub"
+        )
 
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from beambench.workloads.vllm_handler import VLLMHandler
