@@ -312,6 +312,23 @@ def test_metrics_that_never_come_are_unknown(cluster, stub):
     assert "AvgThroughputElements, AvgThroughputBytes" in warnings
 
 
+def test_messages_that_come_late_are_waited_for(cluster, stub):
+    (_, began), (_, ended) = stub.messages
+    stub.messages = [(1, began), (6, ended)]
+    theirs = run().repeats[0].beam_metrics
+    assert theirs["JobRuntimeSeconds"]["value"] == 420.5
+    assert theirs["AvgThroughputElements"]["value"] == 50.0
+
+
+def test_messages_that_never_come_leave_beams_figures_unknown(cluster, stub):
+    stub.messages = []
+    record = run()
+    assert record.status == "succeeded"
+    assert "JobRuntimeSeconds" not in record.repeats[0].beam_metrics
+    assert any("do not say when the workers began" in one for one in record.warnings)
+    assert alone(record)["workers_started"] is None
+
+
 def test_refused_metrics_and_series_are_said(cluster, stub):
     stub.refused = {"metrics": 403, "series": 403}
     warnings = " ".join(run().warnings)

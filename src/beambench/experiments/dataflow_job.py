@@ -12,7 +12,16 @@ from beambench.controller.assemble import Execution
 from beambench.controller.supervisor import Outcome
 from beambench.controller.worker_process import OnProgress, WorkerResult, utc_now
 from beambench.dataflow.client import Client, JobPlace, ServiceError
-from beambench.dataflow.follow import Clock, Followed, Look, RealClock, between, cancel, follow
+from beambench.dataflow.follow import (
+    Clock,
+    Followed,
+    Look,
+    RealClock,
+    between,
+    cancel,
+    follow,
+    look_at,
+)
 from beambench.dataflow.throughput import SERIES, read_throughput
 from beambench.dataflow.usage import (
     SETTLE_POLL_SECONDS,
@@ -87,10 +96,10 @@ class Job:
             self.cancel()
 
     def cancel(self) -> None:
-        """Cancel the job, and wait for its end with a limit."""
+        """Cancel the job, and wait for its end with a limit, which no Ctrl-C shortens."""
+        self.clock, self.client = self.patient, replace(self.client, pause=self.patient.wait)
         try:
-            patient = replace(self.client, pause=self.patient.wait)
-            cancel(patient, self.patient, self.followed)
+            cancel(self.client, self.clock, self.followed)
         except ServiceError as error:
             self.warnings.append(f"the job could not be cancelled: {error}")
 
@@ -112,22 +121,18 @@ class Job:
             return None  # only progress
 
     def read_metrics(self) -> None:
-        """Wait until the metrics of a job that ended are all there, with a limit; then read them.
-
-        A job that we cancelled is not waited for longer than that took.
-        """
-        clock = self.patient if self.followed.cancelled_by_us else self.clock
-        begin = clock.now()
+        """Read the metrics of a job that ended, once they are all there or the limit is over."""
+        end = self.clock.now() + SETTLE_SECONDS
         expected = expected_metrics(self.facts.has_accelerator)
-        self.settled = settle(self.client.metrics, clock, expected, self._proven())
+        self.settled = settle(self.client.metrics, self.clock, expected, self._proven())
         self._warn_of(self.settled)
-        service = service_metrics(self.settled.updates)
-        runtime = between(
-            self.followed.messages.workers_started, self.followed.messages.workers_stopped
-        )
-        self.beams = service | ({RUN_TIME: runtime} if runtime is not None else {})
+        self.beams = service_metrics(self.settled.updates)
         if self.followed.state == "DONE":
-            self.beams |= self._throughput(clock, begin + SETTLE_SECONDS)
+            self.beams |= self._throughput(end)
+        messages = self.followed.messages
+        runtime = between(messages.workers_started, messages.workers_stopped)
+        if runtime is not None:
+            self.beams[RUN_TIME] = runtime
 
     def _proven(self) -> int:
         """Return how many elements came out by the proof that the job wrote; 0 if it wrote none."""
@@ -137,27 +142,28 @@ class Job:
         except (ServiceError, ValueError):
             return 0
 
-    def _throughput(self, clock: Clock, end: float) -> dict[str, float]:
+    def _throughput(self, end: float) -> dict[str, float]:
         """Return Beam's throughput once both series have come, or what has by the end."""
-        name = self.facts.pcollection
-        problem = "the service gave none"
         found: dict[str, float] = {}
         while True:
+            problem = "the service gave none"
             try:
-                found = read_throughput(self.client, name, self.followed)
+                if self.followed.messages.workers_stopped is None:
+                    problem = "the messages do not say when the workers began and ended"
+                    look_at(self.client, self.followed)
+                found = read_throughput(self.client, self.facts.pcollection, self.followed)
             except ServiceError as error:
                 problem = str(error)
                 if not error.may_pass:
                     break
-            unknown = self.followed.messages.workers_stopped is None
-            left = end - clock.now()
-            if len(found) == len(SERIES) or unknown or left <= 0:
+            left = end - self.clock.now()
+            if len(found) == len(SERIES) or left <= 0:
                 break
-            if clock.wait(min(SETTLE_POLL_SECONDS, left)):
+            if self.clock.wait(min(SETTLE_POLL_SECONDS, left)):
                 break
-        missing = [metric for metric in SERIES if metric not in found]
+        missing = ", ".join(metric for metric in SERIES if metric not in found)
         if missing:
-            self.warnings.append(f"{', '.join(missing)} of {name} unknown: {problem}")
+            self.warnings.append(f"{missing} of {self.facts.pcollection} unknown: {problem}")
         return found
 
     def _warn_of(self, settled: Settled) -> None:
