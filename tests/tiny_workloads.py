@@ -5,6 +5,7 @@ They are importable, as a user's own workload is, so that they pickle and other 
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -109,6 +110,15 @@ class Echo(Workload):
 
     def postprocess(self, prediction: Any) -> Label:
         return f"label of {prediction.inference}"
+
+
+class Where(Tiny):
+    """Labels each element with the process that worked on it, and the threads of torch there."""
+
+    def postprocess(self, prediction: Any) -> Label:
+        import torch
+
+        return f"{os.getpid()} {torch.get_num_threads()}"
 
 
 def definition(workload: str = "tiny_workloads:Tiny", **changed: Any) -> Definition:

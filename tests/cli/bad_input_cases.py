@@ -15,6 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
+import costed_runs
+
 IMAGES = "pytorch-image-classification-efficientnet-lite0"
 SENTENCES = "pytorch-language-modeling-bert-base"
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -81,6 +83,28 @@ def make_newer_database(path: Path) -> None:
         connection.commit()
 
 
+def make_priced_runs(path: Path) -> None:
+    """Store runs whose cost is asked for, by the minute in their ids."""
+    existing = {"pipeline": "my.module:run"}
+    nothing = [costed_runs.repeat(0, {})]
+    streaming = "pytorch-sentiment-distilbert-streaming"
+    costed_runs.keep(
+        path,
+        costed_runs.local_run(1),
+        costed_runs.local_run(2, status="failed", error="killed"),
+        costed_runs.local_run(3, repeats=nothing),
+        costed_runs.local_run(4, variant="tuned-bf16", profile="smoke"),
+        costed_runs.local_run(5, peak_gb=6.0),
+        costed_runs.local_run(6, overrides=[]),
+        costed_runs.local_run(7, config=existing),
+        costed_runs.local_run(8, benchmark=streaming),
+        costed_runs.local_run(9, benchmark="overhead-noop", overrides=[]),
+        costed_runs.job(10),
+        costed_runs.job(11, repeats=nothing),
+        costed_runs.local_run(12, benchmark="pytorch-image-classification-resnet152-t4"),
+    )
+
+
 MINE = """\
 name: mine
 title: Mine
@@ -92,6 +116,7 @@ profiles:
 """
 TEXT = "This is no photograph.\n"
 NEWER = b"a database of a newer beambench, made where it is needed"
+PRICED = b"a store of runs that can or cannot be priced, made where it is needed"
 TWO_HUNDRED: dict[str, Content] = {
     "photos": None,
     **{f"photos/{number:03d}.jpg": jpeg(number) for number in range(200)},
@@ -105,6 +130,7 @@ OFFLINE = {
     "NO_PROXY": "",
     "TORCH_HOME": "{here}/torch",
 }
+NO_CREDENTIALS = {"HOME": "{here}", "GOOGLE_APPLICATION_CREDENTIALS": "", "NO_GCE_CHECK": "true"}
 
 
 def defined(old: str = "", new: str = "", more: str = "") -> dict[str, Content]:
@@ -135,6 +161,19 @@ def old(argv=None):
     pass
 """
 THERE: dict[str, Content] = {"my_pipeline.py": PIPELINE}
+
+IN_STORE = "--store sqlite:///runs.db"
+STORED: dict[str, Content] = {"runs.db": PRICED}
+PRICES = """\
+name: mine
+service: our machines
+region: there
+currency: EUR
+source: invoice
+date: 2026-06-01
+machines:
+  box: {vcpus: 2, memory_gb: 8, per_hous: 0.1}
+"""
 
 SECTIONS: dict[str, list[Case]] = {
     "The command line": [
@@ -612,6 +651,12 @@ SECTIONS: dict[str, list[Case]] = {
             ("'threads'", "key.subkey=value"),
         ),
         Case(
+            "processes twice",
+            "run overhead-noop --set runner.processes=2 -- --direct_num_workers=2",
+            USAGE,
+            ("runner.processes 2", "--direct_num_workers=2", "one of the two"),
+        ),
+        Case(
             "an unknown path",
             "run overhead-noop --set batching.max_batch_siz=3",
             USAGE,
@@ -889,6 +934,163 @@ SECTIONS: dict[str, list[Case]] = {
             file_size=40_000,
         ),
     ],
+    "Cost": [
+        Case(
+            "a benchmark that never ran",
+            f"cost SENTENCES {IN_STORE}",
+            FAILED,
+            (
+                "pytorch-language-modeling-bert-base: no succeeded run of variant stock",
+                "beambench run",
+            ),
+        ),
+        Case(
+            "a run that there is not",
+            f"cost 20260131T2359 {IN_STORE}",
+            USAGE,
+            ("'20260131T2359'", "beambench history"),
+        ),
+        Case(
+            "a run that failed",
+            f"cost 20260131T1002 {IN_STORE}",
+            FAILED,
+            ("failed, so it measured no throughput",),
+            files=STORED,
+        ),
+        Case(
+            "a run without a throughput",
+            f"cost 20260131T1003 {IN_STORE}",
+            FAILED,
+            ("it has no throughput_elements",),
+            files=STORED,
+        ),
+        Case(
+            "a speed in bfloat16 on machines without it",
+            f"cost 20260131T1004 {IN_STORE}",
+            USAGE,
+            ("bfloat16 rests on avx512_bf16", "n1-standard-2", "--variant stock"),
+            files=STORED,
+        ),
+        Case(
+            "more than the memory of a machine",
+            f"cost 20260131T1005 {IN_STORE}",
+            USAGE,
+            ("need 12.0 GB", "has 7.5 GB", "--processes 1 fits"),
+            files=STORED,
+        ),
+        Case(
+            "more threads than a machine has vCPUs",
+            f"cost 20260131T1006 {IN_STORE}",
+            USAGE,
+            ("2 threads in a process", "--set threads=1"),
+            files=STORED,
+        ),
+        Case(
+            "a pipeline that exists already",
+            f"cost 20260131T1007 {IN_STORE}",
+            USAGE,
+            ("no cluster", "prices benchmarks"),
+            files=STORED,
+        ),
+        Case(
+            "a streaming job from a run on this machine",
+            f"cost 20260131T1008 {IN_STORE}",
+            USAGE,
+            ("streaming job costs its hours",),
+            files=STORED,
+        ),
+        Case(
+            "a benchmark without a cluster",
+            f"cost 20260131T1009 --region us-central1 {IN_STORE}",
+            USAGE,
+            ("overhead-noop: its definition names no cluster", "--machine-type", "--workers"),
+            files=STORED,
+        ),
+        Case(
+            "other machines for a job that ran",
+            f"cost 20260131T1010 --workers 10 {IN_STORE}",
+            USAGE,
+            ("--workers goes with projections", "ran on Dataflow"),
+            files=STORED,
+        ),
+        Case(
+            "a GPU that has no price",
+            f"cost 20260131T1010 --gpu nvidia-l5 {IN_STORE}",
+            USAGE,
+            ("--gpu nvidia-l5", "did you mean 'nvidia-l4'?"),
+            files=STORED,
+        ),
+        Case(
+            "a job that the service told nothing of",
+            f"cost 20260131T1011 {IN_STORE}",
+            FAILED,
+            ("told nothing of what it used",),
+            files=STORED,
+        ),
+        Case(
+            "a cluster with a GPU from a run on a CPU",
+            f"cost 20260131T1012 {IN_STORE}",
+            USAGE,
+            ("nvidia-tesla-t4", "needs a measurement on that GPU"),
+            files=STORED,
+        ),
+        Case(
+            "a machine with a GPU from a run on a CPU",
+            f"cost 20260131T1001 --machine-type g2-standard-4 {IN_STORE}",
+            USAGE,
+            ("g2-standard-4 has a GPU", "--gpu none"),
+            files=STORED,
+        ),
+        Case(
+            "a machine type that there is not",
+            f"cost 20260131T1001 --machine-type n1-standart-2 {IN_STORE}",
+            USAGE,
+            ("'n1-standart-2'", "did you mean 'n1-standard-2'?", "--sheet"),
+            files=STORED,
+        ),
+        Case(
+            "processes that Dataflow does not start",
+            f"cost 20260131T1001 --machine-type n1-standard-8 --processes 3 {IN_STORE}",
+            USAGE,
+            ("--processes 3", "8 of n1-standard-8"),
+            files=STORED,
+        ),
+        Case(
+            "a region without a price sheet",
+            f"cost 20260131T1001 --region europe-west1 {IN_STORE}",
+            USAGE,
+            ("'europe-west1'", "us-central1", "--sheet"),
+            files=STORED,
+        ),
+        Case(
+            "a factor that is none",
+            f"cost 20260131T1001 --scale 1:0.5 {IN_STORE}",
+            USAGE,
+            ("--scale 1:0.5", "low:expected:high"),
+            files=STORED,
+        ),
+        Case(
+            "a misspelt key in a price sheet",
+            f"cost 20260131T1001 --sheet prices.yaml {IN_STORE}",
+            USAGE,
+            ("prices.yaml", "machines.box.per_hous", "did you mean 'per_hour'?"),
+            files=STORED | {"prices.yaml": PRICES},
+        ),
+        Case(
+            "a price sheet of another region",
+            f"cost 20260131T1001 --region here --sheet prices.yaml {IN_STORE}",
+            USAGE,
+            ("--region here", "prices.yaml is of region there"),
+            files=STORED | {"prices.yaml": PRICES.replace("per_hous", "per_hour")},
+        ),
+        Case(
+            "a machine that the price sheet does not have",
+            f"cost 20260131T1001 --sheet prices.yaml {IN_STORE}",
+            USAGE,
+            ("sheet mine has no price for machine type 'n1-standard-2'", "box"),
+            files=STORED | {"prices.yaml": PRICES.replace("per_hous", "per_hour")},
+        ),
+    ],
     "Publishing, export and import": [
         Case(
             "nothing said to publish",
@@ -1125,6 +1327,46 @@ SECTIONS: dict[str, list[Case]] = {
             files={"labels.csv": "file,class_index\na.jpg,cat\n"},
         ),
         Case(
+            "an address of a store that is not read",
+            "run IMAGES --input https://host/photos.txt?token=plans-for-tomorrow",
+            USAGE,
+            ("input source https://host…", "only gs:// addresses", "paths on this machine"),
+        ),
+        Case(
+            "an address without a bucket",
+            "run SENTENCES --input gs://",
+            USAGE,
+            ("input source 'gs://'", "gs://BUCKET/OBJECT"),
+        ),
+        Case(
+            "a pattern of objects",
+            "run IMAGES --input gs://bucket/*.jpg",
+            USAGE,
+            ("'gs://bucket/*.jpg'", "patterns are not taken", "name a folder"),
+        ),
+        Case(
+            "a list with a line that is not read",
+            "run IMAGES --input list.txt",
+            USAGE,
+            ("list.txt: line 2", "s3://photos…", "only gs:// addresses"),
+            files={"list.txt": "gs://bucket/a.jpg\ns3://photos/b.jpg\n"},
+        ),
+        Case(
+            "labels of a store that is not read",
+            "run IMAGES --labels s3://bucket/labels.csv",
+            USAGE,
+            ("labels s3://bucket…", "only gs:// addresses"),
+        ),
+        Case(
+            "a bucket without a network",
+            "run IMAGES --input gs://bucket/list.txt",
+            FAILED,
+            ("gs://bucket", "does not answer", "check the network"),
+            environment={"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9", **NO_CREDENTIALS},
+            status="failed",
+            real=True,
+        ),
+        Case(
             "labels of other files",
             "run IMAGES --input photos --labels labels.csv",
             USAGE,
@@ -1159,6 +1401,18 @@ SECTIONS: dict[str, list[Case]] = {
             here=True,
         ),
         Case(
+            "weights of a store that is not read",
+            "run IMAGES --set model.weights=file --set model.path=https://host/m.pth?token=plans",
+            USAGE,
+            ("model.path https://host…", "only gs:// addresses"),
+        ),
+        Case(
+            "a folder of weights in a store",
+            "run vllm-gemma-2b-batch --set model.weights=file --set model.path=gs://bucket/gemma",
+            USAGE,
+            ("model.path gs://bucket/gemma", "folder of this machine"),
+        ),
+        Case(
             "weights to download, and no network",
             "run pytorch-image-classification-resnet101 --profile smoke "
             "--set model.weights=pretrained",
@@ -1167,6 +1421,63 @@ SECTIONS: dict[str, list[Case]] = {
             environment=OFFLINE,
             status="failed",
             real=True,
+        ),
+    ],
+    "Predictions": [
+        Case(
+            "a format that is not written",
+            "run overhead-noop --output labels.csv",
+            USAGE,
+            ("output 'labels.csv'", "PATH.jsonl", "PATH.parquet", "bq:PROJECT.DATASET.TABLE"),
+        ),
+        Case(
+            "predictions where a file is",
+            "run overhead-noop --output labels.jsonl",
+            USAGE,
+            ("output labels.jsonl", "is there already", "--overwrite"),
+            files={"labels.jsonl": ""},
+        ),
+        Case(
+            "predictions in a folder that is not there",
+            "run overhead-noop --output results/labels.jsonl",
+            USAGE,
+            ("output results/labels.jsonl", "no folder results", "make it first"),
+        ),
+        Case(
+            "predictions in a store that is not written",
+            "run overhead-noop --output s3://bucket/labels.jsonl",
+            USAGE,
+            ("output s3://bucket…", "only gs:// addresses"),
+        ),
+        Case(
+            "half the name of a table",
+            "run overhead-noop --output bq:dataset.table",
+            USAGE,
+            ("'bq:dataset.table'", "bq:PROJECT.DATASET.TABLE"),
+        ),
+        Case(
+            "a table, and nowhere for the files that it is loaded from",
+            "run overhead-noop --output bq:project.dataset.table",
+            USAGE,
+            ("output bq:project.dataset.table", "-- --temp_location=gs://BUCKET/FOLDER"),
+        ),
+        Case(
+            "predictions of two benchmarks in one file",
+            "run overhead-noop sklearn-digits --output labels.jsonl",
+            USAGE,
+            ("--output goes with one benchmark",),
+        ),
+        Case(
+            "predictions beside a loop, which writes none",
+            "run overhead-noop --output labels.jsonl --reference loop",
+            USAGE,
+            ("--reference loop", "does not write", "leave out --output"),
+        ),
+        Case(
+            "replacing nothing",
+            "run overhead-noop --overwrite",
+            USAGE,
+            ("--overwrite goes with --output",),
         ),
     ],
     "The run": [

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from bad_input_cases import (
@@ -16,12 +17,15 @@ from bad_input_cases import (
     IMAGES,
     NEWER,
     PAGE,
+    PRICED,
     SENTENCES,
     WRITE,
     Case,
+    Content,
     identity,
     lines_of,
     make_newer_database,
+    make_priced_runs,
     normalised,
     page,
     recorded,
@@ -56,21 +60,27 @@ def seen() -> Iterator[dict[str, str]]:
         PAGE.write_text(page({**recorded(), **lines}), "utf-8")
 
 
+def lay(path: Path, content: Content) -> None:
+    """Make a file or folder of a case."""
+    if content is None:
+        path.mkdir()
+    elif content is NEWER:
+        make_newer_database(path)
+    elif content is PRICED:
+        make_priced_runs(path)
+    elif isinstance(content, str):
+        path.write_text(content, "utf-8")
+    else:
+        path.write_bytes(content)
+
+
 @pytest.fixture
 def answered(folder, monkeypatch, beambench):
     """Make the files of a case and run its command."""
 
     def run(case: Case) -> Answer:
         for name, content in case.files.items():
-            path = folder / name
-            if content is None:
-                path.mkdir()
-            elif content is NEWER:
-                make_newer_database(path)
-            elif isinstance(content, str):
-                path.write_text(content, "utf-8")
-            else:
-                path.write_bytes(content)
+            lay(folder / name, content)
         for name, value in case.environment.items():
             monkeypatch.setenv(name, value.replace("{here}", str(folder)))
         arguments = shlex.split(

@@ -128,7 +128,7 @@ def test_show_a_definition_as_json(beambench):
     answer = beambench("show", "pytorch-image-classification-resnet101", "--json")
     document = answer.document
     assert (answer.code, answer.err) == (0, "")
-    assert document["variants"] == [
+    assert list(document["variants"]) == [
         "stock",
         "tuned",
         "tuned-bf16",
@@ -139,6 +139,8 @@ def test_show_a_definition_as_json(beambench):
         "tuned-fixed-batch",
         "tuned-one-thread",
     ]
+    assert document["variants"]["stock"] == {}
+    assert document["variants"]["tuned-one-thread"] == {"threads": 1}
     assert document["model"]["weights"] == "pretrained"
     assert document["file"].endswith("pytorch-image-classification-resnet101.yaml")
     assert len(document["definition_hash"]) == 64
@@ -406,6 +408,7 @@ LIGHT = [
     "beambench.metrics",
     "beambench.record",
     "beambench.analysis",
+    "beambench.cost",
 ]
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys

@@ -56,6 +56,7 @@ OF_EXTERNAL = {"inference_throughput_elements", "inference_cpu_time_per_element"
 EXPECTED = {
     "throughput_elements": (199.0, "1/s", "higher", 1990),
     "throughput_elements_steady": (200.0, "1/s", "higher", 1600),
+    "throughput_written": (160.0, "1/s", "higher", 2000),
     "throughput_bytes": (500_000.0, "B/s", "higher", 1990),
     "inference_batch_latency_mean": (0.001582, "s", "lower", 500),
     "inference_batch_latency_p50": (0.001, "s", "lower", 500),
@@ -109,6 +110,8 @@ def observe(proof: Proof | None = None, **changes: Any) -> Observation:
         measured=Measured(**(FULL | changes)),
         proof=proof or Proof(count=1990, failed=10, ids="0", failed_ids="0", labels="0"),
         **({"labelled": 1000, "correct": 900} | labels),
+        output_rows=2000,
+        output_end=14_500_000,
     )
 
 
@@ -156,6 +159,14 @@ def test_a_full_observation(name):
     assert (found.ci_low, found.ci_high) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"output_rows": None}, {"output_rows": 0}, {"output_end": None}, {"output_end": 1}]
+)
+def test_writing_has_a_rate_only_where_rows_and_time_are_known(changes):
+    found = metrics_of(observe().model_copy(update=changes))
+    assert set(found) == set(EXPECTED) - {"throughput_written"}
+
+
 def test_every_documented_metric_is_computed_and_no_other():
     found = metrics_of(observe())
     pair = (make_repeat(metrics=found), make_repeat(metrics=found))
@@ -199,7 +210,9 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
     [
         (
             {"first_read": None},
-            {"throughput_elements", "throughput_bytes", "startup_time"} | STAGES | TOKEN_RATES,
+            {"throughput_elements", "throughput_bytes", "throughput_written", "startup_time"}
+            | STAGES
+            | TOKEN_RATES,
         ),
         ({"last_output": None}, {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES),
         (

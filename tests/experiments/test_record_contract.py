@@ -79,6 +79,7 @@ ADDED_PARTS = {
         "usage",
         "beam_metrics",
         "cross_check",
+        "output_rows",
         "error",
     },
     "metric": set(),

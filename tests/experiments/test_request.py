@@ -342,6 +342,7 @@ def test_the_configuration_is_all_that_was_resolved(write):
         "max_failed": 0.01,
         "beam_flags": ["--a=b"],
         "options_file": None,
+        "output": None,
         "interpreter": sys.executable,
     }
     assert ask().configuration()["reference"] is None

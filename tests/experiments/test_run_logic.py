@@ -514,6 +514,7 @@ def test_the_record_says_what_was_asked_for_and_what_ran(workers):
         "limit": 1000,
         "max_failed": 0.01,
         "options_file": None,
+        "output": None,
         "overrides": [],
         "reference": None,
         "repeats": 1,

@@ -193,8 +193,11 @@ def test_without_the_extra_the_line_says_what_to_install(monkeypatch):
 
     others = [cls for cls in FileSystem.get_all_subclasses() if cls.scheme() != "gs"]
     monkeypatch.setattr(FileSystem, "get_all_subclasses", lambda: others)
-    with pytest.raises(UsageError, match=r"pip install 'beambench\[gcp\]'"):
-        files.read_bytes("gs://bucket/a.txt")
+    monkeypatch.setitem(sys.modules, "google.api_core", None)
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+    for ask in (files.connect, files.stored, files.read_bytes, files.remove):
+        with pytest.raises(UsageError, match=r"pip install 'beambench\[gcp\]'"):
+            ask("gs://bucket/a.txt")
 
 
 class Refusing:

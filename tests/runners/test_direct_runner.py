@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from beambench.errors import RunError, UsageError
 from beambench.runners import direct
 from beambench.workloads.base import Weights
 from beambench.workloads.pipeline import Outputs
-from tiny_workloads import Tiny, make_plan, prepared
+from tiny_workloads import Tiny, Where, definition, make_plan, prepared
 
 pytestmark = pytest.mark.real
 
@@ -105,6 +108,37 @@ def test_the_runner_that_ran_is_stated(tmp_path):
 def test_flags_reach_the_pipeline(tmp_path):
     plan = plan_of(tmp_path, beam_flags=["--direct_running_mode=multi_threading"])
     assert run(plan).implementation == "FnApiRunner, multi_threading"
+
+
+def test_several_processes_share_the_elements_and_have_the_threads_that_were_set(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    plan = plan_of(
+        tmp_path,
+        definition=definition("tiny_workloads:Where", runner={"processes": 2}, threads=3),
+        beam_flags=["--experiments=one"],
+    )
+    outputs = Outputs.within(plan.work_dir)
+    finished = direct.run(Where(plan.definition, Weights(None)), plan, outputs)
+    assert finished.implementation == "FnApiRunner, multi_processing"
+    assert finished.threads is None
+    seen = [json.loads(line) for line in outputs.predictions.read_text().splitlines()]
+    assert sorted(int(element_id) for element_id, *_ in seen) == list(range(20))
+    where = Counter(label for _, label, _, _ in seen)
+    assert len(where) == 2
+    assert min(where.values()) >= 8
+    assert {label.split()[1] for label in where} == {"3"}
+    assert str(os.getpid()) not in {label.split()[0] for label in where}
+    assert direct.flags_of(plan)[1:] == [
+        "--direct_num_workers=2",
+        "--direct_running_mode=multi_processing",
+    ]
+
+
+def test_one_process_is_what_beam_does_anyway(tmp_path):
+    plan = plan_of(tmp_path, beam_flags=["--experiments=one"])
+    assert direct.flags_of(plan) == ["--experiments=one"]
 
 
 def test_flags_reach_workers_of_the_runner_too(tmp_path, monkeypatch):

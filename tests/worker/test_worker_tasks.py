@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError, UsageError
-from beambench.instrumentation.handler import check_size
+from beambench.instrumentation.handler import check_size, size_of
 from beambench.record.observation import Observation
 from beambench.runners import direct
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.tasks import (
     _digest,
-    _size,
     calibrate,
     ids_of,
     prepare,
@@ -53,7 +52,7 @@ def test_the_digest_and_size_of_a_folder_are_over_names_and_contents(tmp_path):
         folder("swapped", a="two", sub_b="one"),
     ]
     assert len({_digest(one) for one in [first, *others]}) == 5
-    assert [_size(one) for one in (first, first / "a", None)] == [6, 3, None]
+    assert [size_of(str(one)) for one in (first, first / "a")] == [6, 3]
     check_size(str(first), 6 / (1 << 20))
     with pytest.raises(RunError, match="size_mib says 1 MiB"):
         check_size(str(first), 1)
@@ -258,17 +257,6 @@ def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
         parameters={"fail_at": [0], "stage": "inference"},
     )
     assert (found.labelled, found.correct) == (7, 4)
-
-
-def test_threads_can_be_set_in_this_process_only(tmp_path):
-    plan = make_plan(
-        tmp_path,
-        "prepare",
-        definition=definition(threads=1),
-        beam_flags=["--direct_running_mode=multi_processing"],
-    )
-    with pytest.raises(UsageError, match="threads: can be set with --direct_running_mode=in_mem"):
-        prepare(plan)
 
 
 def test_threads_need_torch(tmp_path, monkeypatch):

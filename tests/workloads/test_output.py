@@ -15,9 +15,11 @@ from beambench.errors import RunError, UsageError
 from beambench.inputs import files
 from beambench.worker.tasks import prepare, run_pipeline
 from beambench.workloads import sinks
+from beambench.workloads.base import Weights
 from beambench.workloads.output import Target, check_file, row
+from beambench.workloads.pipeline import Outputs, build
 from buckets import put
-from tiny_workloads import definition, make_plan, outputs_of, prepared
+from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
 
 IDS = [str(number) for number in range(40)]
 FAILED = 3
@@ -128,6 +130,7 @@ def test_text_has_a_json_object_a_line(tmp_path, bucket, remote):
     for _ in range(2):  # the second repeat replaces what the first one wrote
         found = run_pipeline(plan)
         assert found.output_rows == len(IDS) == found.proof.count + found.proof.failed
+        assert found.output_end > found.measured.last_output
     rows = [json.loads(line) for line in files.read_bytes(output).splitlines()]
     assert by_id(rows) == expected(as_class)
     assert {one.id: one.label for one in found.sample} == {
@@ -157,12 +160,25 @@ def test_parquet_has_three_columns_of_text(tmp_path, bucket, remote, labels):
     assert by_id(table.to_pylist()) == expected(of[labels])
 
 
+def steps(plan: Plan) -> set[str]:
+    """Return the full names of all transforms of a pipeline."""
+    import apache_beam as beam
+
+    pipeline = beam.Pipeline()
+    files_of_plan = Outputs.within(plan.work_dir)
+    build(pipeline, Tiny(plan.definition, Weights(None)), plan, files_of_plan)
+    return set(pipeline.applied_labels)
+
+
 @pytest.mark.real
 def test_without_an_output_the_pipeline_is_as_before(tmp_path):
     found = run_pipeline(planned(tmp_path, "").model_copy(update={"output": None}))
-    assert found.output_rows is None
-    steps = {step for one in found.beam_metrics.values() for step in [one.get("step", "")]}
-    assert not any("WriteOutput" in step for step in steps)
+    assert (found.output_rows, found.output_end) == (None, None)
+    plan = planned(tmp_path, str(tmp_path / "put.jsonl"))
+    with_it, without = steps(plan), steps(plan.model_copy(update={"output": None}))
+    more = with_it - without
+    assert without < with_it
+    assert {step.partition("/")[0] for step in more} == {"WriteOutput"}
 
 
 @pytest.mark.real

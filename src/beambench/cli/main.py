@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from beambench import __version__
 from beambench.cli import (
+    cost,
     doctor,
     exchange,
     history,
@@ -46,6 +47,7 @@ app.command("show")(show.show)
 app.command("options")(options.options)
 app.command("validate")(validate.validate)
 app.command("history")(history.history)
+app.command("cost")(cost.cost)
 app.command("publish")(publish.publish)
 app.command("export")(exchange.export_runs)
 app.command("import")(exchange.import_runs)

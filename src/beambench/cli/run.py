@@ -188,7 +188,7 @@ def run(
         str | None,
         typer.Option(
             metavar="TARGET",
-            help="Write the predictions, as a part of what is measured: PATH.jsonl, PATH.txt or "
+            help="Write the predictions, in the pipeline that is measured: PATH.jsonl, PATH.txt or "
             "PATH.parquet, here or at gs://…, or bq:PROJECT.DATASET.TABLE.",
         ),
     ] = None,

@@ -86,9 +86,9 @@ def default_map(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the project file as defaults of the verbs, which is how it yields to the rest."""
     run = {key: settings[key] for key in RUN_SETTINGS if key in settings}
     shared = {key: settings[key] for key in SHARED_SETTINGS if key in settings}
-    verbs = ("run", "options", "list", "show", "validate", "history", "doctor")
+    verbs = ("run", "options", "list", "show", "validate", "history", "cost", "doctor")
     defaults = {
-        verb: shared | (run if verb in ("run", "options") else {})
+        verb: shared | (run if verb in ("run", "options", "cost") else {})
         for verb in (*verbs, "publish", "export", "import")
     }
     if "publish" in run:

@@ -38,7 +38,7 @@ def _definition(known: Any, name: str) -> dict[str, Any]:
         "definition_hash": definition.digest(),
         "file": str(known.path_of(name)),
         "distribution": known.distribution_of(name),
-        "variants": known.variants(name),
+        "variants": known.raw(name)[1],
         **definition.model_dump(mode="json"),
     }
 

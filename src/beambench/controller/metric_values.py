@@ -78,6 +78,7 @@ def of_repeat(
         **(percentiles(measured.latencies, measured.batch_sizes) if _is_complete(measured) else {}),
         **_stages(measured),
         **_tokens(measured),
+        "throughput_written": _written(observation, measured),
         "run_time": Sample(run_time, 1),
         "startup_time": Sample(_per(measured.first_read, 1, MICRO), 1),
         "peak_rss": Sample(peak_rss, max(1, rss_samples)),
@@ -92,6 +93,14 @@ def of_repeat(
         samples["elements_failed"] = Sample(proof.failed, proof.count + proof.failed)
         samples["cpu_time_per_element"] = _cpu_time(measured)
     return _known(samples)
+
+
+def _written(observation: Observation, measured: Measured) -> Sample:
+    rows, end = observation.output_rows, observation.output_end
+    if rows is None or end is None or measured.first_read is None:
+        return Sample(None, 0)
+    # The wall clock may be set back in between: then the time is unknown, not below 0.
+    return Sample(_per(rows, max(0, end - measured.first_read) * MICRO), rows)
 
 
 def _cpu_time(measured: Measured) -> Sample:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -382,8 +382,13 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
 def _keys_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
     """Return the keys that the schema knows at a place."""
     current: Any = model
+    inside = False  # the next part is the key or the index of a mapping or list of models
     for part in location:
+        if inside:
+            inside = False
+            continue
         field = current.model_fields.get(part) if _is_model(current) else None
+        inside = field is not None and get_origin(field.annotation) in (dict, list)
         current = _model_in(field.annotation) if field is not None else current
     keys = sorted(current.model_fields) if _is_model(current) else []
     return [*keys, "inherit", "variants"] if current is Definition else keys

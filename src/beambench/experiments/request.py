@@ -202,8 +202,8 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
 def written(output: str) -> str:
     """Say what --output does to the numbers."""
     return (
-        f"predictions are written to {output} as a part of the measured pipeline: compare its "
-        "numbers with those of runs that write the same"
+        f"predictions are written to {output} by the measured pipeline: throughput_written and "
+        "run_time have all of it, other metrics what happens before the last output"
     )
 
 
@@ -301,6 +301,7 @@ def check(request: RunRequest) -> None:
         )
     _check_weights(request.placed_definition.model.path, cls.weights_in_folder)
     check_flags(request.beam_flags)
+    _check_processes(definition.runner.processes, request.beam_flags)
     _check_output(request)
     if request.effective_labels is not None and not cls.has_class_labels:
         raise UsageError(
@@ -440,6 +441,16 @@ def check_runner(runner: str) -> None:
 def check_flags(flags: Sequence[str]) -> None:
     if any(flag.partition("=")[0] == "--runner" for flag in flags):
         raise UsageError("--runner after --: choose the runner with beambench's own --runner")
+
+
+def _check_processes(processes: int, flags: Sequence[str]) -> None:
+    if processes == 1:
+        return
+    for flag in flags:
+        if flag.partition("=")[0] in ("--direct_num_workers", "--direct_running_mode"):
+            raise UsageError(
+                f"runner.processes {processes} and {flag} say the same: give one of the two"
+            )
 
 
 def check_folder() -> None:

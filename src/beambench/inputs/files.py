@@ -61,8 +61,7 @@ def check_address(address: str, what: str) -> None:
         scheme, _, rest = address.partition("://")
         host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         raise UsageError(
-            f"{what} {scheme}://{host}…: only gs:// addresses and paths on this machine are read:"
-            " copy it to one of them"
+            f"{what} {scheme}://{host}…: only gs:// addresses and paths on this machine are taken"
         )
     if not OBJECT.fullmatch(address):
         raise UsageError(f"{what} {address!r:.160}: expected gs://BUCKET/OBJECT")
@@ -161,11 +160,10 @@ def connect(address: str) -> None:
 
 def _bucket(address: str, bucket: str) -> Any:
     """Return a bucket, None if there is none, or True if nothing may be known of it."""
+    _systems(address)  # which says what to install, should all of this be missing
+    from apache_beam.io.gcp.gcsio import GcsIO
     from google.api_core.exceptions import Forbidden, Unauthorized
     from google.cloud.storage.retry import DEFAULT_RETRY
-
-    _systems(address)
-    from apache_beam.io.gcp.gcsio import GcsIO
 
     try:
         retry = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beambench.definition.schema import SIZE_TOLERANCE
-from beambench.errors import RunError
+from beambench.errors import RunError, UsageError
 from beambench.inputs.elements import parsed
-from beambench.inputs.files import is_address, stored
+from beambench.inputs.files import has_credentials, is_address, stored
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
 
 MIB = 1 << 20
@@ -48,6 +48,17 @@ def check_size(path: str, expected_mib: float | None) -> None:
             f"model.size_mib says {expected_mib:g} MiB but {path} has {size_mib:.1f} MiB: "
             "this is not the model that the definition means"
         )
+
+
+def set_framework_threads(threads: int | None) -> None:
+    """Set the threads inside one operation of the framework; None leaves its default."""
+    if threads is None:
+        return
+    try:
+        import torch
+    except ImportError:
+        raise UsageError("threads: sets those of torch, which is not installed") from None
+    torch.set_num_threads(threads)
 
 
 def size_of(path: str) -> int:
@@ -91,6 +102,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         size_mib: float | None = None,
         on_cuda: bool = False,
         by_key: bool = False,
+        threads: int | None = None,
     ) -> None:
         self._inner = inner
         self._by_key = by_key
@@ -99,6 +111,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         self._weights_path = weights_path
         self._size_mib = size_mib
         self._on_cuda = on_cuda
+        self._threads = threads
         self._identity = uuid.uuid4().hex
         self._recorder: BatchRecorder | None = None
 
@@ -117,6 +130,9 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     def load_model(self) -> Any:
         if self._weights_path is not None:
             check_size(self._weights_path, self._size_mib)
+            if is_address(self._weights_path):
+                has_credentials()  # looked for now, and not while the model loads
+        set_framework_threads(self._threads)  # of the process that it runs in, whichever it is
         start = time.perf_counter_ns()
         model = self._inner.load_model()
         self._synchronise()

@@ -107,6 +107,15 @@ METRICS: tuple[Metric, ...] = (
         "elements",
     ),
     Metric(
+        "throughput_written",
+        "1/s",
+        "higher",
+        "rows in the target of --output ÷ (end of the pipeline − first element read): with all of "
+        "the writing, of which throughput_elements has only what happens before the last output; "
+        "absent without --output",
+        "rows",
+    ),
+    Metric(
         "throughput_elements_steady",
         "1/s",
         "higher",

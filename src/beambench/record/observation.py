@@ -135,7 +135,12 @@ class WorkerError(Part):
 
 
 class Observation(Part):
-    """The one document that a worker writes."""
+    """The one document that a worker writes.
+
+    Attributes:
+        output_rows: rows in the target of the predictions, counted there after the pipeline.
+        output_end: offset of the end of the pipeline that wrote them.
+    """
 
     task: str
     error: WorkerError | None = None
@@ -160,4 +165,5 @@ class Observation(Part):
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
     peak_rss: int | None = None
     output_rows: int | None = None
+    output_end: int | None = None
     warnings: list[str] = Field(default_factory=list)

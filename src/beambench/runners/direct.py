@@ -22,6 +22,7 @@ from beambench.workloads.base import Workload
 from beambench.workloads.pipeline import Outputs, build
 
 IN_PROCESS = "in_memory"
+PROCESSES = "multi_processing"
 
 
 def parse_flags(flags: list[str]) -> PipelineOptions:
@@ -72,6 +73,15 @@ def _argument_parser() -> Any:
     return parser
 
 
+def flags_of(plan: Plan) -> list[str]:
+    """Return the user's Beam flags and those that several processes need."""
+    processes = plan.definition.runner.processes
+    if processes == 1:
+        return plan.beam_flags
+    own = [f"--direct_num_workers={processes}", f"--direct_running_mode={PROCESSES}"]
+    return [*plan.beam_flags, *own]
+
+
 @dataclass(frozen=True)
 class Finished:
     """A pipeline that ran to its end.
@@ -93,13 +103,13 @@ def run(workload: Workload, plan: Plan, outputs: Outputs) -> Finished:
     Raises:
         RunError: another runner than FnApiRunner ran, or it ran elsewhere than in this process.
     """
-    options = parse_flags(plan.beam_flags)
+    flags = flags_of(plan)
+    options = parse_flags(flags)
     pipeline = beam.Pipeline(runner=make_runner(options), options=options)
     build(pipeline, workload, plan, outputs)
     batches_before = Progress.batches
     finished = wait_for(pipeline.run(), options)
-    in_process = is_in_process(plan.beam_flags)
-    if in_process and Progress.batches == batches_before and plan.prepared().count:
+    if is_in_process(flags) and Progress.batches == batches_before and plan.prepared().count:
         raise RunError("no batch was inferred in this process: another runner did the work")
     return finished
 

@@ -140,7 +140,7 @@ def store_errors(url: str) -> Iterator[None]:
 
 def _reason(error: Exception, url: str) -> str:
     if isinstance(error, ImportError):
-        return f"this kind of store needs a package that is missing: {error}"
+        return f"{error}: pip install 'beambench[postgresql]'"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         if isinstance(error, FileExistsError | NotADirectoryError):

@@ -17,7 +17,12 @@ from beambench.inputs.elements import written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
-from beambench.instrumentation.handler import check_size, size_of, weights_files
+from beambench.instrumentation.handler import (
+    check_size,
+    set_framework_threads,
+    size_of,
+    weights_files,
+)
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
@@ -37,7 +42,7 @@ from beambench.worker.outputs import (
 )
 from beambench.worker.torch_settings import torch_settings
 from beambench.workloads import sinks
-from beambench.workloads.base import Weights, Workload, apply_threads, load_class, workload_entry
+from beambench.workloads.base import Weights, Workload, load_class, workload_entry
 from beambench.workloads.output import Target
 from beambench.workloads.pipeline import Outputs, metrics_namespace
 
@@ -45,10 +50,8 @@ from beambench.workloads.pipeline import Outputs, metrics_namespace
 def prepare(plan: Plan) -> Observation:
     """Make input and weights ready, choose the sample, and describe the environment."""
     definition = plan.definition
-    in_process = direct.is_in_process(plan.beam_flags)
-    if definition.threads is not None and not in_process:
-        raise UsageError("threads: can be set with --direct_running_mode=in_memory only")
-    apply_threads(definition.threads)
+    direct.parse_flags(plan.beam_flags)
+    set_framework_threads(definition.threads)
     manifest = resolve_input(
         definition.input.type,
         plan.source,
@@ -92,6 +95,7 @@ def prepare(plan: Plan) -> Observation:
                 *manifest.warnings,
                 *cls.warnings(definition),
                 *slow_precision(definition.model, environment),
+                *of_processes(definition.runner.processes, environment),
             ],
         ),
     )
@@ -111,6 +115,19 @@ def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
     return [
         f"this CPU has no {model.precision} instructions ({', '.join(names[model.precision])}): "
         "expect it to be slower than float32"
+    ]
+
+
+def of_processes(processes: int, environment: Mapping[str, Any]) -> list[str]:
+    """Say what several processes change besides their number."""
+    if processes == 1:
+        return []
+    cores = environment["machine"]["cores"]["usable"]
+    more = [f"{processes} processes on {cores} cores"] if processes > cores else []
+    return [
+        *more,
+        f"{processes} processes: a Reshuffle spreads the elements over them, because Beam's direct "
+        "runner gives one file to one of them",
     ]
 
 
@@ -157,7 +174,7 @@ def make_workload(plan: Plan) -> Workload:
     if isinstance(weights.path, str):
         files.has_credentials()  # looked for now, and not while the model loads
     workload = load_class(definition.workload)(definition, weights)
-    apply_threads(definition.threads)
+    set_framework_threads(definition.threads)
     return workload
 
 
@@ -172,6 +189,7 @@ def run_pipeline(plan: Plan) -> Observation:
     if target is not None:
         sinks.clear(target)
     finished = direct.run(workload, plan, outputs)
+    end = Clock(plan.epoch_ns, plan.slot_us).offset_us()
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
     rows = written_rows(target, proof) if target is not None else None
@@ -183,10 +201,11 @@ def run_pipeline(plan: Plan) -> Observation:
                 "executed": "direct",
                 "implementation": finished.implementation,
                 "counters": counters_kind(finished.query),
-                "options": masked(plan.beam_flags),
+                "options": masked(direct.flags_of(plan)),
             },
             "beam_metrics": theirs(finished.query, namespace),
             "output_rows": rows,
+            "output_end": end if target is not None else None,
         }
     )
 

@@ -85,6 +85,7 @@ def instrumented(workload: Workload, plan: Plan, clock: Clock) -> KeyedModelHand
             size_mib=plan.definition.model.size_mib,
             on_cuda=plan.definition.model.device == "gpu",
             by_key=len(inner) > 1,
+            threads=plan.definition.threads,
         )
         for handler in inner
     ]
@@ -117,6 +118,9 @@ def build(pipeline: beam.Pipeline, workload: Workload, plan: Plan, outputs: Outp
         | "ReadIds" >> beam.io.ReadFromText(prepared.ids_file, validate=False)
         | "FilterEmptyLines" >> beam.FlatMap(filter_empty_lines)
     )
+    if plan.definition.runner.processes > 1:
+        # FnApiRunner splits what a stage reads over its workers, and one file is not split.
+        elements |= "SpreadOverProcesses" >> beam.Reshuffle()
     preprocess, postprocess = workload.preprocess_transform, workload.postprocess_transform
     if metrics_namespace(workload) == PER_KEY_NAMESPACE:
         # Beam 2.77's own wrappers lose the metrics of a handler of several models, and it fails.

@@ -125,9 +125,10 @@ def _client_of(target: Target) -> tuple[Any, str]:
 
 
 def _check_table(target: Target, *, overwrite: bool) -> None:
-    from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound
-
     client, table = _client_of(target)
+    from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
+    from google.auth.exceptions import GoogleAuthError
+
     dataset = table.rpartition(".")[0]
     limits: dict[str, Any] = {"retry": None, "timeout": files.RETRY_SECONDS}
     try:
@@ -137,9 +138,9 @@ def _check_table(target: Target, *, overwrite: bool) -> None:
         if "table" not in str(error).lower():
             raise UsageError(f"output bq:{table}: no dataset {dataset}: make it first") from None
         return
-    except Forbidden:
+    except (Forbidden, Unauthorized):
         raise UsageError(f"output bq:{table}: access denied") from None
-    except (GoogleAPIError, OSError) as error:
+    except (GoogleAPIError, GoogleAuthError, OSError) as error:
         text = " ".join(str(error).split())[:200]
         raise RunError(f"output bq:{table}: BigQuery does not answer: {text}") from None
     if not overwrite:

@@ -1,0 +1,110 @@
+"""`beambench cost`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, library, store_url
+from beambench.errors import UsageError
+
+if TYPE_CHECKING:
+    from beambench.analysis.projection import Range
+
+FACTOR = "X|LOW:X:HIGH"
+
+
+def cost(
+    what: Annotated[str, typer.Argument(metavar="NAME|RUN", help="A benchmark, or a stored run.")],
+    machine_type: Annotated[
+        str | None, typer.Option(help="Machine type; none: the definition's.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Machines; none: the definition's.")
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes on each machine; none: one for each vCPU.")
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Type of GPU, or none for CPUs only.")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Region; none: the definition's.")] = None,
+    spot: Annotated[
+        bool, typer.Option("--spot", help="Workers that may be taken away (FlexRS).")
+    ] = False,
+    elements: Annotated[
+        int | None, typer.Option(min=1, help="Elements; none: those of the full profile.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Price sheet of your own.")
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar=FACTOR, help="Speed of a process there ÷ its speed in the run."),
+    ] = None,
+    parallel_efficiency: Annotated[
+        str | None,
+        typer.Option(metavar=FACTOR, help="Speed of a process among all of a machine ÷ alone."),
+    ] = None,
+    stragglers: Annotated[
+        str | None, typer.Option(metavar=FACTOR, help="Time of the last worker ÷ mean time.")
+    ] = None,
+    worker_start: Annotated[
+        str | None, typer.Option(metavar=FACTOR, help="Seconds until a worker can start.")
+    ] = None,
+    variant: Annotated[
+        str,
+        typer.Option(envvar="BEAMBENCH_VARIANT", help="Of the run, if a benchmark is named."),
+    ] = "stock",
+    store: StoreOption = None,
+    definitions: DefinitionsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Price a run: what a job on Dataflow used, or what a local run foretells of a cluster."""
+    from beambench.cli.output import print_cost, print_json
+    from beambench.experiments.cost import cost as priced
+    from beambench.experiments.cost_request import CostRequest
+    from beambench.store.run_store import RunStore
+
+    request = CostRequest(
+        what=what,
+        variant=variant,
+        machine_type=machine_type,
+        workers=workers,
+        processes=processes,
+        gpu=gpu,
+        region=region,
+        spot=spot,
+        elements=elements,
+        sheet=sheet,
+        scale=_factor("--scale", scale, positive=True),
+        parallel_efficiency=_factor("--parallel-efficiency", parallel_efficiency, positive=True),
+        stragglers=_factor("--stragglers", stragglers, positive=True),
+        worker_start=_factor("--worker-start", worker_start),
+    )
+    with RunStore.open(store_url(store)) as runs:
+        report = priced(request, library(definitions), runs)
+    print_json(report.model_dump(mode="json")) if as_json else print_cost(report)
+
+
+def _factor(option: str, text: str | None, *, positive: bool = False) -> Range | None:
+    """Read one number, or three: low, expected, high."""
+    from beambench.analysis.projection import Range
+
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(":")]
+        low, expected, high = numbers * 3 if len(numbers) == 1 else numbers
+        found = Range.of(low, expected, high)
+    except ValueError:  # pydantic's too
+        found = None
+    if found is None or (positive and found.low == 0):
+        least = "above 0" if positive else "0 or more"
+        raise UsageError(
+            f"{option} {text}: expected a number {least}, or low:expected:high that rise, such as "
+            "0.5:0.7:1"
+        )
+    return found

@@ -1,0 +1,156 @@
+"""What `beambench cost` was asked for: options, the run that it is about, and the prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from beambench.analysis.projection import Range
+from beambench.cost.sheet import Mode, Sheet, load_sheet, sheet_of
+from beambench.definition.library import Library
+from beambench.definition.schema import Cluster
+from beambench.errors import RunError, UsageError, nearest
+from beambench.record.run_record import RunRecord
+from beambench.store.run_store import RunStore, RunSummary
+
+NO_GPU = "none"
+"""What `--gpu` says for machines without one."""
+
+
+@dataclass(frozen=True)
+class CostRequest:
+    """Options of `beambench cost`; None: what definition, run or beambench says.
+
+    Attributes:
+        what: a run, a benchmark, or a definition file.
+        gpu: type of GPU, or `none`.
+        elements: that the cost is given for; None: those of the full profile.
+    """
+
+    what: str
+    variant: str = "stock"
+    machine_type: str | None = None
+    workers: int | None = None
+    processes: int | None = None
+    gpu: str | None = None
+    region: str | None = None
+    spot: bool = False
+    elements: int | None = None
+    sheet: Path | None = None
+    scale: Range | None = None
+    parallel_efficiency: Range | None = None
+    stragglers: Range | None = None
+    worker_start: Range | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run, and the definition that says where its work is to be done.
+
+    Attributes:
+        definition: of the benchmark as it is today, or as it was for a run that was named itself.
+        cluster: of that definition.
+    """
+
+    record: RunRecord
+    definition: Mapping[str, Any]
+    cluster: Cluster | None
+
+
+def is_job(record: RunRecord | RunSummary) -> bool:
+    return record.runner.requested == "dataflow" or record.runner.executed == "dataflow"
+
+
+def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
+    name = library.add_if_file(request.what)
+    if name not in library.names():
+        return _of_run(_stored(request.what, library, runs))
+    resolved = library.resolve(name, variant=request.variant, profile=_largest(library, request))
+    definition = resolved.definition
+    candidates = runs.summaries(name, variant=request.variant)
+    usable = (
+        runs.get(found.run_id)
+        for found in candidates
+        if found.status == "succeeded"
+        and not is_job(found)
+        and found.imported is None
+        and found.model.name == definition.model.name
+    )
+    record = next(usable, None)
+    if record is None:
+        why = f" of model {definition.model.name}" if candidates else ""
+        raise RunError(
+            f"{name}: no succeeded run of variant {request.variant}{why} on this machine in this "
+            f"store: `beambench run {name} --variant {request.variant} --set threads=1`"
+        )
+    return Source(record, definition.model_dump(mode="json"), definition.cluster)
+
+
+def _largest(library: Library, request: CostRequest) -> str:
+    name = library.add_if_file(request.what)
+    profiles = library.profiles(name)
+    return "full" if "full" in profiles else profiles[-1]
+
+
+def _stored(what: str, library: Library, runs: RunStore) -> RunRecord:
+    record = runs.get(what) if len(what) >= 4 and what[0].isdigit() else None
+    if record is None:
+        raise UsageError(
+            f"no run and no benchmark {what!r}{nearest(what, library.names())}: `beambench list` "
+            "shows the benchmarks, `beambench history NAME` the runs of one"
+        )
+    return record
+
+
+def _of_run(record: RunRecord) -> Source:
+    definition = record.config.get("definition")
+    if not isinstance(definition, dict):
+        raise UsageError(
+            f"run {record.run_id}: a pipeline that exists already has no cluster and no proof of "
+            "its work: `cost` prices benchmarks"
+        )
+    try:
+        found = definition.get("cluster")
+        cluster = None if found is None else Cluster.model_validate(found)
+    except ValidationError as error:
+        raise UsageError(
+            f"run {record.run_id}: its cluster cannot be read: {error.errors()[0]['msg']}"
+        ) from None
+    return Source(record, definition, cluster)
+
+
+def chosen_sheet(request: CostRequest, source: Source) -> Sheet:
+    if request.sheet is None:
+        region = request.region or (source.cluster.region if source.cluster else None)
+        if region is None:
+            raise UsageError(
+                f"{source.record.benchmark}: its definition names no cluster: give --region, "
+                "--machine-type and --workers"
+            )
+        return sheet_of(region)
+    sheet = load_sheet(request.sheet)
+    if request.region is not None and request.region != sheet.region:
+        raise UsageError(
+            f"--region {request.region}: {request.sheet} is of region {sheet.region}: leave it out"
+        )
+    return sheet
+
+
+def mode_of(request: CostRequest, source: Source) -> Mode:
+    spot = request.spot or (source.cluster is not None and source.cluster.spot)
+    if source.definition.get("scenario") == "streaming":
+        if spot:
+            raise UsageError("--spot: Dataflow's FlexRS is for batch jobs only")
+        return "streaming"
+    return "spot" if spot else "batch"
+
+
+def benchmark_elements(request: CostRequest, source: Source) -> int | None:
+    if request.elements is not None:
+        return request.elements
+    full = source.definition.get("profiles", {}).get("full")
+    return full["limit"] if full else None

@@ -1,0 +1,235 @@
+"""From one machine to a cluster: by hand, and what holds for any numbers."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from beambench.analysis.projection import (
+    BOUNDS,
+    GB,
+    Factors,
+    Fleet,
+    Measured,
+    Range,
+    default_efficiency,
+    default_scale,
+    default_stragglers,
+    fits_threads,
+    fitting_processes,
+    lacking,
+    memory_gb,
+    process_rate,
+    project,
+)
+from beambench.cost.sheet import Machine, machine_types
+
+CHECKED = settings(max_examples=200, deadline=None, derandomize=True)
+N1 = machine_types()["n1-standard-2"]
+ONE = Measured(throughputs=[4.0, 5.0, 6.0], interval=None, startup=[10.0], peak_rss=1.5 * GB)
+CLUSTER = Fleet(name="n1-standard-2", machine=N1, workers=75, processes=2, copies=2, disk_gb=50)
+EXACT = Factors(
+    scale=Range.exactly(0.5),
+    efficiency=Range.exactly(0.8),
+    stragglers=Range.exactly(1.25),
+    worker_start=Range.exactly(100),
+    shuffle=Range.exactly(0),
+)
+
+
+def numbers(found):
+    return found.low, found.expected, found.high
+
+
+def test_by_hand():
+    # A process does 5 elements/s here (4 to 6), 5 × 0.5 × 0.8 = 2 there (1.6 to 2.4).
+    # 50,000 elements on 75 × 2 processes are 334 for the one that has most (333.3 rounded up):
+    #   processing   334 ÷ 2 × 1.25            = 208.75 s
+    #   set-up        10 ÷ (0.5 × 0.8)         =  25 s
+    #   worker start                             100 s
+    #   wall time                                333.75 s
+    #   worker time  75 × 333.75               = 25,031.25 s
+    #   throughput   50,000 ÷ 208.75           = 239.52 elements/s
+    found = project(ONE, CLUSTER, EXACT, 50_000)
+    assert numbers(found.process_throughput) == pytest.approx((1.6, 2.0, 2.4))
+    assert found.setup_seconds.expected == pytest.approx(25)
+    assert found.processing_seconds.expected == pytest.approx(208.75)
+    assert found.wall_seconds.expected == pytest.approx(333.75)
+    assert found.worker_seconds.expected == pytest.approx(25_031.25)
+    assert found.throughput_elements.expected == pytest.approx(50_000 / 208.75)
+    # Slowest: 334 ÷ 1.6 × 1.25 + 125 = 385.94 s; fastest: 334 ÷ 2.4 × 1.25 + 125 = 298.96 s.
+    assert found.wall_seconds.high == pytest.approx(385.9375)
+    assert found.wall_seconds.low == pytest.approx(298.958, abs=1e-3)
+    usage = found.usage["expected"]
+    assert usage.source == "projection"
+    assert usage.vcpu_seconds == pytest.approx(2 * 25_031.25)
+    assert usage.memory_gb_seconds == pytest.approx(7.5 * 25_031.25)
+    assert usage.disk_gb_seconds == pytest.approx(50 * 25_031.25)
+    assert usage.worker_seconds == pytest.approx(25_031.25)
+    assert (usage.ssd_gb_seconds, usage.gpu_seconds, usage.streaming_gb) == (0, 0, 0)
+
+
+def test_by_hand_with_every_range():
+    factors = Factors(
+        scale=Range.of(0.25, 0.5, 0.8),
+        efficiency=Range.of(0.5, 0.6, 0.75),
+        stragglers=Range.of(1, 1.1, 1.25),
+        worker_start=Range.of(60, 180, 420),
+        shuffle=Range.of(0, 300, 2000),
+    )
+    # Worst: 334 ÷ (4 × 0.25 × 0.5) × 1.25 + 10 ÷ (0.25 × 0.5) + 420 = 835 + 80 + 420 = 1,335 s.
+    # Best:  334 ÷ (6 × 0.8 × 0.75) × 1 + 10 ÷ (0.8 × 0.75) + 60 = 92.78 + 16.67 + 60 = 169.44 s.
+    # Expected: 334 ÷ (5 × 0.5 × 0.6) × 1.1 + 10 ÷ 0.3 + 180 = 244.93 + 33.33 + 180 = 458.27 s.
+    wall = project(ONE, CLUSTER, factors, 50_000).wall_seconds
+    assert (wall.low, wall.expected, wall.high) == pytest.approx((169.444, 458.267, 1335), abs=1e-3)
+    shuffled = project(ONE, CLUSTER, factors, 50_000).usage["high"].shuffle_gb
+    assert shuffled == pytest.approx(50_000 * 2000 / 2**30)
+
+
+def test_processes_that_ran_together_share_what_was_measured():
+    two = replace(ONE, throughputs=[9.0, 10.0], processes=2, peak_rss=3 * GB, copies=2)
+    assert process_rate(two) == Range.of(4.5, 4.75, 5)
+
+
+def test_a_single_repeat_is_known_to_ten_percent_and_six_to_their_interval():
+    lone = process_rate(replace(ONE, throughputs=[5.0]))
+    assert numbers(lone) == pytest.approx((4.5, 5, 5.5))
+    six = replace(ONE, throughputs=[1.0, 4.0, 5.0, 5.0, 6.0, 9.0], interval=(4.0, 6.0))
+    assert process_rate(six) == Range.of(4, 5, 6)
+
+
+MEASURED = st.builds(
+    Measured,
+    throughputs=st.lists(st.floats(0.01, 1e5), min_size=1, max_size=6),
+    interval=st.none(),
+    startup=st.lists(st.floats(0.01, 1e3), min_size=1, max_size=6),
+    peak_rss=st.floats(1e6, 1e10),
+    processes=st.integers(1, 8),
+)
+FLEETS = st.builds(
+    Fleet,
+    name=st.just("x"),
+    machine=st.just(N1),
+    workers=st.integers(1, 500),
+    processes=st.integers(1, 96),
+    copies=st.integers(1, 96),
+    disk_gb=st.none() | st.floats(1, 1e4),
+)
+RANGES = st.lists(st.floats(0.05, 20), min_size=3, max_size=3).map(
+    lambda ends: Range.of(*sorted(ends))
+)
+FACTORS = st.builds(
+    Factors, scale=RANGES, efficiency=RANGES, stragglers=RANGES, worker_start=RANGES, shuffle=RANGES
+)
+
+
+@CHECKED
+@given(MEASURED, FLEETS, FACTORS, st.integers(1, 10**7))
+def test_ranges_rise_and_usage_is_that_of_all_workers(measured, fleet, factors, elements):
+    found = project(measured, fleet, factors, elements)  # Range itself refuses what does not rise
+    for bound in BOUNDS:
+        usage = found.usage[bound]
+        seconds = getattr(found.worker_seconds, bound)
+        assert seconds == pytest.approx(fleet.workers * getattr(found.wall_seconds, bound))
+        assert usage.vcpu_seconds == pytest.approx(seconds * N1.vcpus)
+        assert (usage.disk_gb_seconds is None) == (fleet.disk_gb is None)
+
+
+@CHECKED
+@given(MEASURED, FLEETS, FACTORS, st.integers(1, 10**6))
+def test_more_work_never_takes_less_time(measured, fleet, factors, elements):
+    once, twice = (project(measured, fleet, factors, n) for n in (elements, 2 * elements))
+    for bound in BOUNDS:
+        assert getattr(twice.wall_seconds, bound) >= getattr(once.wall_seconds, bound)
+
+
+@CHECKED
+@given(MEASURED, FLEETS, FACTORS, st.integers(1, 10**6))
+def test_faster_machines_never_cost_more_time(measured, fleet, factors, elements):
+    faster = replace(factors, scale=factors.scale.times(Range.exactly(2)))
+    slow, fast = (project(measured, fleet, one, elements) for one in (factors, faster))
+    assert fast.wall_seconds.expected <= slow.wall_seconds.expected
+
+
+def test_memory_is_imports_and_activations_for_each_process_and_one_model_for_each_copy():
+    # 1.5 GB with one copy of 0.5 GB: 1 GB of a process itself.
+    run = replace(ONE, model_bytes=0.5 * GB)
+    assert memory_gb(run, 2, 2) == pytest.approx(3.0)
+    assert memory_gb(run, 4, 4) == pytest.approx(6.0)
+    assert memory_gb(run, 4, 1) == pytest.approx(4.5)  # one copy for all: model.large
+    # Two processes together measured 3 GB with two copies: the same.
+    both = replace(run, processes=2, copies=2, peak_rss=3 * GB)
+    assert memory_gb(both, 4, 4) == pytest.approx(6.0)
+
+
+def test_a_plan_that_exceeds_the_memory_says_how_many_processes_fit():
+    # n1-standard-2 has 7.5 GB, one of which is the system's.
+    for peak, fitting in ((3.2, 2), (3.3, 1), (6.5, 1), (6.6, 0)):
+        assert fitting_processes(replace(ONE, peak_rss=peak * GB), CLUSTER) == fitting
+    # With a model of 3 GB that both share: 4 GB + 1 GB more for the second process.
+    shared = replace(ONE, peak_rss=4 * GB, model_bytes=3 * GB)
+    assert fitting_processes(shared, CLUSTER) == 1
+    assert fitting_processes(shared, replace(CLUSTER, copies=1)) == 2
+
+
+def test_every_thread_needs_a_vcpu():
+    assert fits_threads(ONE, CLUSTER)
+    assert not fits_threads(replace(ONE, threads=2), CLUSTER)
+    assert fits_threads(replace(ONE, threads=2), replace(CLUSTER, processes=1, copies=1))
+
+
+def test_instructions_that_a_speed_rests_on():
+    zen, amx, n2 = {"avx512_bf16": True}, {"avx512_bf16": True, "amx_bf16": True}, ["avx512f"]
+    c3 = machine_types()["c3-standard-4"].instructions
+    assert lacking("float32", amx, N1.instructions) == []
+    assert lacking("bfloat16", zen, N1.instructions) == ["avx512_bf16"]
+    assert lacking("bfloat16", zen, n2) == ["avx512_bf16"]
+    assert lacking("bfloat16", amx, c3) == []
+    assert lacking("bfloat16", amx, ["avx512_bf16"]) == ["amx_bf16"]
+    assert lacking("bfloat16", amx, None) == ["avx512_bf16", "amx_bf16"]  # unknown: not sure
+    assert lacking("bfloat16", {}, N1.instructions) == ["avx512_bf16"]
+    assert lacking("bfloat16", {"avx512_bf16": False}, N1.instructions) == []  # slow here too
+    assert lacking("float16", {"avx512_fp16": True}, N1.instructions) == ["avx512_fp16"]
+
+
+def test_the_assumed_scale_depends_on_how_wide_the_instructions_are():
+    shapes = machine_types()
+    narrower, why = default_scale("avx512f", N1)
+    assert narrower == Range.of(0.25, 0.5, 0.8)
+    assert "avx512f" in why
+    assert default_scale("avx512f", shapes["n2-standard-2"])[0] == Range.of(0.5, 0.8, 1.2)
+    assert default_scale("avx2", shapes["e2-standard-2"])[0] == Range.of(0.5, 0.8, 1.2)
+    assert default_scale("avx2", N1)[0] == narrower
+    assert default_scale(None, N1)[0] == Range.of(0.5, 1, 1.5)
+    assert default_scale("avx2", Machine(vcpus=2, memory_gb=8))[0] == Range.of(0.5, 1, 1.5)
+
+
+def test_the_assumed_efficiency_depends_on_who_shares_a_core():
+    def efficiency(measured=ONE, processes=2, threads_per_core=2):
+        shape = N1.model_copy(update={"threads_per_core": threads_per_core})
+        fleet = replace(CLUSTER, machine=shape, processes=processes)
+        found, origin, _ = default_efficiency(measured, fleet)
+        return found.low, found.expected, found.high, origin
+
+    assert efficiency() == (0.5, 0.6, 0.75, "assumed")  # two hyper-threads of one core
+    assert efficiency(threads_per_core=1) == (0.75, 0.9, 1.0, "assumed")
+    assert efficiency(threads_per_core=None) == (0.5, 0.8, 1.0, "assumed")
+    assert efficiency(processes=1) == (1, 1, 1, "measured")
+    two = replace(ONE, processes=2)
+    assert efficiency(two, threads_per_core=1) == (1, 1, 1, "measured")
+    assert efficiency(two) == (0.5, 0.6, 0.75, "assumed")  # here they had a core each
+    assert efficiency(replace(two, shared_cores=True)) == (1, 1, 1, "measured")
+
+
+def test_a_process_may_be_a_whole_batch_behind():
+    measured = replace(ONE, largest_batch=100)
+    assert default_stragglers(measured, 50)[0] == Range.of(1, 1.1, 3)
+    assert default_stragglers(measured, 5000)[0] == Range.of(1, 1.1, 1.25)
+
+
+@pytest.mark.parametrize("ends", [(2, 1, 3), (-1, 0, 1), (0, 1, float("inf"))])
+def test_a_range_rises_and_is_neither_negative_nor_endless(ends):
+    with pytest.raises(ValidationError):
+        Range.of(*ends)

@@ -1,0 +1,425 @@
+"""`beambench cost`: what a job used, and what a local run foretells, as text and as JSON."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import costed_runs
+from beambench.experiments.cost import CostReport
+from costed_runs import RESNET, job, local_run
+
+STORE = "sqlite:///runs.db"
+EXACT = ("--scale", "0.5", "--parallel-efficiency", "0.8", "--stragglers", "1.25")
+SCHEMA = Path(__file__).parents[2] / "docs" / "cost.schema.json"
+THIS = """
+name: this-machine
+service: this very machine
+region: here
+currency: EUR
+source: a guess
+date: 2026-06-01
+machines:
+  this: {vcpus: 2, memory_gb: 23, per_hour: 0.36}
+"""
+
+
+@pytest.fixture
+def keep(folder):
+    return lambda *records: costed_runs.keep(folder / "runs.db", *records)
+
+
+@pytest.fixture
+def cost(beambench):
+    """Price a run; return the document."""
+
+    def cost(*arguments):
+        answer = beambench("cost", *arguments, "--store", STORE, "--json")
+        assert (answer.code, answer.err) == (0, "")
+        return answer.document
+
+    return cost
+
+
+def assumption(document, name):
+    (found,) = [one for one in document["assumptions"] if one["name"] == name]
+    return found
+
+
+# --- projections ----------------------------------------------------------------------------------
+
+
+def test_a_projection_by_hand(keep, cost):
+    # tests/analysis/test_projection.py works out the time: 75 machines for 333.75 s are
+    # 25,031.25 s = 6.953125 machine hours of n1-standard-2 with 50 GB:
+    #   vCPU     13.90625   vCPU h × 0.056    = 0.778750
+    #   memory   52.1484375 GB h   × 0.003557 = 0.185491992
+    #   disk    347.65625   GB h   × 0.000054 = 0.018773438
+    #   shuffle 50,000 × 300 B = 0.013969839 GB × 0.011 = 0.000153668
+    #   together                                0.983169098
+    keep(local_run())
+    document = cost(RESNET, *EXACT, "--worker-start", "100")
+    assert document["kind"] == "projection"
+    assert document["projection"]["wall_seconds"]["expected"] == pytest.approx(333.75)
+    assert document["cost"]["expected"]["total"] == "0.983169"
+    assert document["total"]["expected"] == "0.983169"
+    assert document["total"]["at_least"] is False
+    assert document["per_thousand"]["expected"] == "0.019663"
+    assert document["benchmark_elements"] == 50_000
+    assert document["benchmark_total"]["expected"] == "0.983169"
+    assert document["unknown"] == []
+
+
+def test_every_assumption_says_value_range_and_origin(keep, cost):
+    keep(local_run())
+    document = cost(RESNET, "--scale", "0.4:0.5:0.6")
+    origins = {one["name"]: one["origin"] for one in document["assumptions"]}
+    assert origins == {
+        "process_throughput_here": "measured",
+        "startup_time": "measured",
+        "model_load_latency": "measured",
+        "memory_per_machine": "measured",
+        "workers": "definition",
+        "processes_per_machine": "assumed",
+        "copies_of_model": "definition",
+        "threads_per_process": "definition",
+        "harness_threads": "assumed",
+        "scale": "asked",
+        "parallel_efficiency": "assumed",
+        "stragglers": "assumed",
+        "worker_start": "assumed",
+        "shuffle_per_element": "assumed",
+    }
+    assert assumption(document, "scale")["value"] == {"low": 0.4, "expected": 0.5, "high": 0.6}
+    assert assumption(document, "memory_per_machine")["value"]["expected"] == 3.0
+    assert assumption(document, "process_throughput_here")["value"]["low"] == 4.0
+    totals = document["total"]
+    assert Decimal(totals["low"]) < Decimal(totals["expected"]) < Decimal(totals["high"])
+
+
+def test_the_newest_local_run_of_the_variant_and_model_is_taken(keep, cost):
+    keep(
+        local_run(1),
+        local_run(2),
+        local_run(3, status="failed"),
+        local_run(4, variant="tuned-channels-last"),
+        local_run(5, model={"name": "resnet18", "weights": "random"}),
+        job(6),
+    )
+    assert cost(RESNET)["run_id"] == local_run(2).run_id
+    assert cost(RESNET, "--variant", "tuned-channels-last")["run_id"] == local_run(4).run_id
+    assert cost("20260131T1001")["run_id"] == local_run(1).run_id
+
+
+def test_options_change_the_plan(keep, cost):
+    keep(local_run())
+    document = cost(
+        *(RESNET, "--machine-type", "n2-standard-4", "--workers", "10", "--elements", "1000"),
+        *("--spot", "--region", "us-central1"),
+    )
+    cluster = document["cluster"]
+    assert (cluster["machine_type"], cluster["workers"], cluster["processes"]) == (
+        "n2-standard-4",
+        10,
+        4,
+    )
+    assert (document["elements"], document["mode"]) == (1000, "spot")
+    assert document["total"] == document["per_thousand"] == document["benchmark_total"]
+    assert document["cost"]["expected"]["lines"][0]["sku"] == "FlexRS vCPU"
+    assert assumption(document, "workers")["origin"] == "asked"
+    assert "6 hours" in assumption(document, "spot")["note"]
+
+
+def test_a_machine_of_ones_own_from_one_process_to_two(folder, keep, cost):
+    # 5 elements/s alone; two of them at 0.9 of that, without stragglers: 9 elements/s. 100 each
+    # are 200 ÷ 9 s, the set-up 10 ÷ 0.9 s: 33.33 s in all, at 0.36 EUR an hour 0.003333 EUR.
+    (folder / "this.yaml").write_text(THIS)
+    keep(local_run())
+    document = cost(
+        *(RESNET, "--sheet", "this.yaml", "--machine-type", "this", "--workers", "1"),
+        *("--scale", "1", "--worker-start", "0", "--parallel-efficiency", "0.9"),
+        *("--stragglers", "1", "--elements", "200"),
+    )
+    found = document["projection"]
+    assert found["throughput_elements"]["expected"] == pytest.approx(9)
+    assert found["throughput_elements"]["low"] == pytest.approx(7.2)
+    assert found["throughput_elements"]["high"] == pytest.approx(10.8)
+    assert found["wall_seconds"]["expected"] == pytest.approx(200 / 6)
+    assert document["total"]["expected"] == "0.003333"
+    assert document["sheet"]["currency"] == "EUR"
+    assert [line["resource"] for line in document["cost"]["expected"]["lines"]] == [
+        "machine",
+        "shuffle",
+    ]
+
+
+def test_a_run_of_two_processes_is_shared_between_them(keep, cost):
+    run = local_run(overrides=["threads=1", "runner.processes=2"], peak_gb=3.0)
+    keep(run)
+    document = cost(RESNET)
+    assert assumption(document, "process_throughput_here")["value"]["expected"] == 2.5
+    assert assumption(document, "memory_per_machine")["value"]["expected"] == 3.0
+
+
+def test_threads_that_nobody_set_are_seen_by_the_cores_that_were_busy(keep, cost, beambench):
+    metrics = {"throughput_elements": 5.0, "startup_time": 10.0, "peak_rss": 1e9}
+    busy = [costed_runs.repeat(0, {**metrics, "cpu_time_per_element": 0.38})]
+    idle = [costed_runs.repeat(0, {**metrics, "cpu_time_per_element": 0.2})]
+    keep(local_run(1, overrides=[], repeats=busy), local_run(2, overrides=[], repeats=idle))
+    threads = assumption(cost("20260131T1002"), "threads_per_process")
+    assert (threads["value"]["expected"], threads["origin"]) == (1, "assumed")
+    refused = beambench("cost", "20260131T1001", "--store", STORE)
+    assert refused.code == 2
+    assert "2 threads in a process" in refused.err
+    assert cost("20260131T1001", "--processes", "1")["cluster"]["threads"] == 2
+
+
+def test_a_speed_in_bfloat16_is_carried_over_where_the_cpu_is_sure_to_have_it(keep, cost):
+    keep(local_run(variant="tuned-bf16"))
+    document = cost(RESNET, "--variant", "tuned-bf16", "--machine-type", "c3-standard-4")
+    assert document["cluster"]["machine_type"] == "c3-standard-4"
+
+
+def test_a_speed_in_bfloat16_is_refused_and_a_run_in_float32_named(keep, beambench):
+    keep(local_run(1), local_run(2, variant="tuned-bf16"))
+    answer = beambench("cost", RESNET, "--variant", "tuned-bf16", "--store", STORE)
+    assert (answer.code, answer.out) == (2, "")
+    assert "rests on avx512_bf16, which n1-standard-2 is not sure to have" in answer.err
+    assert f"`beambench cost {local_run(1).run_id}`" in answer.err
+
+
+def test_a_benchmark_with_a_gpu_can_be_planned_without(keep, cost):
+    t4 = "pytorch-image-classification-resnet152-t4"
+    keep(local_run(benchmark=t4, overrides=["threads=1", "model.device=cpu"]))
+    document = cost(t4, "--gpu", "none")
+    assert (document["cluster"]["gpu"], document["cluster"]["machine_type"]) == (
+        None,
+        "n1-standard-2",
+    )
+
+
+def test_a_server_that_chooses_bfloat16_is_seen_as_such(keep, beambench):
+    gemma, plan = "vllm-gemma-2b-batch", ("--gpu", "none", "--processes", "1", "--store", STORE)
+    chosen = "parameters.server.dtype=float32"
+    keep(
+        local_run(1, benchmark=gemma, profile="smoke"),
+        local_run(2, benchmark=gemma, overrides=["threads=2"]),
+    )
+    tiny = beambench("cost", "20260131T1001", *plan)
+    assert (tiny.code, "profile smoke runs gemma-tiny in place" in tiny.err) == (2, True)
+    own = beambench("cost", "20260131T1002", *plan)
+    assert (own.code, f"--set {chosen}" in own.err) == (2, True)
+    keep(local_run(3, benchmark=gemma, overrides=["threads=2", chosen]))
+    assert beambench("cost", "20260131T1003", *plan).code == 0
+
+
+def test_compiled_kernels_are_named_among_the_assumptions(keep, cost):
+    keep(local_run(variant="tuned-compiled"))
+    document = cost(RESNET, "--variant", "tuned-compiled")
+    assert "AVX-512" in assumption(document, "compiled_kernels")["note"]
+
+
+def test_one_copy_for_all_processes_needs_less_memory(keep, cost):
+    keep(local_run(peak_gb=3.3, overrides=["threads=1", "model.large=true"]))
+    document = cost(RESNET)
+    assert assumption(document, "copies_of_model")["value"]["expected"] == 1
+    expected = 2 * 3.3 - 170.5 / 1024
+    assert assumption(document, "memory_per_machine")["value"]["expected"] == pytest.approx(
+        expected
+    )
+
+
+def test_a_plan_without_disks_is_at_least(keep, beambench):
+    keep(local_run(benchmark="overhead-noop", overrides=[]))
+    arguments = ("--region", "us-central1", "--machine-type", "n1-standard-2", "--workers", "2")
+    command = ("cost", "overhead-noop", *arguments, "--processes", "1", "--store", STORE)
+    document = beambench(*command, "--elements", "100", "--json").document
+    assert document["total"]["at_least"] is True
+    assert document["unknown"] == ["disk: its usage is not known"]
+    text = beambench(*command, "--elements", "100").out
+    assert "at least" in text
+    assert "unknown: disk: its usage is not known" in text
+
+
+def test_what_the_run_was_is_noted(keep, cost):
+    record = local_run(
+        throughputs=[5.0],
+        noise={"disturbed": 1},
+        input={"kind": "derived", "count": 200, "digest": None},
+    )
+    keep(record)
+    notes = " ".join(cost(RESNET)["notes"])
+    for words in ("random weights", "derived input", "local", "disturbed", "fewer than 3"):
+        assert words in notes
+
+
+def test_variant_of_the_project_file(folder, keep, cost):
+    (folder / "beambench.yaml").write_text("variant: tuned-channels-last\nrepeats: 6\n")
+    keep(local_run(1, variant="tuned-channels-last"), local_run(2))
+    assert cost(RESNET)["variant"] == "tuned-channels-last"
+
+
+def test_a_rate_that_was_read_elsewhere_is_named(keep, beambench):
+    keep(local_run())
+    answer = beambench("cost", RESNET, "--spot", "--store", STORE)
+    assert "price of FlexRS vCPU: https://cloud.google.com/dataflow/pricing, second" in answer.out
+
+
+def test_as_text(keep, beambench):
+    keep(local_run())
+    answer = beambench("cost", RESNET, *EXACT, "--worker-start", "100", "--store", STORE)
+    assert (answer.code, answer.err) == (0, "")
+    shown = " ".join(answer.out.split())
+    assert f"projected from run {local_run().run_id} (profile local, n = 3)" in shown
+    assert "75 × n1-standard-2 (2 vCPU, 7.5 GB) in us-central1, batch, 2 × 1" in answer.out
+    # Low: 298.958 s × 75 machines × (0.112 + 0.0266775 + 0.0027) an hour, and no shuffle.
+    assert "cost of 50,000 elements 0.8805 USD 0.9832 USD" in shown
+    assert "VCPU_PER_HR_BATCH" in answer.out
+    assert "parallel efficiency" in answer.out
+    assert "dataflow-us-central1, 2026-10-01" in answer.out
+    assert "https://cloud.google.com/dataflow/pricing" in shown
+
+
+@pytest.mark.real
+def test_a_run_that_really_ran(folder, beambench, cost):
+    ran = beambench("run", "overhead-noop", "--profile", "smoke", "--store", STORE, "--json")
+    assert ran.code == 0, ran.err
+    (folder / "this.yaml").write_text(THIS)
+    document = cost(
+        *("overhead-noop", "--sheet", "this.yaml", "--machine-type", "this", "--workers", "1"),
+        *("--processes", "1", "--scale", "1", "--stragglers", "1", "--worker-start", "0"),
+    )
+    assert document["run_id"] == ran.document["run_id"]
+    rate = ran.document["metrics"]["throughput_elements"]["value"]
+    assert document["projection"]["throughput_elements"]["expected"] == pytest.approx(rate)
+
+
+# --- jobs -----------------------------------------------------------------------------------------
+
+
+def test_a_job_by_hand(keep, cost):
+    # 25 machine hours as in tests/cost/test_estimate.py: 3.5344375, and 2 GB × 0.011 of shuffle.
+    keep(job())
+    document = cost(job().run_id)
+    assert (document["kind"], document["projection"]) == ("usage", None)
+    assert document["total"]["expected"] == "3.556438"
+    assert document["total"]["at_least"] is False
+    assert document["per_thousand"]["expected"] == "0.071129"
+    assert document["benchmark_total"]["expected"] == "3.556438"
+    assert assumption(document, "gpu_seconds")["origin"] == "definition"
+
+
+def test_the_cheapest_the_middle_and_the_dearest_of_several_jobs(keep, cost):
+    keep(job(hours=[30, 10, 20]))
+    document = cost(job().run_id)
+    # 0.1413775 a machine hour, and 0.022.
+    totals = {bound: document["total"][bound] for bound in ("low", "expected", "high")}
+    assert totals == {"low": "1.435775", "expected": "2.849550", "high": "4.263325"}
+    assert document["n"] == 3
+
+
+def test_the_cost_of_other_elements_is_in_proportion(keep, cost):
+    keep(job(elements=1000))
+    document = cost(job().run_id, "--elements", "500")
+    assert document["elements"] == 1000
+    assert document["per_thousand"]["expected"] == "3.556438"
+    assert document["benchmark_total"]["expected"] == "1.778219"
+
+
+def test_what_the_service_did_not_tell_is_unknown(keep, cost, beambench):
+    keep(job(usage={"memory_gb_seconds": None, "shuffle_gb": None}))
+    document = cost(job().run_id)
+    assert document["total"]["at_least"] is True
+    assert document["unknown"] == [
+        "memory: its usage is not known",
+        "shuffle: its usage is not known",
+    ]
+    # 50 vCPU h × 0.056 + 1,250 GB h × 0.000054
+    assert document["total"]["expected"] == "2.867500"
+    assert "at least 2.87 USD" in beambench("cost", job().run_id, "--store", STORE).out
+
+
+def test_gpu_time_that_the_service_did_not_tell_is_not_free(keep, cost):
+    t4 = "pytorch-image-classification-resnet152-t4"
+    keep(job(1, benchmark=t4), job(2, benchmark=t4, usage={"gpu_seconds": 25 * 3600.0}))
+    assert "gpu nvidia-tesla-t4: its usage is not known" in cost("20260131T1001")["unknown"]
+    document = cost("20260131T1002")
+    assert document["total"]["expected"] == "14.056438"  # 3.556438 + 25 × 0.42
+    other = cost("20260131T1002", "--gpu", "nvidia-l4")
+    assert other["total"]["expected"] == "20.356438"  # 3.556438 + 25 × 0.672
+    assert assumption(other, "gpu")["origin"] == "asked"
+
+
+def test_a_job_that_failed_has_cost_money_too(keep, cost):
+    failed = job().repeats[0].model_copy(update={"status": "failed"})
+    keep(job(status="failed", repeats=[failed.model_dump()]))
+    document = cost(job().run_id)
+    assert document["total"]["expected"] == "3.556438"
+    assert document["per_thousand"] is None
+    assert document["notes"] == ["repeat 0 failed, and cost 3.56 USD"]
+
+
+def test_a_job_that_failed_does_not_stand_for_those_that_succeeded(keep, cost):
+    good, bad = job(hours=[20, 1]).repeats
+    broken = bad.model_copy(update={"status": "failed"})
+    keep(job(repeats=[good.model_dump(), broken.model_dump()]))
+    document = cost(job().run_id)
+    assert (document["n"], document["total"]["low"]) == (1, "2.849550")
+    assert document["notes"] == ["repeat 1 failed, and cost 0.16 USD"]
+
+
+def test_a_machine_whose_gpu_is_part_of_it(keep, cost):
+    def resolved(machine):
+        overrides = [f"cluster.machine_type={machine}"]
+        return job(overrides=overrides, usage={"gpu_seconds": 3600.0})
+
+    keep(resolved("g2-standard-4"))
+    lines = cost(job().run_id)["cost"]["expected"]["lines"]
+    assert [line["money"] for line in lines if line["resource"] == "gpu nvidia-l4"] == ["0.672000"]
+
+
+def test_a_streaming_job(keep, cost):
+    streaming = "pytorch-sentiment-distilbert-streaming"
+    counted = {"streaming_gb": 4.0, "shuffle_gb": None}
+    keep(job(benchmark=streaming, hours=[10], usage=counted))
+    document = cost(job().run_id)
+    assert (document["mode"], document["total"]["expected"]) == ("streaming", "1.745678")
+
+
+def test_a_job_on_a_sheet_of_ones_own(folder, keep, cost):
+    (folder / "mine.yaml").write_text(THIS.replace("this:", "n1-standard-2:"))
+    keep(job())
+    document = cost(job().run_id, "--sheet", "mine.yaml")
+    # 50 vCPU hours of machines with 2 are 25 hours × 0.36; a shuffle service has no price there.
+    assert document["total"]["expected"] == "9.000000"
+    assert document["unknown"] == ["shuffle: sheet this-machine has no rate of shuffle for batch"]
+
+
+# --- the document ---------------------------------------------------------------------------------
+
+
+def test_the_schema_of_the_document_is_current():
+    schema = CostReport.model_json_schema(mode="serialization")
+    assert json.loads(SCHEMA.read_text("utf-8")) == schema, (
+        "python -m beambench.experiments.cost > docs/cost.schema.json"
+    )
+
+
+def test_old_prices_are_pointed_out(keep):
+    import datetime
+
+    from beambench.definition.library import Library
+    from beambench.experiments.cost import cost as priced
+    from beambench.experiments.cost_request import CostRequest
+    from beambench.store import RunStore
+
+    keep(local_run())
+
+    def notes(date):
+        with RunStore.open(STORE) as runs:
+            return priced(CostRequest(RESNET), Library(), runs, datetime.date.fromisoformat(date))
+
+    assert notes("2027-03-01").sheet.age_days == 151
+    assert not any("days old" in note for note in notes("2027-03-01").notes)
+    assert any("212 days old" in note for note in notes("2027-05-01").notes)
