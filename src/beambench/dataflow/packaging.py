@@ -121,9 +121,7 @@ def staged_requirements(needed: Sequence[str]) -> list[str]:
 
     Neither beambench, which is a wheel, nor Beam, which is in the image.
     """
-    own = [
-        _NAME.match(one) for one in metadata.requires("beambench") or () if "extra ==" not in one
-    ]
+    own = [_NAME.match(one) for one in metadata.requires("beambench") or () if "extra ==" not in one]
     names = [one[0] for one in own if one] + [name.partition("[")[0] for name in needed]
     wanted = [name for name in dict.fromkeys(names) if name != "apache-beam"]
     return list(pinned(wanted, map(installed_version, wanted), "here"))
@@ -194,9 +192,7 @@ def _write(
 ) -> Path:
     """Write a wheel: no time stamps, files in order."""
     stem = f"{re.sub('[-_.]+', '_', name)}-{version.replace('-', '_')}"
-    own = {
-        f"{stem}.dist-info/{file}": text for file, text in (*described.items(), ("WHEEL", WHEEL))
-    }
+    own = {f"{stem}.dist-info/{file}": text for file, text in (*described.items(), ("WHEEL", WHEEL))}
     record: list[str] = []
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:

@@ -104,9 +104,7 @@ def submit(workload: Workload, plan: Plan, options: PipelineOptions) -> dict[str
         staged = staged_files(runner.proto_pipeline, cloud)
     return {
         "job_id": result.job_id(),
-        "console_url": CONSOLE.format(
-            region=cloud.region, id=result.job_id(), project=cloud.project
-        ),
+        "console_url": CONSOLE.format(region=cloud.region, id=result.job_id(), project=cloud.project),
         "staged": staged,
     }
 
@@ -182,7 +180,9 @@ def staged_files(pipeline: Any, cloud: GoogleCloudOptions) -> list[dict[str, Any
     places[STAGED_PIPELINE_FILENAME] = FileSystems.join(
         cloud.staging_location, STAGED_PIPELINE_FILENAME
     )
-    return [{"name": name, "bytes": _size(place), "place": place} for name, place in places.items()]
+    return [
+        {"name": name, "bytes": _size(place), "place": place} for name, place in places.items()
+    ]
 
 
 def _size(path: str) -> int:
@@ -201,7 +201,7 @@ def check_cloud(*, credentials: bool) -> None:
     try:
         import google.auth
         import google.cloud.dataflow
-        import google.cloud.storage
+        import google.cloud.storage  # noqa: F401
     except ImportError as error:
         raise UsageError(
             f"{error.name} is missing in the Python that runs the workers, which --runner dataflow "
