@@ -214,3 +214,12 @@ def test_a_record_of_nothing_but_the_contract_can_be_printed(make_record, capsys
     record = make_record(metrics={}, warnings=[])
     print_record(RunRecord.model_validate_json(record.model_dump_json()))
     assert capsys.readouterr().out.rstrip().endswith(f"run {record.run_id}: succeeded")
+
+
+def test_a_job_is_named_with_its_state_and_link(make_record, capsys):
+    url = "https://console.cloud.google.com/dataflow/jobs/us-central1/2026-01-31_x?project=p"
+    job = {"job_id": "2026-01-31_x", "state": "FAILED", "console_url": url}
+    times = {"started_at": "2026-01-31T10:00:00Z", "finished_at": "2026-01-31T10:00:01Z"}
+    repeat = {"index": 0, "arm": "pipeline", "status": "failed", **times, "runner": job}
+    print_record(make_record(repeats=[repeat]))
+    assert f"job 2026-01-31_x: failed, {url}" in capsys.readouterr().out.replace("\n", "")

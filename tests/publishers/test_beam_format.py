@@ -121,3 +121,15 @@ def test_every_benchmark_has_targets_in_both_formats(name):
         table, measurement = NAMES_IN_USE[name]
         assert bigquery["beam"]["table"] == table
         assert influxdb["beam"]["measurement"] == measurement
+
+
+def test_metrics_of_a_service_have_bare_names():
+    service = {"namespace": "", "step": "", "value": 12.5}
+    metrics = {**repeat()["beam_metrics"], "TotalVcpuTime": service, "JobRuntimeSeconds": service}
+    record = run_record(repeats=[repeat(beam_metrics=metrics, runner={"job_id": "j-1"})])
+    rows = {row["metric"]: row for row in beam_format.rows(record, estimated_cost=0.53)}
+    assert rows["TotalVcpuTime"]["value"] == 12.5
+    assert rows["EstimatedCost"]["value"] == 0.53
+    assert rows[f"{LABEL}_num_inferences"]["value"] == 50
+    assert {row["job_id"] for row in rows.values()} == {"j-1"}
+    assert "EstimatedCost" not in {row["metric"] for row in beam_format.rows(record)}

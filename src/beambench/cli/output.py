@@ -105,10 +105,17 @@ def print_record(record: RunRecord) -> None:
     out.print(f"verification: {_verification_line(record.verification)}")
     if record.verification.stock:
         out.print(f"against stock: {_stock_line(record.verification.stock)}")
+    for repeat in record.repeats:
+        if "job_id" in repeat.runner:
+            out.print(escape(_job_line(repeat.runner)))
     for warning in record.warnings:
         out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
     outcome = f"run {escape(record.run_id)}: {record.status.replace('_', ' ')}"
     out.print(outcome + (f": {escape(str(record.error))}" if record.status == "failed" else ""))
+
+
+def _job_line(job: Mapping[str, Any]) -> str:
+    return f"job {job['job_id']}: {str(job['state']).lower()}, {job['console_url']}"
 
 
 def _input_line(record: RunRecord) -> str:

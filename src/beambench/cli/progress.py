@@ -12,6 +12,9 @@ CLEAR_LINE = "\r\x1b[K"
 PLAIN_SECONDS = 10.0
 """Seconds between two lines of one step where there is no terminal."""
 
+PLAIN_SECONDS_OF_JOB = 60.0
+"""The same for a job of a service, which takes longer; a change of its state is always shown."""
+
 
 class ProgressReporter:
     """Shows elements done, rate and time left of the step that is running."""
@@ -30,18 +33,26 @@ class ProgressReporter:
         head = f"{self._name} [{step.index}/{step.total}] {step.label}"
         self._write(CLEAR_LINE + head if self._live else f"{head}\n")
         first: list[tuple[float, int]] = []
-        shown_at = time.monotonic()
+        shown_at, shown_state = time.monotonic(), ""
 
         def on_progress(message: dict[str, Any]) -> None:
-            nonlocal shown_at
-            done, now = message.get("done"), time.monotonic()
-            if not isinstance(done, int) or done <= 0:
+            nonlocal shown_at, shown_state
+            if "line" in message:
+                self._write(f"{CLEAR_LINE if self._live else ''}{message['line']}\n")
                 return
-            if not first:
+            now, text = time.monotonic(), str(message.get("text", ""))
+            done = message.get("done")
+            done = done if isinstance(done, int) else 0
+            if done <= 0 and not text:
+                return
+            state = text.partition(",")[0]
+            pause = PLAIN_SECONDS_OF_JOB if text else PLAIN_SECONDS
+            if done > 0 and not first:
                 first.append((now, done))
-            if now - shown_at >= (0 if self._live else PLAIN_SECONDS):
-                shown_at = now
-                line = head + progress_text(done, elements, first[0])
+            if self._live or state != shown_state or now - shown_at >= pause:
+                shown_at, shown_state = now, state
+                line = head + (f": {text}" if text else "")
+                line += progress_text(done, elements, first[0]) if done > 0 else ""
                 self._write(CLEAR_LINE + line if self._live else f"{line}\n")
 
         return on_progress

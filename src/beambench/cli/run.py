@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import signal
 import sys
 import threading
@@ -32,15 +34,17 @@ from beambench.errors import (
     StoreError,
     UsageError,
 )
+from beambench.record.masking import masked
 
 if TYPE_CHECKING:
+    from beambench.experiments.dataflow_run import AttachRequest
     from beambench.experiments.external_request import ExternalRequest
     from beambench.experiments.request import RunRequest
     from beambench.record.run_record import RunRecord
     from beambench.store.deliveries import Delivery
     from beambench.store.run_store import RunStore
 
-    Request = RunRequest | ExternalRequest
+    Request = RunRequest | ExternalRequest | AttachRequest
 
 FOR_BENCHMARKS = (
     "profile",
@@ -68,6 +72,21 @@ WORST_FIRST = (130, 124, 3, 5, 4, 1)
 """Of several runs the first of these decides the exit code; bad usage stops before any run."""
 
 
+NOT_WITH_ATTACH = tuple(
+    one
+    for one in (*FOR_BENCHMARKS, "pipeline", "name", "repeats", "runner", "seed", "dry_run")
+    if one != "definitions"
+)
+"""Parameters of `run` that a job which was started before has its own of."""
+
+
+class OnStop(str, Enum):
+    """What becomes of a Dataflow job when beambench stops looking at it."""
+
+    leave = "leave"
+    cancel = "cancel"
+
+
 class Reference(str, Enum):
     """What a pipeline can be compared with in the same run."""
 
@@ -93,7 +112,10 @@ def run(
     ] = None,
     profile: Annotated[
         str,
-        typer.Option(envvar="BEAMBENCH_PROFILE", help="How much is run: smoke, local, full."),
+        typer.Option(
+            envvar="BEAMBENCH_PROFILE",
+            help="How much is run: smoke, local, full; with --runner dataflow full is the default.",
+        ),
     ] = "local",
     variant: Annotated[
         str, typer.Option(envvar="BEAMBENCH_VARIANT", help="Settings under a name.")
@@ -103,7 +125,11 @@ def run(
     ] = "direct",
     repeats: Annotated[
         int | None,
-        typer.Option(min=1, envvar="BEAMBENCH_REPEATS", help="Whole executions; intervals need 6."),
+        typer.Option(
+            min=1,
+            envvar="BEAMBENCH_REPEATS",
+            help="Whole executions; intervals need 6. With --runner dataflow, 1 unless given.",
+        ),
     ] = None,
     source: Annotated[
         str | None,
@@ -178,13 +204,43 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be run; run and store nothing.")
     ] = False,
+    attach: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JOB_ID",
+            help="Take up a Dataflow job that `run` started: follow it, read it back, store the "
+            "run. NAME is not needed; if given, its definition must still be that of the job.",
+        ),
+    ] = None,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="With --attach: end the job and store the run.")
+    ] = False,
+    on_stop: Annotated[
+        OnStop,
+        typer.Option(help="On Ctrl-C or at the time limit: let a Dataflow job go on, or end it."),
+    ] = OnStop.leave,
     as_json: JsonOption = False,
 ) -> None:
     """Run benchmarks and store one run record for each. Beam flags can follow after --."""
     from beambench.experiments.request import make_request
-    from beambench.experiments.run import execute
 
     beam_flags: list[str] = context.obj
+    if attach is not None:
+        attached = _attached(
+            context,
+            attach,
+            names or [],
+            store_url(store),
+            definitions,
+            cancel=cancel,
+            on_stop=on_stop.value,
+            timeout=timeout,
+            labels=parse_labels(label or []),
+        )
+        _run_or_plan([attached], _execute_attached, store, as_json, dry_run, publishers)
+        return
+    if cancel:
+        raise UsageError("--cancel goes with --attach JOB_ID")
     if pipeline is not None:
         _check_pipeline_options(context, names)
     known = library(definitions)
@@ -218,7 +274,7 @@ def run(
             known,
             one,
             variant=variant,
-            profile=profile,
+            profile=_profile(context, profile, runner),
             overrides=overrides or [],
             runner=runner,
             repeats=repeats,
@@ -242,7 +298,67 @@ def run(
     for request in requests:
         for warning in request.warnings:
             say(f"{request.resolved.definition.name}: {warning}")
+    execute = _execution(runner, on_stop)
     _run_or_plan(requests, execute, store, as_json, dry_run, publishers)
+
+
+def _profile(context: typer.Context, profile: str, runner: str) -> str:
+    """Return the profile: on a cluster the whole benchmark if none is said."""
+    origin = context.get_parameter_source("profile")
+    chosen = origin is not None and origin.name != "DEFAULT"
+    return profile if chosen or runner != "dataflow" else "full"
+
+
+def _execution(runner: str, on_stop: OnStop) -> Callable[..., RunRecord]:
+    """Return what runs a benchmark on a runner."""
+    if runner == "dataflow":
+        from beambench.experiments.dataflow_run import execute_on_dataflow
+
+        return functools.partial(execute_on_dataflow, on_stop=on_stop.value)
+    from beambench.experiments.run import execute
+
+    return execute
+
+
+def _attached(
+    context: typer.Context,
+    job_id: str,
+    names: Sequence[str],
+    url: str,
+    definitions: Sequence[Path] | None,
+    **options: Any,
+) -> AttachRequest:
+    """Look at a job that was started before; the store may know where it is.
+
+    Raises:
+        UsageError: it is none of ours, or is given what a job that runs already has.
+    """
+    from beambench.experiments.dataflow_run import make_attach_request, place_of
+    from beambench.store.run_store import RunStore
+
+    if len(names) > 1:
+        raise UsageError(f"--attach takes up one job: give one NAME or none, not {len(names)}")
+    for parameter in context.command.params:
+        origin = context.get_parameter_source(str(parameter.name))
+        given = origin is not None and origin.name == "COMMANDLINE"
+        if given and parameter.name in NOT_WITH_ATTACH:
+            raise UsageError(f"{parameter.opts[0]} does not go with --attach: the job has its own")
+    with RunStore.open(url) as store:
+        place = place_of(job_id, context.obj, os.environ, store)
+    return make_attach_request(
+        place,
+        flags=context.obj,
+        library=library(definitions) if names else None,
+        name=names[0] if names else None,
+        command=masked(["beambench", *sys.argv[1:]]),
+        **options,
+    )
+
+
+def _execute_attached(*arguments: Any) -> RunRecord:
+    from beambench.experiments.dataflow_run import execute_attached
+
+    return execute_attached(*arguments)
 
 
 def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> None:
@@ -399,7 +515,7 @@ def _complain(message: str, runs: int, error: BeambenchError) -> None:
 
 def _reason(record: RunRecord) -> str:
     """Say why a run did not succeed, and what to do where that is known."""
-    if record.status == "timed_out":
+    if record.status == "timed_out" and record.runner.requested == "direct":
         limit = record.config["timeout"]
         return f"{record.error}: give more than {limit:g} s with --timeout"
     return f"failed: {record.error}" if record.status == "failed" else str(record.error)

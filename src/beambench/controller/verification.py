@@ -11,6 +11,9 @@ from beambench.analysis.intervals import median
 from beambench.record.observation import NEAR_TIE, Observation, SampledPrediction
 from beambench.record.run_record import Verification
 
+OF_A_PIPELINE = ("pipeline", "collect")
+"""Tasks whose outputs a pipeline made, here or on a cluster."""
+
 DISTINCT_SHARE = 0.2
 """Fewer distinct labels than this share of the sample (20 in 100) prove too little."""
 
@@ -361,7 +364,7 @@ def verification(
         return None
     problems = _accounting_problems(observation)
     found = Agreement(None, {}, [])
-    if reference is not None and observation.task == "pipeline":
+    if reference is not None and observation.task in OF_A_PIPELINE:
         found = agreement(
             observation.sample,
             reference.sample,
@@ -380,7 +383,7 @@ def verification(
         reference_agreement=found.share,
         reference=found.details,
         stock=stock_agreement(observation.sample, stock.sample)
-        if stock is not None and observation.task == "pipeline"
+        if stock is not None and observation.task in OF_A_PIPELINE
         else {},
         failed=observation.failed,
         failed_listed=len(observation.failed),

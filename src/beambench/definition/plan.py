@@ -59,8 +59,9 @@ class Plan(WorkerPlan):
         folder: for a service: the gs:// folder of this job, with all that it reads and writes.
         job_name: for a service: what the job is called there.
         template_path: for `template`: where it is written.
-        job_metrics: for `collect`: file with the metrics of the job, as the service gave them.
-        kept: for `submit`: all that another process needs to make the run's record from the job.
+        job_metrics: for `collect`: file with the job and its metrics, as the service gave them.
+        kept: for `submit`: goes into the job's folder as it is; all that another process needs to
+            take the run up and make its record.
     """
 
     task: Task

@@ -98,7 +98,8 @@ class RunRequest:
 
     @property
     def repeat_count(self) -> int:
-        return self.repeats or self.resolved.profile.repeats
+        """Whole executions; a job costs money, so there is one unless more are asked for."""
+        return self.repeats or (1 if self.runner == "dataflow" else self.resolved.profile.repeats)
 
     @property
     def time_limit(self) -> float:

@@ -129,7 +129,7 @@ class Run:
         return self._record(execution, started_at, trouble)
 
     def _prepare(self, execution: Execution) -> Trouble | None:
-        """Make input and weights ready and run the sample through the loop."""
+        """Make input and weights ready, then run the sample."""
         step = self._step("prepare", 1)
         result = self._task("prepare", step, None)
         self.prepared = result.observation
@@ -140,6 +140,11 @@ class Run:
         if found is None:
             return Trouble.of(step, result)
         self.preparation = Preparation.model_validate(found.preparation)
+        return self._sample(execution)
+
+    def _sample(self, execution: Execution) -> Trouble | None:
+        """Run the sample through the loop."""
+        assert self.preparation is not None
         step = self._step("reference sample", 2)
         sampled = self._task("reference", step, len(self.preparation.sample))
         execution.reference = sampled.observation
@@ -201,7 +206,9 @@ class Run:
         elements: int | None,
         batch_sizes: list[int] | None = None,
         definition: Definition | None = None,
+        **more: Any,
     ) -> WorkerResult:
+        """Run a task in a worker; `more` are fields of its plan."""
         request = self.request
         plan = Plan(
             task=task,
@@ -221,6 +228,7 @@ class Run:
             slot_us=int(request.resolved.profile.slot_seconds * 1e6),
             preparation=self.preparation,
             batch_sizes=batch_sizes or [],
+            **more,
         )
         result = run_task(
             plan,

@@ -172,7 +172,8 @@ METRICS: tuple[Metric, ...] = (
         "run_time",
         "s",
         "lower",
-        "from the start of the worker process to its end: everything",
+        "from the start of the worker process to its end: everything; of a Dataflow job from its "
+        "creation to its terminal state (Beam's is from its workers' start to their stop)",
         "repeats",
         beam_label="JobRuntimeSeconds",
     ),
@@ -181,7 +182,7 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "lower",
         "from the start of the worker process to the first element read: imports, pipeline "
-        "construction and model load",
+        "construction and model load; of a Dataflow job from before it is submitted",
         "repeats",
     ),
     Metric(

@@ -29,15 +29,26 @@ TAGS = ("metric", "test_id")
 """Columns that are tags in InfluxDB; the field is called ``value``, times are whole seconds."""
 
 
-def rows(record: RunRecord) -> list[dict[str, Any]]:
-    """Return the rows of a run; none for one that did not succeed or kept no Beam metrics."""
+ESTIMATED_COST = "EstimatedCost"
+
+
+def rows(record: RunRecord, estimated_cost: float | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a run; none for one that did not succeed or kept no Beam metrics.
+
+    Of a Dataflow job there are those of Beam's cost benchmarks too, which have no namespace and no
+    step: the service's own metrics, JobRuntimeSeconds, AvgThroughput…, and EstimatedCost if the
+    cost in USD is given. Those that the service did not give are left out: there they are 0.
+    """
     repeat = published_repeat(record)
     if repeat is None:
         return []
     common = {"test_id": record.run_id, "timestamp": repeat.finished_at}
+    values = list(labelled_values(repeat.beam_metrics))
+    if estimated_cost is not None:
+        values.append((ESTIMATED_COST, estimated_cost))
     return [
         {**common, "metric": label, "value": value, "job_id": repeat.runner.get("job_id")}
-        for label, value in labelled_values(repeat.beam_metrics)
+        for label, value in values
     ]
 
 
@@ -62,7 +73,7 @@ def labelled_values(beam_metrics: Mapping[str, Any]) -> Iterator[tuple[str, floa
     found = list(_entries(beam_metrics))
     for name, entry in found:
         if "value" in entry:
-            yield f"{_start(entry)}_{name}", entry["value"]
+            yield f"{_start(entry)}{name}", entry["value"]
     for name, entry in found:
         if "count" not in entry:
             continue
@@ -70,7 +81,7 @@ def labelled_values(beam_metrics: Mapping[str, Any]) -> Iterator[tuple[str, floa
         values = {**{kind: entry[kind] for kind in ("count", "max", "min", "sum")}, "mean": mean}
         for kind, value in values.items():
             if value is not None:
-                yield f"{_start(entry)}_{kind}_{name}", value
+                yield f"{_start(entry)}{kind}_{name}", value
 
 
 def _entries(beam_metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -87,7 +98,10 @@ def _entries(beam_metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str
 
 
 def _start(entry: Mapping[str, Any]) -> str:
-    return f"{entry['namespace']}_{parse_step(entry['step'])}"
+    """Return what stands before the name: nothing for a metric of the service's own."""
+    if not entry["namespace"]:
+        return ""
+    return f"{entry['namespace']}_{parse_step(entry['step'])}_"
 
 
 def parse_step(step: str) -> str:

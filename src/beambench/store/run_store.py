@@ -169,6 +169,17 @@ class RunStore:
         query = sa.select(runs.c.run_id, runs.c.document).where(runs.c.started_at >= start)
         return self._read(RunRecord, query.order_by(runs.c.started_at, runs.c.run_id), None)
 
+    def of_job(self, job_id: str) -> list[RunRecord]:
+        """Return the runs that a job of a service was a repeat of, the newest first."""
+        named = runs.c.document.contains(job_id, autoescape=True)
+        query = sa.select(runs.c.run_id, runs.c.document).where(named)
+        ordered = query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+        return [
+            record
+            for record in self._read(RunRecord, ordered, None)
+            if any(repeat.runner.get("job_id") == job_id for repeat in record.repeats)
+        ]
+
     def check_writable(self) -> None:
         """Write as much as a large run record takes, and roll it back. Raises StoreError."""
         probe = dict.fromkeys(runs.c.keys(), "") | {

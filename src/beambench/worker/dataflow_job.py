@@ -15,7 +15,9 @@ from beambench.instrumentation.versions import versions
 from beambench.record.masking import masked
 from beambench.record.observation import Observation
 from beambench.runners import dataflow
+from beambench.workloads import sinks
 from beambench.workloads.base import Weights, Workload, load_class, shipped
+from beambench.workloads.output import Target
 
 JOB_FILE = "job.json"
 IDS_FILE = "ids.txt"
@@ -45,6 +47,8 @@ def submit(plan: Plan) -> Observation:
     folder = str(plan.folder)
     with dataflow.refusals(f"no files for Dataflow in {folder}"):
         files.connect(folder)
+        if plan.output is not None:
+            sinks.clear(Target.of(plan.output))
         placed = plan.model_copy(update={"preparation": _uploaded(plan, settings)})
         runner = {
             "executed": "dataflow",

@@ -1,18 +1,30 @@
-"""The predictions that a pipeline wrote: reading them back and naming what is missing or double."""
+"""What a pipeline was given, what it wrote, and naming what is missing or double."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from beambench.inputs.files import lines_of
+from beambench.definition.plan import Plan
+from beambench.errors import RunError
+from beambench.inputs import files
+from beambench.inputs.elements import Element, parsed
+from beambench.inputs.labels import labels_for, read_labels
 from beambench.instrumentation.handler import Output
+from beambench.instrumentation.proof import accounts_for, expected_of
+from beambench.record.observation import Observation, Proof, SampledPrediction
+from beambench.record.run_record import FailedElement
+from beambench.workloads import sinks
+from beambench.workloads.output import Target
+
+LISTED = 20
+"""Failed, missing and duplicate elements that are named; all are counted."""
 
 
 def read_predictions(path: str) -> Iterator[Output]:
     """Yield the outputs of a predictions file, one JSON array a line."""
-    for line in lines_of(path):
+    for line in files.lines_of(path):
         element_id, label, evidence, error = json.loads(line)
         yield element_id, label, evidence, error
 
@@ -23,3 +35,82 @@ def named_differences(ids: Sequence[str], seen: Sequence[str]) -> tuple[list[str
     missing = list((expected - found).elements())
     duplicates = list((found - expected).elements())
     return missing, duplicates
+
+
+def read_elements(plan: Plan) -> list[Element]:
+    """Return the elements that were prepared.
+
+    Raises:
+        RunError: the file has changed since, so a pipeline that reads it would prove too little.
+    """
+    prepared = plan.prepared()
+    elements = [parsed(line, prepared.root) for line in files.lines_of(prepared.ids_file)]
+    if any(files.is_address(source) for _, source in elements if isinstance(source, str)):
+        files.has_credentials()  # looked for now, and not when the first element is read
+    if len(elements) != prepared.count:
+        raise RunError(
+            f"{prepared.ids_file}: has {len(elements)} of {prepared.count} prepared elements"
+        )
+    return elements
+
+
+def ids_of(elements: Iterable[Element]) -> list[str]:
+    return [element.id for element in elements]
+
+
+def observed(
+    plan: Plan, outputs: Iterable[Output], ids: Sequence[str], proof: Proof
+) -> Observation:
+    """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ."""
+    truth = labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
+    wanted = set(plan.prepared().sample)
+    failed: list[FailedElement] = []
+    sample: list[SampledPrediction] = []
+    labelled = correct = 0
+    seen: list[str] = []
+    expected = expected_of(ids)
+    naming = not accounts_for(proof, expected)
+    for output in outputs:
+        element_id, label, _, error = output
+        if error is not None and len(failed) < LISTED:
+            failed.append(FailedElement(id=element_id, stage=error[0], error=error[1]))
+        if element_id in wanted:
+            sample.append(sampled(output))
+        if error is None and element_id in truth:
+            labelled += 1
+            correct += label == truth[element_id]
+        if naming:
+            seen.append(element_id)
+    missing, duplicates = named_differences(ids, seen) if naming else ([], [])
+    return Observation(
+        task=plan.task,
+        proof=proof,
+        expected=expected,
+        failed=failed,
+        sample=sample,
+        labelled=labelled,
+        correct=correct,
+        missing=missing[:LISTED],
+        missing_count=len(missing),
+        duplicates=duplicates[:LISTED],
+        duplicates_count=len(duplicates),
+    )
+
+
+def sampled(output: Output) -> SampledPrediction:
+    element_id, label, evidence, error = output
+    return SampledPrediction(
+        id=element_id, label=label, evidence=evidence, error=error[1] if error else None
+    )
+
+
+def written_rows(target: Target, proof: Proof) -> int:
+    """Count the rows of a target.
+
+    Raises:
+        RunError: they are not as many as came out of the pipeline.
+    """
+    rows, outputs = sinks.count(target), proof.count + proof.failed
+    if rows != outputs:
+        raise RunError(f"output {target}: has {rows} rows of {outputs} outputs")
+    return rows

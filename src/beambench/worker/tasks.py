@@ -5,44 +5,46 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
 from beambench.definition.schema import Model
-from beambench.errors import RunError, UsageError
+from beambench.errors import UsageError
 from beambench.inputs import files
-from beambench.inputs.elements import Element, parsed, written
-from beambench.inputs.files import is_address
+from beambench.inputs.elements import written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
 from beambench.instrumentation.handler import (
-    Output,
     check_size,
     set_framework_threads,
     size_of,
     weights_files,
 )
-from beambench.instrumentation.proof import accounts_for, add_up, expected_of
+from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
 from beambench.record.masking import masked
-from beambench.record.observation import Observation, Prepared, Proof, SampledPrediction
-from beambench.record.run_record import FailedElement
+from beambench.record.observation import Observation, Prepared, Proof
 from beambench.runners import direct, loop
 from beambench.worker import dataflow_job
+from beambench.worker.collect import collect
 from beambench.worker.external import run_external
-from beambench.worker.outputs import named_differences, read_predictions
+from beambench.worker.outputs import (
+    ids_of,
+    observed,
+    read_elements,
+    read_predictions,
+    sampled,
+    written_rows,
+)
 from beambench.worker.torch_settings import torch_settings
 from beambench.workloads import sinks
 from beambench.workloads.base import Weights, Workload, load_class, workload_entry
 from beambench.workloads.output import Target
 from beambench.workloads.pipeline import Outputs, metrics_namespace
-
-LISTED = 20
-"""Failed, missing and duplicate elements that are named; all are counted."""
 
 
 def prepare(plan: Plan) -> Observation:
@@ -176,27 +178,6 @@ def make_workload(plan: Plan) -> Workload:
     return workload
 
 
-def read_elements(plan: Plan) -> list[Element]:
-    """Return the elements that were prepared.
-
-    Raises:
-        RunError: the file has changed since, so a pipeline that reads it would prove too little.
-    """
-    prepared = plan.prepared()
-    elements = [parsed(line, prepared.root) for line in files.lines_of(prepared.ids_file)]
-    if any(is_address(source) for _, source in elements if isinstance(source, str)):
-        files.has_credentials()  # looked for now, and not when the first element is read
-    if len(elements) != prepared.count:
-        raise RunError(
-            f"{prepared.ids_file}: has {len(elements)} of {prepared.count} prepared elements"
-        )
-    return elements
-
-
-def ids_of(elements: Iterable[Element]) -> list[str]:
-    return [element.id for element in elements]
-
-
 def run_pipeline(plan: Plan) -> Observation:
     """Run the pipeline once, prove its work and read its metrics."""
     workload = make_workload(plan)
@@ -211,8 +192,8 @@ def run_pipeline(plan: Plan) -> Observation:
     end = Clock(plan.epoch_ns, plan.slot_us).offset_us()
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
-    rows = _written_rows(target, proof) if target is not None else None
-    observation = _observed(plan, read_predictions(outputs.predictions), ids, proof)
+    rows = written_rows(target, proof) if target is not None else None
+    observation = observed(plan, read_predictions(outputs.predictions), ids, proof)
     return observation.model_copy(
         update={
             "measured": measured(finished.query, proof.count, plan.slot_us, finished.threads),
@@ -229,24 +210,12 @@ def run_pipeline(plan: Plan) -> Observation:
     )
 
 
-def _written_rows(target: Target, proof: Proof) -> int:
-    """Count the rows of a target.
-
-    Raises:
-        RunError: they are not as many as came out of the pipeline.
-    """
-    rows, outputs = sinks.count(target), proof.count + proof.failed
-    if rows != outputs:
-        raise RunError(f"output {target}: has {rows} rows of {outputs} outputs")
-    return rows
-
-
 def run_loop(plan: Plan) -> Observation:
     """Run the reference loop once over the whole input."""
     workload, elements = make_workload(plan), read_elements(plan)
     clock = Clock(plan.epoch_ns, plan.slot_us)
     outputs, numbers = loop.run(workload, elements, plan.batch_sizes, clock)
-    observation = _observed(plan, outputs, ids_of(elements), add_up(outputs))
+    observation = observed(plan, outputs, ids_of(elements), add_up(outputs))
     return observation.model_copy(update={"measured": numbers})
 
 
@@ -267,55 +236,9 @@ def run_reference(plan: Plan) -> Observation:
     outputs, _ = loop.run(workload, chosen, [1], clock, frozenset(sample))
     return Observation(
         task=plan.task,
-        sample=[_sampled(output) for output in outputs],
+        sample=[sampled(output) for output in outputs],
         near_tie=workload.near_tie,
         compares_outputs=workload.compares_outputs,
-    )
-
-
-def _observed(
-    plan: Plan, outputs: Iterable[Output], ids: Sequence[str], proof: Proof
-) -> Observation:
-    """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ."""
-    truth = labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
-    wanted = set(plan.prepared().sample)
-    failed: list[FailedElement] = []
-    sample: list[SampledPrediction] = []
-    labelled = correct = 0
-    seen: list[str] = []
-    expected = expected_of(ids)
-    naming = not accounts_for(proof, expected)
-    for output in outputs:
-        element_id, label, _, error = output
-        if error is not None and len(failed) < LISTED:
-            failed.append(FailedElement(id=element_id, stage=error[0], error=error[1]))
-        if element_id in wanted:
-            sample.append(_sampled(output))
-        if error is None and element_id in truth:
-            labelled += 1
-            correct += label == truth[element_id]
-        if naming:
-            seen.append(element_id)
-    missing, duplicates = named_differences(ids, seen) if naming else ([], [])
-    return Observation(
-        task=plan.task,
-        proof=proof,
-        expected=expected,
-        failed=failed,
-        sample=sample,
-        labelled=labelled,
-        correct=correct,
-        missing=missing[:LISTED],
-        missing_count=len(missing),
-        duplicates=duplicates[:LISTED],
-        duplicates_count=len(duplicates),
-    )
-
-
-def _sampled(output: Output) -> SampledPrediction:
-    element_id, label, evidence, error = output
-    return SampledPrediction(
-        id=element_id, label=label, evidence=evidence, error=error[1] if error else None
     )
 
 
@@ -326,6 +249,7 @@ TASKS: dict[str, Callable[[Any], Observation]] = {
     "calibrate": calibrate,
     "reference": run_reference,
     "external": run_external,
+    "collect": collect,
     "template": dataflow_job.write_template,
     "submit": dataflow_job.submit,
 }

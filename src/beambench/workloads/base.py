@@ -119,6 +119,13 @@ class Workload(abc.ABC):
     near_tie: ClassVar[float] = NEAR_TIE
     compares_outputs: ClassVar[bool] = True
 
+    @classmethod
+    def pcollection(cls) -> str:
+        """Return the service's name of the PCollection whose throughput Beam's suite publishes."""
+        if cls.postprocess_transform is not None:
+            return f"{cls.postprocess_transform}.out0"
+        return f"{cls.transform}/BeamML_RunInference_Postprocess-0.out0"
+
     def __init__(self, definition: Definition, weights: Weights) -> None:
         self.definition = definition
         self.weights = weights
