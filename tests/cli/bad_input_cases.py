@@ -162,6 +162,8 @@ def old(argv=None):
 """
 THERE: dict[str, Content] = {"my_pipeline.py": PIPELINE}
 
+PROJECT = "-- --project=my-project"
+JOB = f"{PROJECT} --temp_location=gs://my-bucket/tmp"
 IN_STORE = "--store sqlite:///runs.db"
 STORED: dict[str, Content] = {"runs.db": PRICED}
 PRICES = """\
@@ -497,6 +499,87 @@ SECTIONS: dict[str, list[Case]] = {
             "options overhead-noop --runner dataflo",
             USAGE,
             ("no runner 'dataflo'", "did you mean 'dataflow'?"),
+        ),
+    ],
+    "Jobs on Dataflow": [
+        Case(
+            "a job without project and place",
+            "run pytorch-language-modeling-bert-base --runner dataflow",
+            USAGE,
+            ("needs --project, --temp_location (or GOOGLE_CLOUD_PROJECT)", "cluster.project"),
+        ),
+        Case(
+            "a place that is no bucket",
+            f"run pytorch-language-modeling-bert-base --runner dataflow {PROJECT} "
+            "--temp_location=/tmp",
+            USAGE,
+            ("--temp_location '/tmp'", "gs://BUCKET/FOLDER"),
+        ),
+        Case(
+            "a benchmark without a cluster",
+            f"run overhead-noop --runner dataflow {JOB}",
+            USAGE,
+            ("overhead-noop has no cluster", "set cluster.machine_type"),
+        ),
+        Case(
+            "images that workers cannot read",
+            f"run pytorch-image-classification-resnet101 --runner dataflow {JOB}",
+            USAGE,
+            ("input packaged", "workers cannot read images of this machine", "--input"),
+        ),
+        Case(
+            "weights that workers cannot read",
+            "run vllm-gemma-2b-batch --runner dataflow --profile smoke --set interpreter=null "
+            f"{JOB}",
+            USAGE,
+            ("model.weights random", "folder from a bucket", "pretrained"),
+        ),
+        Case(
+            "spot workers with a GPU",
+            "run pytorch-image-classification-resnet152-t4 --runner dataflow --input "
+            f"gs://my-bucket/list.txt --set cluster.spot=true {JOB}",
+            USAGE,
+            ("cluster.spot", "FlexRS does not go with an accelerator"),
+        ),
+        Case(
+            "a GPU benchmark on a cluster without one",
+            "run pytorch-language-modeling-bert-base --runner dataflow --set model.device=gpu "
+            f"{JOB}",
+            USAGE,
+            ("model.device gpu", "the cluster has no accelerator"),
+        ),
+        Case(
+            "processes that Dataflow does not start",
+            "run pytorch-language-modeling-bert-base --runner dataflow --set cluster.processes=2 "
+            f"{JOB}",
+            USAGE,
+            ("cluster.processes 2", "null", "(1)"),
+        ),
+        Case(
+            "a reference on another machine than the job",
+            "run pytorch-language-modeling-bert-base --runner dataflow --reference loop " + JOB,
+            USAGE,
+            ("--reference loop", "--runner direct"),
+        ),
+        Case(
+            "a name for a job",
+            f"run pytorch-language-modeling-bert-base --runner dataflow {JOB} --job_name=mine",
+            USAGE,
+            ("--job_name after --", "beambench names its jobs"),
+        ),
+        Case(
+            "a template of a job that is to run",
+            f"run pytorch-language-modeling-bert-base --runner dataflow {JOB} "
+            "--template_location=t.json",
+            USAGE,
+            ("--template_location after --", "--dry-run"),
+        ),
+        Case(
+            "an image among other files",
+            "options overhead-noop --dockerfile .",
+            USAGE,
+            ("is not empty and holds no Dockerfile", "name a new folder"),
+            files={"notes.txt": "mine"},
         ),
     ],
     "Environment and project file": [

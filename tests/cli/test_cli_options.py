@@ -104,8 +104,8 @@ def test_each_workload_has_its_own_requirements(beambench):
 def test_a_local_build_and_what_is_not_installed_are_said(beambench, monkeypatch):
     monkeypatch.setattr(Overhead, "requirements", ("not-to-be-found", "torch"))
     monkeypatch.setattr(
-        "beambench.experiments.worker_requirements.version",
-        lambda name: version("not-to-be-found") if name == "not-to-be-found" else "2.0+cpu",
+        "beambench.experiments.worker_requirements.installed_version",
+        lambda name: None if name == "not-to-be-found" else "2.0+cpu",
     )
     answer = beambench("options", "overhead-noop", "--requirements")
     assert answer.out.splitlines()[3:] == [
@@ -198,3 +198,35 @@ def test_the_t4_file_is_taken_and_its_other_model_named(beambench, folder):
     assert answer.code == 0
     assert answer.document["config"]["definition"]["model"]["name"] == "resnet152"
     assert f"--pretrained_model_name=resnet50 is left out: {RESNET152_T4} is a" in answer.err
+
+
+# --- an image for workers -------------------------------------------------------------------------
+
+
+def test_a_folder_to_build_an_image_in(beambench, folder, mine):
+    answer = beambench("options", EFFICIENTNET, "--dockerfile", "image")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [
+        "image/Dockerfile",
+        "image/requirements.txt",
+        f"image/beambench-{__version__}-py3-none-any.whl",
+    ]
+    lines = (folder / "image" / "Dockerfile").read_text().splitlines()
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert lines[0] == f"FROM apache/beam_python{python}_sdk:{version('apache-beam')}"
+    copied = lines[1].split()[1:-1]
+    assert sorted(copied) == sorted(
+        path.name for path in (folder / "image").iterdir() if path.name != "Dockerfile"
+    )
+    required = (folder / "image" / "requirements.txt").read_text()
+    assert "torch==" in required
+    assert "beambench" not in required
+    assert beambench("options", EFFICIENTNET, "--dockerfile", "image").code == 0
+
+
+def test_an_image_is_not_written_among_other_files(beambench, folder):
+    (folder / "notes.txt").write_text("mine")
+    answer = beambench("options", EFFICIENTNET, "--dockerfile", ".")
+    assert answer.code == 2
+    assert "is not empty and holds no Dockerfile: name a new folder" in answer.err
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]

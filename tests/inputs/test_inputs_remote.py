@@ -212,6 +212,46 @@ class Refusing:
         raise from_http_status(self.status, "the caller does not have storage.objects.get")
 
 
+def answers() -> list[Any]:
+    """Return what goes wrong with a store, as its client raises it, and what becomes of it."""
+    from google.api_core.exceptions import InternalServerError, RetryError
+    from google.auth.exceptions import RefreshError, TransportError
+    from requests import ConnectionError as NoConnection
+    from requests import ReadTimeout
+
+    silent = "gs://bucket/a: the store does not answer: check the network"
+    return [
+        (RetryError("Timeout of 120.0s exceeded", None), RunError, silent),
+        (TransportError("no route"), RunError, silent),
+        (NoConnection("refused"), RunError, silent),
+        (ReadTimeout("slow"), RunError, silent),
+        (RefreshError("invalid_grant"), RunError, "credentials are refused: gcloud auth"),
+        (InternalServerError("one\ntwo"), OSError, "500 one: 'gs://bucket/a'"),
+    ]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("index", range(6))
+def test_what_goes_wrong_in_a_store_is_one_line(bucket, monkeypatch, index, wrapped):
+    from apache_beam.io.filesystem import BeamIOError
+    from apache_beam.io.gcp.gcsfilesystem import GCSFileSystem
+
+    raised, kind, words = answers()[index]
+
+    def metadata(*_: object) -> None:
+        raise (
+            BeamIOError("Metadata operation failed", {"gs://bucket/a": raised})
+            if wrapped
+            else raised
+        )
+
+    monkeypatch.setattr(GCSFileSystem, "metadata", metadata)
+    with pytest.raises(kind) as caught:
+        files.stored("gs://bucket/a")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("status", "known", "words"),
     [

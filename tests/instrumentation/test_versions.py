@@ -87,8 +87,9 @@ def test_what_is_shipped_is_all_that_a_worker_needs(tmp_path):
 
 def test_a_worker_with_another_beambench_does_no_work(tmp_path):
     place = installed_elsewhere(tmp_path)
-    module = place / "beambench" / "__init__.py"
-    module.write_text(module.read_text().replace(f'"{__version__}"', '"9.9.9"'))
+    (described,) = place.glob("beambench-*.dist-info/METADATA")
+    own = described.read_text().replace(f"\nVersion: {__version__}\n", "\nVersion: 9.9.9\n")
+    described.write_text(own)
     with pytest.raises(RuntimeError) as caught:
         run_in(place, tmp_path)
     assert (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +29,14 @@ def options(
     requirements: Annotated[
         bool, typer.Option("--requirements", help="Print the requirements file of the workers.")
     ] = False,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            "--dockerfile",
+            metavar="FOLDER",
+            help="Write a Dockerfile of an image for the workers there, and all that it copies.",
+        ),
+    ] = None,
     definitions: DefinitionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,7 +44,7 @@ def options(
     from beambench.cli.output import print_json
     from beambench.definition.options_file import RUNNERS, as_line, flags_of
     from beambench.experiments.request import importable
-    from beambench.experiments.worker_requirements import worker_requirements
+    from beambench.experiments.worker_requirements import worker_requirements, write_image
     from beambench.workloads.base import check_workload, load_class
 
     if runner not in RUNNERS:
@@ -50,7 +59,11 @@ def options(
     definition = resolved.definition
     with importable(resolved):
         check_workload(definition)
-        if requirements:
+        if image is not None:
+            files = write_image(definition, resolved.path, image)
+            lines = [str(file) for file in files]
+            answer: dict[str, Any] = {"benchmark": definition.name, "files": lines}
+        elif requirements:
             lines = worker_requirements(definition, resolved.path)
             answer = {"benchmark": definition.name, "requirements": lines}
         else:

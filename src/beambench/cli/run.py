@@ -137,8 +137,8 @@ def run(
             "--input",
             metavar="PATH",
             help="A directory of images or a text file with one path a line; for text, a file "
-            "with one sentence or prompt a line; `packaged` or `synthetic`. All elements are used "
-            "unless --limit is given.",
+            "with one sentence or prompt a line, here or at gs://; `packaged` or `synthetic`. All "
+            "elements are used unless --limit is given.",
         ),
     ] = None,
     labels_file: Annotated[

@@ -121,10 +121,13 @@ def staged_requirements(needed: Sequence[str]) -> list[str]:
 
     Neither beambench, which is a wheel, nor Beam, which is in the image.
     """
-    own = [_NAME.match(one) for one in metadata.requires("beambench") or () if "extra ==" not in one]
-    names = [one[0] for one in own if one] + [name.partition("[")[0] for name in needed]
-    wanted = [name for name in dict.fromkeys(names) if name != "apache-beam"]
-    return list(pinned(wanted, map(installed_version, wanted), "here"))
+    own = [
+        _NAME.match(one) for one in metadata.requires("beambench") or () if "extra ==" not in one
+    ]
+    names = dict.fromkeys([*(one[0] for one in own if one), *needed])
+    wanted = {name: name.partition("[")[0] for name in names}
+    wanted = {name: bare for name, bare in wanted.items() if bare != "apache-beam"}
+    return list(pinned(wanted, map(installed_version, wanted.values()), "here"))
 
 
 def dockerfile(image: str, wheels: Sequence[Path], requirements: Path) -> str:
@@ -132,10 +135,10 @@ def dockerfile(image: str, wheels: Sequence[Path], requirements: Path) -> str:
     names = [requirements.name, *(wheel.name for wheel in wheels)]
     lines = [
         f"FROM {image}",
-        f"COPY {' '.join(names)} /tmp/beambench/",
-        f"RUN pip install --no-cache-dir -r /tmp/beambench/{requirements.name} "
-        + " ".join(f"/tmp/beambench/{wheel.name}" for wheel in wheels)
-        + " \\\n    && pip check && rm -r /tmp/beambench",
+        f"COPY {' '.join(names)} /beambench/",
+        f"RUN pip install --no-cache-dir -r /beambench/{requirements.name} "
+        + " ".join(f"/beambench/{wheel.name}" for wheel in wheels)
+        + " \\\n    && pip check && rm -r /beambench",
     ]
     return "".join(f"{line}\n" for line in lines)
 
@@ -192,7 +195,9 @@ def _write(
 ) -> Path:
     """Write a wheel: no time stamps, files in order."""
     stem = f"{re.sub('[-_.]+', '_', name)}-{version.replace('-', '_')}"
-    own = {f"{stem}.dist-info/{file}": text for file, text in (*described.items(), ("WHEEL", WHEEL))}
+    own = {
+        f"{stem}.dist-info/{file}": text for file, text in (*described.items(), ("WHEEL", WHEEL))
+    }
     record: list[str] = []
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:

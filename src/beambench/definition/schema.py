@@ -68,7 +68,7 @@ class Input(Section):
     )
     source: str = Field(
         description="`packaged`, `synthetic`, a directory, or a text file with one element, or "
-        "the path of one, a line."
+        "the path of one, a line; here or at gs://."
     )
     labels: str | None = Field(None, description="File with `file,class_index` rows (or tabs).")
 
@@ -116,7 +116,7 @@ class Accelerator(Section):
     count: PositiveInt = 1
     driver: bool | DriverVersion = Field(
         True,
-        description="Let Dataflow install the NVIDIA driver on the workers; or which one, as `5xx`.",
+        description="Let Dataflow install the NVIDIA driver on the workers, or which, as `5xx`.",
     )
 
 

@@ -60,7 +60,7 @@ def versions_in(named: str, definition: Path, names: Sequence[str]) -> list[str 
     if path is None:
         return None
     try:
-        _, *versions = _ask(path, names)
+        _, *versions = versions_of(path, names)
     except OSError as error:
         raise RunError(f"interpreter {path}: {error.strerror or error}: {MEND}") from None
     except (ValueError, TypeError):
@@ -94,7 +94,7 @@ def _problems(path: str) -> Iterator[str]:
     if not os.access(path, os.X_OK):
         yield "cannot be executed"
     try:
-        python, ours, beam = _ask(path, ("beambench", "apache-beam"))
+        python, ours, beam = versions_of(path, ("beambench", "apache-beam"))
     except OSError as error:
         yield str(error.strerror or error)
         return
@@ -109,7 +109,7 @@ def _problems(path: str) -> Iterator[str]:
         yield "has no apache-beam"
 
 
-def _ask(path: str, names: Sequence[str]) -> list[Any]:
+def versions_of(path: str, names: Sequence[str]) -> list[Any]:
     """Return major and minor version of a Python, then the version of each distribution there."""
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     finished = run_bounded([path, "-c", QUESTION, *names], SECONDS_TO_ANSWER, environment)

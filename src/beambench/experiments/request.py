@@ -329,6 +329,8 @@ def _check_job(request: RunRequest) -> None:
             "--reference loop runs on this machine and a job on others: their ratio says nothing: "
             "use --runner direct"
         )
+    if request.resolved.definition.runner.processes > 1:
+        raise UsageError("runner.processes is for the direct runner: set cluster.processes")
     problems = list(job_problems(request))
     if problems and not request.dry_run:
         raise UsageError(f"{request.name}: {'; '.join(problems)}")

@@ -14,7 +14,7 @@ import io
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -158,7 +158,7 @@ def connect(address: str) -> None:
         raise FileNotFoundError(errno.ENOENT, "no such bucket", f"gs://{bucket}")
 
 
-def _bucket(address: str, bucket: str) -> Any:
+def _bucket(address: str, bucket: str) -> object:
     """Return a bucket, None if there is none, or True if nothing may be known of it."""
     _systems(address)  # which says what to install, should all of this be missing
     from apache_beam.io.gcp.gcsio import GcsIO
@@ -172,9 +172,9 @@ def _bucket(address: str, bucket: str) -> Any:
         return True
 
 
-def _in_time(address: str, call: Any) -> Any:
+def _in_time(address: str, call: Callable[[], object]) -> object:
     """Return what a call returns; raise RunError if it does not in `ANSWER_SECONDS`."""
-    outcome: list[Any] = []
+    outcome: list[object] = []
 
     def run() -> None:
         try:
@@ -230,9 +230,7 @@ def has_credentials() -> bool:
 def _as_os_errors(address: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, RunError, UsageError) as error:
-        if isinstance(error, OSError) and _inner(error) is not None:
-            _raise_os_error(address, error)
+    except (RunError, UsageError):
         raise
     except Exception as error:
         _raise_os_error(address, error)
@@ -240,6 +238,11 @@ def _as_os_errors(address: str) -> Iterator[None]:
 
 def _raise_os_error(address: str, error: Exception) -> NoReturn:
     """Raise what a file in the same state would raise: each store's client has its own errors."""
+    from google.api_core.exceptions import RetryError
+    from google.auth.exceptions import RefreshError, TransportError
+    from requests import ConnectionError as NoConnection
+    from requests import Timeout
+
     while (inner := _inner(error)) is not None:
         error = inner
     code = getattr(error, "code", None)
@@ -249,9 +252,9 @@ def _raise_os_error(address: str, error: Exception) -> NoReturn:
     if code in (401, 403):
         hint = "" if has_credentials() else f": no Google credentials were found: {LOG_IN}"
         raise PermissionError(errno.EACCES, f"access denied{hint}", address) from error
-    if type(error).__name__ in ("RetryError", "TransportError", "ConnectionError"):
+    if isinstance(error, RetryError | TransportError | NoConnection | Timeout):
         raise RunError(f"{address}: the store does not answer: check the network") from error
-    if type(error).__name__ == "RefreshError":
+    if isinstance(error, RefreshError):
         raise RunError(f"{address}: the Google credentials are refused: {LOG_IN}") from error
     lines = str(error).strip().splitlines() or [type(error).__name__]
     raise OSError(errno.EIO, lines[0][:200], address) from error

@@ -1,4 +1,4 @@
-"""Workers elsewhere must have the versions that a pipeline was built with, or what they say is lost.
+"""Workers elsewhere must have the versions that a pipeline was built with, or its numbers lie.
 
 A job carries its versions in a pipeline option. Whatever of a pipeline a worker unpickles imports
 `beambench.instrumentation` before anything else of ours, in each of its processes, and that checks.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import platform
+from importlib import metadata
 from typing import Any
 
 import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.options.value_provider import RuntimeValueProvider
 
-from beambench import __version__
 from beambench.errors import RunError
 
 VERSIONS = "beambench_versions"
@@ -34,7 +34,11 @@ class JobOptions(PipelineOptions):
 def versions() -> dict[str, str]:
     """Return what must be the same on both sides; of Python, major and minor version."""
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"beambench": __version__, "Beam": apache_beam.__version__, "Python": python}
+    try:
+        own = metadata.version("beambench")
+    except metadata.PackageNotFoundError:  # on a path, not installed
+        own = "unknown"
+    return {"beambench": own, "Beam": apache_beam.__version__, "Python": python}
 
 
 def version_flag() -> str:

@@ -85,7 +85,7 @@ def built(workload: Workload, plan: Plan, options: PipelineOptions) -> tuple[bea
     try:
         pipeline = beam.Pipeline(runner=runner, options=options)
     except ValueError as error:  # all that Beam finds wrong with the options
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).removeprefix("Pipeline has validations errors:").split())
         raise UsageError(f"Beam refuses the options of the job: {text}") from None
     build(pipeline, workload, plan, Outputs.within(plan.folder or plan.work_dir))
     return pipeline, runner
@@ -104,7 +104,9 @@ def submit(workload: Workload, plan: Plan, options: PipelineOptions) -> dict[str
         staged = staged_files(runner.proto_pipeline, cloud)
     return {
         "job_id": result.job_id(),
-        "console_url": CONSOLE.format(region=cloud.region, id=result.job_id(), project=cloud.project),
+        "console_url": CONSOLE.format(
+            region=cloud.region, id=result.job_id(), project=cloud.project
+        ),
         "staged": staged,
     }
 
@@ -163,7 +165,7 @@ def read_template(path: str) -> dict[str, Any]:
 
 
 def staged_files(pipeline: Any, cloud: GoogleCloudOptions) -> list[dict[str, Any]]:
-    """Return name, size in bytes and place of the files that the workers get, where Beam put them."""
+    """Return name, size in bytes and place of each file that the workers get."""
     from apache_beam.portability import common_urns
     from apache_beam.portability.api import beam_runner_api_pb2 as protos
     from apache_beam.runners.internal.names import STAGED_PIPELINE_FILENAME
@@ -180,9 +182,7 @@ def staged_files(pipeline: Any, cloud: GoogleCloudOptions) -> list[dict[str, Any
     places[STAGED_PIPELINE_FILENAME] = FileSystems.join(
         cloud.staging_location, STAGED_PIPELINE_FILENAME
     )
-    return [
-        {"name": name, "bytes": _size(place), "place": place} for name, place in places.items()
-    ]
+    return [{"name": name, "bytes": _size(place), "place": place} for name, place in places.items()]
 
 
 def _size(path: str) -> int:
@@ -201,7 +201,7 @@ def check_cloud(*, credentials: bool) -> None:
     try:
         import google.auth
         import google.cloud.dataflow
-        import google.cloud.storage  # noqa: F401
+        import google.cloud.storage
     except ImportError as error:
         raise UsageError(
             f"{error.name} is missing in the Python that runs the workers, which --runner dataflow "

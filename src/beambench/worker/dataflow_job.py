@@ -4,42 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from beambench import __version__
 from beambench.dataflow.flags import JobSettings, job_settings
 from beambench.dataflow.packaging import staged_requirements, wheels_of
 from beambench.definition.plan import Plan, Preparation
 from beambench.inputs import files
+from beambench.instrumentation.versions import versions
 from beambench.record.masking import masked
 from beambench.record.observation import Observation
 from beambench.runners import dataflow
 from beambench.workloads import sinks
-from beambench.workloads.base import Workload, load_class, workload_entry
+from beambench.workloads.base import Weights, Workload, load_class, shipped
 from beambench.workloads.output import Target
-
-MakeWorkload = Callable[[Plan], Workload]
 
 JOB_FILE = "job.json"
 IDS_FILE = "ids.txt"
 WEIGHTS = "weights"
 
 
-def write_template(plan: Plan, make_workload: MakeWorkload) -> Observation:
+def write_template(plan: Plan) -> Observation:
     """Write the template of a job as it would be submitted; nothing is asked of the service."""
     settings = job_settings(plan.definition, plan.beam_flags)
     dataflow.check_cloud(credentials=files.is_address(str(plan.template_path)))
     options = _options(plan, settings)
-    template = dataflow.write_template(make_workload(plan), plan, options)
+    template = dataflow.write_template(_workload(plan), plan, options)
     shown = {"executed": None, "implementation": dataflow.IMPLEMENTATION}
     return Observation(
         task=plan.task, runner={**shown, "options": masked(settings.flags), **template}
     )
 
 
-def submit(plan: Plan, make_workload: MakeWorkload) -> Observation:
+def submit(plan: Plan) -> Observation:
     """Upload ids and weights, leave beside them what the job is, and submit it.
 
     Raises:
@@ -63,21 +60,25 @@ def submit(plan: Plan, make_workload: MakeWorkload) -> Observation:
         }
         told = placed.model_copy(update={"beam_flags": masked(plan.beam_flags)})
         document = {
-            "beambench": __version__,
+            "beambench": versions()["beambench"],
             "plan": told.model_dump(mode="json"),
             "runner": runner,
         }
         dataflow.write(files.joined(folder, JOB_FILE), json.dumps(document, indent=1).encode())
-    submitted = dataflow.submit(make_workload(placed), placed, _options(plan, settings))
+    submitted = dataflow.submit(_workload(placed), placed, _options(plan, settings))
     return Observation(task=plan.task, runner={**runner, **submitted})
 
 
+def _workload(plan: Plan) -> Workload:
+    """Make the workload of a job: no model is loaded here, and no store asked for its weights."""
+    definition = plan.definition
+    return load_class(definition.workload)(definition, Weights.at(plan.prepared().weights_path))
+
+
 def _options(plan: Plan, settings: JobSettings) -> Any:
-    """Return what Beam is told, with the packages of the workers made ready in the scratch folder."""
+    """Return what Beam is told; the packages of the workers lie in the scratch folder."""
     definition, folder = plan.definition, Path(plan.work_dir)
-    entry = workload_entry(definition.workload)
-    workload = entry.value if entry is not None else definition.workload
-    wheels = wheels_of(workload, entry.distribution if entry is not None else None, folder)
+    wheels = wheels_of(*shipped(definition.workload), folder)
     needed = load_class(definition.workload).requirements_of(definition)
     requirements = folder / "requirements.txt"
     requirements.write_text("".join(f"{line}\n" for line in staged_requirements(needed)), "utf-8")

@@ -249,7 +249,7 @@ TASKS: dict[str, Callable[[Any], Observation]] = {
     "calibrate": calibrate,
     "reference": run_reference,
     "external": run_external,
+    "template": dataflow_job.write_template,
+    "submit": dataflow_job.submit,
     "collect": collect,
-    "template": lambda plan: dataflow_job.write_template(plan, make_workload),
-    "submit": lambda plan: dataflow_job.submit(plan, make_workload),
 }

@@ -186,7 +186,6 @@ class Workload(abc.ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        apply_threads(self.definition.threads)
         self.set_up()
 
     def handler_options(self) -> dict[str, Any]:
@@ -260,17 +259,6 @@ class Workload(abc.ABC):
         return {}
 
 
-def apply_threads(threads: int | None) -> None:
-    """Set the threads inside one operation of the framework; None leaves its default."""
-    if threads is None:
-        return
-    try:
-        import torch
-    except ImportError:
-        raise UsageError("threads: sets those of torch, which is not installed") from None
-    torch.set_num_threads(threads)
-
-
 def workload_entry(workload: str) -> EntryPoint | None:
     """Return the entry point of the installed distribution that brings a workload, if one does.
 
@@ -285,6 +273,12 @@ def workload_entry(workload: str) -> EntryPoint | None:
             "module:Class"
         )
     return entries[0] if entries else None
+
+
+def shipped(workload: str) -> tuple[str, str | None]:
+    """Return a workload as ``module:Class``, if it is not beambench's, and its distribution."""
+    entry = workload_entry(workload)
+    return (entry.value, entry.distribution) if entry is not None else (workload, None)
 
 
 def load_class(workload: str) -> type[Workload]:
