@@ -409,6 +409,7 @@ LIGHT = [
     "beambench.record",
     "beambench.analysis",
     "beambench.cost",
+    "beambench.dataflow",
 ]
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys

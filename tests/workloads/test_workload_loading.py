@@ -223,3 +223,15 @@ def test_the_overhead_workload_gives_every_number_back(tmp_path):
     results = list(handler.run_inference(["1", "22"], handler.load_model()))
     assert [overhead.postprocess(one) for one in results] == ["1", "22"]
     assert handler.get_num_bytes(["1", "22"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("workload", "name"),
+    [
+        ("image_classification", "PyTorchRunInference/BeamML_RunInference_Postprocess-0.out0"),
+        ("language_modeling", "ProcessOutput.out0"),
+        ("sentiment", "PostProcess.out0"),
+    ],
+)
+def test_the_measured_pcollection_is_that_of_beams_suite(workload, name):
+    assert load_class(workload).pcollection() == name
