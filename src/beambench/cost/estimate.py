@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from beambench.cost.sheet import UNITS, Mode, OwnMachine, Resource, Sheet
+from beambench.cost.sheet import UNITS, Machine, Mode, OwnMachine, Resource, Sheet, machine_types
+from beambench.definition.schema import Cluster
 from beambench.record.run_record import Part, Usage
 
 SECONDS_PER_HOUR = 3600
@@ -28,6 +29,7 @@ IN_THE_HOUR = frozenset({"vcpu", "memory", "disk", "ssd", "gpu"})
 """What the hour of a machine pays for, as far as the sheet has no rate of its own for it."""
 SERVICE_OF: dict[Mode, Resource] = {"batch": "shuffle", "spot": "shuffle", "streaming": "streaming"}
 """The service that moves the data of a job."""
+WITHOUT = "0: defined without"
 
 
 class Line(Part):
@@ -105,6 +107,64 @@ def estimate(
         complete=len(known) == len(lines),
         lines=lines,
     )
+
+
+def mode_of_job(scenario: str, *, spot: bool) -> Mode:
+    """Return how Dataflow bills a job: FlexRS is for batch jobs only."""
+    return "streaming" if scenario == "streaming" else "spot" if spot else "batch"
+
+
+def machine_of(cluster: Cluster, sheet: Sheet) -> Machine | None:
+    """Return the shape of the workers, None if neither the sheet nor Compute Engine has it."""
+    return sheet.machines.get(cluster.machine_type) or machine_types().get(cluster.machine_type)
+
+
+def gpu_of(cluster: Cluster, machine: Machine | None) -> tuple[str | None, int]:
+    """Return type and number of the GPUs of a worker: attached to it, or part of its machine."""
+    if cluster.accelerator is not None:
+        return cluster.accelerator.type, cluster.accelerator.count
+    return (machine.gpu, machine.gpus) if machine is not None else (None, 0)
+
+
+def cost_of_job(
+    usage: Usage, cluster: Cluster, mode: Mode, sheet: Sheet, gpu: str | None = None
+) -> tuple[Cost, dict[str, str]]:
+    """Price what one job on a cluster used.
+
+    Args:
+        usage: as the service counted it.
+        cluster: that the job was defined with.
+        mode: see `mode_of_job`.
+        sheet: the prices; `packaged_sheets` has them by the region of the cluster.
+        gpu: type of GPU at whose price the time of GPUs counts; None: that of the cluster.
+
+    Returns:
+        The cost, and for each amount that was filled in because the service does not count what
+        the job did not have: why.
+    """
+    machine = machine_of(cluster, sheet)
+    own_gpu, gpus = gpu_of(cluster, machine)
+    added: dict[str, tuple[float, str]] = {}
+    if usage.gpu_seconds is None and machine is not None and not gpus:
+        added["gpu_seconds"] = 0, WITHOUT
+    other_disk = "disk_gb_seconds" if cluster.disk_type == "pd-ssd" else "ssd_gb_seconds"
+    if getattr(usage, other_disk) is None:
+        added[other_disk] = 0, WITHOUT
+    vcpu_seconds = usage.vcpu_seconds
+    if (
+        isinstance(machine, OwnMachine)
+        and usage.worker_seconds is None
+        and vcpu_seconds is not None
+    ):
+        added["worker_seconds"] = vcpu_seconds / machine.vcpus, "vcpu_seconds ÷ vCPUs of a machine"
+    cost = estimate(
+        usage.model_copy(update={name: amount for name, (amount, _) in added.items()}),
+        sheet,
+        mode=mode,
+        gpu=gpu or own_gpu,
+        machine=cluster.machine_type,
+    )
+    return cost, {name: why for name, (_, why) in added.items()}
 
 
 def _hours(usage: Usage, name: str, machine: OwnMachine, mode: Mode) -> Line:

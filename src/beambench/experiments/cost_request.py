@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from beambench.analysis.projection import Range
+from beambench.cost.estimate import mode_of_job
 from beambench.cost.sheet import Mode, Sheet, load_sheet, sheet_of
 from beambench.definition.library import Library
 from beambench.definition.schema import Cluster
@@ -142,11 +143,10 @@ def chosen_sheet(request: CostRequest, source: Source) -> Sheet:
 
 def mode_of(request: CostRequest, source: Source) -> Mode:
     spot = request.spot or (source.cluster is not None and source.cluster.spot)
-    if source.definition.get("scenario") == "streaming":
-        if spot:
-            raise UsageError("--spot: Dataflow's FlexRS is for batch jobs only")
-        return "streaming"
-    return "spot" if spot else "batch"
+    mode = mode_of_job(source.definition.get("scenario", "batch"), spot=spot)
+    if spot and mode == "streaming":
+        raise UsageError("--spot: Dataflow's FlexRS is for batch jobs only")
+    return mode
 
 
 def benchmark_elements(request: CostRequest, source: Source) -> int | None:
