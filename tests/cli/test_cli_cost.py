@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 import costed_runs
 from beambench.experiments.cost import CostReport
@@ -394,6 +395,39 @@ def test_a_job_on_a_sheet_of_ones_own(folder, keep, cost):
     # 50 vCPU hours of machines with 2 are 25 hours × 0.36; a shuffle service has no price there.
     assert document["total"]["expected"] == "9.000000"
     assert document["unknown"] == ["shuffle: sheet this-machine has no rate of shuffle for batch"]
+
+
+@pytest.mark.parametrize("amount", [-1.0, float("inf"), float("nan")])
+def test_usage_is_a_number_and_not_negative(amount):
+    with pytest.raises(ValidationError, match="vcpu_seconds"):
+        job(usage={"vcpu_seconds": amount})
+
+
+# --- what is asked for ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--scale", "0"),
+        ("--scale", "1e-320"),
+        ("--scale", "nan"),
+        ("--parallel-efficiency", "-1"),
+        ("--stragglers", "1e308"),
+        ("--worker-start", "inf"),
+        ("--worker-start", "1e308"),
+        ("--elements", "0"),
+        ("--elements", "1" + 320 * "0"),
+        ("--workers", "1" + 320 * "0"),
+        ("--processes", "900000000"),
+    ],
+)
+def test_numbers_that_no_plan_has_are_refused(keep, beambench, option, value):
+    keep(local_run())
+    answer = beambench("cost", RESNET, option, value, "--store", STORE)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"beambench: {option}")
+    assert len(answer.err.splitlines()) == 1
 
 
 # --- the document ---------------------------------------------------------------------------------

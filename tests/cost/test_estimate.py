@@ -293,5 +293,16 @@ def test_how_a_job_is_billed():
     assert mode_of_job("streaming", spot=True) == "streaming"
 
 
+def test_a_shuffle_that_the_service_did_not_tell_is_unknown_on_own_machines_too():
+    cost, _ = cost_of_job(told(shuffle_gb=None), cluster("box"), "batch", OWN)
+    assert not cost.complete
+    assert [line.resource for line in cost.lines if line.unknown] == ["shuffle"]
+
+
+def test_money_beyond_all_measure_is_rounded_too():
+    cost = estimate(used(1e290, 2, 7.5, 50), SHEET, mode="batch")
+    assert cost.rounded().total > 10**280
+
+
 def test_the_age_of_a_sheet():
     assert SHEET.age_days(datetime.date(2026, 10, 11)) == 10

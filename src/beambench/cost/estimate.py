@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from beambench.record.run_record import Part, Usage
 SECONDS_PER_HOUR = 3600
 SMALLEST = Decimal("0.000001")
 """Grain of the money in a document."""
+ANY_AMOUNT = Context(prec=400)
+"""Holds the digits of the greatest float: `quantize` fails where they do not fit."""
 
 AMOUNTS: dict[Resource, str] = {
     "vcpu": "vcpu_seconds",
@@ -30,6 +32,11 @@ IN_THE_HOUR = frozenset({"vcpu", "memory", "disk", "ssd", "gpu"})
 SERVICE_OF: dict[Mode, Resource] = {"batch": "shuffle", "spot": "shuffle", "streaming": "streaming"}
 """The service that moves the data of a job."""
 WITHOUT = "0: defined without"
+
+
+def rounded(money: Decimal) -> Decimal:
+    """Round money to a millionth, however much it is."""
+    return money.quantize(SMALLEST, context=ANY_AMOUNT)
 
 
 class Line(Part):
@@ -70,12 +77,12 @@ class Cost(Part):
     def rounded(self) -> Cost:
         """Return the same with its money rounded to a millionth, as documents show it."""
         lines = [
-            line.model_copy(update={"money": line.money.quantize(SMALLEST)})
+            line.model_copy(update={"money": rounded(line.money)})
             if line.money is not None
             else line
             for line in self.lines
         ]
-        return self.model_copy(update={"total": self.total.quantize(SMALLEST), "lines": lines})
+        return self.model_copy(update={"total": rounded(self.total), "lines": lines})
 
 
 def estimate(
@@ -186,8 +193,8 @@ def _resources(
         amount: float | None = getattr(usage, field)
         kind = gpu if resource == "gpu" else None
         rate = sheet.rate(resource, mode, kind)
-        if rate is None and by_hour and (resource in IN_THE_HOUR or amount is None):
-            continue  # in the hour, or a service that machines of one's own do not have
+        if rate is None and by_hour and resource in IN_THE_HOUR:
+            continue
         moves_data = resource in ("shuffle", "streaming")
         if moves_data and resource != SERVICE_OF[mode] and not amount:
             continue

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from beambench.analysis.projection import BOUNDS, Assumption, Projection
-from beambench.cost.estimate import SMALLEST, Cost, cost_of_job, estimate, gpu_of, machine_of
+from beambench.cost.estimate import Cost, cost_of_job, estimate, gpu_of, machine_of, rounded
 from beambench.cost.sheet import Mode, Sheet
 from beambench.definition.library import Library
 from beambench.definition.schema import Cluster
@@ -80,9 +80,7 @@ class Money(Part):
         )
 
     def rounded(self) -> Money:
-        return self.model_copy(
-            update={bound: getattr(self, bound).quantize(SMALLEST) for bound in BOUNDS}
-        )
+        return self.model_copy(update={bound: rounded(getattr(self, bound)) for bound in BOUNDS})
 
 
 class CostReport(Part):
