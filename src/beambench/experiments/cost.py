@@ -22,6 +22,7 @@ from beambench.experiments.cost_request import (
     Source,
     benchmark_elements,
     chosen_sheet,
+    differences,
     find,
     is_job,
     mode_of,
@@ -197,12 +198,12 @@ def _of_job(request: CostRequest, source: Source, sheet: Sheet) -> CostReport:
     if request.spot and not cluster.spot:
         text = "the same usage at the rates of FlexRS"
         assumptions.append(Assumption.said("spot", "asked", text))
-    if request.elements is not None:
-        text = "the cost of other elements is in proportion, the start of workers included"
-        assumptions.append(Assumption.said("elements", "assumed", text))
     counted = [job for job in jobs if job.repeat.status == "succeeded"] or jobs
     counted.sort(key=lambda job: (job.cost.total, job.repeat.index))
     middle = counted[(len(counted) - 1) // 2]
+    if middle.elements not in (None, benchmark_elements(request, source)):
+        text = "the cost of other elements is in proportion, the start of workers included"
+        assumptions.append(Assumption.said("elements", "assumed", text))
     return _report(
         source,
         request,
@@ -225,13 +226,26 @@ def _of_job(request: CostRequest, source: Source, sheet: Sheet) -> CostReport:
         costs={"low": counted[0].cost, "expected": middle.cost, "high": counted[-1].cost},
         per_thousand=_per_thousand(counted, middle),
         assumptions=assumptions,
-        notes=[
-            f"repeat {job.repeat.index} {job.repeat.status.replace('_', ' ')}, and cost "
-            f"{job.cost.total:.2f} {job.cost.currency}"
-            for job in jobs
-            if job.repeat.status != "succeeded"
-        ],
+        notes=[*_job_notes(source, jobs, sheet), *differences(source)],
     )
+
+
+def _job_notes(source: Source, jobs: Sequence[_Job], sheet: Sheet) -> list[str]:
+    """Say what the total is without, and where it is of another region."""
+    notes, costs = list[str](), {job.repeat.index: job.cost for job in jobs}
+    for repeat in source.record.repeats:
+        what = f"repeat {repeat.index} {repeat.status.replace('_', ' ')}, and"
+        money = costs.get(repeat.index)
+        if money is None:
+            notes.append(f"{what} the service told nothing of what it used")
+        elif repeat.status != "succeeded":
+            least = "" if money.complete else "at least "
+            notes.append(f"{what} cost {least}{money.total:.4f} {money.currency}")
+    if source.cluster is not None and source.cluster.region != sheet.region:
+        notes.append(
+            f"the job ran in {source.cluster.region}, the prices are those of {sheet.region}"
+        )
+    return notes
 
 
 def _per_thousand(jobs: Sequence[_Job], middle: _Job) -> Money | None:

@@ -124,6 +124,27 @@ def _of_run(record: RunRecord) -> Source:
     return Source(record, definition, cluster)
 
 
+def differences(source: Source) -> list[str]:
+    """Say how the run is unlike the full profile of its benchmark."""
+    record, defined, notes = source.record, source.definition, list[str]()
+    ran = record.config["definition"]
+    changed = [
+        f"{section}.{key}"
+        for section in ("model", "input", "batching", "parameters")
+        for key in sorted({*ran[section], *defined[section]} - {"weights"})
+        if ran[section].get(key) != defined[section].get(key)
+    ]
+    if changed:
+        notes.append(f"the run had other settings than the benchmark: {', '.join(changed)}")
+    if record.model.weights != defined["model"]["weights"]:
+        notes.append(f"the run had {record.model.weights} weights, which cost the same per element")
+    if record.input.kind in ("derived", "synthetic"):
+        notes.append(
+            f"the run read {record.input.kind} input: elements of another size cost another time"
+        )
+    return notes
+
+
 def chosen_sheet(request: CostRequest, source: Source) -> Sheet:
     if request.sheet is None:
         region = request.region or (source.cluster.region if source.cluster else None)
