@@ -139,6 +139,7 @@ def test_all_that_can_be_asked_for_is_in_the_template(tmp_path):
         "disk_type=pd-ssd",
         "spot=true",
         "processes=1",
+        "workers=4",
         "experiments=[one]",
         "service_options=[two=2]",
     ]
@@ -147,7 +148,6 @@ def test_all_that_can_be_asked_for_is_in_the_template(tmp_path):
         "pytorch-image-classification-resnet101",
         "--network=mine",
         "--worker_zone=europe-west4-a",
-        "--num_workers=4",
         "--experiments=three",
         overrides=[f"cluster.{one}" for one in cluster],
     )

@@ -1,4 +1,7 @@
-"""What a job is told: the flags of its definition's cluster, and the user's, which go before them.
+"""What a job is told: the flags of its definition's cluster, and the user's.
+
+The shape of the cluster is the definition's to say, because results are kept, compared and priced
+under it; where the job's files lie, the user's flags say before it.
 
 `beambench options NAME --runner dataflow` prints the same flags.
 """
@@ -10,7 +13,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from beambench.definition.options_file import ACCELERATOR, REPEATABLE, cluster_values
+from beambench.definition.options_file import (
+    ACCELERATOR,
+    ONE_PROCESS,
+    REPEATABLE,
+    cluster_values,
+)
 from beambench.definition.schema import Cluster, Definition
 from beambench.errors import UsageError
 
@@ -34,6 +42,19 @@ OURS = {
     "dry_run": "use beambench's own --dry-run",
 }
 """Flags that are no user's to give, and why."""
+
+SHAPE = {
+    "region": "region",
+    "machine_type": "machine_type",
+    "num_workers": "workers",
+    "max_num_workers": "max_workers",
+    "disk_size_gb": "disk_gb",
+    "disk_type": "disk_type",
+    "autoscaling_algorithm": "autoscaling",
+    "flexrs_goal": "spot",
+    "sdk_container_image": "container_image",
+}
+"""Flags that say what a key of the definition's cluster says, and that key."""
 
 TEMPLATE = "template_location"
 FOLDER = "beambench"
@@ -87,6 +108,7 @@ def job_settings(
     for flag, reason in OURS.items():
         if any(known == flag for known, _ in given):
             raise UsageError(f"--{flag} after --: {reason}")
+    _check_shape(cluster, given)
     template = _last(given, TEMPLATE)
     flags = [*_own_flags(cluster, given), *(one for one in given if one[0] != TEMPLATE)]
     if not _last(flags, "project") and environment.get(PROJECT):
@@ -126,6 +148,25 @@ def _own_flags(cluster: Cluster, given: Sequence[Named]) -> Iterator[Named]:
         text = str(value)
         if not (_is_accelerator(text) and has_accelerator) and (name, text) not in given:
             yield name, text
+
+
+def _check_shape(cluster: Cluster, given: Sequence[Named]) -> None:
+    """Refuse a flag that makes the cluster another one than the definition's."""
+    own = cluster_values(cluster)
+    said = dict(own)
+    for name, value in given:
+        key = SHAPE.get(name)
+        same = key is None or str(said.get(name)) == value
+        if _is_accelerator(value):
+            key, same = "accelerator", (name, value) in own
+        elif (name, value) == ("experiments", ONE_PROCESS):
+            key, same = "processes", cluster.processes == 1
+        if not same:
+            shown = f"--{name}" if value is None else f"--{name}={value}"
+            raise UsageError(
+                f"{shown} after --: the definition says cluster.{key}, and results are kept under "
+                f"it: change it with --set cluster.{key}=…"
+            )
 
 
 def _is_accelerator(value: str | None) -> bool:
