@@ -126,6 +126,7 @@ def job(
         profile="full",
         **{
             "runner": {"requested": "dataflow", "executed": "dataflow"},
+            "model": {"name": "resnet101", "weights": "pretrained", "size_mib": 170.5},
             "repeats": repeats,
             **changed,
         },

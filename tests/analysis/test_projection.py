@@ -100,6 +100,10 @@ def test_a_single_repeat_is_known_to_ten_percent_and_six_to_their_interval():
     assert process_rate(six) == Range.of(4, 5, 6)
 
 
+def test_the_median_lies_in_its_range_whatever_interval_was_imported():
+    assert process_rate(replace(ONE, interval=(5.5, 6.0))) == Range.of(5, 5, 6)
+
+
 MEASURED = st.builds(
     Measured,
     throughputs=st.lists(st.floats(0.01, 1e5), min_size=1, max_size=6),

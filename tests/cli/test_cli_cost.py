@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 import costed_runs
 from beambench.experiments.cost import CostReport
@@ -242,6 +243,16 @@ def test_a_plan_without_disks_is_at_least(keep, beambench):
     assert "unknown: disk: its usage is not known" in text
 
 
+def test_settings_that_are_not_the_benchmarks_are_named(keep, cost):
+    overrides = ["threads=1", "batching.max_batch_size=20"]
+    keep(local_run(1, overrides=overrides), local_run(2))
+    words = "the run had other settings than the benchmark: batching.max_batch_size"
+    keep(local_run(3, overrides=overrides))
+    assert words in cost(RESNET)["notes"]
+    # Of a run that was named itself, its own definition counts.
+    assert words not in cost("20260131T1001")["notes"]
+
+
 def test_what_the_run_was_is_noted(keep, cost):
     record = local_run(
         throughputs=[5.0],
@@ -357,7 +368,7 @@ def test_a_job_that_failed_has_cost_money_too(keep, cost):
     document = cost(job().run_id)
     assert document["total"]["expected"] == "3.556438"
     assert document["per_thousand"] is None
-    assert document["notes"] == ["repeat 0 failed, and cost 3.56 USD"]
+    assert document["notes"] == ["repeat 0 failed, and cost 3.5564 USD"]
 
 
 def test_a_job_that_failed_does_not_stand_for_those_that_succeeded(keep, cost):
@@ -366,7 +377,42 @@ def test_a_job_that_failed_does_not_stand_for_those_that_succeeded(keep, cost):
     keep(job(repeats=[good.model_dump(), broken.model_dump()]))
     document = cost(job().run_id)
     assert (document["n"], document["total"]["low"]) == (1, "2.849550")
-    assert document["notes"] == ["repeat 1 failed, and cost 0.16 USD"]
+    assert document["notes"] == ["repeat 1 failed, and cost 0.1634 USD"]
+
+
+def test_the_cost_of_a_job_that_failed_is_at_least_where_a_part_is_unknown(keep, cost):
+    good, bad = job(hours=[20, 1], usage={"shuffle_gb": None}).repeats
+    broken = bad.model_copy(update={"status": "timed_out"})
+    keep(job(repeats=[good.model_dump(), broken.model_dump()]))
+    assert cost(job().run_id)["notes"] == ["repeat 1 timed out, and cost at least 0.1414 USD"]
+
+
+def test_a_job_that_the_service_told_nothing_of_is_named(keep, cost):
+    good, untold = job(hours=[20, 1]).repeats
+    silent = untold.model_copy(update={"usage": None})
+    keep(job(repeats=[good.model_dump(), silent.model_dump()]))
+    document = cost(job().run_id)
+    assert document["n"] == 1
+    assert document["notes"] == ["repeat 1 succeeded, and the service told nothing of what it used"]
+
+
+def test_the_cost_of_the_benchmark_from_a_job_of_other_elements_is_an_assumption(keep, cost):
+    keep(job(1, elements=1000), job(2))
+    document = cost("20260131T1001")
+    assert document["benchmark_total"]["expected"] == "177.821875"
+    assert "in proportion" in assumption(document, "elements")["note"]
+    assert all(one["name"] != "elements" for one in cost("20260131T1002")["assumptions"])
+
+
+def test_a_job_that_was_unlike_the_benchmark_says_so(keep, cost):
+    keep(job(input={"kind": "derived", "count": 200, "digest": None}))
+    assert any("derived input" in note for note in cost(job().run_id)["notes"])
+
+
+def test_prices_of_another_region_than_the_jobs_are_pointed_out(keep, cost):
+    keep(job(overrides=["cluster.region=europe-west1"]))
+    document = cost(job().run_id, "--region", "us-central1")
+    assert document["notes"] == ["the job ran in europe-west1, the prices are those of us-central1"]
 
 
 def test_a_machine_whose_gpu_is_part_of_it(keep, cost):
@@ -394,6 +440,39 @@ def test_a_job_on_a_sheet_of_ones_own(folder, keep, cost):
     # 50 vCPU hours of machines with 2 are 25 hours × 0.36; a shuffle service has no price there.
     assert document["total"]["expected"] == "9.000000"
     assert document["unknown"] == ["shuffle: sheet this-machine has no rate of shuffle for batch"]
+
+
+@pytest.mark.parametrize("amount", [-1.0, float("inf"), float("nan")])
+def test_usage_is_a_number_and_not_negative(amount):
+    with pytest.raises(ValidationError, match="vcpu_seconds"):
+        job(usage={"vcpu_seconds": amount})
+
+
+# --- what is asked for ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--scale", "0"),
+        ("--scale", "1e-320"),
+        ("--scale", "nan"),
+        ("--parallel-efficiency", "-1"),
+        ("--stragglers", "1e308"),
+        ("--worker-start", "inf"),
+        ("--worker-start", "1e308"),
+        ("--elements", "0"),
+        ("--elements", "1" + 320 * "0"),
+        ("--workers", "1" + 320 * "0"),
+        ("--processes", "900000000"),
+    ],
+)
+def test_numbers_that_no_plan_has_are_refused(keep, beambench, option, value):
+    keep(local_run())
+    answer = beambench("cost", RESNET, option, value, "--store", STORE)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"beambench: {option}")
+    assert len(answer.err.splitlines()) == 1
 
 
 # --- the document ---------------------------------------------------------------------------------

@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.cost.estimate import AMOUNTS, SECONDS_PER_HOUR, Cost, estimate
+from beambench.cost.estimate import (
+    AMOUNTS,
+    SECONDS_PER_HOUR,
+    Cost,
+    cost_of_job,
+    estimate,
+    mode_of_job,
+)
 from beambench.cost.sheet import Sheet, sheet_of
+from beambench.definition.schema import Cluster
 from beambench.record.run_record import Usage
 
 CHECKED = settings(max_examples=200, deadline=None, derandomize=True)
@@ -224,6 +232,76 @@ def test_a_gpu_has_no_price_on_spot_workers():
 def test_money_is_rounded_only_where_it_is_shown(amount):
     cost = estimate(used(amount, 2, 7.5, 50), SHEET, mode="batch")
     assert cost.rounded().total == round(cost.total, 6)
+
+
+def cluster(machine_type="n1-standard-2", **changed):
+    return Cluster(machine_type=machine_type, workers=25, disk_gb=50, **changed)
+
+
+def told(**amounts):
+    """Return what the service tells of 25 machine hours: nothing of what the job did not have."""
+    return used(25, 2, 7.5, 50).model_copy(
+        update={"gpu_seconds": None, "ssd_gb_seconds": None, "worker_seconds": None} | amounts
+    )
+
+
+def test_what_a_job_did_not_have_is_filled_in_and_said():
+    cost, filled_in = cost_of_job(told(), cluster(), "batch", SHEET)
+    assert (cost.total, cost.complete) == (Decimal("3.5344375"), True)
+    assert filled_in == {
+        "gpu_seconds": "0: defined without",
+        "ssd_gb_seconds": "0: defined without",
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "gpu"),
+    [
+        (cluster(accelerator={"type": T4, "count": 2}), T4),
+        (cluster("g2-standard-4"), "nvidia-l4"),
+        (cluster("z9-new-2"), None),
+    ],
+)
+def test_gpu_time_is_not_filled_in_where_there_may_be_gpus(one, gpu):
+    cost, filled_in = cost_of_job(told(), one, "batch", SHEET)
+    assert "gpu_seconds" not in filled_in
+    assert not cost.complete
+    (line,) = [line for line in cost.lines if line.resource.startswith("gpu")]
+    assert line.unknown == "its usage is not known"
+    assert line.resource == ("gpu" if gpu is None else f"gpu {gpu}")
+
+
+def test_the_gpu_of_a_job_is_that_of_its_cluster_unless_another_is_asked_for():
+    one = cluster(accelerator={"type": T4, "count": 2})
+    # 25 machine hours with two T4 each: 50 GPU h, as the service counts them.
+    usage = told(gpu_seconds=50 * HOUR)
+    assert money(cost_of_job(usage, one, "batch", SHEET)[0], f"gpu {T4}") == Decimal(21)
+    other, _ = cost_of_job(usage, one, "batch", SHEET, "nvidia-l4")
+    assert money(other, "gpu nvidia-l4") == Decimal("33.6")
+
+
+def test_disks_of_the_other_kind_are_filled_in_and_no_others():
+    usage = told(disk_gb_seconds=None)
+    cost, filled_in = cost_of_job(usage, cluster(disk_type="pd-ssd"), "batch", SHEET)
+    assert "disk_gb_seconds" in filled_in
+    assert [line.resource for line in cost.lines if line.unknown] == ["ssd"]
+
+
+def test_how_a_job_is_billed():
+    assert mode_of_job("batch", spot=False) == "batch"
+    assert mode_of_job("batch", spot=True) == "spot"
+    assert mode_of_job("streaming", spot=True) == "streaming"
+
+
+def test_a_shuffle_that_the_service_did_not_tell_is_unknown_on_own_machines_too():
+    cost, _ = cost_of_job(told(shuffle_gb=None), cluster("box"), "batch", OWN)
+    assert not cost.complete
+    assert [line.resource for line in cost.lines if line.unknown] == ["shuffle"]
+
+
+def test_money_beyond_all_measure_is_rounded_too():
+    cost = estimate(used(1e290, 2, 7.5, 50), SHEET, mode="batch")
+    assert cost.rounded().total > 10**280
 
 
 def test_the_age_of_a_sheet():

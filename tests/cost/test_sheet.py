@@ -144,6 +144,9 @@ def test_an_unknown_region_says_which_there_are():
         ("currency: EUR", "currency: euro", "currency"),
         ("source: invoice", 'source: ""', "source"),
         ("vcpus: 2", "vcpus: 0", "machines.box.vcpus"),
+        ("vcpus: 2", "vcpus: 9000000000", "machines.box.vcpus: .*less than or equal to"),
+        ("memory_gb: 8", "memory_gb: 1e+300", "machines.box.memory_gb: .*less than or equal to"),
+        ("per_hour: 0.1", "per_hour: 1e300", "machines.box.per_hour: .*less than or equal to"),
     ],
 )
 def test_a_bad_sheet_is_refused_with_file_and_key(write, old, new, message):

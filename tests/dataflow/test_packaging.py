@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -73,6 +75,24 @@ def test_the_same_files_make_the_same_bytes(tmp_path):
     first = installed_wheel("beambench", "beambench", tmp_path)
     second = installed_wheel("beambench", "beambench", tmp_path / "other")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_wheel_can_be_made_from_an_installed_wheel(tmp_path):
+    first = installed_wheel("beambench", "beambench", tmp_path)
+    site = tmp_path / "site"
+    with zipfile.ZipFile(first) as content:
+        content.extractall(site)
+    (tmp_path / "again").mkdir()
+    program = (
+        "import pathlib, sys; from beambench.dataflow.packaging import installed_wheel; "
+        "installed_wheel('beambench', 'beambench', pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "again"],
+        env={"PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"},
+        check=True,
+    )
+    assert (tmp_path / "again" / first.name).read_bytes() == first.read_bytes()
 
 
 def test_what_a_module_imports_from_its_folder_goes_with_it(mine, tmp_path):

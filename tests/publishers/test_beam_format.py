@@ -5,6 +5,7 @@ import pytest
 from beambench.definition.library import Library
 from beambench.publishers import beam_format, outbox
 from beambench.record.run_record import RunRecord
+from costed_runs import job
 from published_runs import LABEL, repeat, run_record
 
 
@@ -127,9 +128,22 @@ def test_metrics_of_a_service_have_bare_names():
     service = {"namespace": "", "step": "", "value": 12.5}
     metrics = {**repeat()["beam_metrics"], "TotalVcpuTime": service, "JobRuntimeSeconds": service}
     record = run_record(repeats=[repeat(beam_metrics=metrics, runner={"job_id": "j-1"})])
-    rows = {row["metric"]: row for row in beam_format.rows(record, estimated_cost=0.53)}
+    rows = {row["metric"]: row for row in beam_format.rows(record)}
     assert rows["TotalVcpuTime"]["value"] == 12.5
-    assert rows["EstimatedCost"]["value"] == 0.53
     assert rows[f"{LABEL}_num_inferences"]["value"] == 50
     assert {row["job_id"] for row in rows.values()} == {"j-1"}
-    assert "EstimatedCost" not in {row["metric"] for row in beam_format.rows(record)}
+    assert "EstimatedCost" not in rows
+
+
+def test_what_a_job_cost_is_a_row_where_all_of_it_is_known():
+    def cost(**usage):
+        known = job(usage=usage)
+        one = known.repeats[0].model_copy(update={"beam_metrics": repeat()["beam_metrics"]})
+        rows = beam_format.rows(known.model_copy(update={"repeats": [one]}))
+        return [row["value"] for row in rows if row["metric"] == "EstimatedCost"]
+
+    # 25 hours of 2 vCPUs, 7.5 GB and a disk of 50 GB, and 2 GB through the shuffle:
+    # 50 × 0.056 + 187.5 × 0.003557 + 1250 × 0.000054 + 2 × 0.011
+    assert cost() == [pytest.approx(2.8 + 0.6669375 + 0.0675 + 0.022)]
+    assert cost(vcpu_seconds=None) == []
+    assert cost(shuffle_gb=None) == []

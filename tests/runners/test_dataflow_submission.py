@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import json
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import buckets
 from beambench.definition.plan import Plan
 from beambench.errors import RunError, UsageError
 from beambench.inputs import files
@@ -143,6 +145,23 @@ def test_ids_and_what_the_job_is_lie_in_its_folder(tmp_path, bucket, service):
     assert found.prepared().ids_file == f"{plan.folder}/ids.txt"
     assert (found.definition, found.kept, found.seed) == (plan.definition, plan.kept, plan.seed)
     assert told["runner"]["job_name"] == "tiny-job"
+
+
+def test_weights_are_uploaded_once_for_all_jobs(tmp_path, bucket, service):
+    weights = tmp_path / "model.pth"
+    weights.write_bytes(b"weights" * 1000)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    place = f"{bucket}/tmp/beambench/weights/{digest}/model.pth"
+    ids = [str(number) for number in range(20)]
+    preparation = prepared(tmp_path, ids, weights_path=str(weights))
+    plan = plan_of(tmp_path, bucket, service, preparation=preparation)
+    submitted(plan)
+    told = json.loads(files.read_bytes(f"{plan.folder}/job.json"))
+    assert told["plan"]["preparation"]["weights_path"] == place
+    assert files.read_bytes(place) == weights.read_bytes()
+    buckets.put(place, b"marked!" * 1000)  # as large as the weights: it is left alone
+    submitted(plan)
+    assert files.read_bytes(place) == b"marked!" * 1000
 
 
 @pytest.mark.parametrize("code", REFUSALS)

@@ -123,7 +123,7 @@ def test_several_processes_share_the_elements_and_have_the_threads_that_were_set
     finished = direct.run(Where(plan.definition, Weights(None)), plan, outputs)
     assert finished.implementation == "FnApiRunner, multi_processing"
     assert finished.threads is None
-    seen = [json.loads(line) for line in outputs.predictions.read_text().splitlines()]
+    seen = [json.loads(line) for line in Path(outputs.predictions).read_text().splitlines()]
     assert sorted(int(element_id) for element_id, *_ in seen) == list(range(20))
     where = Counter(label for _, label, _, _ in seen)
     assert len(where) == 2

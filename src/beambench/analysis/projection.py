@@ -185,7 +185,7 @@ def process_rate(measured: Measured) -> Range:
     elif len(measured.throughputs) == 1:
         low, high = middle * (1 - LONE_SPREAD), middle * (1 + LONE_SPREAD)
     n = measured.processes
-    return Range.of(low / n, middle / n, high / n)
+    return Range.of(min(low, middle) / n, middle / n, max(high, middle) / n)
 
 
 def memory_gb(measured: Measured, processes: int, copies: int) -> float:

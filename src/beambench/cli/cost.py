@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from beambench.analysis.projection import Range
 
 FACTOR = "X|LOW:X:HIGH"
+MOST = 10**6
+"""Machines, seconds until a worker can start, or times that something is faster."""
 
 
 def cost(
@@ -22,10 +24,11 @@ def cost(
         str | None, typer.Option(help="Machine type; none: the definition's.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Machines; none: the definition's.")
+        int | None, typer.Option(min=1, max=MOST, help="Machines; none: the definition's.")
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes on each machine; none: one for each vCPU.")
+        int | None,
+        typer.Option(min=1, max=4096, help="Processes on each machine; none: one for each vCPU."),
     ] = None,
     gpu: Annotated[
         str | None, typer.Option(metavar="TYPE", help="Type of GPU, or none for CPUs only.")
@@ -35,7 +38,8 @@ def cost(
         bool, typer.Option("--spot", help="Workers that may be taken away (FlexRS).")
     ] = False,
     elements: Annotated[
-        int | None, typer.Option(min=1, help="Elements; none: those of the full profile.")
+        int | None,
+        typer.Option(min=1, max=MOST**2, help="Elements; none: those of the full profile."),
     ] = None,
     sheet: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Price sheet of your own.")
@@ -101,10 +105,10 @@ def _factor(option: str, text: str | None, *, positive: bool = False) -> Range |
         found = Range.of(low, expected, high)
     except ValueError:  # pydantic's too
         found = None
-    if found is None or (positive and found.low == 0):
-        least = "above 0" if positive else "0 or more"
+    least = 1 / MOST if positive else 0
+    if found is None or found.low < least or found.high > MOST:
         raise UsageError(
-            f"{option} {text}: expected a number {least}, or low:expected:high that rise, such as "
-            "0.5:0.7:1"
+            f"{option} {text}: expected a number from {least:g} to {MOST:g}, or low:expected:high "
+            "that rise, such as 0.5:0.7:1"
         )
     return found

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from pydantic import Field
 
-from beambench.cost.sheet import UNITS, Mode, OwnMachine, Resource, Sheet
+from beambench.cost.sheet import UNITS, Machine, Mode, OwnMachine, Resource, Sheet, machine_types
+from beambench.definition.schema import Cluster
 from beambench.record.run_record import Part, Usage
 
 SECONDS_PER_HOUR = 3600
 SMALLEST = Decimal("0.000001")
 """Grain of the money in a document."""
+ANY_AMOUNT = Context(prec=400)
+"""Holds the digits of the greatest float: `quantize` fails where they do not fit."""
 
 AMOUNTS: dict[Resource, str] = {
     "vcpu": "vcpu_seconds",
@@ -28,6 +31,12 @@ IN_THE_HOUR = frozenset({"vcpu", "memory", "disk", "ssd", "gpu"})
 """What the hour of a machine pays for, as far as the sheet has no rate of its own for it."""
 SERVICE_OF: dict[Mode, Resource] = {"batch": "shuffle", "spot": "shuffle", "streaming": "streaming"}
 """The service that moves the data of a job."""
+WITHOUT = "0: defined without"
+
+
+def rounded(money: Decimal) -> Decimal:
+    """Round money to a millionth, however much it is."""
+    return money.quantize(SMALLEST, context=ANY_AMOUNT)
 
 
 class Line(Part):
@@ -68,12 +77,12 @@ class Cost(Part):
     def rounded(self) -> Cost:
         """Return the same with its money rounded to a millionth, as documents show it."""
         lines = [
-            line.model_copy(update={"money": line.money.quantize(SMALLEST)})
+            line.model_copy(update={"money": rounded(line.money)})
             if line.money is not None
             else line
             for line in self.lines
         ]
-        return self.model_copy(update={"total": self.total.quantize(SMALLEST), "lines": lines})
+        return self.model_copy(update={"total": rounded(self.total), "lines": lines})
 
 
 def estimate(
@@ -107,6 +116,64 @@ def estimate(
     )
 
 
+def mode_of_job(scenario: str, *, spot: bool) -> Mode:
+    """Return how Dataflow bills a job: FlexRS is for batch jobs only."""
+    return "streaming" if scenario == "streaming" else "spot" if spot else "batch"
+
+
+def machine_of(cluster: Cluster, sheet: Sheet) -> Machine | None:
+    """Return the shape of the workers, None if neither the sheet nor Compute Engine has it."""
+    return sheet.machines.get(cluster.machine_type) or machine_types().get(cluster.machine_type)
+
+
+def gpu_of(cluster: Cluster, machine: Machine | None) -> tuple[str | None, int]:
+    """Return type and number of the GPUs of a worker: attached to it, or part of its machine."""
+    if cluster.accelerator is not None:
+        return cluster.accelerator.type, cluster.accelerator.count
+    return (machine.gpu, machine.gpus) if machine is not None else (None, 0)
+
+
+def cost_of_job(
+    usage: Usage, cluster: Cluster, mode: Mode, sheet: Sheet, gpu: str | None = None
+) -> tuple[Cost, dict[str, str]]:
+    """Price what one job on a cluster used.
+
+    Args:
+        usage: as the service counted it.
+        cluster: that the job was defined with.
+        mode: see `mode_of_job`.
+        sheet: the prices; `packaged_sheets` has them by the region of the cluster.
+        gpu: type of GPU at whose price the time of GPUs counts; None: that of the cluster.
+
+    Returns:
+        The cost, and for each amount that was filled in because the service does not count what
+        the job did not have: why.
+    """
+    machine = machine_of(cluster, sheet)
+    own_gpu, gpus = gpu_of(cluster, machine)
+    added: dict[str, tuple[float, str]] = {}
+    if usage.gpu_seconds is None and machine is not None and not gpus:
+        added["gpu_seconds"] = 0, WITHOUT
+    other_disk = "disk_gb_seconds" if cluster.disk_type == "pd-ssd" else "ssd_gb_seconds"
+    if getattr(usage, other_disk) is None:
+        added[other_disk] = 0, WITHOUT
+    vcpu_seconds = usage.vcpu_seconds
+    if (
+        isinstance(machine, OwnMachine)
+        and usage.worker_seconds is None
+        and vcpu_seconds is not None
+    ):
+        added["worker_seconds"] = vcpu_seconds / machine.vcpus, "vcpu_seconds ÷ vCPUs of a machine"
+    cost = estimate(
+        usage.model_copy(update={name: amount for name, (amount, _) in added.items()}),
+        sheet,
+        mode=mode,
+        gpu=gpu or own_gpu,
+        machine=cluster.machine_type,
+    )
+    return cost, {name: why for name, (_, why) in added.items()}
+
+
 def _hours(usage: Usage, name: str, machine: OwnMachine, mode: Mode) -> Line:
     rate = machine.spot_per_hour if mode == "spot" else machine.per_hour
     return _line(
@@ -126,8 +193,8 @@ def _resources(
         amount: float | None = getattr(usage, field)
         kind = gpu if resource == "gpu" else None
         rate = sheet.rate(resource, mode, kind)
-        if rate is None and by_hour and (resource in IN_THE_HOUR or amount is None):
-            continue  # in the hour, or a service that machines of one's own do not have
+        if rate is None and by_hour and resource in IN_THE_HOUR:
+            continue
         moves_data = resource in ("shuffle", "streaming")
         if moves_data and resource != SERVICE_OF[mode] and not amount:
             continue

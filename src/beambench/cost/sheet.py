@@ -50,7 +50,7 @@ def _date(value: str) -> str:
     return value
 
 
-Price = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, allow_inf_nan=False)]
+Price = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=1e9, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -93,8 +93,8 @@ class Machine(Section):
         gpu, gpus: what is part of the machine.
     """
 
-    vcpus: PositiveInt
-    memory_gb: Annotated[float, Field(gt=0)]
+    vcpus: Annotated[PositiveInt, Field(le=4096)]
+    memory_gb: Annotated[float, Field(gt=0, le=1e6)]
     threads_per_core: Literal[1, 2] | None = None
     instructions: list[str] | None = None
     gpu: str | None = None

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from beambench.analysis.projection import BOUNDS, Assumption, Projection
-from beambench.cost.estimate import SMALLEST, Cost, estimate
-from beambench.cost.sheet import Machine, Mode, OwnMachine, Sheet, machine_types
+from beambench.cost.estimate import Cost, cost_of_job, estimate, gpu_of, machine_of, rounded
+from beambench.cost.sheet import Mode, Sheet
 from beambench.definition.library import Library
 from beambench.definition.schema import Cluster
 from beambench.errors import RunError, UsageError, nearest
@@ -22,11 +22,12 @@ from beambench.experiments.cost_request import (
     Source,
     benchmark_elements,
     chosen_sheet,
+    differences,
     find,
     is_job,
     mode_of,
 )
-from beambench.record.run_record import Part, Repeat, Usage
+from beambench.record.run_record import Part, Repeat
 from beambench.store.run_store import RunStore
 
 OLD_DAYS = 180
@@ -80,9 +81,7 @@ class Money(Part):
         )
 
     def rounded(self) -> Money:
-        return self.model_copy(
-            update={bound: getattr(self, bound).quantize(SMALLEST) for bound in BOUNDS}
-        )
+        return self.model_copy(update={bound: rounded(getattr(self, bound)) for bound in BOUNDS})
 
 
 class CostReport(Part):
@@ -184,25 +183,27 @@ def _of_job(request: CostRequest, source: Source, sheet: Sheet) -> CostReport:
     """Price the usage that the service counted."""
     record, cluster = source.record, _cluster_of_job(request, source)
     mode, assumptions = mode_of(request, source), list[Assumption]()
-    shape = sheet.machines.get(cluster.machine_type) or machine_types().get(cluster.machine_type)
-    gpu = _gpu_of_job(request, cluster, shape, sheet, assumptions)
-    jobs = [
-        _Job(repeat, estimate(usage, sheet, mode=mode, gpu=gpu, machine=cluster.machine_type))
-        for repeat in record.repeats
-        if repeat.usage is not None
-        for usage in [_completed(repeat.usage, cluster, shape, assumptions)]
-    ]
+    shape = machine_of(cluster, sheet)
+    own_gpu, gpus = gpu_of(cluster, shape)
+    gpu = _gpu_of_job(request, own_gpu, sheet, assumptions)
+    jobs, added = list[_Job](), dict[str, str]()
+    for repeat in record.repeats:
+        if repeat.usage is not None:
+            money, filled_in = cost_of_job(repeat.usage, cluster, mode, sheet, gpu)
+            jobs.append(_Job(repeat, money))
+            added |= filled_in
+    assumptions += [Assumption.said(name, "definition", why) for name, why in added.items()]
     if not jobs:
         raise RunError(f"run {record.run_id}: the service told nothing of what it used")
     if request.spot and not cluster.spot:
         text = "the same usage at the rates of FlexRS"
         assumptions.append(Assumption.said("spot", "asked", text))
-    if request.elements is not None:
-        text = "the cost of other elements is in proportion, the start of workers included"
-        assumptions.append(Assumption.said("elements", "assumed", text))
     counted = [job for job in jobs if job.repeat.status == "succeeded"] or jobs
     counted.sort(key=lambda job: (job.cost.total, job.repeat.index))
     middle = counted[(len(counted) - 1) // 2]
+    if middle.elements not in (None, benchmark_elements(request, source)):
+        text = "the cost of other elements is in proportion, the start of workers included"
+        assumptions.append(Assumption.said("elements", "assumed", text))
     return _report(
         source,
         request,
@@ -216,7 +217,7 @@ def _of_job(request: CostRequest, source: Source, sheet: Sheet) -> CostReport:
             memory_gb=shape.memory_gb if shape else None,
             workers=cluster.workers,
             gpu=gpu,
-            gpus=cluster.accelerator.count if cluster.accelerator else shape.gpus if shape else 0,
+            gpus=gpus,
             disk_gb=cluster.disk_gb,
             disk_type=cluster.disk_type,
         ),
@@ -225,13 +226,26 @@ def _of_job(request: CostRequest, source: Source, sheet: Sheet) -> CostReport:
         costs={"low": counted[0].cost, "expected": middle.cost, "high": counted[-1].cost},
         per_thousand=_per_thousand(counted, middle),
         assumptions=assumptions,
-        notes=[
-            f"repeat {job.repeat.index} {job.repeat.status.replace('_', ' ')}, and cost "
-            f"{job.cost.total:.2f} {job.cost.currency}"
-            for job in jobs
-            if job.repeat.status != "succeeded"
-        ],
+        notes=[*_job_notes(source, jobs, sheet), *differences(source)],
     )
+
+
+def _job_notes(source: Source, jobs: Sequence[_Job], sheet: Sheet) -> list[str]:
+    """Say what the total is without, and where it is of another region."""
+    notes, costs = list[str](), {job.repeat.index: job.cost for job in jobs}
+    for repeat in source.record.repeats:
+        what = f"repeat {repeat.index} {repeat.status.replace('_', ' ')}, and"
+        money = costs.get(repeat.index)
+        if money is None:
+            notes.append(f"{what} the service told nothing of what it used")
+        elif repeat.status != "succeeded":
+            least = "" if money.complete else "at least "
+            notes.append(f"{what} cost {least}{money.total:.4f} {money.currency}")
+    if source.cluster is not None and source.cluster.region != sheet.region:
+        notes.append(
+            f"the job ran in {source.cluster.region}, the prices are those of {sheet.region}"
+        )
+    return notes
 
 
 def _per_thousand(jobs: Sequence[_Job], middle: _Job) -> Money | None:
@@ -261,14 +275,9 @@ def _cluster_of_job(request: CostRequest, source: Source) -> Cluster:
 
 
 def _gpu_of_job(
-    request: CostRequest,
-    cluster: Cluster,
-    shape: Machine | None,
-    sheet: Sheet,
-    assumptions: list[Assumption],
+    request: CostRequest, own: str | None, sheet: Sheet, assumptions: list[Assumption]
 ) -> str | None:
     """Return the type of GPU whose price is taken."""
-    own = cluster.accelerator.type if cluster.accelerator else shape.gpu if shape else None
     if request.gpu is None or request.gpu == own:
         return own
     known = sheet.gpus()
@@ -280,28 +289,6 @@ def _gpu_of_job(
     text = f"the time of {own or 'no GPU'} at the price of {request.gpu}"
     assumptions.append(Assumption.said("gpu", "asked", text))
     return request.gpu
-
-
-def _completed(
-    usage: Usage, cluster: Cluster, shape: Machine | None, assumptions: list[Assumption]
-) -> Usage:
-    """Fill in what a service does not count because the job did not have it; say so once."""
-    added: dict[str, float] = {}
-    if usage.gpu_seconds is None and cluster.accelerator is None and shape and not shape.gpus:
-        added["gpu_seconds"] = 0
-    other_disk = "disk_gb_seconds" if cluster.disk_type == "pd-ssd" else "ssd_gb_seconds"
-    if getattr(usage, other_disk) is None:
-        added[other_disk] = 0
-    seconds = usage.vcpu_seconds
-    if isinstance(shape, OwnMachine) and usage.worker_seconds is None and seconds is not None:
-        added["worker_seconds"] = seconds / shape.vcpus
-    said = {assumption.name for assumption in assumptions}
-    for name in added:
-        if name not in said:
-            derived = name == "worker_seconds"
-            note = "vcpu_seconds ÷ vCPUs of a machine" if derived else "0: defined without"
-            assumptions.append(Assumption.said(name, "definition", note))
-    return usage.model_copy(update=added)
 
 
 # --- what a run foretells ------------------------------------------------------------------------

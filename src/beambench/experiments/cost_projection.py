@@ -37,6 +37,7 @@ from beambench.experiments.cost_request import (
     CostRequest,
     Source,
     benchmark_elements,
+    differences,
     is_job,
     mode_of,
 )
@@ -491,15 +492,8 @@ def _planned(
 
 def _notes(source: Source, measured: Measured) -> list[str]:
     """Say what of the run is unlike the benchmark's full profile."""
-    record, notes = source.record, []
-    if record.model.weights != source.definition["model"]["weights"]:
-        notes.append(f"the run had {record.model.weights} weights, which cost the same per element")
-    if record.input.kind in ("derived", "synthetic"):
-        notes.append(
-            f"the run read {record.input.kind} input: elements of another size cost another time"
-        )
-    if record.runner.executed == "direct":
-        notes.append("the run was local: reading from a bucket, and the network, are not in it")
+    record, notes = source.record, differences(source)
+    notes.append("the run was local: reading from a bucket, and the network, are not in it")
     if record.noise.get("disturbed"):
         notes.append("the run was disturbed by other work on its machine")
     if len(measured.throughputs) < 3:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from beambench.analysis.projection import Range
+from beambench.cost.estimate import mode_of_job
 from beambench.cost.sheet import Mode, Sheet, load_sheet, sheet_of
 from beambench.definition.library import Library
 from beambench.definition.schema import Cluster
@@ -123,6 +124,27 @@ def _of_run(record: RunRecord) -> Source:
     return Source(record, definition, cluster)
 
 
+def differences(source: Source) -> list[str]:
+    """Say how the run is unlike the full profile of its benchmark."""
+    record, defined, notes = source.record, source.definition, list[str]()
+    ran = record.config["definition"]
+    changed = [
+        f"{section}.{key}"
+        for section in ("model", "input", "batching", "parameters")
+        for key in sorted({*ran[section], *defined[section]} - {"weights"})
+        if ran[section].get(key) != defined[section].get(key)
+    ]
+    if changed:
+        notes.append(f"the run had other settings than the benchmark: {', '.join(changed)}")
+    if record.model.weights != defined["model"]["weights"]:
+        notes.append(f"the run had {record.model.weights} weights, which cost the same per element")
+    if record.input.kind in ("derived", "synthetic"):
+        notes.append(
+            f"the run read {record.input.kind} input: elements of another size cost another time"
+        )
+    return notes
+
+
 def chosen_sheet(request: CostRequest, source: Source) -> Sheet:
     if request.sheet is None:
         region = request.region or (source.cluster.region if source.cluster else None)
@@ -142,11 +164,10 @@ def chosen_sheet(request: CostRequest, source: Source) -> Sheet:
 
 def mode_of(request: CostRequest, source: Source) -> Mode:
     spot = request.spot or (source.cluster is not None and source.cluster.spot)
-    if source.definition.get("scenario") == "streaming":
-        if spot:
-            raise UsageError("--spot: Dataflow's FlexRS is for batch jobs only")
-        return "streaming"
-    return "spot" if spot else "batch"
+    mode = mode_of_job(source.definition.get("scenario", "batch"), spot=spot)
+    if spot and mode == "streaming":
+        raise UsageError("--spot: Dataflow's FlexRS is for batch jobs only")
+    return mode
 
 
 def benchmark_elements(request: CostRequest, source: Source) -> int | None:

@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from beambench.cost.estimate import cost_of_job, mode_of_job
+from beambench.cost.sheet import packaged_sheets
+from beambench.definition.schema import Cluster
 from beambench.record.run_record import Repeat, RunRecord
 
 SCHEMA = (
@@ -32,24 +35,43 @@ TAGS = ("metric", "test_id")
 ESTIMATED_COST = "EstimatedCost"
 
 
-def rows(record: RunRecord, estimated_cost: float | None = None) -> list[dict[str, Any]]:
+def rows(record: RunRecord) -> list[dict[str, Any]]:
     """Return the rows of a run; none for one that did not succeed or kept no Beam metrics.
 
     Of a Dataflow job there are those of Beam's cost benchmarks too, which have no namespace and no
-    step: the service's own metrics, JobRuntimeSeconds, AvgThroughput…, and EstimatedCost if the
-    cost in USD is given. Those that the service did not give are left out: there they are 0.
+    step: the service's own metrics, JobRuntimeSeconds, AvgThroughput…, and EstimatedCost. Those
+    that the service did not give are left out: there they are 0.
     """
     repeat = published_repeat(record)
     if repeat is None:
         return []
     common = {"test_id": record.run_id, "timestamp": repeat.finished_at}
     values = list(labelled_values(repeat.beam_metrics))
-    if estimated_cost is not None:
-        values.append((ESTIMATED_COST, estimated_cost))
+    cost = estimated_cost(record, repeat)
+    if cost is not None:
+        values.append((ESTIMATED_COST, cost))
     return [
         {**common, "metric": label, "value": value, "job_id": repeat.runner.get("job_id")}
         for label, value in values
     ]
+
+
+def estimated_cost(record: RunRecord, repeat: Repeat) -> float | None:
+    """Return what a job cost in USD, by the packaged prices of its region.
+
+    None where any line of it is unknown. Beam's own figure takes a missing usage for 0, and prices
+    the shuffle of a batch job from the streaming metric.
+    """
+    definition = record.config.get("definition") or {}
+    if repeat.usage is None or definition.get("cluster") is None:
+        return None
+    cluster = Cluster.model_validate(definition["cluster"])
+    sheet = packaged_sheets().get(cluster.region)
+    if sheet is None or sheet.currency != "USD":
+        return None
+    mode = mode_of_job(definition.get("scenario", "batch"), spot=cluster.spot)
+    cost, _ = cost_of_job(repeat.usage, cluster, mode, sheet)
+    return float(cost.total) if cost.complete else None
 
 
 def published_repeat(record: RunRecord) -> Repeat | None:

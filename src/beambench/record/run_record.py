@@ -7,7 +7,7 @@ History of ``SCHEMA_VERSION``:
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -80,6 +80,9 @@ class Verification(Part):
     unverified: str | None = None
 
 
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Usage(Part):
     """What one execution used of a cluster: amounts, never money. Null is unknown, never 0.
 
@@ -94,14 +97,14 @@ class Usage(Part):
     """
 
     source: Literal["service", "projection"]
-    vcpu_seconds: float | None = None
-    memory_gb_seconds: float | None = None
-    disk_gb_seconds: float | None = None
-    ssd_gb_seconds: float | None = None
-    gpu_seconds: float | None = None
-    shuffle_gb: float | None = None
-    streaming_gb: float | None = None
-    worker_seconds: float | None = None
+    vcpu_seconds: Amount | None = None
+    memory_gb_seconds: Amount | None = None
+    disk_gb_seconds: Amount | None = None
+    ssd_gb_seconds: Amount | None = None
+    gpu_seconds: Amount | None = None
+    shuffle_gb: Amount | None = None
+    streaming_gb: Amount | None = None
+    worker_seconds: Amount | None = None
 
 
 class Repeat(Part):

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -204,8 +205,8 @@ def check_cloud(*, credentials: bool) -> None:
         import google.cloud.storage
     except ImportError as error:
         raise UsageError(
-            f"{error.name} is missing in the Python that runs the workers, which --runner dataflow "
-            "needs: pip install 'beambench[gcp]'"
+            f"{error.name} is missing in {sys.executable}, which --runner dataflow needs: "
+            "pip install 'beambench[gcp]' there"
         ) from None
     if not credentials:
         return

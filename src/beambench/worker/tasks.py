@@ -249,7 +249,7 @@ TASKS: dict[str, Callable[[Any], Observation]] = {
     "calibrate": calibrate,
     "reference": run_reference,
     "external": run_external,
+    "collect": collect,
     "template": dataflow_job.write_template,
     "submit": dataflow_job.submit,
-    "collect": collect,
 }
