@@ -276,6 +276,12 @@ SECTIONS: dict[str, list[Case]] = {
             ("--cancel goes with --attach JOB_ID",),
         ),
         Case(
+            "--on-stop without a job",
+            "run overhead-noop --on-stop cancel",
+            USAGE,
+            ("--on-stop goes with --runner dataflow or --attach",),
+        ),
+        Case(
             "a job whose project nothing says",
             "run --attach 2026-01-31_01_02_03-123",
             USAGE,

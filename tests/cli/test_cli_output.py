@@ -223,3 +223,20 @@ def test_a_job_is_named_with_its_state_and_link(make_record, capsys):
     repeat = {"index": 0, "arm": "pipeline", "status": "failed", **times, "runner": job}
     print_record(make_record(repeats=[repeat]))
     assert f"job 2026-01-31_x: failed, {url}" in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["file", "terminal"])
+def test_a_job_shows_its_state_when_it_changes(stream):
+    reporter = ProgressReporter(stream).begin(make_request(Library(), "overhead-noop"))
+    show = reporter(Step("job 1", 3, 3), 100)
+    show({"line": "job x: https://console"})
+    for state, done in (("pending", None), ("running, 3 workers, 9 s", 0), ("running, 3 w", 50)):
+        show({"text": state, "done": done})
+    reporter.close()
+    lines = stream.getvalue().replace("\x1b[K", "\n").replace("\r", "").split("\n")
+    lines = [line for line in lines if line]
+    head = "overhead-noop [3/3] job 1"
+    assert lines[:4] == [head, "job x: https://console", f"{head}: pending", lines[3]]
+    assert lines[3] == f"{head}: running, 3 workers, 9 s"
+    shown_again = [f"{head}: running, 3 w: 50 of 100"] if stream.isatty() else []
+    assert lines[4:] == shown_again

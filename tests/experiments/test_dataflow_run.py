@@ -259,6 +259,24 @@ def test_a_job_that_fails_says_what_was_raised(cluster, stub):
     assert record.repeats[0].usage.vcpu_seconds == 1080.0
 
 
+def test_secrets_in_what_was_raised_are_masked(cluster, stub, monkeypatch):
+    stub.states = ["FAILED"]
+    stub.messages = [(0, failed("Traceback (most recent call last):\nValueError: hunter2-hunter2"))]
+    monkeypatch.setattr(RunRequest, "without_secrets", lambda _, text: text.replace("hunter2", "*"))
+    record = run()
+    assert record.error is not None
+    assert record.error.endswith("ValueError: *-*")
+    assert "hunter2" not in record.model_dump_json()
+
+
+def test_a_job_that_is_done_at_the_limit_is_read_all_the_same(cluster, stub, clock):
+    deadlines = []
+    stub.states = ["RUNNING", "RUNNING", "DONE"]
+    cluster.script("collect", lambda plan: deadlines.append(cluster.options[-1]) or collected())
+    assert run(timeout=20.5).status == "succeeded"
+    assert deadlines[0]["deadline"] > time.monotonic() + 500
+
+
 def test_a_job_that_loses_its_workers(cluster, stub):
     stub.states = ["RUNNING", "FAILED"]
     lost = "a work item has failed 4 times. Root cause: The worker lost contact with the service."

@@ -59,6 +59,7 @@ FOR_BENCHMARKS = (
     "reference",
     "max_failed",
     "definitions",
+    "on_stop",
 )
 """Parameters of `run` that do not go with --pipeline."""
 
@@ -75,7 +76,7 @@ WORST_FIRST = (130, 124, 3, 5, 4, 1)
 NOT_WITH_ATTACH = tuple(
     one
     for one in (*FOR_BENCHMARKS, "pipeline", "name", "repeats", "runner", "seed", "dry_run")
-    if one != "definitions"
+    if one not in ("definitions", "on_stop")
 )
 """Parameters of `run` that a job which was started before has its own of."""
 
@@ -298,8 +299,14 @@ def run(
     for request in requests:
         for warning in request.warnings:
             say(f"{request.resolved.definition.name}: {warning}")
-    execute = _execution(runner, on_stop)
+    execute = _execution(context, runner, on_stop)
     _run_or_plan(requests, execute, store, as_json, dry_run, publishers)
+
+
+def _is_given(context: typer.Context, parameter: str) -> bool:
+    """Tell whether a parameter stands on the command line."""
+    origin = context.get_parameter_source(parameter)
+    return origin is not None and origin.name == "COMMANDLINE"
 
 
 def _profile(context: typer.Context, profile: str, runner: str) -> str:
@@ -309,12 +316,18 @@ def _profile(context: typer.Context, profile: str, runner: str) -> str:
     return profile if chosen or runner != "dataflow" else "full"
 
 
-def _execution(runner: str, on_stop: OnStop) -> Callable[..., RunRecord]:
-    """Return what runs a benchmark on a runner."""
+def _execution(context: typer.Context, runner: str, on_stop: OnStop) -> Callable[..., RunRecord]:
+    """Return what runs a benchmark on a runner.
+
+    Raises:
+        UsageError: --on-stop where no job goes on.
+    """
     if runner == "dataflow":
         from beambench.experiments.dataflow_run import execute_on_dataflow
 
         return functools.partial(execute_on_dataflow, on_stop=on_stop.value)
+    if _is_given(context, "on_stop"):
+        raise UsageError("--on-stop goes with --runner dataflow or --attach")
     from beambench.experiments.run import execute
 
     return execute
@@ -339,9 +352,7 @@ def _attached(
     if len(names) > 1:
         raise UsageError(f"--attach takes up one job: give one NAME or none, not {len(names)}")
     for parameter in context.command.params:
-        origin = context.get_parameter_source(str(parameter.name))
-        given = origin is not None and origin.name == "COMMANDLINE"
-        if given and parameter.name in NOT_WITH_ATTACH:
+        if parameter.name in NOT_WITH_ATTACH and _is_given(context, parameter.name):
             raise UsageError(f"{parameter.opts[0]} does not go with --attach: the job has its own")
     with RunStore.open(url) as store:
         place = place_of(job_id, context.obj, os.environ, store)
@@ -369,8 +380,7 @@ def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> 
     if names:
         raise UsageError(f"{names[0]}: give names of benchmarks or --pipeline, not both")
     for parameter in context.command.params:
-        origin = context.get_parameter_source(str(parameter.name))
-        if parameter.name in FOR_BENCHMARKS and origin is not None and origin.name == "COMMANDLINE":
+        if parameter.name in FOR_BENCHMARKS and _is_given(context, parameter.name):
             raise UsageError(
                 f"{parameter.opts[0]} goes with benchmarks, not with --pipeline: give the "
                 "pipeline's own flags after --"

@@ -66,6 +66,7 @@ class Job:
         patient: waiting on it does not.
         runner: what the submission observed, as the record has it.
         warnings: what a reader of its numbers must know.
+        masked: takes secrets out of what was raised on the workers.
     """
 
     client: Client
@@ -77,6 +78,7 @@ class Job:
     beams: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     patient: Clock = field(default_factory=lambda: RealClock(threading.Event()))
+    masked: Callable[[str], str] = str
 
     @property
     def place(self) -> JobPlace:
@@ -191,7 +193,8 @@ class Job:
         if followed.state == "DONE":
             return "succeeded", None
         if followed.state == "FAILED":
-            return "failed", f"{name} failed: {followed.messages.error or 'it does not say why'}"
+            raised = self.masked(followed.messages.error or "it does not say why")
+            return "failed", f"{name} failed: {raised}"
         if followed.state == "UPDATED":
             other = followed.job.get("replacedByJobId") or "another one"
             return "failed", f"{name} was replaced by job {other}"
@@ -223,7 +226,7 @@ class Job:
             submitted_at: when the job was submitted, for one whose creation was never seen.
         """
         status, reason = self.outcome()
-        observation, error, detail = None, None, "\n\n".join(self.followed.messages.errors)
+        observation, error, detail = None, None, "\n\n".join(self.errors)
         if reason is not None:
             error = {"kind": "run", "message": reason, "detail": detail}
         elif collected is not None:
@@ -250,6 +253,10 @@ class Job:
             rss_samples=0,
         )
 
+    @property
+    def errors(self) -> list[str]:
+        return [self.masked(text) for text in self.followed.messages.errors]
+
     def described(self, observation: Observation) -> dict[str, Any]:
         """Return all that the record says of the job."""
         followed, messages, settled = self.followed, self.followed.messages, self.settled
@@ -275,7 +282,7 @@ class Job:
             "workers_started": messages.workers_started,
             "workers_stopped": messages.workers_stopped,
             "most_workers": messages.most_workers,
-            "errors": messages.errors,
+            "errors": self.errors,
             "error_count": messages.error_count,
             "following": followed.ending,
             "cancelled_by_us": followed.cancelled_by_us,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -52,10 +53,14 @@ from beambench.experiments.run import (
     storable,
 )
 from beambench.experiments.work_dir import work_dir
+from beambench.record.masking import secret_values, without
 from beambench.record.observation import Observation
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore
 from beambench.workloads.base import load_class
+
+COLLECT_SECONDS = 600.0
+"""Time to read a job back, whatever is left of the run's."""
 
 JOB_FILE = "job.json"
 FOLDER_OPTION = "beambench_folder"
@@ -117,6 +122,7 @@ class DataflowRun(Run):
             self.clock,
             JobFacts(folder, kept["pcollection"], kept["has_accelerator"]),
             runner=dict(found),
+            masked=self.request.without_secrets,
         )
         self.jobs.append(job)
         on_progress = self.announce(step, self.prepared_count)
@@ -153,9 +159,14 @@ class DataflowRun(Run):
         metrics = self.work_dir / "job-metrics.json"
         metrics.write_text(job.document(), "utf-8")
         step = self._step("collect", self._steps_before() + self.request.repeat_count)
-        return self._task(
-            "collect", step, None, folder=folder, job_name=name, job_metrics=str(metrics)
-        )
+        limit = self.deadline  # which is for the job: one that is done is read all the same
+        self.deadline = max(limit, time.monotonic() + COLLECT_SECONDS)
+        try:
+            return self._task(
+                "collect", step, None, folder=folder, job_name=name, job_metrics=str(metrics)
+            )
+        finally:
+            self.deadline = limit
 
     def _kept(self, execution: Execution) -> dict[str, Any]:
         """Return all that another process needs to take the job up and make the run's record."""
@@ -384,6 +395,7 @@ def execute_attached(
         clock,
         JobFacts(request.folder, str(kept["pcollection"]), bool(kept["has_accelerator"])),
         runner={**request.runner, "attached": True},
+        masked=functools.partial(without, secret_values(request.plan.definition.model_dump())),
     )
     execution = Execution(
         float(request.draft.config["max_failed"]),
@@ -430,7 +442,7 @@ def _collect_elsewhere(
                 "kept": {},
             }
         )
-        deadline = time.monotonic() + request.time_limit
+        deadline = time.monotonic() + COLLECT_SECONDS
         return run_task(plan, deadline=deadline, cancelled=cancelled)
 
 
