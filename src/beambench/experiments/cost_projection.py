@@ -41,6 +41,7 @@ from beambench.experiments.cost_request import (
     Source,
     benchmark_elements,
     differences,
+    is_local,
     mode_of,
 )
 from beambench.record.run_record import RunRecord
@@ -274,8 +275,7 @@ def _in_float32(record: RunRecord, runs: RunStore) -> str:
     """Name a run that can be projected anywhere, or say how to make one."""
     for other in runs.history(record.benchmark, profile=record.profile, limit=RUNS_LOOKED_AT):
         ran = other.config.get("definition")
-        local = other.status == "succeeded" and other.runner.executed == LOCAL
-        if local and ran and _speeds(ran) == [FULL]:
+        if is_local(other) and ran and _speeds(ran) == [FULL]:
             return f"there is a run in {FULL}: `beambench cost {other.run_id}`"
     how = "--variant stock"
     if record.config["definition"]["workload"] == SERVED:
@@ -353,63 +353,71 @@ def _factors(
     request: CostRequest, measured: Measured, fleet: Fleet, elements: int
 ) -> tuple[Factors, list[Assumption]]:
     """Return the factors that no run here measures, and say what they are and why."""
-    each = elements_per_process(elements, fleet)
+    assumptions: list[Assumption] = []
+
+    def take(
+        name: str,
+        asked: Range | None,
+        default: Range,
+        unit: str,
+        origin: Origin,
+        what: str,
+        why: str,
+    ) -> Range:
+        assumptions.append(
+            Assumption(
+                name=name,
+                value=asked or default,
+                unit=unit,
+                origin=origin if asked is None else "asked",
+                note=f"{what}: {why}" if asked is None else what,
+            )
+        )
+        return asked or default
+
     scale, scale_why = default_scale(measured.vectors, fleet.machine)
-    efficiency, efficiency_from, efficiency_why = default_efficiency(measured, fleet)
-    stragglers, stragglers_why = default_stragglers(measured, each)
-    shuffle, shuffle_from = _shuffle(fleet)
+    efficiency, origin, efficiency_why = default_efficiency(measured, fleet)
+    stragglers, stragglers_why = default_stragglers(measured, elements_per_process(elements, fleet))
+    shuffle, shuffle_origin = _shuffle(fleet)
     among = f"speed of a process among {fleet.processes} ÷ alone"
-    rows: list[tuple[str, Range | None, Range, Origin, str, str, str]] = [
-        ("scale", request.scale, scale, "assumed", "1", "speed there ÷ here", scale_why),
-        (
+    last, start = (
+        "time of the last worker ÷ mean",
+        "machine, image and packages until processes start",
+    )
+    factors = Factors(
+        scale=take("scale", request.scale, scale, "1", "assumed", "speed there ÷ here", scale_why),
+        efficiency=take(
             "parallel_efficiency",
             request.parallel_efficiency,
             efficiency,
-            efficiency_from,
             "1",
+            origin,
             among,
             efficiency_why,
         ),
-        (
-            "stragglers",
-            request.stragglers,
-            stragglers,
-            "assumed",
-            "1",
-            "time of the last worker ÷ mean",
-            stragglers_why,
+        stragglers=take(
+            "stragglers", request.stragglers, stragglers, "1", "assumed", last, stragglers_why
         ),
-        (
+        worker_start=take(
             "worker_start",
             request.worker_start,
             WORKER_START,
-            "assumed",
             "s",
+            "assumed",
             "all of it paid",
-            "machine, image and packages until processes start",
+            start,
         ),
-        (
+        shuffle=take(
             "shuffle_per_element",
             None,
             shuffle,
-            shuffle_from,
             "B",
+            shuffle_origin,
             "through the shuffle service",
             SHUFFLE_NOTE,
         ),
-    ]
-    chosen = [given or default for _, given, default, *_ in rows]
-    assumptions = [
-        Assumption(
-            name=name,
-            value=given or default,
-            unit=unit,
-            origin=origin if given is None else "asked",
-            note=f"{what}: {why}" if given is None else what,
-        )
-        for name, given, default, origin, unit, what, why in rows
-    ]
-    return Factors(*chosen), assumptions
+    )
+    return factors, assumptions
 
 
 def _shuffle(fleet: Fleet) -> tuple[Range, Origin]:

@@ -68,6 +68,12 @@ def is_job(record: RunRecord | RunSummary) -> bool:
     return record.runner.requested == "dataflow" or record.runner.executed == "dataflow"
 
 
+def is_local(record: RunRecord) -> bool:
+    """Tell whether a run measured its work on this machine, and nothing else."""
+    output = record.config.get("output")
+    return record.status == "succeeded" and record.runner.executed == LOCAL and output is None
+
+
 def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
     name = library.add_if_file(request.what)
     if name not in library.names():
@@ -78,12 +84,9 @@ def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
     usable = (
         record
         for found in candidates
-        if found.status == "succeeded"
-        and found.runner.executed == LOCAL
-        and found.imported is None
-        and found.model.name == definition.model.name
+        if found.imported is None and found.model.name == definition.model.name
         for record in [runs.get(found.run_id)]
-        if record is not None and record.config.get("output") is None
+        if record is not None and is_local(record)
     )
     record = next(usable, None)
     if record is None:
