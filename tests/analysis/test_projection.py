@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from beambench.analysis.projection import (
     BOUNDS,
+    COMPILED,
     GB,
     Factors,
     Fleet,
@@ -196,6 +197,10 @@ def test_instructions_that_a_speed_rests_on():
     assert lacking("bfloat16", {}, N1.instructions) == ["avx512_bf16"]
     assert lacking("bfloat16", {"avx512_bf16": False}, N1.instructions) == []  # slow here too
     assert lacking("float16", {"avx512_fp16": True}, N1.instructions) == ["avx512_fp16"]
+    e2 = machine_types()["e2-standard-2"].instructions
+    assert lacking(COMPILED, {"avx2": True, "avx512f": True}, N1.instructions) == ["avx2"]
+    assert lacking(COMPILED, {"avx2": True, "avx512f": True}, e2) == []
+    assert lacking(COMPILED, {"asimd": True}, N1.instructions) == []
 
 
 def test_the_assumed_scale_depends_on_how_wide_the_instructions_are():
@@ -221,16 +226,33 @@ def test_the_assumed_efficiency_depends_on_who_shares_a_core():
     assert efficiency(threads_per_core=1) == (0.75, 0.9, 1.0, "assumed")
     assert efficiency(threads_per_core=None) == (0.5, 0.8, 1.0, "assumed")
     assert efficiency(processes=1) == (1, 1, 1, "measured")
+    assert efficiency(processes=1, threads_per_core=None) == (1, 1, 1, "measured")
     two = replace(ONE, processes=2)
     assert efficiency(two, threads_per_core=1) == (1, 1, 1, "measured")
+    # Two processes had a core each here; whether they have one there is not known.
+    assert efficiency(two, threads_per_core=None) == (0.5, 0.8, 1.0, "assumed")
+    shared = replace(two, shared_cores=True)
+    assert efficiency(shared, threads_per_core=None) == (1, 1, 1, "measured")
     assert efficiency(two) == (0.5, 0.6, 0.75, "assumed")  # here they had a core each
     assert efficiency(replace(two, shared_cores=True)) == (1, 1, 1, "measured")
+
+
+def test_processes_that_share_a_copy_may_have_to_wait_for_it():
+    fleet = replace(CLUSTER, machine=N1.model_copy(update={"vcpus": 8}), processes=4, copies=1)
+    found, origin, why = default_efficiency(ONE, fleet)
+    assert (found.low, found.expected, found.high, origin) == (0.25, 0.9, 1.0, "assumed")
+    assert "at worst 1 compute at a time" in why
+    # As many to a copy as ran here: that is in the measurement.
+    alike = replace(ONE, processes=4, copies=1, shared_cores=True)
+    assert default_efficiency(alike, fleet)[0] == Range.exactly(1)
 
 
 def test_a_process_may_be_a_whole_batch_behind():
     measured = replace(ONE, largest_batch=100)
     assert default_stragglers(measured, 50)[0] == Range.of(1, 1.1, 3)
     assert default_stragglers(measured, 5000)[0] == Range.of(1, 1.1, 1.25)
+    found, why = default_stragglers(ONE, 50)
+    assert (found, "size is not known" in why) == (Range.of(1, 1.1, 1.25), True)
 
 
 @pytest.mark.parametrize("ends", [(2, 1, 3), (-1, 0, 1), (0, 1, float("inf"))])

@@ -19,6 +19,7 @@ import costed_runs
 
 IMAGES = "pytorch-image-classification-efficientnet-lite0"
 SENTENCES = "pytorch-language-modeling-bert-base"
+BEAMS_ROWS = {"source": "rows.csv", "format": "beam", "imported_at": "2026-01-31T10:00:00.000Z"}
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 WRITE = "BEAMBENCH_TEST_WRITE_ERRORS"
 
@@ -102,6 +103,11 @@ def make_priced_runs(path: Path) -> None:
         costed_runs.job(10),
         costed_runs.job(11, repeats=nothing),
         costed_runs.local_run(12, benchmark="pytorch-image-classification-resnet152-t4"),
+        costed_runs.local_run(13, runner={"requested": "flink", "executed": "flink"}),
+        costed_runs.local_run(14, config=costed_runs.local_run().config | {"output": {"to": "x"}}),
+        costed_runs.local_run(15, variant="tuned-compiled"),
+        costed_runs.local_run(16, benchmark="remote-endpoint", overrides=[]),
+        costed_runs.local_run(17, config={"beam_rows": {}}, imported=BEAMS_ROWS),
     )
 
 
@@ -1079,6 +1085,41 @@ SECTIONS: dict[str, list[Case]] = {
             f"cost 20260131T1007 {IN_STORE}",
             USAGE,
             ("no cluster", "prices benchmarks"),
+            files=STORED,
+        ),
+        Case(
+            "a run that is rows of Beam",
+            f"cost 20260131T1017 {IN_STORE}",
+            USAGE,
+            ("imported from Beam's rows",),
+            files=STORED,
+        ),
+        Case(
+            "a run on a runner that does not say what worked at once",
+            f"cost 20260131T1013 {IN_STORE}",
+            USAGE,
+            ("ran on flink", "--runner direct"),
+            files=STORED,
+        ),
+        Case(
+            "a run that wrote its predictions",
+            f"cost 20260131T1014 {IN_STORE}",
+            USAGE,
+            ("measure without --output",),
+            files=STORED,
+        ),
+        Case(
+            "compiled kernels on machines that nothing is compiled for",
+            f"cost 20260131T1015 {IN_STORE}",
+            USAGE,
+            ("compiled kernels rests on avx2", "n1-standard-2"),
+            files=STORED,
+        ),
+        Case(
+            "a model that is served elsewhere",
+            f"cost 20260131T1016 --region us-central1 {IN_STORE}",
+            USAGE,
+            ("served elsewhere",),
             files=STORED,
         ),
         Case(

@@ -84,7 +84,8 @@ def test_every_assumption_says_value_range_and_origin(keep, cost):
         "workers": "definition",
         "processes_per_machine": "assumed",
         "copies_of_model": "definition",
-        "threads_per_process": "definition",
+        "threads_per_process": "assumed",
+        "disk_per_machine": "definition",
         "harness_threads": "assumed",
         "scale": "asked",
         "parallel_efficiency": "assumed",
@@ -217,8 +218,75 @@ def test_a_server_that_chooses_bfloat16_is_seen_as_such(keep, beambench):
 
 def test_compiled_kernels_are_named_among_the_assumptions(keep, cost):
     keep(local_run(variant="tuned-compiled"))
-    document = cost(RESNET, "--variant", "tuned-compiled")
-    assert "AVX-512" in assumption(document, "compiled_kernels")["note"]
+    document = cost(RESNET, "--variant", "tuned-compiled", "--machine-type", "e2-standard-2")
+    assert "avx512f here and for avx2 there" in assumption(document, "compiled_kernels")["note"]
+    alike = cost(RESNET, "--variant", "tuned-compiled", "--machine-type", "n2-standard-2")
+    assert all(one["name"] != "compiled_kernels" for one in alike["assumptions"])
+
+
+def test_compiled_kernels_are_not_carried_over_where_nothing_is_compiled_for(keep, beambench):
+    keep(local_run(1), local_run(2, variant="tuned-compiled"))
+    answer = beambench("cost", RESNET, "--variant", "tuned-compiled", "--store", STORE)
+    assert (answer.code, answer.out) == (2, "")
+    assert "compiled kernels rests on avx2, which n1-standard-2 is not sure to have" in answer.err
+    assert f"`beambench cost {local_run(1).run_id}`" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"runner": {"requested": "flink", "executed": "flink"}}, "ran on flink"),
+        ({"config_output": {"kind": "text"}}, "measure without --output"),
+    ],
+)
+def test_runs_that_measured_something_else_are_refused_and_not_taken(
+    keep, beambench, cost, changed, words
+):
+    other = local_run(2)
+    if "config_output" in changed:
+        changed = {"config": other.config | {"output": changed["config_output"]}}
+    keep(local_run(1), local_run(2, **changed))
+    answer = beambench("cost", "20260131T1002", "--store", STORE)
+    assert (answer.code, answer.out) == (2, "")
+    assert words in answer.err
+    assert cost(RESNET)["run_id"] == local_run(1).run_id
+
+
+def test_processes_that_kept_more_cores_busy_than_their_threads_are_seen(keep, beambench, cost):
+    metrics = {"throughput_elements": 5.0, "startup_time": 10.0, "peak_rss": 1e9}
+    busy = [costed_runs.repeat(0, {**metrics, "cpu_time_per_element": 0.38})]
+    keep(local_run(repeats=busy))
+    answer = beambench("cost", RESNET, "--store", STORE)
+    assert (answer.code, answer.out) == (2, "")
+    assert "1.9 cores busy with threads=1" in answer.err
+    assert cost(RESNET, "--processes", "1")["cluster"]["threads"] == 2
+
+
+def test_a_server_is_one_for_all_processes_of_a_machine(keep, beambench):
+    gemma = "vllm-gemma-2b-batch"
+    keep(local_run(benchmark=gemma, overrides=["threads=1", "parameters.server.dtype=float32"]))
+    plan = ("--gpu", "none", "--machine-type", "n1-highmem-8", "--store", STORE)
+    answer = beambench("cost", gemma, *plan)
+    assert (answer.code, answer.out) == (2, "")
+    assert "--processes 1" in answer.err
+
+
+def test_threads_that_only_the_run_had_are_an_assumption(keep, cost):
+    keep(local_run())
+    threads = assumption(cost(RESNET), "threads_per_process")
+    assert threads["origin"] == "assumed"
+    assert "set `threads`" in threads["note"]
+    own = assumption(cost(local_run().run_id), "threads_per_process")
+    assert own["origin"] == "definition"
+
+
+def test_what_the_check_of_memory_rests_on_is_said(keep, cost):
+    keep(local_run())
+    document = cost(RESNET)
+    note = assumption(document, "memory_per_machine")["note"]
+    assert "1 GB more for system and runner, of 7.5 GB" in note
+    assert any("batches had at most 20 elements" in one for one in document["notes"])
+    assert assumption(document, "disk_per_machine")["value"]["expected"] == 50
 
 
 def test_one_copy_for_all_processes_needs_less_memory(keep, cost):

@@ -15,7 +15,7 @@ likely to be.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,11 +32,16 @@ LONE_SPREAD = 0.1
 """Half the range around a value that was measured once."""
 VECTORS = ("avx", "avx2", "avx512f")
 """Instructions that decide how many numbers a core takes at a time, the narrowest first."""
-REDUCED_PRECISION = {
+COMPILED = "compiled kernels"
+RESTS_ON = {
     "bfloat16": ("avx512_bf16", "amx_bf16", "bf16"),
     "float16": ("avx512_fp16", "amx_fp16", "asimdhp"),
+    COMPILED: ("avx2",),
 }
-"""Instructions that make a precision faster than float32, on x86 and on ARM."""
+"""Instructions that make computing so faster than in float32, on x86 and on ARM.
+
+torch.compile makes vectors for AVX2 or wider, and none for an x86 CPU without.
+"""
 
 Origin = Literal["measured", "definition", "assumed", "asked"]
 BOUNDS = ("low", "expected", "high")
@@ -210,60 +215,74 @@ def fits_threads(measured: Measured, fleet: Fleet) -> bool:
     return fleet.processes * measured.threads <= fleet.machine.vcpus
 
 
-def lacking(precision: str, here: Mapping[str, bool], there: Sequence[str] | None) -> list[str]:
-    """Return the instructions that made a precision fast here and that are not sure to be there.
+def lacking(speed: str, here: Mapping[str, bool], there: Sequence[str] | None) -> list[str]:
+    """Return the instructions that made computing so fast here and that are not sure to be there.
 
     Where it is not known what this CPU has, it may have had any; None: that CPU is not known.
     """
-    names = REDUCED_PRECISION.get(precision, ())
+    names = RESTS_ON.get(speed, ())
     used = [name for name in names if here.get(name)] if here else list(names[:1])
     return [name for name in used if there is None or name not in there]
+
+
+def widest_vectors(instructions: Collection[str]) -> str | None:
+    """Return the last of VECTORS that is among the instructions of a CPU."""
+    return next((name for name in reversed(VECTORS) if name in instructions), None)
 
 
 def default_scale(vectors: str | None, machine: Machine) -> tuple[Range, str]:
     """Return the speed of a process there ÷ here that is assumed, and why."""
     if machine.instructions is None or vectors is None:
         return Range.of(0.5, 1.0, 1.5), "one of the two CPUs is not known: measure it, or --scale"
-    there = [name for name in VECTORS if name in machine.instructions]
-    if VECTORS.index(vectors) > (VECTORS.index(there[-1]) if there else -1):
-        wide = there[-1] if there else "none of these"
+    there = widest_vectors(machine.instructions)
+    if VECTORS.index(vectors) > (VECTORS.index(there) if there else -1):
         return (
             Range.of(0.25, 0.5, 0.8),
-            f"this CPU has {vectors}, that one is sure of {wide} only, and of a lower clock",
+            f"this CPU has {vectors}, that one is sure of {there or 'none of these'} only, and of "
+            "a lower clock",
         )
-    return Range.of(0.5, 0.8, 1.2), "as wide instructions here and there, another clock and cache"
+    return Range.of(0.5, 0.8, 1.2), "as wide instructions there at least, another clock and cache"
 
 
 def default_efficiency(measured: Measured, fleet: Fleet) -> tuple[Range, Origin, str]:
     """Return the speed of a process among all on its machine ÷ alone, and why."""
+    found, origin, why = _efficiency_of_cores(measured, fleet)
+    share = fleet.copies / fleet.processes
+    if share < measured.copies / measured.processes:
+        why += f"; they share copies of the model: at worst {fleet.copies} compute at a time"
+        return Range.of(min(share, found.low), found.expected, found.high), "assumed", why
+    return found, origin, why
+
+
+def _efficiency_of_cores(measured: Measured, fleet: Fleet) -> tuple[Range, Origin, str]:
     threads, shape = fleet.processes * measured.threads, fleet.machine
     more = fleet.processes > measured.processes
-    unknown = shape.threads_per_core is None
-    shared = shape.threads_per_core == 2 and threads > shape.vcpus / 2
-    if shared and not measured.shared_cores:
+    crowded = threads > shape.vcpus / 2 and not measured.shared_cores
+    if crowded and shape.threads_per_core == 2:
         return (
             Range.of(0.5, 0.6, 0.75),
             "assumed",
             f"{threads} busy threads on {shape.vcpus} vCPUs, which are two hyper-threads to a core",
         )
-    if not more:
-        return Range.exactly(1), "measured", "as many processes or more ran at once here"
-    if unknown:
+    if (more or crowded) and shape.threads_per_core is None:
         return (
             Range.of(0.5, 0.8, 1.0),
             "assumed",
             "processes share memory and caches, and maybe cores (threads_per_core is not known)",
         )
+    if not more:
+        return Range.exactly(1), "measured", "as many processes or more ran at once here"
     return Range.of(0.75, 0.9, 1.0), "assumed", "processes share memory and caches"
 
 
 def default_stragglers(measured: Measured, elements_per_process: int) -> tuple[Range, str]:
     """Return the time until the last worker is done ÷ the mean, and why."""
     batch = 1 + measured.largest_batch / elements_per_process
+    size = measured.largest_batch or "its size is not known"
     return (
         Range.of(1.0, 1.1, max(1.25, batch)),
-        f"work is spread evenly; at worst a process is one batch ({measured.largest_batch}) or a "
-        "quarter of the time behind",
+        f"work is spread evenly; at worst a process is one batch ({size}) or a quarter of the time "
+        "behind",
     )
 
 

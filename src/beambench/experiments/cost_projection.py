@@ -9,9 +9,10 @@ from typing import Any
 
 from beambench.analysis.intervals import median
 from beambench.analysis.projection import (
+    COMPILED,
+    GB,
     LONE_SPREAD,
     SYSTEM_GB,
-    VECTORS,
     Assumption,
     Factors,
     Fleet,
@@ -29,16 +30,18 @@ from beambench.analysis.projection import (
     memory_gb,
     process_rate,
     project,
+    widest_vectors,
 )
 from beambench.cost.sheet import Mode, OwnMachine, Sheet, find_machine, machine_types
 from beambench.errors import RunError, UsageError
 from beambench.experiments.cost_request import (
+    LOCAL,
     NO_GPU,
     CostRequest,
     Source,
     benchmark_elements,
     differences,
-    is_job,
+    is_local,
     mode_of,
 )
 from beambench.record.run_record import RunRecord
@@ -47,10 +50,14 @@ from beambench.store.run_store import RunStore
 FULL = "float32"
 SERVED = "text_generation"
 """The workload whose model runs in a server of its own."""
+REMOTE = "remote_endpoint"
+"""The workload whose model runs on other machines."""
 RUNS_LOOKED_AT = 20
 """The newest ones, for a run that could be projected in place of one that cannot."""
 ONE_CORE = 1.1
 """Cores that a process may keep busy and still be one that uses one."""
+BUSIER = 1.25
+"""Cores ÷ threads that a process may keep busy and still be one of so many threads."""
 WORKER_START = Range.of(60, 180, 420)
 SHUFFLE_BYTES = Range.of(0, 300, 2000)
 SHUFFLE_NOTE = "ids, labels and the proof of work, no contents"
@@ -92,7 +99,7 @@ def foretell(request: CostRequest, source: Source, sheet: Sheet, runs: RunStore)
     factors, assumed = _factors(request, measured, fleet, elements)
     found = project(measured, fleet, factors, elements)
     assumptions = [
-        *_measurements(source, measured, found),
+        *_measurements(source, measured, fleet, found),
         *_planned(request, source, measured, fleet, mode_of(request, source)),
         *assumed,
     ]
@@ -104,8 +111,6 @@ def _check_projectable(request: CostRequest, source: Source) -> None:
     where = f"run {record.run_id}"
     if record.status != "succeeded":
         raise RunError(f"{where}: {record.status.replace('_', ' ')}, so it measured no throughput")
-    if record.imported is not None and record.imported.format == "beam":
-        raise RunError(f"{where}: imported from Beam's rows, which do not say what is needed")
     if source.definition.get("scenario") == "streaming":
         raise UsageError(
             f"{record.benchmark}: a streaming job costs its hours, which no run on this machine "
@@ -115,7 +120,21 @@ def _check_projectable(request: CostRequest, source: Source) -> None:
     gpu = request.gpu or (accelerator.type if accelerator else NO_GPU)
     if gpu != NO_GPU:
         raise UsageError(f"{where}: ran on a CPU, and a plan with {gpu} {GPU_REFUSED}")
+    if record.runner.executed != LOCAL:
+        raise UsageError(
+            f"{where}: ran on {record.runner.executed}, which does not say how many processes "
+            f"shared the work: measure with --runner {LOCAL}"
+        )
+    if record.config.get("output") is not None:
+        raise UsageError(
+            f"{where}: wrote its predictions, which takes another time elsewhere: measure without "
+            "--output"
+        )
     ran = record.config["definition"]
+    if ran["workload"] == REMOTE:
+        raise UsageError(
+            f"{where}: its model is served elsewhere, and the speed of that is not this machine's"
+        )
     if ran["model"]["device"] == "gpu":
         raise UsageError(f"{where}: ran on a GPU, and a plan without one needs a run on a CPU")
     if ran["profiles"].get(record.profile, {}).get("model") is not None:
@@ -150,6 +169,11 @@ def _fleet(request: CostRequest, source: Source, sheet: Sheet) -> Fleet:
         raise UsageError(
             f"--processes {processes}: Dataflow starts one for each vCPU ({machine.vcpus} of "
             f"{name}), or 1"
+        )
+    if processes > 1 and source.record.config["definition"]["workload"] == SERVED:
+        raise UsageError(
+            f"run {source.record.run_id}: {processes} processes of {name} would share one model "
+            "server, and one process had it here: plan --processes 1"
         )
     return Fleet(
         name=name,
@@ -200,7 +224,7 @@ def _measured(source: Source) -> Measured:
     cores = machine.get("cores", {})
     logical, physical = cores.get("logical"), cores.get("physical")
     shared = bool(logical and physical and logical > physical and processes * threads > physical)
-    has = machine.get("instructions", {})
+    has = [name for name, there in machine.get("instructions", {}).items() if there]
     return Measured(
         throughputs=values["throughput_elements"],
         interval=interval,
@@ -211,47 +235,58 @@ def _measured(source: Source) -> Measured:
         copies=_copies(record, processes),
         threads=threads,
         shared_cores=shared,
-        vectors=next((name for name in reversed(VECTORS) if has.get(name)), None),
+        vectors=widest_vectors(has),
         largest_batch=max((size for one in record.repeats for size in one.batch_sizes), default=0),
     )
 
 
 def _threads(record: RunRecord, processes: int) -> int:
-    """Return the threads of one process: what was set, unless a process kept one core busy."""
+    """Return the threads of one process: those that were set, or kept cores busy all the same."""
     chosen = record.config["definition"].get("threads")
-    if chosen is not None:
-        return int(chosen)
     torch = record.environment.get("torch") or {}
-    rate, cpu = (_values(record, name) for name in ("throughput_elements", "cpu_time_per_element"))
-    busy = max(rate) * min(cpu) / processes if rate and cpu else None
+    busy = _busy_cores(record, processes)
+    if chosen is not None:
+        return int(chosen) if busy is None or busy <= chosen * BUSIER else math.ceil(busy)
     if busy is not None and busy <= ONE_CORE:
         return 1
     return int(torch.get("threads") or math.ceil(busy or 1))
+
+
+def _busy_cores(record: RunRecord, processes: int) -> float | None:
+    """Return how many cores a process kept busy."""
+    rate, cpu = (_values(record, name) for name in ("throughput_elements", "cpu_time_per_element"))
+    return max(rate) * min(cpu) / processes if rate and cpu else None
 
 
 def _check_instructions(source: Source, fleet: Fleet, runs: RunStore) -> None:
     record = source.record
     ran = record.config["definition"]
     here = record.environment.get("machine", {}).get("instructions", {})
-    missing = lacking(_precision(ran), here, fleet.machine.instructions)
-    if not missing:
-        return
-    raise UsageError(
-        f"run {record.run_id}: its speed in {_precision(ran)} rests on {missing[0]}, which "
-        f"{fleet.name} is not sure to have: {_in_float32(record, runs)}"
-    )
+    for speed in _speeds(ran):
+        missing = lacking(speed, here, fleet.machine.instructions)
+        if missing:
+            raise UsageError(
+                f"run {record.run_id}: its speed in {speed} rests on {missing[0]}, which "
+                f"{fleet.name} is not sure to have: {_in_float32(record, runs)}"
+            )
 
 
 def _in_float32(record: RunRecord, runs: RunStore) -> str:
-    """Name a run that can be projected, or say how to make one."""
+    """Name a run that can be projected anywhere, or say how to make one."""
     for other in runs.history(record.benchmark, profile=record.profile, limit=RUNS_LOOKED_AT):
         ran = other.config.get("definition")
-        if other.status == "succeeded" and not is_job(other) and ran and _precision(ran) == FULL:
+        if is_local(other) and ran and _speeds(ran) == [FULL]:
             return f"there is a run in {FULL}: `beambench cost {other.run_id}`"
     how = "--variant stock"
     if record.config["definition"]["workload"] == SERVED:
         how = "--set parameters.server.dtype=float32"
     return f"`beambench run {record.benchmark} {how} --set threads=1` makes one in {FULL}"
+
+
+def _speeds(definition: Mapping[str, Any]) -> list[str]:
+    """Return what of a definition may rest on instructions: see RESTS_ON."""
+    compiled = definition.get("parameters", {}).get("compiled_batch_size") is not None
+    return [_precision(definition), *([COMPILED] if compiled else [])]
 
 
 def _precision(definition: Mapping[str, Any]) -> str:
@@ -266,6 +301,14 @@ def _check_threads(record: RunRecord, measured: Measured, fleet: Fleet) -> None:
     if not fits_threads(measured, fleet):
         threads = max(1, fleet.machine.vcpus // fleet.processes)
         alone = ", or plan --processes 1" if measured.threads <= fleet.machine.vcpus else ""
+        chosen = record.config["definition"].get("threads")
+        if chosen is not None and measured.threads > chosen:
+            busy = _busy_cores(record, measured.processes)
+            raise UsageError(
+                f"run {record.run_id}: a process kept {busy:.1f} cores busy with threads={chosen}, "
+                f"and {fleet.processes} such processes are too many for the {fleet.machine.vcpus} "
+                f"vCPUs of {fleet.name}{alone}"
+            )
         raise UsageError(
             f"run {record.run_id}: {measured.threads} threads in a process, and {fleet.processes} "
             f"such processes are too many for the {fleet.machine.vcpus} vCPUs of {fleet.name}: "
@@ -310,63 +353,71 @@ def _factors(
     request: CostRequest, measured: Measured, fleet: Fleet, elements: int
 ) -> tuple[Factors, list[Assumption]]:
     """Return the factors that no run here measures, and say what they are and why."""
-    each = elements_per_process(elements, fleet)
+    assumptions: list[Assumption] = []
+
+    def take(
+        name: str,
+        asked: Range | None,
+        default: Range,
+        unit: str,
+        origin: Origin,
+        what: str,
+        why: str,
+    ) -> Range:
+        assumptions.append(
+            Assumption(
+                name=name,
+                value=asked or default,
+                unit=unit,
+                origin=origin if asked is None else "asked",
+                note=f"{what}: {why}" if asked is None else what,
+            )
+        )
+        return asked or default
+
     scale, scale_why = default_scale(measured.vectors, fleet.machine)
-    efficiency, efficiency_from, efficiency_why = default_efficiency(measured, fleet)
-    stragglers, stragglers_why = default_stragglers(measured, each)
-    shuffle, shuffle_from = _shuffle(fleet)
+    efficiency, origin, efficiency_why = default_efficiency(measured, fleet)
+    stragglers, stragglers_why = default_stragglers(measured, elements_per_process(elements, fleet))
+    shuffle, shuffle_origin = _shuffle(fleet)
     among = f"speed of a process among {fleet.processes} ÷ alone"
-    rows: list[tuple[str, Range | None, Range, Origin, str, str, str]] = [
-        ("scale", request.scale, scale, "assumed", "1", "speed there ÷ here", scale_why),
-        (
+    last, start = (
+        "time of the last worker ÷ mean",
+        "machine, image and packages until processes start",
+    )
+    factors = Factors(
+        scale=take("scale", request.scale, scale, "1", "assumed", "speed there ÷ here", scale_why),
+        efficiency=take(
             "parallel_efficiency",
             request.parallel_efficiency,
             efficiency,
-            efficiency_from,
             "1",
+            origin,
             among,
             efficiency_why,
         ),
-        (
-            "stragglers",
-            request.stragglers,
-            stragglers,
-            "assumed",
-            "1",
-            "time of the last worker ÷ mean",
-            stragglers_why,
+        stragglers=take(
+            "stragglers", request.stragglers, stragglers, "1", "assumed", last, stragglers_why
         ),
-        (
+        worker_start=take(
             "worker_start",
             request.worker_start,
             WORKER_START,
-            "assumed",
             "s",
+            "assumed",
             "all of it paid",
-            "machine, image and packages until processes start",
+            start,
         ),
-        (
+        shuffle=take(
             "shuffle_per_element",
             None,
             shuffle,
-            shuffle_from,
             "B",
+            shuffle_origin,
             "through the shuffle service",
             SHUFFLE_NOTE,
         ),
-    ]
-    chosen = [given or default for _, given, default, *_ in rows]
-    assumptions = [
-        Assumption(
-            name=name,
-            value=given or default,
-            unit=unit,
-            origin=origin if given is None else "asked",
-            note=f"{what}: {why}" if given is None else what,
-        )
-        for name, given, default, origin, unit, what, why in rows
-    ]
-    return Factors(*chosen), assumptions
+    )
+    return factors, assumptions
 
 
 def _shuffle(fleet: Fleet) -> tuple[Range, Origin]:
@@ -376,7 +427,9 @@ def _shuffle(fleet: Fleet) -> tuple[Range, Origin]:
     return SHUFFLE_BYTES, "assumed"
 
 
-def _measurements(source: Source, measured: Measured, found: Projection) -> list[Assumption]:
+def _measurements(
+    source: Source, measured: Measured, fleet: Fleet, found: Projection
+) -> list[Assumption]:
     """Say what of the run the projection rests on."""
     n = len(measured.throughputs)
     spread = f"median of {n} repeats, least and greatest"
@@ -403,8 +456,9 @@ def _measurements(source: Source, measured: Measured, found: Projection) -> list
             "memory_per_machine",
             Range.exactly(found.memory_gb),
             "GB",
-            f"from the peak_rss of {measured.peak_rss / 2**30:.2f} GB here; one batch at a time in "
-            "a process",
+            f"from the peak_rss of {measured.peak_rss / GB:.2f} GB here; one batch at a time in a "
+            f"process; {SYSTEM_GB:g} GB more for system and runner, of {fleet.machine.memory_gb:g} "
+            "GB",
         )
     )
     return [
@@ -453,11 +507,14 @@ def _planned(
         ),
         row("copies_of_model", fleet.copies, "1", False, "on each machine", "definition"),
     ]
-    if source.record.config["definition"].get("threads") is None:
-        note = "as here; the definition leaves them to the framework: set `threads` there too"
-        rows.append(row("threads_per_process", measured.threads, "1", False, note, "assumed"))
-    else:
+    if source.definition.get("threads") == measured.threads:
         rows.append(row("threads_per_process", measured.threads, "1", False, "", "definition"))
+    else:
+        note = "as here; the definition does not say so: set `threads` there too"
+        rows.append(row("threads_per_process", measured.threads, "1", False, note, "assumed"))
+    if fleet.disk_gb is not None:
+        note = "SSD" if fleet.ssd else ""
+        rows.append(row("disk_per_machine", fleet.disk_gb, "GB", False, note, "definition"))
     rows.append(
         Assumption.said(
             "harness_threads",
@@ -474,19 +531,11 @@ def _planned(
                 "in the wall time",
             )
         )
-    parameters = source.record.config["definition"].get("parameters", {})
-    if (
-        parameters.get("compiled_batch_size")
-        and measured.vectors == "avx512f"
-        and ("avx512f" not in (fleet.machine.instructions or []))
-    ):
-        rows.append(
-            Assumption.said(
-                "compiled_kernels",
-                "assumed",
-                "compiled for AVX-512 here and for narrower vectors there: the gain is the same",
-            )
-        )
+    there = widest_vectors(fleet.machine.instructions or [])
+    if COMPILED in _speeds(source.record.config["definition"]) and measured.vectors != there:
+        here, there = (name or "other vectors" for name in (measured.vectors, there))
+        note = f"compiled for {here} here and for {there} there: the gain is the same"
+        rows.append(Assumption.said("compiled_kernels", "assumed", note))
     return rows
 
 
@@ -494,6 +543,12 @@ def _notes(source: Source, measured: Measured) -> list[str]:
     """Say what of the run is unlike the benchmark's full profile."""
     record, notes = source.record, differences(source)
     notes.append("the run was local: reading from a bucket, and the network, are not in it")
+    most = source.definition["batching"].get("max_batch_size")
+    if most is not None and 0 < measured.largest_batch < most:
+        notes.append(
+            f"batches had at most {measured.largest_batch} elements, and may have {most} there: "
+            "time and memory of such are not known"
+        )
     if record.noise.get("disturbed"):
         notes.append("the run was disturbed by other work on its machine")
     if len(measured.throughputs) < 3:

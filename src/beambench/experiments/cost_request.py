@@ -18,6 +18,8 @@ from beambench.errors import RunError, UsageError, nearest
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore, RunSummary
 
+LOCAL = "direct"
+"""The runner of which it is known how many processes shared the work."""
 NO_GPU = "none"
 """What `--gpu` says for machines without one."""
 
@@ -66,6 +68,12 @@ def is_job(record: RunRecord | RunSummary) -> bool:
     return record.runner.requested == "dataflow" or record.runner.executed == "dataflow"
 
 
+def is_local(record: RunRecord) -> bool:
+    """Tell whether a run measured its work on this machine, and nothing else."""
+    output = record.config.get("output")
+    return record.status == "succeeded" and record.runner.executed == LOCAL and output is None
+
+
 def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
     name = library.add_if_file(request.what)
     if name not in library.names():
@@ -74,12 +82,11 @@ def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
     definition = resolved.definition
     candidates = runs.summaries(name, variant=request.variant)
     usable = (
-        runs.get(found.run_id)
+        record
         for found in candidates
-        if found.status == "succeeded"
-        and not is_job(found)
-        and found.imported is None
-        and found.model.name == definition.model.name
+        if found.imported is None and found.model.name == definition.model.name
+        for record in [runs.get(found.run_id)]
+        if record is not None and is_local(record)
     )
     record = next(usable, None)
     if record is None:
@@ -108,6 +115,10 @@ def _stored(what: str, library: Library, runs: RunStore) -> RunRecord:
 
 
 def _of_run(record: RunRecord) -> Source:
+    if record.imported is not None and record.imported.format == "beam":
+        raise UsageError(
+            f"run {record.run_id}: imported from Beam's rows, which do not say what is needed"
+        )
     definition = record.config.get("definition")
     if not isinstance(definition, dict):
         raise UsageError(
