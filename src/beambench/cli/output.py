@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import markup
@@ -243,9 +243,26 @@ def _print_job(job: Mapping[str, Any]) -> None:
             f"staged: {one['name']}, {one['bytes']:,} bytes, {one['place']}"
             for one in job["staged"]
         ),
+        *_cost_lines(job["cost"]),
         *(f"before it can be submitted: {one}" for one in job["missing"]),
     ):
         out.print(f"  {escape(line)}")
+
+
+def _cost_lines(cost: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a job may cost, as far as that is known."""
+    if cost["hour"] is not None:
+        price = f"{float(cost['hour']):.2f} {cost['currency']}"
+        yield f"an hour of its {cost['workers']} workers: {price} ({cost['prices']})"
+    if cost["total"] is not None:
+        low, middle, high = (
+            f"{float(cost['total'][bound]):.2f}" for bound in ("low", "expected", "high")
+        )
+        yield (
+            f"the job: {middle} {cost['currency']} ({low} – {high}), projected from run "
+            f"{cost['run_id']}: `beambench cost` says what that rests on"
+        )
+    yield from (f"cost not known: {reason}" for reason in cost["unknown"])
 
 
 def print_benchmarks(rows: Sequence[Mapping[str, Any]]) -> None:

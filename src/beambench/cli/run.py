@@ -37,6 +37,7 @@ from beambench.errors import (
 from beambench.record.masking import masked
 
 if TYPE_CHECKING:
+    from beambench.definition.library import Library
     from beambench.experiments.dataflow_run import AttachRequest
     from beambench.experiments.external_request import ExternalRequest
     from beambench.experiments.request import RunRequest
@@ -300,7 +301,8 @@ def run(
         for warning in request.warnings:
             say(f"{request.resolved.definition.name}: {warning}")
     execute = _execution(context, runner, on_stop)
-    _run_or_plan(requests, execute, store, as_json, dry_run, publishers)
+    more = functools.partial(_job, known, store)
+    _run_or_plan(requests, execute, store, as_json, dry_run, publishers, more)
 
 
 def _is_given(context: typer.Context, parameter: str) -> bool:
@@ -394,10 +396,12 @@ def _run_or_plan(
     as_json: bool,
     dry_run: bool,
     publishers: Sequence[str] | None,
+    more: Callable[[RunRequest], dict[str, Any]] = lambda _: {},
 ) -> None:
+    """Run the requests, or print what would be run and what `more` finds out of each."""
     names = _check_publishing(requests, publishers or ())
     if dry_run:
-        _print_plans(requests, as_json)
+        _print_plans(requests, as_json, more)
     else:
         raise typer.Exit(_run_all(requests, execute, store_url(store), as_json, names))
 
@@ -440,7 +444,11 @@ def parse_labels(pairs: list[str]) -> dict[str, str]:
     return labels
 
 
-def _print_plans(requests: Sequence[Request], as_json: bool) -> None:
+def _print_plans(
+    requests: Sequence[Request],
+    as_json: bool,
+    more: Callable[[RunRequest], dict[str, Any]],
+) -> None:
     from beambench.cli.output import print_json, print_plan
 
     documents: list[dict[str, Any]] = [
@@ -448,7 +456,7 @@ def _print_plans(requests: Sequence[Request], as_json: bool) -> None:
             **request.identity(),
             "runner": request.runner,
             "config": request.configuration(),
-            **_job(request),
+            **more(cast("RunRequest", request)),
         }
         for request in requests
     ]
@@ -459,13 +467,18 @@ def _print_plans(requests: Sequence[Request], as_json: bool) -> None:
             print_plan(document)
 
 
-def _job(request: Request) -> dict[str, Any]:
-    """Return what a dry run finds out of a job on a service, under its key."""
+def _job(known: Library, store: str | None, request: RunRequest) -> dict[str, Any]:
+    """Return what a dry run finds out of a job on a service, and what that may cost."""
     if request.runner != "dataflow":
         return {}
+    from beambench.experiments.cost_outlook import outlook
     from beambench.experiments.dataflow_plan import dry_run
+    from beambench.store.run_store import RunStore
 
-    return {"job": dry_run(cast("RunRequest", request))}
+    found, resolved = dry_run(request), request.resolved
+    with RunStore.open(store_url(store)) as runs:
+        cost = outlook(resolved.definition, resolved.variant, request.effective_limit, known, runs)
+    return {"job": {**found, "cost": cost.model_dump(mode="json")}}
 
 
 def _run_all(
