@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,8 @@ class Service:
 
     def state(self) -> str:
         assert self.process is not None
+        if self.stub.requests["cancel"]:
+            return "CANCELLED"
         if self.holds or self.process.poll() is None:
             return "RUNNING"
         if self.process.returncode:
@@ -152,6 +155,22 @@ def test_a_job_outlives_the_process_that_started_it(service, bucket, tmp_path, c
     again = ["run", "mine/fast-numbers.yaml", "--attach", JOB_ID, "--store", STORE]
     assert execute(again) == 0, capsys.readouterr().err
     assert stored()[0].definition_hash == record.definition_hash
+
+
+def test_ctrl_c_ends_the_job_when_told_to(service, bucket, tmp_path):
+    service.holds = True
+    *before, separator, endpoint = words(service, bucket)
+    with command_line(tmp_path, *before, "--on-stop", "cancel", separator, endpoint) as started:
+        wait_until(lambda: service.stub.looks or started.has_ended, 120)
+        started.process.send_signal(signal.SIGINT)
+        assert started.end() == 130, started.errors
+        assert f"interrupted: job {JOB_ID} was cancelled" in started.errors
+    (record,) = stored()
+    assert record.status == "cancelled"
+    (repeat,) = record.repeats
+    assert (repeat.runner["state"], repeat.runner["cancelled_by_us"]) == ("CANCELLED", True)
+    assert repeat.usage is not None
+    assert repeat.usage.vcpu_seconds == 1080.0
 
 
 def test_a_quota_that_is_used_up(service, bucket, capsys):
