@@ -564,8 +564,9 @@ def test_old_prices_are_pointed_out(keep):
     keep(local_run())
 
     def notes(date):
+        today = datetime.date.fromisoformat(date)
         with RunStore.open(STORE) as runs:
-            return priced(CostRequest(RESNET), Library(), runs, datetime.date.fromisoformat(date))
+            return priced(CostRequest(RESNET, today=today), Library(), runs)
 
     assert notes("2027-03-01").sheet.age_days == 151
     assert not any("days old" in note for note in notes("2027-03-01").notes)
