@@ -33,10 +33,10 @@ ONE = Measured(throughputs=[4.0, 5.0, 6.0], interval=None, startup=[10.0], peak_
 CLUSTER = Fleet(name="n1-standard-2", machine=N1, workers=75, processes=2, copies=2, disk_gb=50)
 EXACT = Factors(
     scale=Range.exactly(0.5),
-    efficiency=Range.exactly(0.8),
+    parallel_efficiency=Range.exactly(0.8),
     stragglers=Range.exactly(1.25),
     worker_start=Range.exactly(100),
-    shuffle=Range.exactly(0),
+    shuffle_per_element=Range.exactly(0),
 )
 
 
@@ -75,10 +75,10 @@ def test_by_hand():
 def test_by_hand_with_every_range():
     factors = Factors(
         scale=Range.of(0.25, 0.5, 0.8),
-        efficiency=Range.of(0.5, 0.6, 0.75),
+        parallel_efficiency=Range.of(0.5, 0.6, 0.75),
         stragglers=Range.of(1, 1.1, 1.25),
         worker_start=Range.of(60, 180, 420),
-        shuffle=Range.of(0, 300, 2000),
+        shuffle_per_element=Range.of(0, 300, 2000),
     )
     # Worst: 334 ÷ (4 × 0.25 × 0.5) × 1.25 + 10 ÷ (0.25 × 0.5) + 420 = 835 + 80 + 420 = 1,335 s.
     # Best:  334 ÷ (6 × 0.8 × 0.75) × 1 + 10 ÷ (0.8 × 0.75) + 60 = 92.78 + 16.67 + 60 = 169.44 s.
@@ -126,7 +126,12 @@ RANGES = st.lists(st.floats(0.05, 20), min_size=3, max_size=3).map(
     lambda ends: Range.of(*sorted(ends))
 )
 FACTORS = st.builds(
-    Factors, scale=RANGES, efficiency=RANGES, stragglers=RANGES, worker_start=RANGES, shuffle=RANGES
+    Factors,
+    scale=RANGES,
+    parallel_efficiency=RANGES,
+    stragglers=RANGES,
+    worker_start=RANGES,
+    shuffle_per_element=RANGES,
 )
 
 
@@ -205,7 +210,7 @@ def test_instructions_that_a_speed_rests_on():
 
 def test_the_assumed_scale_depends_on_how_wide_the_instructions_are():
     shapes = machine_types()
-    narrower, why = default_scale("avx512f", N1)
+    narrower, _, why = default_scale("avx512f", N1)
     assert narrower == Range.of(0.25, 0.5, 0.8)
     assert "avx512f" in why
     assert default_scale("avx512f", shapes["n2-standard-2"])[0] == Range.of(0.5, 0.8, 1.2)
@@ -251,7 +256,7 @@ def test_a_process_may_be_a_whole_batch_behind():
     measured = replace(ONE, largest_batch=100)
     assert default_stragglers(measured, 50)[0] == Range.of(1, 1.1, 3)
     assert default_stragglers(measured, 5000)[0] == Range.of(1, 1.1, 1.25)
-    found, why = default_stragglers(ONE, 50)
+    found, _, why = default_stragglers(ONE, 50)
     assert (found, "size is not known" in why) == (Range.of(1, 1.1, 1.25), True)
 
 

@@ -321,6 +321,44 @@ def test_settings_that_are_not_the_benchmarks_are_named(keep, cost):
     assert words not in cost("20260131T1001")["notes"]
 
 
+def test_a_projection_with_ssds(keep, cost):
+    # 6.953125 machine hours as above, their 347.65625 GB h × 0.000298 = 0.103601563
+    keep(local_run(overrides=["threads=1", "cluster.disk_type=pd-ssd"]))
+    document = cost(local_run().run_id, *EXACT, "--worker-start", "100")
+    lines = {line["resource"]: line for line in document["cost"]["expected"]["lines"]}
+    assert (lines["disk"]["money"], lines["ssd"]["money"]) == ("0.000000", "0.103602")
+    assert document["total"]["expected"] == "1.067997"  # 0.983169098 - 0.018773438 + 0.103601563
+    assert assumption(document, "disk_per_machine")["note"] == "SSD"
+
+
+def test_what_is_measured_is_the_interval_of_the_rate_and_the_greatest_memory(keep, cost):
+    rates = [4.0, 4.8, 4.9, 5.1, 5.2, 9.0]
+    repeats = [
+        costed_runs.repeat(
+            index,
+            {"throughput_elements": rate, "startup_time": 10.0, "peak_rss": (index + 1) * 2**28},
+        )
+        for index, rate in enumerate(rates)
+    ]
+    whole = {"value": 5.0, "unit": "1/s", "direction": "higher", "n": 6}
+    keep(
+        local_run(
+            repeats=repeats,
+            metrics={"throughput_elements": whole | {"ci_low": 4.5, "ci_high": 5.5}},
+        )
+    )
+    document = cost(RESNET)
+    rate = assumption(document, "process_throughput_here")["value"]
+    assert (rate["low"], rate["expected"], rate["high"]) == (4.5, 5.0, 5.5)
+    assert assumption(document, "memory_per_machine")["value"]["expected"] == 3.0  # 2 × 6 × 0.25
+
+
+def test_the_elements_are_those_of_the_full_profile(keep, cost):
+    keep(local_run(overrides=["threads=1", "profiles.full.limit=600"]))
+    document = cost(local_run().run_id)
+    assert (document["elements"], document["benchmark_elements"]) == (600, 600)
+
+
 def test_what_the_run_was_is_noted(keep, cost):
     record = local_run(
         throughputs=[5.0],
@@ -395,6 +433,8 @@ def test_the_cheapest_the_middle_and_the_dearest_of_several_jobs(keep, cost):
     # 0.1413775 a machine hour, and 0.022.
     totals = {bound: document["total"][bound] for bound in ("low", "expected", "high")}
     assert totals == {"low": "1.435775", "expected": "2.849550", "high": "4.263325"}
+    each = {bound: document["per_thousand"][bound] for bound in ("low", "expected", "high")}
+    assert each == {"low": "0.028716", "expected": "0.056991", "high": "0.085266"}
     assert document["n"] == 3
 
 
@@ -564,8 +604,9 @@ def test_old_prices_are_pointed_out(keep):
     keep(local_run())
 
     def notes(date):
+        today = datetime.date.fromisoformat(date)
         with RunStore.open(STORE) as runs:
-            return priced(CostRequest(RESNET), Library(), runs, datetime.date.fromisoformat(date))
+            return priced(CostRequest(RESNET, today=today), Library(), runs)
 
     assert notes("2027-03-01").sheet.age_days == 151
     assert not any("days old" in note for note in notes("2027-03-01").notes)

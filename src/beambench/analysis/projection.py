@@ -155,17 +155,17 @@ class Factors:
 
     Attributes:
         scale: speed of a process alone on the target ÷ its speed here.
-        efficiency: speed of a process among all on its machine ÷ its speed alone.
+        parallel_efficiency: speed of a process among all on its machine ÷ its speed alone.
         stragglers: time until the last worker is done ÷ mean time.
         worker_start: seconds from asking for a worker until it can start a process.
-        shuffle: bytes of an element that pass the service's shuffle.
+        shuffle_per_element: bytes of an element that pass the service's shuffle.
     """
 
     scale: Range
-    efficiency: Range
+    parallel_efficiency: Range
     stragglers: Range
     worker_start: Range
-    shuffle: Range
+    shuffle_per_element: Range
 
 
 class Projection(Part):
@@ -179,6 +179,10 @@ class Projection(Part):
     worker_seconds: Range
     memory_gb: float
     usage: dict[Literal["low", "expected", "high"], Usage]
+
+
+Estimated = tuple[Range, Origin, str]
+"""A factor, where it comes from, and why."""
 
 
 def process_rate(measured: Measured) -> Range:
@@ -230,21 +234,30 @@ def widest_vectors(instructions: Collection[str]) -> str | None:
     return next((name for name in reversed(VECTORS) if name in instructions), None)
 
 
-def default_scale(vectors: str | None, machine: Machine) -> tuple[Range, str]:
+def default_scale(vectors: str | None, machine: Machine) -> Estimated:
     """Return the speed of a process there ÷ here that is assumed, and why."""
     if machine.instructions is None or vectors is None:
-        return Range.of(0.5, 1.0, 1.5), "one of the two CPUs is not known: measure it, or --scale"
+        return (
+            Range.of(0.5, 1.0, 1.5),
+            "assumed",
+            "one of the two CPUs is not known: measure it, or --scale",
+        )
     there = widest_vectors(machine.instructions)
     if VECTORS.index(vectors) > (VECTORS.index(there) if there else -1):
         return (
             Range.of(0.25, 0.5, 0.8),
+            "assumed",
             f"this CPU has {vectors}, that one is sure of {there or 'none of these'} only, and of "
             "a lower clock",
         )
-    return Range.of(0.5, 0.8, 1.2), "as wide instructions there at least, another clock and cache"
+    return (
+        Range.of(0.5, 0.8, 1.2),
+        "assumed",
+        "as wide instructions there at least, another clock and cache",
+    )
 
 
-def default_efficiency(measured: Measured, fleet: Fleet) -> tuple[Range, Origin, str]:
+def default_efficiency(measured: Measured, fleet: Fleet) -> Estimated:
     """Return the speed of a process among all on its machine ÷ alone, and why."""
     found, origin, why = _efficiency_of_cores(measured, fleet)
     share = fleet.copies / fleet.processes
@@ -254,7 +267,7 @@ def default_efficiency(measured: Measured, fleet: Fleet) -> tuple[Range, Origin,
     return found, origin, why
 
 
-def _efficiency_of_cores(measured: Measured, fleet: Fleet) -> tuple[Range, Origin, str]:
+def _efficiency_of_cores(measured: Measured, fleet: Fleet) -> Estimated:
     threads, shape = fleet.processes * measured.threads, fleet.machine
     more = fleet.processes > measured.processes
     crowded = threads > shape.vcpus / 2 and not measured.shared_cores
@@ -275,12 +288,13 @@ def _efficiency_of_cores(measured: Measured, fleet: Fleet) -> tuple[Range, Origi
     return Range.of(0.75, 0.9, 1.0), "assumed", "processes share memory and caches"
 
 
-def default_stragglers(measured: Measured, elements_per_process: int) -> tuple[Range, str]:
+def default_stragglers(measured: Measured, elements_per_process: int) -> Estimated:
     """Return the time until the last worker is done ÷ the mean, and why."""
     batch = 1 + measured.largest_batch / elements_per_process
     size = measured.largest_batch or "its size is not known"
     return (
         Range.of(1.0, 1.1, max(1.25, batch)),
+        "assumed",
         f"work is spread evenly; at worst a process is one batch ({size}) or a quarter of the time "
         "behind",
     )
@@ -292,7 +306,7 @@ def elements_per_process(elements: int, fleet: Fleet) -> int:
 
 def project(measured: Measured, fleet: Fleet, factors: Factors, elements: int) -> Projection:
     """Project a run to a cluster that does `elements` elements. See the formulas above."""
-    speed = factors.scale.times(factors.efficiency)
+    speed = factors.scale.times(factors.parallel_efficiency)
     rate = process_rate(measured).times(speed)
     start = median(measured.startup)
     slowest, fastest = max(measured.startup), min(measured.startup)
@@ -305,7 +319,7 @@ def project(measured: Measured, fleet: Fleet, factors: Factors, elements: int) -
         )
     )
     workers = wall.times(Range.exactly(fleet.workers))
-    shuffle = factors.shuffle.times(Range.exactly(elements / GB))
+    shuffle = factors.shuffle_per_element.times(Range.exactly(elements / GB))
     return Projection(
         throughput_elements=busy.inverse(elements),
         process_throughput=rate,

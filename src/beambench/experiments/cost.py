@@ -118,9 +118,7 @@ class CostReport(Part):
     notes: list[str] = Field(default_factory=list)
 
 
-def cost(
-    request: CostRequest, library: Library, runs: RunStore, today: datetime.date | None = None
-) -> CostReport:
+def cost(request: CostRequest, library: Library, runs: RunStore) -> CostReport:
     """Price a run.
 
     Raises:
@@ -130,26 +128,14 @@ def cost(
     source = find(request, library, runs)
     sheet = chosen_sheet(request, source)
     if is_job(source.record):
-        report = _of_job(request, source, sheet)
-    else:
-        report = _of_projection(request, source, sheet, foretell(request, source, sheet, runs))
-    return _dated(report, sheet, today or datetime.datetime.now(datetime.timezone.utc).date())
+        return _of_job(request, source, sheet)
+    return _of_projection(request, source, sheet, foretell(request, source, sheet, runs))
 
 
-def _dated(report: CostReport, sheet: Sheet, today: datetime.date) -> CostReport:
-    """Add the age of the sheet, which the rest does not depend on."""
-    age = sheet.age_days(today)
-    notes = list(report.notes)
-    if age > OLD_DAYS:
-        notes.append(f"the prices are {age} days old: compare {sheet.source}")
-    return report.model_copy(
-        update={"sheet": report.sheet.model_copy(update={"age_days": age}), "notes": notes}
-    )
-
-
-def _sheet_note(sheet: Sheet) -> SheetNote:
+def _sheet_note(sheet: Sheet, today: datetime.date) -> SheetNote:
     names = set(SheetNote.model_fields) - {"age_days"}
-    return SheetNote(age_days=0, **{name: getattr(sheet, name) for name in names})
+    found = {name: getattr(sheet, name) for name in names}
+    return SheetNote(age_days=sheet.age_days(today), **found)
 
 
 # --- what a job used ------------------------------------------------------------------------------
@@ -354,7 +340,9 @@ def _report(
     assumptions: Sequence[Assumption],
     notes: list[str],
 ) -> CostReport:
-    record = source.record
+    record, note = source.record, _sheet_note(sheet, request.today)
+    if note.age_days > OLD_DAYS:
+        notes = [*notes, f"the prices are {note.age_days} days old: compare {sheet.source}"]
     total = Money(
         **{bound: costs[bound].total for bound in BOUNDS},
         at_least=not all(one.complete for one in costs.values()),
@@ -379,7 +367,7 @@ def _report(
         run_id=record.run_id,
         n=n,
         mode=mode,
-        sheet=_sheet_note(sheet),
+        sheet=note,
         cluster=cluster,
         elements=elements,
         projection=projection,

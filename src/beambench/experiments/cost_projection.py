@@ -14,6 +14,7 @@ from beambench.analysis.projection import (
     LONE_SPREAD,
     SYSTEM_GB,
     Assumption,
+    Estimated,
     Factors,
     Fleet,
     Measured,
@@ -60,6 +61,14 @@ BUSIER = 1.25
 """Cores ÷ threads that a process may keep busy and still be one of so many threads."""
 WORKER_START = Range.of(60, 180, 420)
 SHUFFLE_BYTES = Range.of(0, 300, 2000)
+FACTORS = {
+    "scale": ("1", "speed of a process alone there ÷ here"),
+    "parallel_efficiency": ("1", "speed of a process among all of its machine ÷ alone"),
+    "stragglers": ("1", "time of the last worker ÷ mean"),
+    "worker_start": ("s", "until a worker can start processes, all of it paid"),
+    "shuffle_per_element": ("B", "through the shuffle service"),
+}
+"""Unit and meaning of each factor."""
 SHUFFLE_NOTE = "ids, labels and the proof of work, no contents"
 GPU_REFUSED = (
     "needs a measurement on that GPU: run it on Dataflow, or plan CPUs with --gpu none and "
@@ -353,78 +362,32 @@ def _factors(
     request: CostRequest, measured: Measured, fleet: Fleet, elements: int
 ) -> tuple[Factors, list[Assumption]]:
     """Return the factors that no run here measures, and say what they are and why."""
-    assumptions: list[Assumption] = []
-
-    def take(
-        name: str,
-        asked: Range | None,
-        default: Range,
-        unit: str,
-        origin: Origin,
-        what: str,
-        why: str,
-    ) -> Range:
+    estimated: dict[str, Estimated] = {
+        "scale": default_scale(measured.vectors, fleet.machine),
+        "parallel_efficiency": default_efficiency(measured, fleet),
+        "stragglers": default_stragglers(measured, elements_per_process(elements, fleet)),
+        "worker_start": (WORKER_START, "assumed", "machine, image and packages"),
+        "shuffle_per_element": (SHUFFLE_BYTES, "assumed", SHUFFLE_NOTE),
+    }
+    if isinstance(fleet.machine, OwnMachine):
+        none = "machines of one's own have no such service"
+        estimated["shuffle_per_element"] = Range.exactly(0), "definition", none
+    chosen: dict[str, Range] = {}
+    assumptions = []
+    for name, (value, origin, why) in estimated.items():
+        asked: Range | None = getattr(request, name, None)
+        unit, what = FACTORS[name]
+        chosen[name] = asked or value
         assumptions.append(
             Assumption(
                 name=name,
-                value=asked or default,
+                value=chosen[name],
                 unit=unit,
-                origin=origin if asked is None else "asked",
-                note=f"{what}: {why}" if asked is None else what,
+                origin="asked" if asked else origin,
+                note=what if asked else f"{what}: {why}",
             )
         )
-        return asked or default
-
-    scale, scale_why = default_scale(measured.vectors, fleet.machine)
-    efficiency, origin, efficiency_why = default_efficiency(measured, fleet)
-    stragglers, stragglers_why = default_stragglers(measured, elements_per_process(elements, fleet))
-    shuffle, shuffle_origin = _shuffle(fleet)
-    among = f"speed of a process among {fleet.processes} ÷ alone"
-    last, start = (
-        "time of the last worker ÷ mean",
-        "machine, image and packages until processes start",
-    )
-    factors = Factors(
-        scale=take("scale", request.scale, scale, "1", "assumed", "speed there ÷ here", scale_why),
-        efficiency=take(
-            "parallel_efficiency",
-            request.parallel_efficiency,
-            efficiency,
-            "1",
-            origin,
-            among,
-            efficiency_why,
-        ),
-        stragglers=take(
-            "stragglers", request.stragglers, stragglers, "1", "assumed", last, stragglers_why
-        ),
-        worker_start=take(
-            "worker_start",
-            request.worker_start,
-            WORKER_START,
-            "s",
-            "assumed",
-            "all of it paid",
-            start,
-        ),
-        shuffle=take(
-            "shuffle_per_element",
-            None,
-            shuffle,
-            "B",
-            shuffle_origin,
-            "through the shuffle service",
-            SHUFFLE_NOTE,
-        ),
-    )
-    return factors, assumptions
-
-
-def _shuffle(fleet: Fleet) -> tuple[Range, Origin]:
-    """Return the bytes of an element that pass a shuffle service; own machines have none."""
-    if isinstance(fleet.machine, OwnMachine):
-        return Range.exactly(0), "definition"
-    return SHUFFLE_BYTES, "assumed"
+    return Factors(**chosen), assumptions
 
 
 def _measurements(
@@ -476,45 +439,34 @@ def _planned(
 ) -> list[Assumption]:
     """Say what the plan is and who chose it."""
 
-    def row(
-        name: str, value: float, unit: str, asked: bool, note: str, origin: Origin
-    ) -> Assumption:
-        return Assumption(
-            name=name,
-            value=Range.exactly(value),
-            unit=unit,
-            origin="asked" if asked else origin,
-            note=note,
-        )
+    def row(name: str, value: float, origin: Origin, note: str = "", unit: str = "1") -> Assumption:
+        found = Range.exactly(value)
+        return Assumption(name=name, value=found, unit=unit, origin=origin, note=note)
 
     own = source.cluster is not None and source.cluster.processes is not None
+    processes: Origin = "asked" if request.processes else "definition" if own else "assumed"
+    each = "one for each vCPU" if fleet.processes == fleet.machine.vcpus else ""
+    defined = source.definition.get("threads") == measured.threads
+    unlike = "as here; the definition does not say so: set `threads` there too"
     rows = [
         row(
             "workers",
             fleet.workers,
-            "1",
-            request.workers is not None,
+            "asked" if request.workers else "definition",
             "from start to end",
-            "definition",
         ),
+        row("processes_per_machine", fleet.processes, processes, each),
+        row("copies_of_model", fleet.copies, "definition", "on each machine"),
         row(
-            "processes_per_machine",
-            fleet.processes,
-            "1",
-            request.processes is not None,
-            "one for each vCPU" if fleet.processes == fleet.machine.vcpus else "",
-            "definition" if own else "assumed",
+            "threads_per_process",
+            measured.threads,
+            "definition" if defined else "assumed",
+            "" if defined else unlike,
         ),
-        row("copies_of_model", fleet.copies, "1", False, "on each machine", "definition"),
     ]
-    if source.definition.get("threads") == measured.threads:
-        rows.append(row("threads_per_process", measured.threads, "1", False, "", "definition"))
-    else:
-        note = "as here; the definition does not say so: set `threads` there too"
-        rows.append(row("threads_per_process", measured.threads, "1", False, note, "assumed"))
     if fleet.disk_gb is not None:
-        note = "SSD" if fleet.ssd else ""
-        rows.append(row("disk_per_machine", fleet.disk_gb, "GB", False, note, "definition"))
+        kind = "SSD" if fleet.ssd else ""
+        rows.append(row("disk_per_machine", fleet.disk_gb, "definition", kind, "GB"))
     rows.append(
         Assumption.said(
             "harness_threads",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class CostRequest:
         what: a run, a benchmark, or a definition file.
         gpu: type of GPU, or `none`.
         elements: that the cost is given for; None: those of the full profile.
+        today: day that the age of a price sheet counts to.
     """
 
     what: str
@@ -48,6 +50,9 @@ class CostRequest:
     parallel_efficiency: Range | None = None
     stragglers: Range | None = None
     worker_start: Range | None = None
+    today: datetime.date = field(
+        default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).date()
+    )
 
 
 @dataclass(frozen=True)
