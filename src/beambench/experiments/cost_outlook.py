@@ -57,6 +57,9 @@ def outlook(
         unknown.append(f"an hour of {cluster.machine_type}: parts of it have no price")
     known = {"currency": sheet.currency, "prices": f"{sheet.name}, {sheet.date}"}
     found = Outlook(workers=cluster.workers, hour=hour, unknown=unknown, **known)
+    if definition.model.device == "gpu":
+        problem = "the whole job: no run on this machine tells how long a GPU of the cluster takes"
+        return found.model_copy(update={"unknown": [*unknown, problem]})
     request = CostRequest(
         what=definition.name,
         variant=variant,
