@@ -22,14 +22,14 @@ EXPECTED = expected_metrics(has_accelerator=False)
 
 
 def test_units_are_those_that_are_billed():
-    used = usage_of(service_metrics(all_service()), has_accelerator=False)
+    used = usage_of(service_metrics(all_service()))
     assert used.model_dump() == {
         "source": "service",
         "vcpu_seconds": 1080.0,
         "memory_gb_seconds": 4050.0,  # 540 s of 7.5 GB, reported as 7680 MB
         "disk_gb_seconds": 27000.0,
         "ssd_gb_seconds": 0.0,
-        "gpu_seconds": 0.0,
+        "gpu_seconds": None,
         "shuffle_gb": 0.25,
         "streaming_gb": 0.0,
         "worker_seconds": None,
@@ -42,15 +42,15 @@ def test_a_fleet_seen_in_the_wild_says_what_an_mb_is():
 
 
 def test_what_the_service_does_not_say_is_unknown():
-    used = usage_of({}, has_accelerator=True)
+    used = usage_of({})
     assert set(used.model_dump(exclude={"source"}).values()) == {None}
-    used = usage_of(service_metrics(all_service(TotalMemoryUsage=None)), has_accelerator=False)
+    used = usage_of(service_metrics(all_service(TotalMemoryUsage=None)))
     assert used.memory_gb_seconds is None
 
 
 def test_time_of_accelerators_is_counted():
     service_values = service_metrics(all_service(TotalGpuTime=540.0))
-    assert usage_of(service_values, has_accelerator=True).gpu_seconds == 540.0
+    assert usage_of(service_values).gpu_seconds == 540.0
     assert "TotalGpuTime" in expected_metrics(has_accelerator=True)
 
 

@@ -58,9 +58,13 @@ def test_the_whole_is_projected_from_a_local_run(store):
     assert found.total is not None
     assert Decimal(0) < found.total.low < found.total.expected < found.total.high
     assert found.unknown == []
-    more = asked(store, RESNET, "cluster.workers=150")
-    assert more.total is not None
-    assert more.total.expected != found.total.expected
+    for setting in ("workers=150", "machine_type=n1-standard-4", "disk_gb=500", "processes=1"):
+        other = asked(store, RESNET, f"cluster.{setting}")
+        assert other.total is not None
+        assert other.total.expected != found.total.expected, setting
+    gpu = asked(store, RESNET, "cluster.accelerator={type: nvidia-tesla-t4}")
+    assert gpu.total is None
+    assert "GPU" in gpu.unknown[0]
 
 
 def test_a_region_without_prices_says_so(store):

@@ -63,10 +63,10 @@ def service_metrics(updates: Sequence[Update]) -> dict[str, float]:
     return found
 
 
-def usage_of(service: Mapping[str, float], has_accelerator: bool) -> Usage:
+def usage_of(service: Mapping[str, float]) -> Usage:
     """Convert to what is billed; what the service did not say is unknown.
 
-    Without accelerators the service reports no GPU time: it is 0, not unknown.
+    It says nothing of what a job did not have (GPUs): `cost.estimate.cost_of_job` knows that.
     """
     memory = service.get("TotalMemoryUsage")
     return Usage(
@@ -75,7 +75,7 @@ def usage_of(service: Mapping[str, float], has_accelerator: bool) -> Usage:
         memory_gb_seconds=None if memory is None else memory / MB_PER_GB,
         disk_gb_seconds=service.get("TotalPdUsage"),
         ssd_gb_seconds=service.get("TotalSsdUsage"),
-        gpu_seconds=service.get(GPU_TIME) if has_accelerator else 0.0,
+        gpu_seconds=service.get(GPU_TIME),
         shuffle_gb=service.get("TotalShuffleDataProcessed"),
         streaming_gb=service.get("TotalStreamingDataProcessed"),
     )

@@ -61,13 +61,7 @@ def outlook(
         problem = "the whole job: no run on this machine tells how long a GPU of the cluster takes"
         return found.model_copy(update={"unknown": [*unknown, problem]})
     request = CostRequest(
-        what=definition.name,
-        variant=variant,
-        machine_type=cluster.machine_type,
-        workers=cluster.workers,
-        region=cluster.region,
-        spot=cluster.spot,
-        elements=elements,
+        what=definition.name, variant=variant, elements=elements, definition=definition
     )
     try:
         report = cost(request, library, runs)

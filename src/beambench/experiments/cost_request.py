@@ -14,7 +14,7 @@ from beambench.analysis.projection import Range
 from beambench.cost.estimate import mode_of_job
 from beambench.cost.sheet import Mode, Sheet, load_sheet, sheet_of
 from beambench.definition.library import Library
-from beambench.definition.schema import Cluster
+from beambench.definition.schema import Cluster, Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore, RunSummary
@@ -33,6 +33,7 @@ class CostRequest:
         what: a run, a benchmark, or a definition file.
         gpu: type of GPU, or `none`.
         elements: that the cost is given for; None: those of the full profile.
+        definition: of the benchmark, where settings make it another than the library's.
         today: day that the age of a price sheet counts to.
     """
 
@@ -50,6 +51,7 @@ class CostRequest:
     parallel_efficiency: Range | None = None
     stragglers: Range | None = None
     worker_start: Range | None = None
+    definition: Definition | None = None
     today: datetime.date = field(
         default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).date()
     )
@@ -83,8 +85,7 @@ def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
     name = library.add_if_file(request.what)
     if name not in library.names():
         return _of_run(_stored(request.what, library, runs))
-    resolved = library.resolve(name, variant=request.variant, profile=_largest(library, request))
-    definition = resolved.definition
+    definition = request.definition or _defined(name, library, request.variant)
     candidates = runs.summaries(name, variant=request.variant)
     usable = (
         record
@@ -103,10 +104,11 @@ def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
     return Source(record, definition.model_dump(mode="json"), definition.cluster)
 
 
-def _largest(library: Library, request: CostRequest) -> str:
-    name = library.add_if_file(request.what)
+def _defined(name: str, library: Library, variant: str) -> Definition:
+    """Return a benchmark with its largest profile."""
     profiles = library.profiles(name)
-    return "full" if "full" in profiles else profiles[-1]
+    profile = "full" if "full" in profiles else profiles[-1]
+    return library.resolve(name, variant=variant, profile=profile).definition
 
 
 def _stored(what: str, library: Library, runs: RunStore) -> RunRecord:

@@ -311,7 +311,7 @@ class Job:
         usage = None
         if self.settled is not None:
             service = service_metrics(self.settled.updates)
-            usage = usage_of(service, self.facts.has_accelerator)
+            usage = usage_of(service)
         execution.repeats[-1] = repeat.model_copy(
             update={
                 "metrics": metrics,
