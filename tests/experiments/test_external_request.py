@@ -66,7 +66,7 @@ def test_beams_examples_are_found_without_loading_beam():
         ("nowhere.inner:run", "no module 'nowhere.inner'"),
         ("plain:run", "plain is no Python file"),
         ("plain.deep:run", "plain.deep is no Python file"),
-        ("time:sleep", "time is no Python file"),
+        ("sys:exit", "--pipeline sys:exit: "),
     ],
 )
 def test_what_is_no_function_of_a_module_is_refused(pipeline, words):
