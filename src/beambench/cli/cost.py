@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from beambench.analysis.projection import Range
 
 FACTOR = "X|LOW:X:HIGH"
-MOST = 10**6
+LEAST, MOST = 1e-6, 10**6
 """Machines, seconds until a worker can start, or times that something is faster."""
 
 
@@ -83,9 +83,11 @@ def cost(
         spot=spot,
         elements=elements,
         sheet=sheet,
-        scale=_factor("--scale", scale, positive=True),
-        parallel_efficiency=_factor("--parallel-efficiency", parallel_efficiency, positive=True),
-        stragglers=_factor("--stragglers", stragglers, positive=True),
+        scale=_factor("--scale", scale, least=LEAST),
+        parallel_efficiency=_factor(
+            "--parallel-efficiency", parallel_efficiency, least=LEAST, most=1
+        ),
+        stragglers=_factor("--stragglers", stragglers, least=1),
         worker_start=_factor("--worker-start", worker_start),
     )
     with RunStore.open(store_url(store)) as runs:
@@ -93,7 +95,9 @@ def cost(
     print_json(report.model_dump(mode="json")) if as_json else print_cost(report)
 
 
-def _factor(option: str, text: str | None, *, positive: bool = False) -> Range | None:
+def _factor(
+    option: str, text: str | None, *, least: float = 0, most: float = MOST
+) -> Range | None:
     """Read one number, or three: low, expected, high."""
     from beambench.analysis.projection import Range
 
@@ -105,10 +109,9 @@ def _factor(option: str, text: str | None, *, positive: bool = False) -> Range |
         found = Range.of(low, expected, high)
     except ValueError:  # pydantic's too
         found = None
-    least = 1 / MOST if positive else 0
-    if found is None or found.low < least or found.high > MOST:
+    if found is None or found.low < least or found.high > most:
         raise UsageError(
-            f"{option} {text}: expected a number from {least:g} to {MOST:g}, or low:expected:high "
-            "that rise, such as 0.5:0.7:1"
+            f"{option} {text}: expected a number from {least:g} to {most:g}, or low:expected:high "
+            "that rise"
         )
     return found

@@ -259,8 +259,8 @@ def _cost_lines(cost: Mapping[str, Any]) -> Iterator[str]:
             f"{float(cost['total'][bound]):.2f}" for bound in ("low", "expected", "high")
         )
         yield (
-            f"the job: {middle} {cost['currency']} ({low} – {high}), projected from run "
-            f"{cost['run_id']}: `beambench cost` says what that rests on"
+            f"{cost['elements']:,} elements: {middle} {cost['currency']} ({low} – {high}), "
+            f"projected from run {cost['run_id']}: `beambench cost` says what that rests on"
         )
     yield from (f"cost not known: {reason}" for reason in cost["unknown"])
 

@@ -233,7 +233,7 @@ def find_machine(name: str, sheet: Sheet) -> Machine:
             f"machine type {name!r} is not known{nearest(name, every)}: give its vcpus, memory_gb "
             "and per_hour under `machines` of a sheet of your own (--sheet)"
         )
-    if not sheet.rates:
+    if not any(rate.resource == "vcpu" for rate in sheet.rates):
         raise UsageError(
             f"sheet {sheet.name} has no price for machine type {name!r}; it has: "
             f"{', '.join(sheet.machines)}"

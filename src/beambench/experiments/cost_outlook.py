@@ -28,6 +28,7 @@ class Outlook(Part):
 
     Attributes:
         workers: that `hour` is for.
+        elements: that `total` is for.
         hour: of all workers, without what they send through the shuffle; None: not known.
         total: of the elements, projected from run `run_id`; None: not known.
         unknown: why that is so.
@@ -36,6 +37,7 @@ class Outlook(Part):
     currency: str | None = None
     prices: str | None = None
     workers: int
+    elements: int | None = None
     hour: Decimal | None = None
     total: Money | None = None
     run_id: str | None = None
@@ -67,7 +69,7 @@ def outlook(
         report = cost(request, library, runs)
     except BeambenchError as error:
         return found.model_copy(update={"unknown": [*unknown, str(error)]})
-    return found.model_copy(update={"total": report.total, "run_id": report.run_id})
+    return found.model_copy(update={"total": report.total, "elements": report.elements, "run_id": report.run_id})
 
 
 def _hour_of(definition: Definition, cluster: Cluster, sheet: Sheet) -> Decimal | None:

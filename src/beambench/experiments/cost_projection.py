@@ -494,7 +494,8 @@ def _planned(
 def _notes(source: Source, measured: Measured) -> list[str]:
     """Say what of the run is unlike the benchmark's full profile."""
     record, notes = source.record, differences(source)
-    notes.append("the run was local: reading from a bucket, and the network, are not in it")
+    if "://" not in str(record.input.source):
+        notes.append("the run was local: reading from a bucket, and the network, are not in it")
     most = source.definition["batching"].get("max_batch_size")
     if most is not None and 0 < measured.largest_batch < most:
         notes.append(

@@ -96,7 +96,7 @@ def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
     )
     record = next(usable, None)
     if record is None:
-        why = f" of model {definition.model.name}" if candidates else ""
+        why = f" of model {definition.model.name} that did nothing else" if candidates else ""
         raise RunError(
             f"{name}: no succeeded run of variant {request.variant}{why} on this machine in this "
             f"store: `beambench run {name} --variant {request.variant} --set threads=1`"
