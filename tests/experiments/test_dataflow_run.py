@@ -491,6 +491,14 @@ def test_an_address_that_no_credential_may_go_to_stops_before_anything_is_starte
     assert cluster.tasks == []
 
 
+def test_without_credentials_nothing_is_started(cluster, tmp_path, monkeypatch):
+    monkeypatch.delenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(UsageError, match="no credentials for Google Cloud"):
+        run()
+    assert cluster.tasks == []
+
+
 def test_a_job_that_cannot_be_looked_at_from_here_is_recorded(cluster, monkeypatch):
     def refused(*_: object) -> None:
         raise UsageError("no credentials for Google Cloud")

@@ -31,6 +31,7 @@ from beambench.dataflow.client import (
     Endpoints,
     JobPlace,
     ServiceError,
+    check_access,
     flag_value,
 )
 from beambench.dataflow.flags import JobSettings, job_settings
@@ -194,7 +195,8 @@ class DataflowRun(Run):
         }
 
     def _prepare(self, execution: Execution) -> Trouble | None:
-        _ = self.settings, self.endpoints  # before anything is started
+        _ = self.settings
+        check_access(self.endpoints)  # before anything is started
         return super()._prepare(execution)
 
     def _sample(self, execution: Execution) -> Trouble | None:
