@@ -1568,6 +1568,14 @@ SECTIONS: dict[str, list[Case]] = {
             files={"labels.jsonl": ""},
         ),
         Case(
+            "predictions in place of what they are made of",
+            "run pytorch-language-modeling-bert-base --input ./lines.txt "
+            "--output lines.txt --overwrite",
+            USAGE,
+            ("output lines.txt", "the run reads it", "name another place"),
+            files={"lines.txt": "one\ntwo\n"},
+        ),
+        Case(
             "predictions in a folder that is not there",
             "run overhead-noop --output results/labels.jsonl",
             USAGE,

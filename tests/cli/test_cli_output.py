@@ -225,6 +225,18 @@ def test_a_job_is_named_with_its_state_and_link(make_record, capsys):
     assert f"job 2026-01-31_x: failed, {url}" in capsys.readouterr().out.replace("\n", "")
 
 
+def test_what_a_service_says_of_a_job_does_not_steer_the_terminal():
+    stream = Terminal()
+    show = ProgressReporter(stream).begin(make_request(Library(), "overhead-noop"))(
+        Step("job 1", 3, 3), 100
+    )
+    show({"line": "job x: \x1b]0;owned\x07"})
+    show({"text": "running\x1b[2J"})
+    assert r"job x: \x1b]0;owned\x07" in stream.getvalue()
+    assert "\x1b[2J" not in stream.getvalue()
+    assert "\x07" not in stream.getvalue()
+
+
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["file", "terminal"])
 def test_a_job_shows_its_state_when_it_changes(stream):
     reporter = ProgressReporter(stream).begin(make_request(Library(), "overhead-noop"))

@@ -214,6 +214,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
             | STAGES
             | TOKEN_RATES,
         ),
+        ({"first_read": -1}, {"startup_time"}),
         ({"last_output": None}, {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES),
         (
             {"last_output": 2_000_000},

@@ -107,6 +107,12 @@ def test_options_prints_the_same(name):
         (["--experiments=no_use_multiple_sdk_containers"], "cluster.processes"),
         (["--dataflow_service_options=worker_accelerator=type:nvidia-l4"], "cluster.accelerator"),
         (["--experiments=worker_accelerator=type:nvidia-l4;count:1"], "cluster.accelerator"),
+        (["--experiments=one,no_use_multiple_sdk_containers"], "cluster.processes"),
+        (["--dataflow_service_options=a, worker_accelerator=type:x"], "cluster.accelerator"),
+        (["--worker_region=europe-west4"], "cluster.region"),
+        (["--worker_zone=europe-west4-a"], "cluster.region"),
+        (["--zone", "us-central2-b"], "cluster.region"),
+        (["--worker_harness_container_image=mine"], "cluster.container_image"),
     ],
 )
 def test_a_flag_does_not_make_the_cluster_another_one(given, words):
@@ -116,6 +122,11 @@ def test_a_flag_does_not_make_the_cluster_another_one(given, words):
 def test_a_flag_that_says_what_the_definition_says_is_no_matter():
     found = flags("--num_workers=3", "--region=us-central1")
     assert [flag for flag in found if "num_workers" in flag] == ["--num_workers=3"]
+
+
+@pytest.mark.parametrize("flag", ["--worker_region=us-central1", "--worker_zone=us-central1-a"])
+def test_a_place_within_the_definitions_region_can_be_chosen(flag):
+    assert flag in flags(flag)
 
 
 def test_experiments_add_up():

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from beambench.dataflow.messages import KEPT_ERRORS, LONGEST_ERROR, Messages, one_line
+from beambench.dataflow.messages import (
+    KEPT_ERRORS,
+    LONGEST_ERROR,
+    STARTED,
+    STOPPED,
+    Messages,
+    one_line,
+)
 from dataflow_stub import failed
 
 USERS = """Error processing instruction process_bundle-12. Original traceback is
@@ -74,3 +81,10 @@ def test_errors_are_bounded():
 @pytest.mark.parametrize("text", ["Traceback (most recent call last):", "Root cause:", "", "\n\n"])
 def test_messages_cut_short_are_no_trouble(text):
     assert "\n" not in one_line(text)
+
+
+@pytest.mark.parametrize("text", [STARTED, STOPPED])
+def test_a_message_without_a_time_says_not_when(text):
+    found = Messages()
+    found.add({"jobMessages": [{"messageText": text}]})
+    assert (found.workers_started, found.workers_stopped, found.latest) == (None, None, None)

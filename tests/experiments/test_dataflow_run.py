@@ -14,7 +14,7 @@ from fake_workers import measured as measured_worker
 
 from beambench import __version__
 from beambench.controller.worker_process import WorkerResult
-from beambench.dataflow.client import JobPlace
+from beambench.dataflow.client import Client, JobPlace
 from beambench.dataflow.follow import CANCEL_SECONDS, OUTAGE_SECONDS
 from beambench.dataflow.usage import SETTLE_SECONDS
 from beambench.definition.library import Library
@@ -454,6 +454,60 @@ def test_a_job_that_is_done_but_was_not_read(cluster):
     assert record.status == "cancelled"
     assert f"reading job {JOB_ID}, which is done: cancelled: read it again with" in record.error
     assert record.repeats[0].usage is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "No space left"),
+        (RunError("no Python"), "no Python"),
+    ],
+)
+def test_a_job_that_is_done_but_that_no_worker_can_read(cluster, monkeypatch, error, said):
+    def fails(*_: object) -> WorkerResult:
+        raise error
+
+    monkeypatch.setattr(DataflowRun, "_collect", fails)
+    record = run()
+    assert record.status == "failed"
+    assert f"reading job {JOB_ID}, which is done: " in record.error
+    assert said in record.error
+    assert alone(record)["job_id"] == JOB_ID
+    assert record.repeats[0].usage is not None
+
+
+def test_a_job_that_ends_before_its_cancellation_is_read(cluster, stub):
+    stub.current = lambda: "DONE" if stub.requests["cancel"] else "RUNNING"
+    stub.refused = {"cancel": 400}
+    record = run(on_stop="cancel", timeout=60.0)
+    assert stub.requests["cancel"] == 1
+    assert (record.status, record.error) == ("succeeded", None)
+    assert alone(record)["state"] == "DONE"
+
+
+def test_an_address_that_no_credential_may_go_to_stops_before_anything_is_started(cluster):
+    with pytest.raises(UsageError, match="http is for this machine only"):
+        run(beam_flags=["--dataflow_endpoint=http://example.com"])
+    assert cluster.tasks == []
+
+
+def test_without_credentials_nothing_is_started(cluster, tmp_path, monkeypatch):
+    monkeypatch.delenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(UsageError, match="no credentials for Google Cloud"):
+        run()
+    assert cluster.tasks == []
+
+
+def test_a_job_that_cannot_be_looked_at_from_here_is_recorded(cluster, monkeypatch):
+    def refused(*_: object) -> None:
+        raise UsageError("no credentials for Google Cloud")
+
+    monkeypatch.setattr(Client, "state", refused)
+    record = run()
+    assert record.status == "failed"
+    assert f"lost sight of job {JOB_ID} (no credentials" in (record.error or "")
+    assert alone(record)["job_id"] == JOB_ID
 
 
 # Taken up again

@@ -192,6 +192,11 @@ def test_in_the_last_slot_nothing_is_known_about_time(slot, known):
     assert elements == (7 if known else None)
 
 
+def test_before_the_first_slot_nothing_is_known_about_time():
+    """The clock of a worker elsewhere may be behind that of the machine that submitted the job."""
+    assert window({"a": 9_000}, -2_100, {0: 5, 2: 10}) == ((-2_100, 9_000), None)
+
+
 # --- Beam's own
 
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from google.api_core.exceptions import RetryError
 
 import buckets
 from beambench.definition.plan import Plan
 from beambench.errors import RunError, UsageError
 from beambench.inputs import files
 from beambench.record.observation import Observation
+from beambench.runners import dataflow
 from beambench.worker.tasks import TASKS
 from tiny_workloads import definition, make_plan, prepared
 
@@ -180,6 +183,19 @@ def test_a_bucket_that_is_not_there_is_named(tmp_path, bucket, service):
     with pytest.raises(RunError, match=f"tiny-job: {bucket}-gone: no such bucket$"):
         submitted(plan)
     assert service.jobs == []
+
+
+@pytest.mark.parametrize(
+    "error", [requests.ConnectionError("cut\nshort"), RetryError("cut\nshort", None)]
+)
+def test_a_cut_network_leaves_open_whether_there_is_a_job(error):
+    with (
+        pytest.raises(RunError, match=r"^nobody knows: no answer: cut$"),
+        dataflow.refusals("no job", "nobody knows"),
+    ):
+        raise error
+    with pytest.raises(RunError, match=r"^no file: no answer: cut$"), dataflow.refusals("no file"):
+        raise error
 
 
 def test_without_credentials_nothing_is_built(tmp_path, service, monkeypatch):

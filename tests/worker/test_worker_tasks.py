@@ -16,6 +16,7 @@ from beambench.errors import RunError, UsageError
 from beambench.instrumentation.handler import check_size, size_of
 from beambench.record.observation import Observation
 from beambench.runners import direct
+from beambench.worker import tasks
 from beambench.worker.outputs import named_differences, read_predictions
 from beambench.worker.tasks import (
     _digest,
@@ -104,6 +105,19 @@ def test_what_is_prepared_is_what_the_others_read(tmp_path):
     assert {"machine", "python"} & set(found.environment)
     assert "torch" in found.environment
     assert ids_of(read_elements(plan.model_copy(update={"preparation": preparation}))) == IDS[:50]
+
+
+@pytest.mark.parametrize(("runner", "warned"), [("direct", True), ("dataflow", False)])
+def test_what_this_cpu_cannot_do_is_said_of_this_machine_only(
+    tmp_path, monkeypatch, runner, warned
+):
+    machine = {"instructions": {}, "cores": {"usable": 1}}
+    monkeypatch.setattr(tasks, "fingerprint", lambda _: {"machine": machine})
+    model = {"name": "tiny", "weights": "none", "precision": "bfloat16"}
+    plan = make_plan(tmp_path, "prepare", runner=runner, definition=definition(model=model))
+    found = prepare(plan).prepared
+    assert found is not None
+    assert any("no bfloat16 instructions" in one for one in found.warnings) == warned
 
 
 def test_a_flag_that_beam_does_not_know_ends_the_preparation(tmp_path):

@@ -264,3 +264,15 @@ def test_a_table_is_loaded_and_replaced(tmp_path, dataset, cloud):
 def test_a_dataset_that_is_not_there_is_said(dataset):
     with pytest.raises(UsageError, match=r"no dataset local\.nowhere: make it first"):
         sinks.check(Target.of("bq:local.nowhere.labels"), overwrite=True)
+
+
+def test_a_dataset_may_be_called_what_it_holds(monkeypatch):
+    from google.api_core.exceptions import NotFound
+
+    class Client:
+        def get_dataset(self, name: str, **_: object) -> None:
+            raise NotFound(f"Not found: Dataset {name}")
+
+    monkeypatch.setattr(sinks, "_client_of", lambda _: (Client(), "local.no_tables.labels"))
+    with pytest.raises(UsageError, match=r"no dataset local\.no_tables: make it first"):
+        sinks.check(Target.of("bq:local.no_tables.labels"), overwrite=True)

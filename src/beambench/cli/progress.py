@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any, TextIO
 
+from beambench.cli.messages import printable
 from beambench.experiments.run import Named, Step
 
 CLEAR_LINE = "\r\x1b[K"
@@ -38,9 +39,9 @@ class ProgressReporter:
         def on_progress(message: dict[str, Any]) -> None:
             nonlocal shown_at, shown_state
             if "line" in message:
-                self._write(f"{CLEAR_LINE if self._live else ''}{message['line']}\n")
+                self._write(f"{CLEAR_LINE if self._live else ''}{printable(message['line'])}\n")
                 return
-            now, text = time.monotonic(), str(message.get("text", ""))
+            now, text = time.monotonic(), printable(str(message.get("text", "")))
             done = message.get("done")
             done = done if isinstance(done, int) else 0
             if done <= 0 and not text:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import signal
 import sys
 import threading
@@ -15,12 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from beambench.cli import dataflow
+from beambench.cli.dataflow import OnStop
 from beambench.cli.messages import say
 from beambench.cli.publish import PublisherOption, attempt, deliveries_of
 from beambench.cli.settings import (
     DefinitionsOption,
     JsonOption,
     StoreOption,
+    is_given,
     library,
     store_url,
 )
@@ -34,10 +36,8 @@ from beambench.errors import (
     StoreError,
     UsageError,
 )
-from beambench.record.masking import masked
 
 if TYPE_CHECKING:
-    from beambench.definition.library import Library
     from beambench.experiments.dataflow_run import AttachRequest
     from beambench.experiments.external_request import ExternalRequest
     from beambench.experiments.request import RunRequest
@@ -72,21 +72,6 @@ STATUS_CODES = {
 }
 WORST_FIRST = (130, 124, 3, 5, 4, 1)
 """Of several runs the first of these decides the exit code; bad usage stops before any run."""
-
-
-NOT_WITH_ATTACH = tuple(
-    one
-    for one in (*FOR_BENCHMARKS, "pipeline", "name", "repeats", "runner", "seed", "dry_run")
-    if one not in ("definitions", "on_stop")
-)
-"""Parameters of `run` that a job which was started before has its own of."""
-
-
-class OnStop(str, Enum):
-    """What becomes of a Dataflow job when beambench stops looking at it."""
-
-    leave = "leave"
-    cancel = "cancel"
 
 
 class Reference(str, Enum):
@@ -228,7 +213,7 @@ def run(
 
     beam_flags: list[str] = context.obj
     if attach is not None:
-        attached = _attached(
+        attached = dataflow.attached(
             context,
             attach,
             names or [],
@@ -239,7 +224,7 @@ def run(
             timeout=timeout,
             labels=parse_labels(label or []),
         )
-        _run_or_plan([attached], _execute_attached, store, as_json, dry_run, publishers)
+        _run_or_plan([attached], dataflow.execute_attached, store, as_json, dry_run, publishers)
         return
     if cancel:
         raise UsageError("--cancel goes with --attach JOB_ID")
@@ -301,14 +286,8 @@ def run(
         for warning in request.warnings:
             say(f"{request.resolved.definition.name}: {warning}")
     execute = _execution(context, runner, on_stop)
-    more = functools.partial(_job, known, store)
+    more = functools.partial(dataflow.job_of, known, store)
     _run_or_plan(requests, execute, store, as_json, dry_run, publishers, more)
-
-
-def _is_given(context: typer.Context, parameter: str) -> bool:
-    """Tell whether a parameter stands on the command line."""
-    origin = context.get_parameter_source(parameter)
-    return origin is not None and origin.name == "COMMANDLINE"
 
 
 def _profile(context: typer.Context, profile: str, runner: str) -> str:
@@ -325,53 +304,12 @@ def _execution(context: typer.Context, runner: str, on_stop: OnStop) -> Callable
         UsageError: --on-stop where no job goes on.
     """
     if runner == "dataflow":
-        from beambench.experiments.dataflow_run import execute_on_dataflow
-
-        return functools.partial(execute_on_dataflow, on_stop=on_stop.value)
-    if _is_given(context, "on_stop"):
+        return dataflow.execution(on_stop)
+    if is_given(context, "on_stop"):
         raise UsageError("--on-stop goes with --runner dataflow or --attach")
     from beambench.experiments.run import execute
 
     return execute
-
-
-def _attached(
-    context: typer.Context,
-    job_id: str,
-    names: Sequence[str],
-    url: str,
-    definitions: Sequence[Path] | None,
-    **options: Any,
-) -> AttachRequest:
-    """Look at a job that was started before; the store may know where it is.
-
-    Raises:
-        UsageError: it is none of ours, or is given what a job that runs already has.
-    """
-    from beambench.experiments.dataflow_run import make_attach_request, place_of
-    from beambench.store.run_store import RunStore
-
-    if len(names) > 1:
-        raise UsageError(f"--attach takes up one job: give one NAME or none, not {len(names)}")
-    for parameter in context.command.params:
-        if parameter.name in NOT_WITH_ATTACH and _is_given(context, parameter.name):
-            raise UsageError(f"{parameter.opts[0]} does not go with --attach: the job has its own")
-    with RunStore.open(url) as store:
-        place = place_of(job_id, context.obj, os.environ, store)
-    return make_attach_request(
-        place,
-        flags=context.obj,
-        library=library(definitions) if names else None,
-        name=names[0] if names else None,
-        command=masked(["beambench", *sys.argv[1:]]),
-        **options,
-    )
-
-
-def _execute_attached(*arguments: Any) -> RunRecord:
-    from beambench.experiments.dataflow_run import execute_attached
-
-    return execute_attached(*arguments)
 
 
 def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> None:
@@ -382,7 +320,7 @@ def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> 
     if names:
         raise UsageError(f"{names[0]}: give names of benchmarks or --pipeline, not both")
     for parameter in context.command.params:
-        if parameter.name in FOR_BENCHMARKS and _is_given(context, parameter.name):
+        if parameter.name in FOR_BENCHMARKS and is_given(context, parameter.name):
             raise UsageError(
                 f"{parameter.opts[0]} goes with benchmarks, not with --pipeline: give the "
                 "pipeline's own flags after --"
@@ -465,20 +403,6 @@ def _print_plans(
     else:
         for document in documents:
             print_plan(document)
-
-
-def _job(known: Library, store: str | None, request: RunRequest) -> dict[str, Any]:
-    """Return what a dry run finds out of a job on a service, and what that may cost."""
-    if request.runner != "dataflow":
-        return {}
-    from beambench.experiments.cost_outlook import outlook
-    from beambench.experiments.dataflow_plan import dry_run
-    from beambench.store.run_store import RunStore
-
-    found, resolved = dry_run(request), request.resolved
-    with RunStore.open(store_url(store)) as runs:
-        cost = outlook(resolved.definition, resolved.variant, request.effective_limit, known, runs)
-    return {"job": {**found, "cost": cost.model_dump(mode="json")}}
 
 
 def _run_all(

@@ -117,3 +117,9 @@ def library(definitions: Sequence[Path] | None) -> Any:
 def warn_of(problems: Sequence[str]) -> None:
     for problem in problems:
         say(f"warning: {problem}")
+
+
+def is_given(context: typer.Context, parameter: str) -> bool:
+    """Tell whether a parameter stands on the command line."""
+    origin = context.get_parameter_source(parameter)
+    return origin is not None and origin.name == "COMMANDLINE"

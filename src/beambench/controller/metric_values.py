@@ -80,7 +80,7 @@ def of_repeat(
         **_tokens(measured),
         "throughput_written": _written(observation, measured),
         "run_time": Sample(run_time, 1),
-        "startup_time": Sample(_per(measured.first_read, 1, MICRO), 1),
+        "startup_time": _startup(measured),
         "peak_rss": Sample(peak_rss, max(1, rss_samples)),
         "accuracy_top1": Sample(
             _per(observation.correct, observation.labelled), observation.labelled
@@ -101,6 +101,12 @@ def _written(observation: Observation, measured: Measured) -> Sample:
         return Sample(None, 0)
     # The wall clock may be set back in between: then the time is unknown, not below 0.
     return Sample(_per(rows, max(0, end - measured.first_read) * MICRO), rows)
+
+
+def _startup(measured: Measured) -> Sample:
+    begun = measured.first_read
+    # Below 0 it was read by a machine whose clock is behind this one's: the time is unknown.
+    return Sample(None if begun is None or begun < 0 else begun * MICRO, 1)
 
 
 def _cpu_time(measured: Measured) -> Sample:

@@ -160,6 +160,16 @@ def _session(endpoint: str) -> Any:
     return google.auth.transport.requests.AuthorizedSession(credentials)
 
 
+def check_access(endpoints: Endpoints) -> None:
+    """See that the service can be asked from here, before a job is made that nobody could follow.
+
+    Raises:
+        UsageError: there are no credentials.
+        RunError: the packages are not installed.
+    """
+    _session(endpoints.dataflow)
+
+
 @dataclass
 class Client:
     """Calls about one job.

@@ -32,6 +32,7 @@ ALIASES = {
     "dataflow_service_option": "dataflow_service_options",
     "label": "labels",
     "extra_packages": "extra_package",
+    "worker_harness_container_image": "sdk_container_image",
 }
 OURS = {
     "job_name": "beambench names its jobs",
@@ -45,6 +46,7 @@ OURS = {
 
 SHAPE = {
     "region": "region",
+    "worker_region": "region",
     "machine_type": "machine_type",
     "num_workers": "workers",
     "max_num_workers": "max_workers",
@@ -55,6 +57,9 @@ SHAPE = {
     "sdk_container_image": "container_image",
 }
 """Flags that say what a key of the definition's cluster says, and that key."""
+
+ZONES = ("worker_zone", "zone")
+"""Flags that name a zone; its region is said by its name."""
 
 TEMPLATE = "template_location"
 FOLDER = "beambench"
@@ -141,7 +146,7 @@ Named = tuple[str, str | None]
 def _own_flags(cluster: Cluster, given: Sequence[Named]) -> Iterator[Named]:
     """Yield the cluster's flags that the user does not give."""
     names = {name for name, _ in given}
-    has_accelerator = any(_is_accelerator(value) for _, value in given)
+    has_accelerator = _names_accelerator(given)
     for name, value in cluster_values(cluster):
         if value is None or (name not in REPEATABLE and name in names):
             continue
@@ -153,20 +158,35 @@ def _own_flags(cluster: Cluster, given: Sequence[Named]) -> Iterator[Named]:
 def _check_shape(cluster: Cluster, given: Sequence[Named]) -> None:
     """Refuse a flag that makes the cluster another one than the definition's."""
     own = cluster_values(cluster)
-    said = dict(own)
-    for name, value in given:
+    said = {**dict(own), "worker_region": cluster.region}
+    for name, value in _parts(given):
         key = SHAPE.get(name)
         same = key is None or str(said.get(name)) == value
         if _is_accelerator(value):
             key, same = "accelerator", (name, value) in own
         elif (name, value) == ("experiments", ONE_PROCESS):
             key, same = "processes", cluster.processes == 1
+        elif name in ZONES:
+            key, same = "region", str(value).startswith(f"{cluster.region}-")
         if not same:
             shown = f"--{name}" if value is None else f"--{name}={value}"
             raise UsageError(
                 f"{shown} after --: the definition says cluster.{key}, and results are kept under "
                 f"it: change it with --set cluster.{key}=…"
             )
+
+
+def _parts(flags: Sequence[Named]) -> Iterator[Named]:
+    """Yield flags one value each: Beam takes a comma between experiments for two of them."""
+    for name, value in flags:
+        if name in REPEATABLE and value is not None:
+            yield from ((name, part.strip()) for part in value.split(","))
+        else:
+            yield name, value
+
+
+def _names_accelerator(flags: Sequence[Named]) -> bool:
+    return any(_is_accelerator(value) for _, value in _parts(flags))
 
 
 def _is_accelerator(value: str | None) -> bool:
@@ -206,7 +226,7 @@ def _check(definition: Definition, cluster: Cluster, flags: Sequence[Named]) -> 
             f"{name}: cluster.processes {cluster.processes}: Dataflow starts one process for each "
             "vCPU (null) or one on each worker (1)"
         )
-    has_accelerator = any(_is_accelerator(value) for _, value in flags)
+    has_accelerator = _names_accelerator(flags)
     if definition.model.device == "gpu" and not has_accelerator:
         raise UsageError(f"{name}: model.device gpu: the cluster has no accelerator")
     if not cluster.spot:

@@ -60,9 +60,11 @@ class Messages:
         if time and (self.latest is None or instant(time) > instant(self.latest)):
             self.latest = time
         if STARTED in text:
-            self.workers_started = min(filter(None, (self.workers_started, time)), key=instant)
+            known = filter(None, (self.workers_started, time))
+            self.workers_started = min(known, key=instant, default=None)
         if STOPPED in text:
-            self.workers_stopped = max(filter(None, (self.workers_stopped, time)), key=instant)
+            known = filter(None, (self.workers_stopped, time))
+            self.workers_stopped = max(known, key=instant, default=None)
         if importance == ERROR:
             self.error_count += 1
             self.errors = [*self.errors, text[:LONGEST_ERROR]][-KEPT_ERRORS:]

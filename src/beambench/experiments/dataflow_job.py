@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class Job:
         runner: what the submission observed, as the record has it.
         warnings: what a reader of its numbers must know.
         masked: takes secrets out of what was raised on the workers.
+        unread: why no worker could read the job back.
     """
 
     client: Client
@@ -79,6 +81,7 @@ class Job:
     warnings: list[str] = field(default_factory=list)
     patient: Clock = field(default_factory=lambda: RealClock(threading.Event()))
     masked: Callable[[str], str] = str
+    unread: str = "nothing read it"
 
     @property
     def place(self) -> JobPlace:
@@ -104,6 +107,8 @@ class Job:
             cancel(self.client, self.clock, self.followed)
         except ServiceError as error:
             self.warnings.append(f"the job could not be cancelled: {error}")
+            with contextlib.suppress(ServiceError):  # a job that has just ended refuses, too
+                look_at(self.client, self.followed)
 
     def _shower(self, on_progress: OnProgress) -> Callable[[Look], None]:
         def show(look: Look) -> None:
@@ -222,7 +227,8 @@ class Job:
         """Return the job as the result of a repeat.
 
         Args:
-            collected: of the worker that read the job back; None if there was nothing to read.
+            collected: of the worker that read the job back; None if there was nothing to read,
+                or none could (`unread`).
             submitted_at: when the job was submitted, for one whose creation was never seen.
         """
         status, reason = self.outcome()
@@ -232,9 +238,9 @@ class Job:
         elif collected is not None:
             status, observation, error = collected.status, collected.observation, collected.error
             if status != "succeeded" and error is not None:
-                message = f"reading job {self.place.job_id}, which is done: {error['message']}"
-                again = f"beambench run --attach {self.place.job_id} -- {self.place.flags}"
-                error = {**error, "message": f"{message}: read it again with `{again}`"}
+                error = {**error, "message": self._unread(error["message"])}
+        else:
+            status, error = "failed", {"kind": "run", "message": self._unread(self.unread)}
         if observation is None:
             observation = Observation(task="collect")
         self.warnings += observation.warnings  # those of a failed repeat must not be lost
@@ -251,6 +257,12 @@ class Job:
             noise={},
             peak_rss=None,
             rss_samples=0,
+        )
+
+    def _unread(self, why: str) -> str:
+        again = f"beambench run --attach {self.place.job_id} -- {self.place.flags}"
+        return (
+            f"reading job {self.place.job_id}, which is done: {why}: read it again with `{again}`"
         )
 
     @property

@@ -31,6 +31,7 @@ from beambench.dataflow.client import (
     Endpoints,
     JobPlace,
     ServiceError,
+    check_access,
     flag_value,
 )
 from beambench.dataflow.flags import JobSettings, job_settings
@@ -39,7 +40,7 @@ from beambench.definition.library import Library
 from beambench.definition.options_file import ACCELERATOR
 from beambench.definition.plan import Plan
 from beambench.definition.schema import Publish
-from beambench.errors import RunError, UsageError
+from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.dataflow_job import Job, JobFacts, OnStop
 from beambench.experiments.request import RunRequest, check_timeout, importable
 from beambench.experiments.run import (
@@ -97,6 +98,11 @@ class DataflowRun(Run):
         """What the jobs are told; raises UsageError if something is missing."""
         return job_settings(self.request.resolved.definition, self.request.beam_flags)
 
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the service is; raises UsageError if credentials may not go there."""
+        return Endpoints.chosen(os.environ, self.request.beam_flags)
+
     def _repeat(self, execution: Execution) -> Trouble | None:
         """Run the jobs. One that failed ends the run: the next would cost as much."""
         for index in range(self.request.repeat_count):
@@ -116,9 +122,8 @@ class DataflowRun(Run):
         if result.status != "succeeded" or "job_id" not in found:
             return self._not_submitted(result, step, name)
         place = JobPlace(found["project"], found["region"], found["job_id"])
-        client = Client(place, Endpoints.chosen(os.environ, self.request.beam_flags))
         job = Job(
-            replace(client, pause=self.clock.wait),
+            Client(place, self.endpoints, pause=self.clock.wait),
             self.clock,
             JobFacts(folder, kept["pcollection"], kept["has_accelerator"]),
             runner=dict(found),
@@ -128,14 +133,19 @@ class DataflowRun(Run):
         on_progress = self.announce(step, self.prepared_count)
         try:
             job.watch(self.deadline, self.on_stop, on_progress)
-        except ServiceError as error:
+        except BeambenchError as error:  # whatever it is, there is a job, and a record of it
             job.followed.ending, job.followed.lost = "lost", str(error)
         collected = None
         if job.followed.is_over:
             on_progress({"line": f"job {place.job_id}: reading its metrics"})
             job.read_metrics()
         if job.followed.state == "DONE":
-            collected = self._collect(job, folder, name)
+            try:
+                collected = self._collect(job, folder, name)
+            except OSError as error:
+                job.unread = f"{self.work_dir}: {error.strerror or error}"
+            except RunError as error:
+                job.unread = str(error)
         repeat = job.add_to(execution, collected, submitted_at)
         if repeat.status in ("cancelled", "timed_out"):
             message = repeat.error["message"] if repeat.error is not None else repeat.status
@@ -185,7 +195,8 @@ class DataflowRun(Run):
         }
 
     def _prepare(self, execution: Execution) -> Trouble | None:
-        _ = self.settings  # before anything is started
+        _ = self.settings
+        check_access(self.endpoints)  # before anything is started
         return super()._prepare(execution)
 
     def _sample(self, execution: Execution) -> Trouble | None:

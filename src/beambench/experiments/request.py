@@ -369,6 +369,13 @@ def _check_output(request: RunRequest) -> None:
             "--reference loop: the loop does not write, and an efficiency would compare unlike "
             "work: leave out --output or --reference"
         )
+    read = (
+        request.effective_source,
+        request.effective_labels,
+        request.placed_definition.model.path,
+    )
+    if any(one is not None and _is_same(target, one) for one in read):
+        raise UsageError(f"output {target}: the run reads it: name another place")
     if target.is_here:
         check_file(target, overwrite=request.overwrite)
     elif target.format == "bigquery" and request.runner == "direct":
@@ -378,6 +385,13 @@ def _check_output(request: RunRequest) -> None:
                 f"output {request.output}: BigQuery loads files of a bucket: say where they may "
                 "lie, with -- --temp_location=gs://BUCKET/FOLDER"
             )
+
+
+def _is_same(target: Target, path: str) -> bool:
+    """Tell whether a target is what a path or an address names."""
+    if not target.is_here or is_address(path):
+        return target.place == path
+    return os.path.realpath(target.place) == os.path.realpath(path)
 
 
 def _check_labels(path: str) -> None:

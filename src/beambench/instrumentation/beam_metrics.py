@@ -158,8 +158,8 @@ def _steady_elements(ours: Ours, window: tuple[int, int] | None, slot_us: int) -
     if window is None or not slots:
         return None
     low, high = window[0] // slot_us, window[1] // slot_us
-    if high >= MAX_SLOTS - 1:
-        return None  # the last slot holds all that is later, so nothing is known about its time
+    if low < 0 or high >= MAX_SLOTS - 1:
+        return None  # the first and last slot hold all that is earlier and later: times unknown
     return sum(count for slot, count in slots.items() if low <= slot <= high)
 
 

@@ -96,9 +96,12 @@ def submit(workload: Workload, plan: Plan, options: PipelineOptions) -> dict[str
     """Submit a job; return its id and what it was given.
 
     Raises:
-        RunError: the service refuses the job, or its files cannot be written.
+        RunError: the service refuses the job, or its files cannot be written, or nobody knows.
     """
-    with refusals(f"Dataflow has no job {plan.job_name}"):
+    unsure = (
+        f"it is not known whether there is a job {plan.job_name}: look at the console of Dataflow"
+    )
+    with refusals(f"Dataflow has no job {plan.job_name}", unsure):
         pipeline, runner = built(workload, plan, options)
         result = pipeline.run(test_runner_api=False)
         cloud = pipeline.options.view_as(GoogleCloudOptions)
@@ -220,19 +223,21 @@ def check_cloud(*, credentials: bool) -> None:
 
 
 @contextlib.contextmanager
-def refusals(what: str) -> Iterator[None]:
+def refusals(what: str, unsure: str | None = None) -> Iterator[None]:
     """Say in one line what the service or a bucket refused.
 
     Args:
         what: what was not done.
+        unsure: said in its place where no answer came, so that it may be done all the same.
 
     Raises:
         RunError: in place of what Beam and its clients raise.
     """
     from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
-    from google.api_core.exceptions import GoogleAPICallError
+    from google.api_core.exceptions import GoogleAPICallError, RetryError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud.storage.exceptions import InvalidResponse
+    from requests import RequestException
 
     try:
         yield
@@ -243,6 +248,8 @@ def refusals(what: str) -> Iterator[None]:
         raise RunError(f"{what}: the bucket answers {error.response.status_code}") from error
     except (DataflowJobAlreadyExistsError, GoogleAuthError) as error:
         raise RunError(f"{what}: {_line(error)}") from error
+    except (RequestException, RetryError) as error:  # the first is an OSError, but of no file
+        raise RunError(f"{unsure or what}: no answer: {_line(error)}") from error
     except OSError as error:
         where = f"{error.filename}: {error.strerror}" if error.strerror else _line(error)
         raise RunError(f"{what}: {where}") from error

@@ -11,6 +11,7 @@ from apache_beam.metrics.cells import DistributionData, DistributionResult
 from apache_beam.metrics.execution import MetricKey, MetricResult
 from apache_beam.metrics.metricbase import MetricName
 from apache_beam.portability.api import beam_runner_api_pb2
+from google.protobuf.message import DecodeError
 
 from beambench.dataflow.usage import is_tentative
 from beambench.definition.plan import Plan
@@ -139,7 +140,7 @@ def _staged_names(job: Mapping[str, Any], warnings: list[str]) -> dict[str, str]
         return {}
     try:
         pipeline = beam_runner_api_pb2.Pipeline.FromString(files.read_bytes(place))
-    except (OSError, ValueError) as error:
+    except (OSError, RunError, DecodeError) as error:
         warnings.append(f"{place}: names of transforms may be the service's: {error}")
         return {}
     transforms = pipeline.components.transforms

@@ -94,11 +94,16 @@ def prepare(plan: Plan) -> Observation:
             warnings=[
                 *manifest.warnings,
                 *cls.warnings(definition),
-                *slow_precision(definition.model, environment),
+                *(slow_precision(definition.model, environment) if is_here(plan) else ()),
                 *of_processes(definition.runner.processes, environment),
             ],
         ),
     )
+
+
+def is_here(plan: Plan) -> bool:
+    """Tell whether the model runs on this machine; what this CPU can do says nothing of others."""
+    return plan.runner != "dataflow"
 
 
 def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:

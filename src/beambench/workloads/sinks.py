@@ -131,11 +131,13 @@ def _check_table(target: Target, *, overwrite: bool) -> None:
 
     dataset = table.rpartition(".")[0]
     limits: dict[str, Any] = {"retry": None, "timeout": files.RETRY_SECONDS}
+    found_dataset = False
     try:
         client.get_dataset(dataset, **limits)
+        found_dataset = True
         client.get_table(table, **limits)
-    except NotFound as error:
-        if "table" not in str(error).lower():
+    except NotFound:
+        if not found_dataset:
             raise UsageError(f"output bq:{table}: no dataset {dataset}: make it first") from None
         return
     except (Forbidden, Unauthorized):

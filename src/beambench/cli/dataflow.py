@@ -1,0 +1,106 @@
+"""What of `beambench run` is for Dataflow: --on-stop, --attach and the dry run of a job."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from beambench.cli.settings import is_given, library, store_url
+from beambench.errors import UsageError
+from beambench.record.masking import masked
+
+if TYPE_CHECKING:
+    from beambench.definition.library import Library
+    from beambench.experiments.dataflow_run import AttachRequest
+    from beambench.experiments.request import RunRequest
+    from beambench.record.run_record import RunRecord
+
+WITH_ATTACH = (
+    "names",
+    "attach",
+    "cancel",
+    "on_stop",
+    "timeout",
+    "publishers",
+    "store",
+    "definitions",
+    "label",
+    "as_json",
+)
+"""Parameters of `run` that a job which was started before does not have of its own."""
+
+
+class OnStop(str, Enum):
+    """What becomes of a Dataflow job when beambench stops looking at it."""
+
+    leave = "leave"
+    cancel = "cancel"
+
+
+def execution(on_stop: OnStop) -> Callable[..., RunRecord]:
+    """Return what runs a benchmark as Dataflow jobs."""
+    from beambench.experiments.dataflow_run import execute_on_dataflow
+
+    return functools.partial(execute_on_dataflow, on_stop=on_stop.value)
+
+
+def attached(
+    context: typer.Context,
+    job_id: str,
+    names: Sequence[str],
+    url: str,
+    definitions: Sequence[Path] | None,
+    **options: Any,
+) -> AttachRequest:
+    """Look at a job that was started before; the store may know where it is.
+
+    Raises:
+        UsageError: it is none of ours, or is given what a job that runs already has.
+    """
+    from beambench.experiments.dataflow_run import make_attach_request, place_of
+    from beambench.store.run_store import RunStore
+
+    if len(names) > 1:
+        raise UsageError(f"--attach takes up one job: give one NAME or none, not {len(names)}")
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name not in WITH_ATTACH and is_given(context, name):
+            raise UsageError(f"{parameter.opts[0]} does not go with --attach: the job has its own")
+    with RunStore.open(url) as store:
+        place = place_of(job_id, context.obj, os.environ, store)
+    return make_attach_request(
+        place,
+        flags=context.obj,
+        library=library(definitions) if names else None,
+        name=names[0] if names else None,
+        command=masked(["beambench", *sys.argv[1:]]),
+        **options,
+    )
+
+
+def execute_attached(*arguments: Any) -> RunRecord:
+    """See `beambench.experiments.dataflow_run`, which is imported only when a job is taken up."""
+    from beambench.experiments.dataflow_run import execute_attached
+
+    return execute_attached(*arguments)
+
+
+def job_of(known: Library, store: str | None, request: RunRequest) -> dict[str, Any]:
+    """Return what a dry run finds out of a job on a service, and what that may cost."""
+    if request.runner != "dataflow":
+        return {}
+    from beambench.experiments.cost_outlook import outlook
+    from beambench.experiments.dataflow_plan import dry_run
+    from beambench.store.run_store import RunStore
+
+    found, resolved = dry_run(request), request.resolved
+    with RunStore.open(store_url(store)) as runs:
+        cost = outlook(resolved.definition, resolved.variant, request.effective_limit, known, runs)
+    return {"job": {**found, "cost": cost.model_dump(mode="json")}}
