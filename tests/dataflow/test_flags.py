@@ -135,7 +135,7 @@ def test_experiments_add_up():
 
 
 def test_the_project_of_the_environment_is_the_last_choice():
-    bare = definition(cluster=CLUSTER | {"temp_location": "gs://my-bucket"})
+    bare = definition(cluster=CLUSTER | {"temp_location": "gs://my-bucket/tmp"})
     known = {"GOOGLE_CLOUD_PROJECT": "from-environment"}
     assert job_settings(bare, [], known).project == "from-environment"
     assert job_settings(bare, ["--project=mine"], known).project == "mine"
@@ -181,6 +181,8 @@ def test_what_dataflow_does_not_do_is_refused(job, words):
         ("--streaming", "the definition's scenario says so"),
         ("--temp_location=/tmp/here", "'/tmp/here': expected gs://BUCKET/FOLDER"),
         ("--staging_location=bucket", "'bucket': expected gs://BUCKET/FOLDER"),
+        ("--temp_location=gs://my-bucket", "expected gs://BUCKET/FOLDER"),
+        ("--temp_location=gs://b/t", "3 to 63 small letters"),
         ("word", "'word' after --: expected --flag=value"),
     ],
 )

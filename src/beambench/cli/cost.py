@@ -95,9 +95,7 @@ def cost(
     print_json(report.model_dump(mode="json")) if as_json else print_cost(report)
 
 
-def _factor(
-    option: str, text: str | None, *, least: float = 0, most: float = MOST
-) -> Range | None:
+def _factor(option: str, text: str | None, *, least: float = 0, most: float = MOST) -> Range | None:
     """Read one number, or three: low, expected, high."""
     from beambench.analysis.projection import Range
 

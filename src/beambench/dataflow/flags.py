@@ -65,7 +65,8 @@ TEMPLATE = "template_location"
 FOLDER = "beambench"
 """Folder below temp_location for all that jobs of beambench read and write."""
 
-_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,221}[a-z0-9](/.*)?")
+# Without a folder Beam asks the service for the bucket, and goes on asking where there is none.
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,221}[a-z0-9]/[^/].*")
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,10 @@ def job_settings(
     for place in ("temp_location", "staging_location"):
         address = _last(flags, place)
         if address is not None and not _BUCKET.fullmatch(address):
-            raise UsageError(f"--{place} {address!r}: expected gs://BUCKET/FOLDER")
+            raise UsageError(
+                f"--{place} {address!r}: expected gs://BUCKET/FOLDER, the bucket by its name of 3 "
+                "to 63 small letters, digits, hyphens, underscores and dots"
+            )
     _check(definition, cluster, flags)
     return JobSettings(
         project=str(_last(flags, "project")),

@@ -69,7 +69,9 @@ def outlook(
         report = cost(request, library, runs)
     except BeambenchError as error:
         return found.model_copy(update={"unknown": [*unknown, str(error)]})
-    return found.model_copy(update={"total": report.total, "elements": report.elements, "run_id": report.run_id})
+    return found.model_copy(
+        update={"total": report.total, "elements": report.elements, "run_id": report.run_id}
+    )
 
 
 def _hour_of(definition: Definition, cluster: Cluster, sheet: Sheet) -> Decimal | None:

@@ -355,7 +355,7 @@ def _larger(fleet: Fleet, need: float) -> str:
         and machine.memory_gb >= need + SYSTEM_GB
         and name.partition("-")[0] == fleet.name.partition("-")[0]
     ]
-    return f", or --machine-type {min(fitting)[1]}" if fitting else ""
+    return f"; --machine-type {min(fitting)[1]} has enough" if fitting else ""
 
 
 def _factors(

@@ -70,6 +70,7 @@ def examine(url: str) -> list[Check]:
         *packages,
         _vllm(),
         _direct_runner(packages[0]),
+        _dataflow_runner(),
         Check(kind="device", name="cpu", usable=True, detail=platform.machine(), required=True),
         _gpu(),
         _store(url),
@@ -116,6 +117,26 @@ def _vllm() -> Check:
 def _direct_runner(beam: Check) -> Check:
     detail = "FnApiRunner in the worker's own process" if beam.usable else "apache-beam is missing"
     return Check(kind="runner", name="direct", usable=beam.usable, detail=detail, required=True)
+
+
+def _dataflow_runner() -> Check:
+    """Look for what jobs and gs:// need; nothing is asked of Google."""
+    usable = False
+    try:
+        found = importlib.util.find_spec("google.cloud.dataflow") is not None
+    except ModuleNotFoundError:
+        found = False
+    detail = "needed for Dataflow and gs://: pip install 'beambench[gcp]'"
+    if found:
+        import google.auth
+        import google.auth.exceptions
+
+        try:
+            _, project = google.auth.default()
+            usable, detail = True, f"credentials found, project {project or 'not said'}"
+        except google.auth.exceptions.GoogleAuthError:
+            detail = "no Google credentials: run `gcloud auth application-default login`"
+    return Check(kind="runner", name="dataflow", usable=usable, detail=detail)
 
 
 def _gpu() -> Check:
