@@ -234,11 +234,11 @@ def _print_job(job: Mapping[str, Any]) -> None:
     for line in (
         f"template: {job['template']}",
         f"job: {told['type']} in {told['region']} of project {told['project']}",
-        f"created: {told['workers']} × {told['machine_type']}{most}, autoscaling "
+        f"would be created: {told['workers']} × {told['machine_type']}{most}, autoscaling "
         f"{told['autoscaling']}, {told['disk_gb']} GB {disk}, image {told['container_image']}",
-        f"options: {' '.join(more)}",
+        f"service options and experiments: {' '.join(more)}",
         f"flags: {' '.join(job['options'])}",
-        f"uploaded: {', '.join(job['uploads']) or 'nothing'}",
+        f"would be uploaded: {', '.join(job['uploads']) or 'nothing'}",
         *(
             f"staged: {one['name']}, {one['bytes']:,} bytes, {one['place']}"
             for one in job["staged"]

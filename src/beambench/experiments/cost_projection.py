@@ -372,6 +372,8 @@ def _factors(
     if isinstance(fleet.machine, OwnMachine):
         none = "machines of one's own have no such service"
         estimated["shuffle_per_element"] = Range.exactly(0), "definition", none
+        why = "machine, image and packages; --worker-start 0 for machines that run anyway"
+        estimated["worker_start"] = WORKER_START, "assumed", why
     chosen: dict[str, Range] = {}
     assumptions = []
     for name, (value, origin, why) in estimated.items():
