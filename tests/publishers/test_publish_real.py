@@ -124,7 +124,7 @@ def test_what_was_changed_on_the_server_is_seen(store, influx, bigquery, named, 
 
 
 def test_what_is_missing_on_the_server_is_seen(influx, named):
-    verified = outbox.verify(run_record(14, config=named), "influxdb", seconds=30)
+    verified = outbox.verify(run_record(914, config=named), "influxdb", seconds=30)
     assert [(one.found, one.equal, one.age) for one in verified] == [(0, 0, None)] * 3
 
 
