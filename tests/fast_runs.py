@@ -130,7 +130,7 @@ class CommandLine:
         self._out, self._err = folder / f"{self.mark}.out", folder / f"{self.mark}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "beambench.cli.main", *arguments],
+                [sys.executable, "-m", "beambench", *arguments],
                 cwd=folder,
                 env={**os.environ, **environment, MARK: self.mark},
                 stdin=subprocess.DEVNULL,

@@ -110,7 +110,7 @@ def as_process(arguments: list[str], case: Case) -> Answer:
         resource.setrlimit, resource.RLIMIT_FSIZE, (case.file_size or 0, resource.RLIM_INFINITY)
     )
     with subprocess.Popen(
-        [sys.executable, "-m", "beambench.cli.main", *arguments],
+        [sys.executable, "-m", "beambench", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

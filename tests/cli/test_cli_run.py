@@ -2,11 +2,11 @@
 
 import json
 import signal
-import threading
 
 import pytest
 import typer
 
+from beambench.cancellation import Cancellation
 from beambench.cli.main import app
 from beambench.cli.run import worst
 from beambench.errors import RunError, StoreError, UsageError
@@ -153,7 +153,7 @@ def test_a_signal_asks_the_run_to_stop_and_the_record_is_stored(
     before = signal.getsignal(getattr(signal, name))
     record = make_record(status="cancelled", error="prepare: cancelled")
 
-    def execute_all(requests, cancelled: threading.Event, announce, run):
+    def execute_all(requests, cancelled: Cancellation, announce, run):
         assert not cancelled.is_set()
         signal.raise_signal(getattr(signal, name))
         assert cancelled.is_set()

@@ -32,7 +32,7 @@ STORE = "sqlite:///runs.db"
 
 def as_process(folder, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "beambench.cli.main", *arguments],
+        [sys.executable, "-m", "beambench", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -387,7 +387,7 @@ def test_as_a_process_a_dry_run(folder):
 
 
 def test_a_reader_that_goes_away_is_no_error_of_ours(folder):
-    command = f"{sys.executable} -m beambench.cli.main show overhead-noop --json | true"
+    command = f"{sys.executable} -m beambench show overhead-noop --json | true"
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False
     )

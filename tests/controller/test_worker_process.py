@@ -6,13 +6,13 @@ import json
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from beambench.cancellation import Cancellation
 from beambench.controller import worker_process
 from beambench.controller.supervisor import Outcome
 from beambench.controller.worker_process import WorkerResult, run_task, utc_now
@@ -98,7 +98,7 @@ def run(monkeypatch, plan) -> Callable[..., WorkerResult]:
             return outcome
 
         monkeypatch.setattr(worker_process, "supervise", fake)
-        settings: dict[str, Any] = {"deadline": 5.0, "cancelled": threading.Event(), **options}
+        settings: dict[str, Any] = {"deadline": 5.0, "cancelled": Cancellation(), **options}
         return run_task(plan, **settings)
 
     return call
@@ -109,7 +109,7 @@ def run(monkeypatch, plan) -> Callable[..., WorkerResult]:
 
 def test_the_worker_is_started_with_plan_and_result(run, plan, tmp_path):
     seen: dict[str, Any] = {}
-    cancelled, progress = threading.Event(), lambda message: None
+    cancelled, progress = Cancellation(), lambda message: None
     run(seen=seen, deadline=77.0, cancelled=cancelled, on_progress=progress)
     files = [str(tmp_path / "plan.json"), str(tmp_path / "result.json")]
     assert seen["argv"] == [sys.executable, "-m", "beambench.worker", *files]
@@ -282,7 +282,7 @@ def test_sampling_ends_when_the_worker_cannot_be_supervised(plan, monkeypatch, s
 
     monkeypatch.setattr(worker_process, "supervise", fake)
     with pytest.raises(RunError, match="cannot start the worker"):
-        run_task(plan, deadline=5.0, cancelled=threading.Event())
+        run_task(plan, deadline=5.0, cancelled=Cancellation())
     assert samplers[0].calls == ["start", "stop"]
 
 

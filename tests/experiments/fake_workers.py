@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from beambench.cancellation import Cancellation
 from beambench.controller.supervisor import Outcome
 from beambench.controller.worker_process import OnProgress, WorkerResult
 from beambench.definition.plan import Plan
@@ -147,7 +147,7 @@ class Workers:
         plan: Plan,
         *,
         deadline: float,
-        cancelled: threading.Event,
+        cancelled: Cancellation,
         interpreter: str = sys.executable,
         search_path: Sequence[str] = (),
         on_progress: OnProgress | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from fake_workers import COUNT, SAMPLE, Workers, crashed, finished, gave_up
 from fake_workers import measured as measured_worker
 
 from beambench import __version__
+from beambench.cancellation import Cancellation
 from beambench.controller.worker_process import WorkerResult
 from beambench.dataflow.client import Client, JobPlace
 from beambench.dataflow.follow import CANCEL_SECONDS, OUTAGE_SECONDS
@@ -131,13 +131,13 @@ def request_of(**options: Any) -> RunRequest:
 
 def run(on_stop: Any = "leave", announce: Any = None, **options: Any) -> RunRecord:
     more = {"announce": announce} if announce is not None else {}
-    request, cancelled = request_of(**options), threading.Event()
+    request, cancelled = request_of(**options), Cancellation()
     return DataflowRun(request, cancelled, on_stop=on_stop, **more).execute()
 
 
 def attach(clock: FakeClock, **options: Any) -> RunRecord:
     request = make_attach_request(PLACE, **options)
-    return execute_attached(request, threading.Event(), clock=clock)
+    return execute_attached(request, Cancellation(), clock=clock)
 
 
 def alone(record: RunRecord) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The record of a pipeline that exists already, whatever its workers gave."""
 
-import threading
 from typing import Any
 
 import pytest
 from fake_workers import KILLED, Workers, crashed, gave_up
 from fake_workers import measured as measured_worker
 
+from beambench.cancellation import Cancellation
 from beambench.controller.worker_process import WorkerResult
 from beambench.errors import RunError, UsageError
 from beambench.experiments.external import execute_external
@@ -60,7 +60,7 @@ def execute(own_workers: Workers, tmp_path, monkeypatch):
         own_workers.script("external", *results)
         given = {"flags": ["--input", "x", "--api_key=hunter2"], "command": []} | options
         request = make_external_request("own:run", None, [], **{"repeats": len(results), **given})
-        return execute_external(request, threading.Event(), *([announce] if announce else []))
+        return execute_external(request, Cancellation(), *([announce] if announce else []))
 
     return run
 

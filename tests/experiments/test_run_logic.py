@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import re
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from fake_workers import (
     prepared,
 )
 
+from beambench.cancellation import Cancellation
 from beambench.controller.worker_process import OnProgress
 from beambench.definition.library import Library
 from beambench.errors import RunError, UsageError
@@ -49,8 +49,8 @@ def request_of(**options: Any) -> RunRequest:
     return make_request(Library(), "overhead-noop", **({"profile": "smoke"} | options))
 
 
-def execute(announce=silent, cancelled: threading.Event | None = None, **options: Any) -> RunRecord:
-    return Run(request_of(**options), cancelled or threading.Event(), announce).execute()
+def execute(announce=silent, cancelled: Cancellation | None = None, **options: Any) -> RunRecord:
+    return Run(request_of(**options), cancelled or Cancellation(), announce).execute()
 
 
 # Order
@@ -129,7 +129,7 @@ def execute_variant(name: str, variant: str, *overrides: str, **options: Any) ->
     request = make_request(
         Library(), name, profile="smoke", variant=variant, overrides=overrides, **options
     )
-    return Run(request, threading.Event()).execute()
+    return Run(request, Cancellation()).execute()
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_the_sample_of_stock_is_a_step_of_its_own_before_the_loop_is_calibrated(
     request = make_request(
         Library(), RESNET, profile="smoke", variant="tuned-channels-last", reference=True
     )
-    Run(request, threading.Event(), announce).execute()
+    Run(request, Cancellation(), announce).execute()
     assert [step.label for step in steps] == [
         "prepare",
         "reference sample",
@@ -563,14 +563,14 @@ def test_run_ids_sort_by_time_and_differ():
 def test_an_error_of_one_benchmark_does_not_keep_the_others_from_running(workers):
     workers.script("prepare", gave_up("prepare", "usage", "bad labels"), prepared())
     requests = [request_of(seed=1), request_of(seed=2)]
-    results = list(execute_all(requests, threading.Event(), lambda request: silent))
+    results = list(execute_all(requests, Cancellation(), lambda request: silent))
     assert [request.seed for request, _ in results] == [1, 2]
     assert isinstance(results[0][1], UsageError)
     assert results[1][1].status == "succeeded"
 
 
 def test_cancelling_one_run_cancels_those_after_it(workers):
-    cancelled = threading.Event()
+    cancelled = Cancellation()
 
     def cancel(plan):
         cancelled.set()
@@ -606,7 +606,7 @@ def test_a_record_holds_no_secret_and_the_worker_gets_them_all(workers, tmp_path
     command = ["beambench", "run", "x", "--set", more, f"--set={setting}", "--", *flags]
     resolved = Library().resolve("overhead-noop", profile="smoke", overrides=[more, setting])
     request = RunRequest(resolved, repeats=1, beam_flags=flags, command=command)
-    record = Run(request, threading.Event()).execute()
+    record = Run(request, Cancellation()).execute()
     assert "hunter" not in record.model_dump_json()
     assert record.config["overrides"] == [
         "parameters.note={private_key: '***'}",

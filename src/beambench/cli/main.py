@@ -18,6 +18,7 @@ from beambench.cli import (
     listing,
     new,
     options,
+    process,
     publish,
     run,
     settings,
@@ -74,8 +75,9 @@ def beambench(
 
 
 def main() -> None:
-    """Entry point of the `beambench` command."""
-    sys.exit(execute(sys.argv[1:]))
+    """Run the command line of this process, and end the process."""
+    process.open_closed_descriptors()
+    process.run_and_exit(lambda: execute(sys.argv[1:]))
 
 
 def execute(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 
@@ -14,5 +15,6 @@ def printable(text: str) -> str:
 
 
 def say(message: str) -> None:
-    """Print one line to stderr."""
-    print(f"beambench: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
+    """Print one line to stderr; what cannot be said (a closed or full stderr) is dropped."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"beambench: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201

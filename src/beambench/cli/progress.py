@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from typing import Any, TextIO
@@ -65,10 +66,22 @@ class ProgressReporter:
 
     def _write(self, text: str) -> None:
         try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError:
+            if _is_ready(self._stream):
+                self._stream.write(text)
+                self._stream.flush()
+        except (OSError, ValueError):
             self._live = False  # a closed terminal must not end the run
+
+
+def _is_ready(stream: TextIO) -> bool:
+    """Return whether a line can be written at once: one that waits would stop the controller."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return True  # no file of the system
+    ready = select.poll()
+    ready.register(descriptor, select.POLLOUT)
+    return bool(ready.poll(0))
 
 
 def progress_text(

@@ -13,6 +13,7 @@ from beambench.cli.settings import JsonOption, StoreOption, store_url
 from beambench.errors import EXIT_OK, EXIT_UNPUBLISHED, UsageError
 
 if TYPE_CHECKING:
+    from beambench.cli.process import Interruption
     from beambench.publishers.outbox import Report
     from beambench.record.run_record import RunRecord
     from beambench.store.deliveries import Delivery
@@ -112,10 +113,11 @@ def deliveries_of(record: RunRecord, publishers: Sequence[str]) -> list[Delivery
         return []
 
 
-def attempt(store: RunStore, records: Sequence[RunRecord]) -> int:
+def attempt(store: RunStore, records: Sequence[RunRecord], interruption: Interruption) -> int:
     """Make one bounded attempt for fresh runs and older rows that are due; return the exit code.
 
-    One line for each publisher says what of these runs is still queued, or was refused.
+    A signal ends it, and where one came before, nothing is sent: all stays in the queue. One line
+    for each publisher says what of these runs is still queued, or was refused.
     """
     ids = [record.run_id for record in records]
     wanted = list(store.deliveries.counts(ids))
@@ -123,18 +125,25 @@ def attempt(store: RunStore, records: Sequence[RunRecord]) -> int:
         return EXIT_OK
     from beambench.publishers import outbox
 
-    reports = outbox.deliver(store.deliveries, wanted, seconds=ATTEMPT_SECONDS, due=True)
-    counts, code = store.deliveries.counts(ids), EXIT_OK
+    reports = outbox.deliver(
+        store.deliveries,
+        wanted,
+        seconds=ATTEMPT_SECONDS,
+        due=True,
+        cancelled=interruption.cancelled,
+    )
+    counts, lines = store.deliveries.counts(ids), []
     for report in reports:
         of_runs = counts[report.publisher]
         report.queued = of_runs["queued"]
         if report.queued:
-            say(_left(report) + ": send them later with `beambench publish --pending`")
+            lines.append(_left(report) + ": send them later with `beambench publish --pending`")
         if of_runs["parked"]:
-            say(_parked_line(report))
-        if report.queued or of_runs["parked"]:
-            code = EXIT_UNPUBLISHED
-    return code
+            lines.append(_parked_line(report))
+    with interruption.printing():
+        for line in lines:
+            say(line)
+    return EXIT_UNPUBLISHED if lines else EXIT_OK
 
 
 def _deliver_all(store: RunStore, names: Sequence[str], timeout: float) -> list[Report]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -17,6 +14,7 @@ import typer
 from beambench.cli import dataflow
 from beambench.cli.dataflow import OnStop
 from beambench.cli.messages import say
+from beambench.cli.process import cancelled_by_signals
 from beambench.cli.publish import PublisherOption, attempt, deliveries_of
 from beambench.cli.settings import (
     DefinitionsOption,
@@ -420,13 +418,18 @@ def _run_all(
     records: list[RunRecord] = []
     kept: list[RunRecord] = []
     codes: list[int] = []
-    with RunStore.open(url) as store, _cancelled_by_signals() as cancelled:
+    opened = RunStore.open(url)
+    with cancelled_by_signals() as interruption, opened as store:
+        cancelled, printing = interruption.cancelled, interruption.printing
         store.check_writable()
         progress = ProgressReporter()
+        done = 0
         for request, result in execute_all(requests, cancelled, progress.begin, execute):
             progress.close()
+            done += 1
             if isinstance(result, BeambenchError):
-                _complain(f"{request.name}: {result}", len(requests), result)
+                with printing():
+                    _complain(f"{request.name}: {result}", len(requests), result)
                 codes.append(result.exit_code)
                 continue
             records.append(result)
@@ -437,15 +440,19 @@ def _run_all(
             codes += [STATUS_CODES[result.status], code]
             kept += [result] if code == EXIT_OK else []
             if not as_json:
-                print_record(result)
-        if as_json and records:
-            documents = [record.model_dump(mode="json") for record in records]
-            print_json(documents if len(requests) > 1 else documents[0])
-        sys.stdout.flush()  # a server may keep the attempt below waiting
-        for record in records:
-            if record.error is not None:
-                say(f"{record.benchmark}: {_reason(record)}")
-        codes.append(attempt(store, kept))
+                with printing():
+                    print_record(result)
+        with printing():
+            if as_json and records:
+                documents = [record.model_dump(mode="json") for record in records]
+                print_json(documents if len(requests) > 1 else documents[0])
+            sys.stdout.flush()  # a server may keep the attempt below waiting
+            for record in records:
+                if record.error is not None:
+                    say(f"{record.benchmark}: {_reason(record)}")
+        if done < len(requests) or interruption.has_cut_output:
+            codes.append(EXIT_INTERRUPTED)
+        codes.append(attempt(store, kept, interruption))
     return worst(codes)
 
 
@@ -484,16 +491,3 @@ def _keep(store: RunStore, record: RunRecord, rows: Sequence[Delivery]) -> int:
             say(f"{error}; saving it as {rescue} failed too: {second.strerror}")
         return EXIT_FAILED
     return EXIT_OK
-
-
-@contextlib.contextmanager
-def _cancelled_by_signals() -> Iterator[threading.Event]:
-    """Set an event on Ctrl-C, SIGTERM or SIGHUP, so that the run ends with a stored record."""
-    cancelled = threading.Event()
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    previous = {name: signal.signal(name, lambda *_: cancelled.set()) for name in names}
-    try:
-        yield cancelled
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)

@@ -24,7 +24,6 @@ import selectors
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from beambench.cancellation import Cancellation
 from beambench.controller.json_lines import LineSplitter, parse_object
 from beambench.controller.process_tree import PROCESS_TREE, ProcessTree
 from beambench.errors import RunError
@@ -66,7 +66,7 @@ def supervise(
     env: Mapping[str, str],
     cwd: Path | None = None,
     deadline: float | None,
-    cancelled: threading.Event,
+    cancelled: Cancellation,
     on_progress: Callable[[dict[str, Any]], None] | None = None,
     on_start: Callable[[int], None] | None = None,
     grace: float = 1.0,
@@ -105,7 +105,7 @@ def supervise(
 
 
 def _too_late(
-    deadline: float | None, cancelled: threading.Event
+    deadline: float | None, cancelled: Cancellation
 ) -> Literal["timed_out", "cancelled"] | None:
     if cancelled.is_set():
         return "cancelled"
@@ -120,7 +120,7 @@ class _Supervision:
     def __init__(
         self,
         deadline: float | None,
-        cancelled: threading.Event,
+        cancelled: Cancellation,
         on_progress: Callable[[dict[str, Any]], None] | None,
         grace: float,
     ) -> None:

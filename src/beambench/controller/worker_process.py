@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from beambench.cancellation import Cancellation
 from beambench.controller.supervisor import Outcome, supervise
 from beambench.definition.plan import AnyPlan
 from beambench.machine.noise import NoiseMonitor
@@ -49,7 +49,7 @@ def run_task(
     plan: AnyPlan,
     *,
     deadline: float,
-    cancelled: threading.Event,
+    cancelled: Cancellation,
     interpreter: str = sys.executable,
     search_path: Sequence[str] = (),
     on_progress: OnProgress | None = None,

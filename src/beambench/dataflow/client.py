@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from beambench.cancellation import Cancellation
 from beambench.errors import RunError, UsageError
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -180,7 +180,7 @@ class Client:
 
     place: JobPlace
     endpoints: Endpoints = field(default_factory=Endpoints)
-    pause: Callable[[float], bool] = field(default_factory=lambda: threading.Event().wait)
+    pause: Callable[[float], bool] = field(default_factory=lambda: Cancellation().wait)
     make_session: Callable[[str], Any] = _session
     _sessions: dict[str, Any] = field(default_factory=dict)
 

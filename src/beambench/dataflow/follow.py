@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal, Protocol
 
+from beambench.cancellation import Cancellation
 from beambench.dataflow.client import Client, ServiceError
 from beambench.dataflow.messages import Messages
 
@@ -42,9 +42,9 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class RealClock:
-    """The clock of this machine; waiting ends when an event is set."""
+    """The clock of this machine; waiting ends when it is cancelled."""
 
-    cancelled: threading.Event
+    cancelled: Cancellation
 
     def now(self) -> float:
         return time.monotonic()

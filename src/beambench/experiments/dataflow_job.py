@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from beambench.cancellation import Cancellation
 from beambench.controller.assemble import Execution
 from beambench.controller.supervisor import Outcome
 from beambench.controller.worker_process import OnProgress, WorkerResult, utc_now
@@ -79,7 +79,7 @@ class Job:
     settled: Settled | None = None
     beams: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    patient: Clock = field(default_factory=lambda: RealClock(threading.Event()))
+    patient: Clock = field(default_factory=lambda: RealClock(Cancellation()))
     masked: Callable[[str], str] = str
     unread: str = "nothing read it"
 

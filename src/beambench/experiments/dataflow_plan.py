@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from beambench.cancellation import Cancellation
 from beambench.controller.worker_process import run_task
 from beambench.dataflow.flags import JobSettings, job_settings
 from beambench.definition.plan import Plan, Preparation
@@ -62,7 +62,7 @@ def dry_run(request: RunRequest) -> dict[str, Any]:
         result = run_task(
             plan,
             deadline=time.monotonic() + SECONDS,
-            cancelled=threading.Event(),
+            cancelled=Cancellation(),
             interpreter=request.interpreter,
             search_path=search_path(request.resolved),
         )

@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import secrets
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from beambench import __version__
+from beambench.cancellation import Cancellation
 from beambench.controller.assemble import (
     Execution,
     error_of,
@@ -217,7 +217,7 @@ def _dumped(observation: Observation | None) -> dict[str, Any] | None:
 
 def execute_on_dataflow(
     request: RunRequest,
-    cancelled: threading.Event,
+    cancelled: Cancellation,
     announce: Announce = silent,
     on_stop: OnStop = "leave",
 ) -> RunRecord:
@@ -391,7 +391,7 @@ def _check_definition(library: Library, name: str, draft: RunRecord, place: JobP
 
 def execute_attached(
     request: AttachRequest,
-    cancelled: threading.Event,
+    cancelled: Cancellation,
     announce: Announce = silent,
     clock: Clock | None = None,
 ) -> RunRecord:
@@ -435,9 +435,7 @@ def _loaded(document: object) -> Observation | None:
     return None if document is None else Observation.model_validate(document)
 
 
-def _collect_elsewhere(
-    request: AttachRequest, job: Job, cancelled: threading.Event
-) -> WorkerResult:
+def _collect_elsewhere(request: AttachRequest, job: Job, cancelled: Cancellation) -> WorkerResult:
     """Read a job back in a folder of this process."""
     with work_dir() as folder:
         metrics = folder / "job-metrics.json"

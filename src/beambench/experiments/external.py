@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from beambench import __version__
+from beambench.cancellation import Cancellation
 from beambench.controller.assemble import (
     Execution,
     error_of,
@@ -44,7 +44,7 @@ SLOT_US = 1_000_000
 
 
 def execute_external(
-    request: ExternalRequest, cancelled: threading.Event, announce: Announce = silent
+    request: ExternalRequest, cancelled: Cancellation, announce: Announce = silent
 ) -> RunRecord:
     """Run the pipeline in a worker of its own for each repeat; return the record of the run.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 from platformdirs import user_cache_dir
 
 from beambench import __version__
+from beambench.cancellation import Cancellation
 from beambench.controller.assemble import (
     Arm,
     Execution,
@@ -100,7 +100,7 @@ class Run:
     """One run on its way. `execute` always returns a record once a worker was started."""
 
     request: RunRequest
-    cancelled: threading.Event
+    cancelled: Cancellation
     announce: Announce = silent
     work_dir: Path = field(default_factory=lambda: Path())
     deadline: float = 0.0
@@ -317,16 +317,16 @@ def _label(arm: Arm, execution: Execution) -> str:
     return f"{arm} repeat {sum(1 for repeat in known if repeat.arm == arm) + 1}"
 
 
-def execute(request: RunRequest, cancelled: threading.Event, announce: Announce) -> RunRecord:
+def execute(request: RunRequest, cancelled: Cancellation, announce: Announce) -> RunRecord:
     """Run one benchmark; see `Run.execute`."""
     return Run(request, cancelled, announce).execute()
 
 
 def execute_all(
     requests: Sequence[Named],
-    cancelled: threading.Event,
+    cancelled: Cancellation,
     announce: Callable[[Named], Announce],
-    run: Callable[[Any, threading.Event, Announce], RunRecord] = execute,
+    run: Callable[[Any, Cancellation, Announce], RunRecord] = execute,
 ) -> Iterator[tuple[Named, RunRecord | BeambenchError]]:
     """Run one request after the other; an error of one does not keep the others from running."""
     for request in requests:
@@ -351,4 +351,4 @@ def run_benchmark(name: str, *, library: Library | None = None, **options: objec
         RunError: it cannot run on this machine.
     """
     request = make_request(library or Library(), name, **options)
-    return Run(request, threading.Event()).execute()
+    return Run(request, Cancellation()).execute()

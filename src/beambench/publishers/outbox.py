@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from beambench.cancellation import POLL, Cancellation
 from beambench.definition.schema import Publish
 from beambench.errors import BeambenchError, StoreError, UsageError, nearest
 from beambench.publishers import beam_format, beambench_format, bigquery, influxdb
@@ -137,6 +138,7 @@ def deliver(
     seconds: float,
     due: bool = False,
     runs: Collection[str] | None = None,
+    cancelled: Cancellation | None = None,
 ) -> list[Report]:
     """Try queued rows of some publishers once, at the same time, and return within the limit.
 
@@ -149,20 +151,19 @@ def deliver(
         seconds: time limit.
         due: leave out rows whose back-off is not over.
         runs: only rows of these runs.
+        cancelled: ends the attempt before the limit; nothing is sent if it is set already.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
     deadline = time.monotonic() + seconds
+    cancelled = cancelled or Cancellation()
     passes = [_Pass(queue, PUBLISHERS[name](), deadline, due, runs) for name in names]
-    threads = [threading.Thread(target=one.guarded, daemon=True) for one in passes]
-    for thread in threads:
-        thread.start()
-    for one, thread in zip(passes, threads, strict=True):
-        thread.join(max(deadline + GRACE_S - time.monotonic(), 0.0))
-        if thread.is_alive():
-            one.abandoned.set()
-            one.report.problem = "no answer in time"
+    if not cancelled.is_set():
+        for one in passes:
+            one.thread.start()
+    for one in passes:
+        one.join(deadline + GRACE_S, cancelled)
     for one in passes:
         if one.error is not None:
             raise one.error
@@ -191,8 +192,22 @@ class _Pass:
         self.report = Report(publisher.name)
         self.abandoned = threading.Event()
         self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self.guarded, daemon=True)
         self._queue, self._publisher, self._deadline = queue, publisher, deadline
         self._due, self._runs = due, runs
+
+    def join(self, deadline: float, cancelled: Cancellation) -> None:
+        """Wait for the thread; leave it behind at the deadline or when cancelled."""
+        while self.thread.is_alive() and not cancelled.is_set():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self.thread.join(min(left, POLL))
+        if self.thread.is_alive():
+            self.abandoned.set()
+            self.report.problem = "no answer in time"
+        if cancelled.is_set():
+            self.report.problem = "interrupted"
 
     def guarded(self) -> None:
         """Run, and keep what is raised for the thread that waits."""
