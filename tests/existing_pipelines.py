@@ -89,6 +89,63 @@ def twice(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
     write(some | "Outer" >> Nested(handler), known.output)
 
 
+class Shrinking(Successor):
+    """Gives so many results for a batch, whatever its size; `True` in the place of some."""
+
+    def __init__(self, results: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._results = results
+
+    def run_inference(self, batch: Any, model: Any, inference_args: Any = None) -> Any:
+        return [PredictionResult(one, one) for one in (*batch, *batch)][: self._results]
+
+
+def flawed(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Steps whose handlers give too few or too many results, in each way that Beam calls them."""
+    known = flags_of(argv)
+    numbers = test_pipeline | beam.Create(range(known.count))
+    keyed = numbers | beam.Map(lambda number: (number, number))
+    batches = numbers | beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
+    windows = numbers | "At" >> beam.Map(lambda number: beam.window.TimestampedValue(number, 1))
+    windows |= beam.WindowInto(beam.window.SlidingWindows(2, 1))
+    _ = numbers | "Few" >> RunInference(Shrinking(1))
+    _ = numbers | "Many" >> RunInference(Shrinking(BATCH + 1))
+    _ = keyed | "Keyed" >> RunInference(KeyedModelHandler(Shrinking(1)))
+    _ = keyed | "KeyedMany" >> RunInference(KeyedModelHandler(Shrinking(BATCH + 1)))
+    _ = batches | "Batches" >> RunInference(Shrinking(1).with_no_batching())
+    _ = windows | "Windows" >> RunInference(Successor())
+
+
+def half_failed(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """What fails before, in and after inference goes to the failed outputs, in one step."""
+    known = flags_of(argv)
+    handler = (
+        Successor(known.fails)
+        .with_preprocess_fn(lambda number: number if number != 0 else 1 // number)
+        .with_postprocess_fn(lambda result: result if result.example != 1 else 1 // 0)
+    )
+    numbers = test_pipeline | beam.Create(range(known.count))
+    good, _ = numbers | "Infer" >> RunInference(handler).with_exception_handling()
+    write(good | beam.Map(lambda result: result.inference), known.output)
+
+
+def on_gpu(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """A model of torch that is to run on a GPU."""
+    import torch
+    from apache_beam.ml.inference.pytorch_inference import PytorchModelHandlerTensor
+
+    known = flags_of(argv)
+    torch.save(torch.nn.Linear(1, 1).state_dict(), f"{known.output}.pt")
+    handler = PytorchModelHandlerTensor(
+        state_dict_path=f"{known.output}.pt",
+        model_class=torch.nn.Linear,
+        model_params={"in_features": 1, "out_features": 1},
+        device="GPU",
+    )
+    numbers = test_pipeline | beam.Create([torch.ones(1)] * known.count)
+    _ = numbers | "Infer" >> RunInference(handler)
+
+
 class Nested(beam.PTransform):
     """A RunInference inside a transform of the user's own."""
 

@@ -165,6 +165,20 @@ def own(argv=None, test_pipeline=None):
 
 def old(argv=None):
     pass
+
+
+def lossy(argv=None, test_pipeline=None):
+    from apache_beam.ml.inference.base import ModelHandler, RunInference
+
+    class First(ModelHandler):
+        def load_model(self):
+            return First()
+
+        def run_inference(self, batch, model, inference_args=None):
+            return batch[:1]
+
+    numbers = test_pipeline | beam.Create(range(8))
+    _ = numbers | "Infer" >> RunInference(First(min_batch_size=8, max_batch_size=8))
 """
 THERE: dict[str, Content] = {"my_pipeline.py": PIPELINE}
 
@@ -419,6 +433,22 @@ SECTIONS: dict[str, list[Case]] = {
             USAGE,
             ("--runner after --",),
             THERE,
+        ),
+        Case(
+            "another runner for a pipeline",
+            "run --pipeline my_pipeline:run --runner dataflow",
+            USAGE,
+            ("runner 'dataflow'", "--pipeline runs on the direct runner only"),
+            THERE,
+        ),
+        Case(
+            "a handler that gives one result for a batch of eight",
+            "run --pipeline my_pipeline:lossy --repeats 1",
+            FAILED,
+            ("RunInference Infer: 8 in, 1 out, 0 failed: 7 lost",),
+            THERE,
+            status="failed",
+            real=True,
         ),
         Case(
             "a benchmark and a pipeline",

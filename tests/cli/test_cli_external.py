@@ -53,7 +53,6 @@ def test_a_dry_run_shows_what_would_be_run_without_secrets(beambench):
         ("--input", "x"),
         ("--labels", "x"),
         ("--limit", "3"),
-        ("--max-failed", "0.5"),
         ("--definitions", "."),
     ],
 )
@@ -73,6 +72,45 @@ def test_settings_of_benchmarks_in_environment_and_project_file_say_nothing(
     assert answer.code == 0, answer.err
     assert answer.document["profile"] == "existing"
     assert answer.document["config"]["repeats"] == 2
+
+
+def test_a_runner_that_would_not_run_it_is_refused(beambench, folder, monkeypatch):
+    words = ("run", "--pipeline", "own:run", "--dry-run")
+    said = "beambench: runner 'dataflow': --pipeline runs on the direct runner only"
+    answer = beambench(*words, "--runner", "dataflow")
+    assert (answer.code, answer.err.startswith(said)) == (2, True)
+    (folder / "beambench.yaml").write_text("runner: dataflow\n")
+    answer = beambench(*words)
+    assert (answer.code, answer.err.startswith(said)) == (2, True)
+    monkeypatch.setenv("BEAMBENCH_RUNNER", "direct")
+    assert beambench(*words).code == 0
+
+
+def test_the_elements_of_each_step_are_printed(beambench, monkeypatch, make_record, unverified):
+    def printed(*counts: int | None) -> str:
+        flow = {"elements_out": 62, "elements_failed": 38}
+        repeats = [
+            {
+                "index": index,
+                "arm": "pipeline",
+                "status": "succeeded",
+                "started_at": "",
+                "finished_at": "",
+                "element_flows": {"A/B": flow | {"elements_in": count}},
+            }
+            for index, count in enumerate(counts)
+        ]
+        content = unverified.model_dump(mode="json")
+        record = make_record(**(content | {"repeats": repeats, "run_id": f"r{counts}"}))
+        monkeypatch.setattr("beambench.experiments.external.execute_external", lambda *_: record)
+        return str(beambench("run", "--pipeline", "own:run", *STORE).out)
+
+    line = "RunInference A/B: 100 in, 62 out, 38 failed"
+    assert f"{line}\n" in printed(100)
+    assert f"{line} (each of 2 repeats)\n" in printed(100, 100)
+    shown = printed(100, None)
+    assert f"repeat 1: {line}\n" in shown
+    assert "repeat 2: RunInference A/B: unknown in, 62 out, 38 failed\n" in shown
 
 
 def test_a_run_is_printed_stored_and_listed_as_unverified(beambench, monkeypatch, unverified):

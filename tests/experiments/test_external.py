@@ -13,7 +13,7 @@ from beambench.experiments.external import execute_external
 from beambench.experiments.external_request import make_external_request
 from beambench.experiments.run import Step
 from beambench.record.observation import Distribution, InferenceStep, Measured
-from beambench.record.run_record import RunRecord
+from beambench.record.run_record import ElementFlow, RunRecord
 
 MEASURED = Measured(
     elements=60,
@@ -32,8 +32,15 @@ def beam(count: int = 6) -> dict[str, Any]:
     return {"num_inferences": {"step": "s", "value": 60}, "inference_request_batch_size": sizes}
 
 
-def step(count: int = 6, handler: str = "SomeHandler") -> InferenceStep:
-    return InferenceStep(handler=handler, measured=MEASURED, beam_metrics=beam(count))
+def step(count: int = 6, handler: str = "SomeHandler", **flow: Any) -> InferenceStep:
+    found = ElementFlow(**flow) if flow else None
+    return InferenceStep(handler=handler, measured=MEASURED, beam_metrics=beam(count), flow=found)
+
+
+def flowed(out: int, failed: int = 0, **changes: Any) -> WorkerResult:
+    """Return a repeat of whose 100 elements so many came out of its RunInference."""
+    counts = {"elements_in": 100, "elements_out": out, "elements_failed": failed}
+    return existing(steps={"Infer": step(**(counts | changes))})
 
 
 def existing(**changes: Any) -> WorkerResult:
@@ -112,6 +119,43 @@ def test_a_failed_repeat_is_recorded_without_secrets(execute):
     assert "hunter2" not in record.model_dump_json()
     assert [repeat.status for repeat in record.repeats] == ["failed", "succeeded"]
     assert record.metrics["run_time"].n == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "max_failed", "error"),
+    [
+        (flowed(13, missing=87), 1.0, "100 in, 13 out, 0 failed: 87 lost, neither out nor failed"),
+        (flowed(100, missing=3), 1.0, "100 in, 100 out, 0 failed: 3 lost"),
+        (flowed(104, surplus=4), 1.0, "100 in, 104 out, 0 failed: 4 results more than elements"),
+        (
+            flowed(62, 38, causes=["ValueError('no')"]),
+            None,
+            "100 in, 62 out, 38 failed: more than max_failed 0.01 (ValueError('no')): see --max-f",
+        ),
+        (flowed(62, 38), 0.37, "100 in, 62 out, 38 failed: more than max_failed 0.37: see"),
+        (flowed(0, 100), 1.0, "100 in, 0 out, 100 failed: none came out"),
+    ],
+)
+def test_work_that_was_not_done_fails_the_run(execute, result, max_failed, error):
+    record = execute(result, max_failed=max_failed)
+    assert record.status == "failed"
+    assert record.error.startswith(f"pipeline repeat 1: RunInference Infer: {error}")
+    assert record.repeats[0].element_flows["Infer"].elements_in == 100
+
+
+def test_failed_elements_that_are_allowed_are_a_warning_without_secrets(execute):
+    record = execute(flowed(62, 38, causes=["ValueError('no hunter2')"]), max_failed=0.38)
+    assert (record.status, record.config["max_failed"]) == ("succeeded", 0.38)
+    assert record.warnings == [
+        "pipeline repeat 1: RunInference Infer: 100 in, 62 out, 38 failed (ValueError('no ***'))"
+    ]
+    assert "hunter2" not in record.model_dump_json()
+
+
+def test_what_beam_warned_of_is_kept_once_and_without_secrets(execute):
+    said = "a handler asked for a GPU and ran on the CPU: hunter2"
+    record = execute(existing(warnings=[said]), existing(warnings=[said]))
+    assert record.warnings == ["a handler asked for a GPU and ran on the CPU: ***"]
 
 
 def test_two_failures_in_a_row_end_the_run(execute, own_workers):

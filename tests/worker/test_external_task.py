@@ -11,6 +11,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 import existing_pipelines
 from beambench.controller.assemble import make_repeat
 from beambench.controller.cross_check import cross_check
+from beambench.controller.element_flow import problem_of
 from beambench.definition.plan import PLANS, ExternalPlan
 from beambench.errors import RunError, UsageError
 from beambench.record.observation import Observation
@@ -138,6 +139,47 @@ def test_without_inference_only_the_process_is_known(output, make_result):
 @pytest.mark.real
 def test_a_function_may_exit_when_all_is_done(output):
     assert observe("exits_well", output).steps["Infer"].measured.elements == 20
+
+
+@pytest.mark.real
+def test_elements_that_a_handler_loses_or_doubles_are_counted(output):
+    found = observe("flawed", output, "--count=10")
+    flows = {name: step.flow for name, step in found.steps.items()}
+    counts = {
+        name: (flow.elements_in, flow.elements_out, flow.missing, flow.surplus)
+        for name, flow in flows.items()
+        if flow is not None
+    }
+    assert counts == {  # in batches of 4, 4 and 2
+        "Few": (10, 3, 7, 0),
+        "Many": (10, 14, 0, 4),
+        "Keyed": (10, 3, 7, 0),
+        "KeyedMany": (10, 10, 0, 4),  # zipped with the keys by Beam: results of others
+        "Batches": (10, 3, 7, 0),
+        "Windows": (20, 20, 0, 0),  # each element is in two
+    }
+    assert "RunInference Few: 10 in, 3 out, 0 failed: 7 lost" in str(problem_of(flows, 1.0))
+
+
+@pytest.mark.real
+def test_elements_that_failed_in_each_place_are_counted(output):
+    found = observe("half_failed", output, "--count=20", "--fails", "9")
+    assert len(output.read_text().split()) == 20 - 1 - 4 - 1
+    (flow,) = (step.flow for step in found.steps.values())
+    assert flow is not None
+    assert (flow.elements_in, flow.elements_out, flow.elements_failed) == (20, 14, 6)
+    assert (flow.missing, flow.surplus) == (0, 0)
+    assert flow.causes == ["ValueError('cannot infer 9')"]
+
+
+@pytest.mark.real
+def test_a_gpu_that_is_not_there_is_said(output):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    found = observe("on_gpu", output, "--count=5")
+    said = "a handler asked for a GPU and ran on the CPU: Model handler specified a 'GPU' device"
+    assert [warning[: len(said)] for warning in found.warnings[1:]] == [said]
 
 
 @pytest.fixture

@@ -105,6 +105,8 @@ def print_record(record: RunRecord) -> None:
     out.print(f"verification: {_verification_line(record.verification)}")
     if record.verification.stock:
         out.print(f"against stock: {_stock_line(record.verification.stock)}")
+    for line in _flow_lines(record):
+        out.print(escape(line))
     for repeat in record.repeats:
         if "job_id" in repeat.runner:
             out.print(escape(_job_line(repeat.runner)))
@@ -112,6 +114,20 @@ def print_record(record: RunRecord) -> None:
         out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
     outcome = f"run {escape(record.run_id)}: {record.status.replace('_', ' ')}"
     out.print(outcome + (f": {escape(str(record.error))}" if record.status == "failed" else ""))
+
+
+def _flow_lines(record: RunRecord) -> Iterator[str]:
+    """Yield what became of the elements of each RunInference, once where all repeats agree."""
+    from beambench.controller.element_flow import described
+
+    repeats = [repeat for repeat in record.repeats if repeat.element_flows]
+    said = [[described(name, flow) for name, flow in one.element_flows.items()] for one in repeats]
+    if said and all(lines == said[0] for lines in said):
+        each = f" (each of {len(said)} repeats)" if len(said) > 1 else ""
+        yield from (f"{line}{each}" for line in said[0])
+    else:
+        for repeat, lines in zip(repeats, said, strict=True):
+            yield from (f"repeat {repeat.index + 1}: {line}" for line in lines)
 
 
 def _job_line(job: Mapping[str, Any]) -> str:

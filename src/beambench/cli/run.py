@@ -56,7 +56,6 @@ FOR_BENCHMARKS = (
     "output",
     "overwrite",
     "reference",
-    "max_failed",
     "definitions",
     "on_stop",
 )
@@ -244,6 +243,7 @@ def run(
             repeats=repeats,
             seed=seed,
             timeout=timeout,
+            max_failed=max_failed,
             labels=parse_labels(label or []),
         )
         _run_or_plan([external], execute_external, store, as_json, dry_run, publishers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from beambench.controller.cross_check import cross_check
+from beambench.controller.element_flow import problem_of, warnings_of_flows
 from beambench.controller.metric_values import efficiency, of_repeat, of_run, ratios_of
 from beambench.controller.verification import run_level, verification
 from beambench.controller.worker_process import WorkerResult
@@ -111,7 +112,10 @@ def make_repeat(
 ) -> Repeat:
     """Turn a worker's result into a repeat: its metrics, its verification, what went wrong."""
     observation = result.observation
-    error = result.error or _verdict(proven, max_failed)
+    steps = observation.steps if observation is not None else {}
+    flows = {name: step.flow for name, step in steps.items() if step.flow is not None}
+    lost = problem_of(flows, max_failed)
+    error = result.error or _verdict(proven, max_failed) or (_problem(lost) if lost else None)
     measured = observation.measured if observation is not None else None
     theirs, check = _beside(observation)
     return Repeat(
@@ -136,6 +140,7 @@ def make_repeat(
         runner=observation.runner if observation is not None else {},
         beam_metrics=theirs,
         cross_check=check,
+        element_flows=flows,
         output_rows=observation.output_rows if observation is not None else None,
         error=error,
     )
@@ -254,6 +259,7 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
                 f"{where}: {share} failed and were run one element at a time, so throughput is not "
                 "that of the recorded batch sizes"
             )
+        warnings += warnings_of_flows(where, repeat.element_flows)
         for difference in repeat.cross_check.get("differences", []):
             warnings.append(f"{where}: Beam's own metrics differ: {difference}")
         for reason in repeat.noise.get("reasons", []):

@@ -53,7 +53,7 @@ def execute_external(
         RunError: there is no room to work in.
     """
     started_at, deadline = utc_now(), time.monotonic() + request.time_limit
-    execution = Execution(max_failed=0.0)
+    execution = Execution(max_failed=request.failed_share)
     trouble: Trouble | None = None
     with work_dir() as folder:
         try:

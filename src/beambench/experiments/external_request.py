@@ -18,9 +18,9 @@ from beambench.definition.schema import Name, Publish
 from beambench.errors import UsageError
 from beambench.experiments.request import (
     check_count,
+    check_failed_share,
     check_flags,
     check_folder,
-    check_runner,
     check_seed,
     check_timeout,
 )
@@ -31,6 +31,9 @@ EXISTING = "existing"
 
 REPEATS = 3
 TIMEOUT_S = 1800.0
+MAX_FAILED = 0.01
+"""As a definition has it that says nothing."""
+
 LONGEST_NAME = 100
 
 
@@ -53,6 +56,7 @@ class ExternalRequest:
     repeats: int | None = None
     seed: int = 0
     timeout: float | None = None
+    max_failed: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     flags: Sequence[str] = ()
     command: Sequence[str] = ()
@@ -69,6 +73,11 @@ class ExternalRequest:
     def time_limit(self) -> float:
         """Seconds for the whole run."""
         return self.timeout or TIMEOUT_S
+
+    @property
+    def failed_share(self) -> float:
+        """Share of the elements of a RunInference that may fail."""
+        return MAX_FAILED if self.max_failed is None else self.max_failed
 
     @property
     def shown_flags(self) -> list[str]:
@@ -99,6 +108,7 @@ class ExternalRequest:
             "repeats": self.repeat_count,
             "seed": self.seed,
             "timeout": self.time_limit,
+            "max_failed": self.failed_share,
             "beam_flags": self.shown_flags,
         }
 
@@ -140,12 +150,22 @@ def make_external_request(
         command=masked(command),
         **options,  # type: ignore[arg-type]
     )
-    check_runner(request.runner)
+    _check_runner(request.runner)
     check_count("repeats", request.repeats)
     check_seed(request.seed)
     check_timeout(request.timeout if request.timeout is not None else request.time_limit)
+    check_failed_share(request.failed_share)
     check_flags(flags)
     return request
+
+
+def _check_runner(runner: str) -> None:
+    """Refuse a runner that would not run the pipeline."""
+    if runner != "direct":
+        raise UsageError(
+            f"runner {runner!r}: --pipeline runs on the direct runner only: leave --runner, "
+            "BEAMBENCH_RUNNER and `runner:` of beambench.yaml out, or give --runner direct"
+        )
 
 
 def parts(pipeline: str) -> tuple[str, str]:

@@ -423,8 +423,7 @@ def _check_numbers(request: RunRequest) -> None:
     check_count("repeats", request.repeats)
     check_count("limit", request.limit)
     check_seed(request.seed)
-    if not 0 <= request.failed_share <= 1:
-        raise UsageError(f"max_failed {request.failed_share:g}: must be a share from 0 to 1")
+    check_failed_share(request.failed_share)
     check_timeout(request.timeout if request.timeout is not None else request.time_limit)
     slot = request.resolved.profile.slot_seconds
     if not MIN_SLOT_SECONDS <= slot < math.inf:
@@ -434,6 +433,11 @@ def _check_numbers(request: RunRequest) -> None:
 def check_count(name: str, value: int | None) -> None:
     if value is not None and value < 1:
         raise UsageError(f"{name} {value}: must be 1 or more")
+
+
+def check_failed_share(share: float) -> None:
+    if not 0 <= share <= 1:
+        raise UsageError(f"max_failed {share:g}: must be a share from 0 to 1")
 
 
 def check_seed(seed: int) -> None:

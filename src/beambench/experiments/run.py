@@ -33,7 +33,7 @@ from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.request import RunRequest, make_request, search_path
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
-from beambench.record.observation import Observation
+from beambench.record.observation import InferenceStep, Observation
 from beambench.record.run_record import RunRecord, Status
 
 GIVE_UP_AFTER = 2
@@ -305,11 +305,29 @@ def storable(text: str) -> str:
 
 
 def without_secrets(result: WorkerResult, request: KeepsSecrets) -> WorkerResult:
-    """Return a result whose error, which may quote what the worker was told, holds no secret."""
-    if result.error is None:
-        return result
-    shown = {key: request.without_secrets(text) for key, text in result.error.items()}
-    return replace(result, error=shown)
+    """Return a result without secrets: error and warnings may quote what the worker was told."""
+    observation, error = result.observation, result.error
+    if observation is not None:
+        observation = observation.model_copy(
+            update={
+                "warnings": [request.without_secrets(text) for text in observation.warnings],
+                "steps": {
+                    name: _step_without_secrets(step, request)
+                    for name, step in observation.steps.items()
+                },
+            }
+        )
+    if error is not None:
+        error = {key: request.without_secrets(text) for key, text in error.items()}
+    return replace(result, observation=observation, error=error)
+
+
+def _step_without_secrets(step: InferenceStep, request: KeepsSecrets) -> InferenceStep:
+    if step.flow is None:
+        return step
+    causes = [request.without_secrets(text) for text in step.flow.causes]
+    flow = step.flow.model_copy(update={"causes": causes})
+    return step.model_copy(update={"flow": flow})
 
 
 def _label(arm: Arm, execution: Execution) -> str:

@@ -35,6 +35,8 @@ FOLDED = "_folded"
 BATCH_START = "batch_start_us"
 BATCH_END = "batch_end_us"
 QUANTITY = "quantity"
+MISSING_RESULTS = "results_missing"
+SURPLUS_RESULTS = "results_surplus"
 
 
 class Load(NamedTuple):
@@ -235,6 +237,12 @@ class BatchRecorder:
         self._cpu.inc(PROCESS_CPU.lap_us())
         self._window(size, start_us, end_us)
         Progress.batches += 1
+
+    def miscount(self, results: int, size: int) -> None:
+        """Write how many results a batch has too few or too many."""
+        if results != size:
+            name = MISSING_RESULTS if results < size else SURPLUS_RESULTS
+            Metrics.counter(NAMESPACE, name).inc(abs(results - size))
 
     def _window(self, size: int, start_us: int, end_us: int) -> None:
         self._start.update(start_us)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apache_beam.ml.inference import base
@@ -45,6 +45,8 @@ class TransparentModelHandler(InstrumentedModelHandler):
         self._synchronise()
         duration = time.perf_counter_ns() - start
         recorder.batch(len(batch), start_us, duration, launch_ns)
+        if not isinstance(batch, (Mapping, str, bytes)):  # whose length is no number of elements
+            recorder.miscount(len(results), len(batch))
         Progress.done += len(batch)
         return results
 

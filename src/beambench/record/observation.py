@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from beambench.record.run_record import FailedElement, Part
+from beambench.record.run_record import ElementFlow, FailedElement, Part
 
 Histogram = dict[int, int]
 
@@ -124,6 +124,7 @@ class InferenceStep(Part):
     handler: str
     measured: Measured
     beam_metrics: dict[str, Any]
+    flow: ElementFlow | None = None
 
 
 class WorkerError(Part):

@@ -107,9 +107,31 @@ class Usage(Part):
     worker_seconds: Amount | None = None
 
 
+class ElementFlow(Part):
+    """Elements into and out of one RunInference of a pipeline that exists already.
+
+    Attributes:
+        elements_in: what went in, as Beam counts it; of batches that the pipeline formed itself,
+            their elements as counted at the handler. Null is unknown.
+        elements_out: results that came out, as Beam counts them.
+        elements_failed: what went to the failed output of `with_exception_handling`.
+        missing: elements that are neither out nor failed.
+        surplus: results beyond one an element.
+        causes: errors of failed batches, the first of each worker.
+    """
+
+    elements_in: int | None
+    elements_out: int | None = None
+    elements_failed: int = 0
+    missing: int = 0
+    surplus: int = 0
+    causes: list[str] = Field(default_factory=list)
+
+
 class Repeat(Part):
     """One whole execution in a process of its own: of the pipeline, or of the reference loop.
 
+    ``element_flows`` has each RunInference of a pipeline that exists already, by its full name.
     ``output_rows`` is what was counted in the target of the predictions afterwards; null where
     they were not to be written.
     """
@@ -128,6 +150,7 @@ class Repeat(Part):
     usage: Usage | None = None
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
     cross_check: dict[str, Any] = Field(default_factory=dict)
+    element_flows: dict[str, ElementFlow] = Field(default_factory=dict)
     output_rows: int | None = None
     error: dict[str, Any] | None = None
 

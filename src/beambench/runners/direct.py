@@ -114,12 +114,22 @@ def run(workload: Workload, plan: Plan, outputs: Outputs) -> Finished:
     return finished
 
 
-def make_runner(options: PipelineOptions) -> fn_runner.FnApiRunner:
+class KeepingRunner(fn_runner.FnApiRunner):
+    """FnApiRunner, which keeps the pipeline as it ran it: its counts name parts of that."""
+
+    proto: Any = None
+
+    def run_via_runner_api(self, pipeline_proto: Any, options: PipelineOptions) -> Any:
+        self.proto = pipeline_proto
+        return super().run_via_runner_api(pipeline_proto, options)
+
+
+def make_runner(options: PipelineOptions) -> KeepingRunner:
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     provision = fn_runner.ExtendedProvisionInfo(
         beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
     )
-    return fn_runner.FnApiRunner(provision_info=provision)
+    return KeepingRunner(provision_info=provision)
 
 
 def wait_for(result: Any, options: PipelineOptions) -> Finished:

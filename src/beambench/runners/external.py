@@ -19,6 +19,7 @@ from apache_beam.pipeline import PipelineVisitor
 
 from beambench.definition.plan import ExternalPlan
 from beambench.errors import RunError
+from beambench.instrumentation.element_flow import ElementCounts, Outlets, outlets
 from beambench.instrumentation.recorder import Clock
 from beambench.instrumentation.transparent import TransparentModelHandler, innermost, instrumented
 from beambench.runners.direct import Finished, make_runner, parsed, wait_for
@@ -33,6 +34,7 @@ class MeasuredPipeline(beam.Pipeline):
         super().__init__(runner=make_runner(options), options=options)
         self.clock = clock
         self.results: list[Any] = []
+        self._outlets: dict[int, Outlets | None] = {}
 
     def apply(self, transform: Any, pvalueish: Any = None, label: str | None = None) -> Any:
         if isinstance(transform, RunInference) and not is_measured(transform):
@@ -40,12 +42,19 @@ class MeasuredPipeline(beam.Pipeline):
             transform._model_handler = instrumented(
                 transform._model_handler, self.clock, on_cuda=_has_cuda()
             )
-        return super().apply(transform, pvalueish, label)
+        result = super().apply(transform, pvalueish, label)
+        if isinstance(transform, RunInference) and id(transform) not in self._outlets:
+            self._outlets[id(transform)] = outlets(transform, pvalueish, result)
+        return result
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)
         self.results.append(result)
         return result
+
+    def outlets_of(self, transform: RunInference) -> Outlets | None:
+        """Return where the elements of one of its RunInference transforms go, if that is known."""
+        return self._outlets.get(id(transform))
 
     def inference_steps(self) -> dict[str, RunInference]:
         """Return the RunInference transforms by their full names."""
@@ -79,11 +88,15 @@ class FinishedExternal:
 
     Attributes:
         steps: its RunInference transforms by full name.
+        outlets: where the elements of each go, as far as that is known.
+        counts: Beam's counts of the elements of each PCollection.
         warnings: what was not as it is with Beam's examples.
     """
 
     finished: Finished
     steps: dict[str, RunInference]
+    outlets: dict[str, Outlets | None]
+    counts: ElementCounts
     warnings: list[str]
 
 
@@ -114,5 +127,11 @@ def run(function: Function, plan: ExternalPlan) -> FinishedExternal:
             f"the function ran its pipeline {len(pipeline.results)} times: all but run_time and "
             "peak_rss is of the last one"
         )
-    finished = wait_for(pipeline.results[-1], options)
-    return FinishedExternal(finished, pipeline.inference_steps(), warnings)
+    finished, steps = wait_for(pipeline.results[-1], options), pipeline.inference_steps()
+    return FinishedExternal(
+        finished,
+        steps,
+        {name: pipeline.outlets_of(transform) for name, transform in steps.items()},
+        ElementCounts(pipeline.runner.proto, pipeline.results[-1]._monitoring_infos_by_stage),
+        warnings,
+    )

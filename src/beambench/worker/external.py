@@ -16,9 +16,11 @@ from typing import Any
 from beambench.definition.plan import ExternalPlan
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.instrumentation.beam_metrics import counters_kind, measured, of_step, theirs
+from beambench.instrumentation.element_flow import flow_of
 from beambench.instrumentation.transparent import has_model_per_key, innermost
 from beambench.record.observation import InferenceStep, Measured, Observation
 from beambench.runners import external
+from beambench.worker.beam_warnings import kept_warnings
 from beambench.worker.torch_settings import torch_settings
 from beambench.worker.wrapped_errors import innermost as what_was_raised
 
@@ -30,7 +32,7 @@ def run_external(plan: ExternalPlan) -> Observation:
     """Run the user's function once and read the metrics of its pipeline."""
     function = load_function(plan.pipeline)
     _seed(plan.seed)
-    with _explained(plan.pipeline):
+    with kept_warnings() as kept, _explained(plan.pipeline):
         done = external.run(function, plan)
     query, threads = done.finished.query, done.finished.threads
 
@@ -39,15 +41,17 @@ def run_external(plan: ExternalPlan) -> Observation:
         inferred = found.batch_size.sum if found.batch_size is not None else 0
         return found.model_copy(update={"elements": inferred})
 
-    steps, warnings = {}, list(done.warnings)
+    steps, warnings = {}, [*done.warnings, *kept.texts]
     for name, transform in done.steps.items():
         handler = transform._model_handler
         own = of_step(query, name)
         namespace = transform._metrics_namespace or handler.get_metrics_namespace()
+        inferred = numbers(own)
         steps[name] = InferenceStep(
             handler=", ".join(type(one._inner).__name__ for one in innermost(handler)),
-            measured=numbers(own),
+            measured=inferred,
             beam_metrics=theirs(own, namespace),
+            flow=flow_of(name, own, query, done.outlets[name], done.counts, inferred.elements),
         )
         if has_model_per_key(handler):
             warnings.append(

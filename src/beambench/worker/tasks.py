@@ -30,6 +30,7 @@ from beambench.record.masking import masked
 from beambench.record.observation import Observation, Prepared, Proof
 from beambench.runners import direct, loop
 from beambench.worker import dataflow_job
+from beambench.worker.beam_warnings import kept_warnings
 from beambench.worker.collect import collect
 from beambench.worker.external import run_external
 from beambench.worker.outputs import (
@@ -193,7 +194,9 @@ def run_pipeline(plan: Plan) -> Observation:
     target = Target.of(plan.output) if plan.output is not None else None
     if target is not None:
         sinks.clear(target)
-    finished = direct.run(workload, plan, outputs)
+    with kept_warnings() as kept:
+        finished = direct.run(workload, plan, outputs)
+    kept.check_device(plan.definition.model.device)
     end = Clock(plan.epoch_ns, plan.slot_us).offset_us()
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
@@ -211,6 +214,7 @@ def run_pipeline(plan: Plan) -> Observation:
             "beam_metrics": theirs(finished.query, namespace),
             "output_rows": rows,
             "output_end": end if target is not None else None,
+            "warnings": [*observation.warnings, *kept.texts],
         }
     )
 
