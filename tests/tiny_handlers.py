@@ -58,6 +58,7 @@ FAULTS: dict[str, Callable[[TinyModel, list[Vector]], list[Vector]]] = {
     "double in batches": lambda _, outputs: outputs[: 1 if len(outputs) > 1 else 0] + outputs,
     "constant": lambda _, outputs: [[1.0] * 7 + [2.0] for _ in outputs],
     "scaled by batch": lambda _, outputs: [[v * len(outputs) for v in one] for one in outputs],
+    "masked": lambda _, outputs: [[*one[:-1], -float("inf")] for one in outputs],
     "not a number": lambda _, outputs: [[float("nan")] * len(one) for one in outputs],
 }
 

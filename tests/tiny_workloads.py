@@ -34,7 +34,9 @@ class TinyParameters(Parameters):
     evidence: Literal["plain", "parallel", "none", "empty"] = "plain"
     fault: str = "none"
     fail_at: tuple[int, ...] = ()
-    stage: Literal["read", "preprocess", "inference", "postprocess", "quantities"] = "inference"
+    stage: Literal["read", "preprocess", "inference", "postprocess", "evidence", "quantities"] = (
+        "inference"
+    )
 
 
 def outputs_of(number: int, evidence: str) -> list[float]:
@@ -86,6 +88,7 @@ class Tiny(Workload):
         return labels.get(kind, f"{outputs[0]:.9f}")
 
     def evidence(self, prediction: Any) -> list[float] | None:
+        self._fail("evidence", str(prediction.example))
         kind = self.parameters.evidence
         return None if kind == "none" else [] if kind == "empty" else list(prediction.inference)
 

@@ -118,6 +118,36 @@ def test_a_verification_that_failed_says_why_and_names_elements(printed, make_re
     assert "failed: a.jpg: preprocess: ValueError: [bold] not an image" in out
 
 
+@pytest.mark.parametrize(
+    ("share", "found", "shown"),
+    [
+        (
+            1.0,
+            {"sample": 32, "compared": 32, "method": "labels"},
+            "reference agreement 1 (32 labels compared with the bare loop)",
+        ),
+        (
+            1.0,
+            {"sample": 32, "compared": 12, "method": "outputs", "not_finite": 0.25},
+            "reference agreement 1 (12 of 32 outputs compared with the bare loop, 25.00% of the "
+            "outputs NaN or infinite alike)",
+        ),
+        (None, {"sample": 32, "compared": 0}, "reference agreement unknown;"),
+        (
+            None,
+            {"reason": "labels are too few to prove anything"},
+            "reference agreement unknown (labels are too few to prove anything);",
+        ),
+    ],
+)
+def test_the_verification_says_how_much_of_the_sample_was_compared(
+    printed, make_record, share, found, shown
+):
+    proven = make_record().verification.model_dump()
+    out = printed(verification={**proven, "reference_agreement": share, "reference": found})
+    assert shown in " ".join(out.split())
+
+
 def test_no_proof_is_said_to_be_none(printed):
     nothing = dict.fromkeys(("elements_in", "elements_out", "elements_failed", "duplicates"), 0)
     out = printed(status="failed", metrics={}, verification=nothing)

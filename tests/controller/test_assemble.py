@@ -163,7 +163,13 @@ def test_batch_sizes_are_in_the_order_in_which_beam_grows_them():
             0.0,
             "1 of 100 elements failed, more than max_failed 0: 7.jpg: preprocess: ValueError: bad",
         ),
-        (100, 1.0, None),
+        (99, 1.0, None),
+        (
+            100,
+            1.0,
+            "verification: no element came out: 100 failed, first 7.jpg: preprocess: "
+            "ValueError: bad",
+        ),
     ],
 )
 def test_too_many_failed_elements_fail_the_repeat(failed, max_failed, message):

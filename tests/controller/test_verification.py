@@ -61,6 +61,43 @@ def test_failures_are_part_of_the_account():
     assert (found.failed, found.failed_listed) == (named, 1)
 
 
+def test_a_run_of_which_nothing_came_out_has_proven_nothing():
+    named = [FailedElement(id="3.jpg", stage="read", error="gone")]
+    every = [one.model_copy(update={"label": None, "error": "gone"}) for one in labelled(4)]
+    reference = Observation(task="reference", sample=every)
+    for task in ("pipeline", "loop", "collect"):
+        failed = observed(proof(0, 10, 0, 55), failed=named, sample=every, task=task)
+        found = judged(failed, reference)
+        assert found.problems == ["no element came out: 10 failed, first 3.jpg: read: gone"]
+        assert (found.elements_out, found.elements_failed) == (0, 10)
+
+
+def test_nor_has_one_that_had_nothing_to_do():
+    nothing = proof(0, 0, 0, 0)
+    found = judged(observed(nothing, expected=nothing))
+    assert found.problems == ["there was no element to work on"]
+
+
+def test_a_run_of_which_one_came_out_that_was_not_sampled_has_proven_nothing():
+    every = [one.model_copy(update={"label": None, "error": "gone"}) for one in labelled(4)]
+    found = judged(
+        observed(proof(1, 9, 1, 54), sample=every), Observation(task="reference", sample=every)
+    )
+    assert found.problems == ["all 4 sampled elements failed, here and in the reference loop"]
+
+
+def test_what_weakens_a_proof_that_passed_is_said():
+    same = [
+        SampledPrediction(id=f"{n}.jpg", label=0, evidence=[0.0, float(n)]) for n in range(2, 12)
+    ]
+    found = judged(observed(sample=same), Observation(task="reference", sample=same))
+    assert found.passed
+    assert [warning[:44] for warning in found.warnings] == [
+        "all 10 sampled elements have the label '0', "
+    ]
+    assert judged(observed()).warnings == []
+
+
 def test_sums_are_compared_modulo_2_to_the_128():
     assert judged(observed(proof(8, 2, MODULUS - 1, 56))).problems == []
 

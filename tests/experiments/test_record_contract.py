@@ -66,6 +66,7 @@ ADDED_PARTS = {
         "failed_listed",
         "passed",
         "problems",
+        "warnings",
         "unverified",
     },
     "repeat": {

@@ -40,7 +40,7 @@ def _no_fingerprint(monkeypatch) -> None:
     monkeypatch.setattr(tasks, "fingerprint", lambda _: {})
 
 
-def judged(folder: Path, limit: int = 200, **parameters: Any) -> Repeat:
+def judged(folder: Path, limit: int = 200, max_failed: float = 0.01, **parameters: Any) -> Repeat:
     """Prepare, sample the reference, run the pipeline, and make a repeat of it all."""
     plan = make_plan(folder, "prepare", definition=definition(parameters=parameters), limit=limit)
     found = TASKS["prepare"](plan).prepared
@@ -53,7 +53,7 @@ def judged(folder: Path, limit: int = 200, **parameters: Any) -> Repeat:
         return Observation.model_validate_json((folder / "result.json").read_text())
 
     reference, ran = seen("reference"), seen("pipeline")
-    return make_repeat("pipeline", 0, result_of(ran), verification(ran, reference), 0.01)
+    return make_repeat("pipeline", 0, result_of(ran), verification(ran, reference), max_failed)
 
 
 def result_of(observation: Observation) -> WorkerResult:
@@ -146,9 +146,30 @@ def test_outputs_that_depend_on_the_batch_are_caught_where_outputs_are_compared(
 def test_outputs_that_are_no_numbers_are_caught(tmp_path, evidence):
     message = problem(judged(tmp_path, fault="not a number", labels="class", evidence=evidence))
     if evidence == "plain":
-        assert "32 of 32 sampled elements differ from the reference loop" in message
+        assert "32 of 32 sampled outputs hold no finite number" in message
     else:
         assert "all sampled elements have the same label" in message
+
+
+def test_an_evidence_that_fails_beside_a_postprocess_that_always_answers_0_is_caught(tmp_path):
+    count = 3300  # the sample is less than 1 in 100: fewer failed than `max_failed` allows
+    repeat = judged(
+        tmp_path, count, labels="constant", fail_at=list(range(count)), stage="evidence"
+    )
+    message = problem(repeat)
+    assert "evidence() failed for 32 of 32 sampled elements" in message
+    assert "ValueError: evidence of " in message
+    proven = repeat.verification
+    assert (proven.elements_out, proven.elements_failed) == (count - 32, 32)
+    assert {one.stage for one in proven.failed} == {"evidence"}
+    assert proven.reference_agreement is None
+
+
+def test_masked_outputs_are_compared_by_the_rest(tmp_path):
+    repeat = judged(tmp_path, fault="masked", labels="two")
+    assert repeat.status == "succeeded"
+    assert repeat.verification.reference_agreement == 1.0
+    assert repeat.verification.reference["not_finite"] == 1 / 8
 
 
 # --- lost and doubled
@@ -174,6 +195,24 @@ def test_a_doubled_element_is_caught_by_the_reference(tmp_path, fault):
 def test_one_that_is_doubled_in_batches_only_is_caught_by_the_pipeline(tmp_path):
     with pytest.raises(RunError, match="the model handler gave 9 results for a batch of 8"):
         judged(tmp_path, fault="double in batches")
+
+
+# --- nothing came out
+
+
+@pytest.mark.parametrize("stage", ["read", "postprocess"])
+def test_a_run_of_which_nothing_came_out_has_failed_whatever_is_allowed(tmp_path, stage):
+    repeat = judged(tmp_path, 40, max_failed=1.0, fail_at=list(range(40)), stage=stage)
+    assert problem(repeat).startswith("verification: no element came out: 40 failed, first ")
+    assert f"{stage}: ValueError: {stage} of " in problem(repeat)
+
+
+def test_a_run_of_which_one_came_out_is_compared_by_that_one(tmp_path):
+    repeat = judged(tmp_path, 40, max_failed=1.0, fail_at=list(range(1, 40)))
+    assert repeat.status == "succeeded"
+    proven = repeat.verification
+    assert (proven.elements_out, proven.elements_failed) == (1, 39)
+    assert (proven.reference["compared"], proven.reference["failed_alike"]) == (1, 31)
 
 
 # --- what is no fault

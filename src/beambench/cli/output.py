@@ -195,16 +195,25 @@ def _verification_line(proven: Verification) -> str:
         f"{proven.elements_in} in, {proven.elements_out} out, {proven.elements_failed} failed, "
         f"{proven.duplicates} duplicates"
     )
-    found, share = proven.reference, proven.reference_agreement
-    agreed = "reference agreement unknown"
-    if share is not None:
-        agreed = (
-            f"reference agreement {share:.4g} ({found.get('compared')} {found.get('method')} "
-            "compared with the bare loop)"
-        )
+    agreed = _agreement_text(proven.reference, proven.reference_agreement)
     verdict = "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
     failed = "".join(f"\n  failed: {one.id}: {one.stage}: {one.error}" for one in proven.failed)
     return escape(f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}{failed}")
+
+
+def _agreement_text(found: Mapping[str, Any], share: float | None) -> str:
+    """Say on how much of the sample the run and the bare loop agree."""
+    if share is None:
+        reason = f" ({found['reason']})" if "reason" in found else ""
+        return f"reference agreement unknown{reason}"
+    compared, sample = found.get("compared"), found.get("sample")
+    part = f"{compared} of {sample}" if compared and sample and compared < sample else f"{compared}"
+    values = found.get("not_finite")
+    alike = f", {values:.2%} of the outputs NaN or infinite alike" if values else ""
+    return (
+        f"reference agreement {share:.4g} ({part} {found.get('method')} compared with the bare "
+        f"loop{alike})"
+    )
 
 
 def _stock_line(found: Mapping[str, Any]) -> str:

@@ -264,6 +264,8 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
             warnings.append(f"{where}: Beam's own metrics differ: {difference}")
         for reason in repeat.noise.get("reasons", []):
             warnings.append(f"{where} was disturbed: {reason}")
+    proofs = [one.verification for one in execution.repeats if one.verification is not None]
+    warnings += dict.fromkeys(warning for proof in proofs for warning in proof.warnings)
     if execution.references and not execution.is_single_threaded():
         warnings.append("the pipeline had several workers, the loop one: no efficiency is given")
     if any(one.measured is not None and one.measured.folded for one in execution.observations):

@@ -23,6 +23,7 @@ from beambench.errors import RunError, UsageError
 from beambench.inputs.elements import parsed
 from beambench.inputs.files import has_credentials, is_address, stored
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
+from beambench.record.observation import EVIDENCE
 
 MIB = 1 << 20
 
@@ -394,8 +395,11 @@ def label_of(
         label = postprocess(prediction)
         if not isinstance(label, (int, str)):
             raise TypeError(f"a label is an int or a str, not {type(label).__name__}")
+    except Exception as error:
+        return element_id, None, None, tuple(failure("postprocess", error))
+    try:
         raw = evidence(prediction) if evidence is not None else None
         numbers = [float(value) for value in raw] if raw is not None else None
     except Exception as error:
-        return element_id, None, None, tuple(failure("postprocess", error))
+        return element_id, None, None, tuple(failure(EVIDENCE, error))
     return element_id, label, numbers, None

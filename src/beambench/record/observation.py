@@ -16,6 +16,9 @@ Histogram = dict[int, int]
 NEAR_TIE = 1e-4
 """Two best outputs this close may change places with the batch size, if a workload says no more."""
 
+EVIDENCE = "evidence"
+"""The stage of an element whose raw output, which only the sample is asked for, cannot be had."""
+
 
 class Distribution(Part):
     """What a Beam distribution holds."""
@@ -96,11 +99,15 @@ class Proof(Part):
 
 
 class SampledPrediction(Part):
-    """The label of a sampled element; `evidence` is the raw output that it was taken from."""
+    """The label of a sampled element; `evidence` is the raw output that it was taken from.
+
+    `stage` and `error` say where and why it failed; null for one that came out.
+    """
 
     id: str
     label: int | str | None
     evidence: list[float] | None = None
+    stage: str | None = None
     error: str | None = None
 
 

@@ -60,6 +60,7 @@ class Verification(Part):
     share of the sample on which the run and a bare loop agree, null if it could not be computed.
     ``stock`` says how far a variant's outputs are from those of `stock` on the same weights; empty
     for `stock` itself and for a variant whose model computes the same.
+    ``warnings`` say what makes a proof that passed weaker than others.
     ``unverified`` says why there can be no proof, as for a pipeline that exists already; it is null
     for a benchmark, which is always to prove its work. The counts are null where nothing counted.
     """
@@ -77,6 +78,7 @@ class Verification(Part):
     failed_listed: int = 0
     passed: bool = False
     problems: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
     unverified: str | None = None
 
 

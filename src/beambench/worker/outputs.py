@@ -99,8 +99,9 @@ def observed(
 
 def sampled(output: Output) -> SampledPrediction:
     element_id, label, evidence, error = output
+    stage, message = error or (None, None)
     return SampledPrediction(
-        id=element_id, label=label, evidence=evidence, error=error[1] if error else None
+        id=element_id, label=label, evidence=evidence, stage=stage, error=message
     )
 
 

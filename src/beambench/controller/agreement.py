@@ -1,0 +1,427 @@
+"""Judging the sample: are its elements those of the reference, and can that be told at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from beambench.analysis.intervals import median
+from beambench.controller.raw_output import RawOutput, correlation, margin
+from beambench.record.observation import EVIDENCE, NEAR_TIE, SampledPrediction
+
+DISTINCT_SHARE = 0.2
+"""Fewer distinct labels than this share of the sample (20 in 100) prove too little."""
+
+MIN_COSINE = 0.999
+MAX_DISTANCE = 0.05
+"""Of two raw outputs, as a share of the reference's length; at equal length 0.999 is 0.045."""
+
+SAME_DISTANCE = 1e-5
+"""References this near to each other have the same input, and cannot be told apart."""
+
+CLEARLY = 2
+"""How often nearer an output must be to its own reference than to that of any other input."""
+
+MIN_AGREEMENT = 0.99
+
+IGNORES_INPUT = "the outputs are the same for every input: the model ignores its input"
+
+SAME_LABEL = (
+    "all sampled elements have the same label, so the model may ignore its input: let the "
+    "workload's evidence() return raw outputs to compare"
+)
+
+APART = 3
+"""Of references: how many times the rounding lies between two that can be told apart."""
+
+MIN_CORRELATION = 0.9
+"""Between rounded outputs and their references, each about its mean: outputs of other inputs have
+about 0, and rounding to 8 bits leaves more than 0.95 where inputs make a difference at all."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the run and the reference agree on the sample; `share` is None if unknown."""
+
+    share: float | None
+    details: dict[str, Any]
+    problems: list[str]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the run gave for a sampled element, None if nothing, and what the reference gave."""
+
+    ours: SampledPrediction | None
+    reference: SampledPrediction
+    output: RawOutput
+    expected: RawOutput
+
+    @property
+    def failed_alike(self) -> bool:
+        return (
+            self.ours is not None
+            and self.ours.error is not None
+            and self.reference.error is not None
+        )
+
+    @property
+    def has_output(self) -> bool:
+        return bool(self.output.values or self.expected.values)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether both outputs are alike and hold no finite number, so that no label follows."""
+        alike = bool(self.expected.values) and self.expected.is_comparable(self.output)
+        return alike and not self.expected.has_finite
+
+    @property
+    def gaps_differ(self) -> bool:
+        """Whether a value is finite on one side only, of outputs of the same length."""
+        same_length = len(self.output.values) == len(self.expected.values)
+        return same_length and self.output.gaps != self.expected.gaps
+
+    def label_differs(self, near_tie: float) -> bool:
+        """A failed element has no label, so one that failed on one side only differs too."""
+        if self.ours is None:
+            return True
+        return self.ours.label != self.reference.label and _is_clear(self.reference, near_tie)
+
+
+def agreement(
+    ours: Sequence[SampledPrediction],
+    loop: Sequence[SampledPrediction],
+    *,
+    near_tie: float = NEAR_TIE,
+    outputs: bool = True,
+    rounded: bool = False,
+) -> Agreement:
+    """Compare the sampled predictions of a repeat with those of the reference loop.
+
+    Labels are compared, not float bits. Near-ties are left out and counted. If the labels are too
+    few to prove anything, the raw outputs are compared instead, those of near-ties too. Elements
+    that failed on both sides, and outputs without any finite number, are counted and not compared.
+
+    Args:
+        ours: what the repeat gave.
+        loop: what the reference gave.
+        near_tie: two best outputs of the reference this close may change places.
+        outputs: evidence is raw output that can be compared; else it only tells near ties.
+        rounded: the model computes in less than float32, so that its outputs depend on the batch
+            by more than a near-tie: raw outputs are compared with that in mind.
+    """
+    pairs = _paired(ours, loop)
+    came_out = [pair for pair in pairs if not pair.failed_alike]
+    usable = [pair for pair in came_out if not pair.is_blank]
+    clear = [pair.reference for pair in usable if _is_clear(pair.reference, near_tie)]
+    labels = {reference.label for reference in clear if reference.error is None}
+    details: dict[str, Any] = {
+        "sample": len(loop),
+        "near_ties": sum(not _is_clear(reference, near_tie) for reference in loop),
+        "distinct_labels": len(labels),
+        **_not_compared(pairs, came_out),
+    }
+    problems = [*_evidence_problems(ours, loop), *_blank_problems(came_out, usable)]
+    if not usable:
+        return Agreement(None, details, problems or [_nothing_to_compare(loop)])
+    count = len({pair.reference.id for pair in usable})
+    if rounded and outputs and any(pair.expected.values for pair in usable):
+        found = _rounded_outputs_agree(usable, details)
+    elif len(labels) >= max(DISTINCT_SHARE * count, min(2, count)):
+        found = _labels_agree(usable, details, near_tie, outputs=outputs)
+    else:
+        compare = _outputs_agree if outputs else _nothing_proven
+        found = compare(usable, details, near_tie)
+    warnings = [] if problems or found.problems else _one_label(usable)
+    return replace(found, problems=[*problems, *found.problems], warnings=warnings)
+
+
+def _paired(
+    ours: Sequence[SampledPrediction], references: Sequence[SampledPrediction]
+) -> list[Pair]:
+    by_id: dict[str, list[SampledPrediction]] = {}
+    for prediction in ours:  # an element that the input names twice comes out twice
+        by_id.setdefault(prediction.id, []).append(prediction)
+    return [
+        Pair(
+            one,
+            reference,
+            RawOutput.of(one.evidence if one is not None else None),
+            RawOutput.of(reference.evidence),
+        )
+        for reference in references
+        for one in by_id.get(reference.id, [None])
+    ]
+
+
+def _not_compared(pairs: Sequence[Pair], came_out: Sequence[Pair]) -> dict[str, Any]:
+    """Return how many failed alike, and the share of values that are not finite, where any."""
+    failed = len(pairs) - len(came_out)
+    values = sum(len(pair.expected.values) for pair in came_out)
+    gaps = sum(len(pair.expected.gaps) for pair in came_out)
+    return {
+        **({"failed_alike": failed} if failed else {}),
+        **({"not_finite": gaps / values} if gaps else {}),
+    }
+
+
+def _nothing_to_compare(loop: Sequence[SampledPrediction]) -> str:
+    if not loop:
+        return "the reference loop has no sample, so nothing could be compared"
+    return f"all {len(loop)} sampled elements failed, here and in the reference loop"
+
+
+def _evidence_problems(
+    ours: Sequence[SampledPrediction], loop: Sequence[SampledPrediction]
+) -> list[str]:
+    """Name an evidence() that fails: it is called for the sample only, which then proves less."""
+    failed = {one.id: one for one in [*ours, *loop] if one.stage == EVIDENCE}
+    if not failed:
+        return []
+    first = next(iter(failed.values()))
+    return [
+        f"evidence() failed for {len(failed)} of {len(loop)} sampled elements, which cannot be "
+        f"compared, first {first.id!r}: {first.error}"
+    ]
+
+
+def _blank_problems(came_out: Sequence[Pair], usable: Sequence[Pair]) -> list[str]:
+    blank = len(came_out) - len(usable)
+    having = sum(pair.has_output for pair in came_out)
+    if 2 * blank <= having or not blank:
+        return []
+    return [
+        f"{blank} of {having} sampled outputs hold no finite number (NaN or infinite throughout): "
+        "the model has not worked"
+    ]
+
+
+def _one_label(pairs: Sequence[Pair]) -> list[str]:
+    """Say that a sample has one label only, which its outputs cannot excuse altogether."""
+    references = {pair.reference.id: pair.reference.label for pair in pairs}
+    labels = set(references.values())
+    if len(labels) > 1 or DISTINCT_SHARE * len(references) <= 1:
+        return []
+    return [
+        f"all {len(references)} sampled elements have the label {str(labels.pop())[:50]!r}, though "
+        "the outputs of the model differ: right for random weights and one-sided inputs, else "
+        "postprocess() may not read them"
+    ]
+
+
+def _is_clear(reference: SampledPrediction, near_tie: float) -> bool:
+    """Tell whether the two greatest outputs are far apart, or there are none to compare."""
+    return margin(reference.evidence) >= near_tie
+
+
+def _labels_agree(
+    pairs: Sequence[Pair], details: dict[str, Any], near_tie: float, *, outputs: bool
+) -> Agreement:
+    """Compare labels, and of outputs only whether they are finite at the same places."""
+    compared = [
+        pair
+        for pair in pairs
+        if _is_clear(pair.reference, near_tie) or (outputs and pair.gaps_differ)
+    ]
+    if not compared:
+        return Agreement(None, {**details, "method": "labels", "compared": 0}, [])
+    differing = [
+        pair.reference.id
+        for pair in compared
+        if pair.label_differs(near_tie) or (outputs and pair.gaps_differ)
+    ]
+    return _judged(differing, {**details, "method": "labels", "compared": len(compared)})
+
+
+def _judged(differing: Sequence[str], details: Mapping[str, Any], **noise: Any) -> Agreement:
+    """Return the share of `compared` that does not differ, and a problem if it is too small."""
+    compared = details["compared"]
+    found = {**details, "differing": [*differing], **noise}
+    if not compared:
+        return Agreement(None, found, [])
+    share = 1 - len(differing) / compared
+    problems = [
+        f"{len(differing)} of {compared} sampled elements differ from the reference loop, "
+        f"first {differing[0]!r}"
+        for _ in range(share < MIN_AGREEMENT)
+    ]
+    return Agreement(share, found, problems)
+
+
+def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
+    """Without raw outputs few labels that are equal prove nothing; those that differ are wrong."""
+    found = _labels_agree(pairs, details, near_tie, outputs=False)
+    if found.problems:
+        return found
+    reason = "labels are too few to prove anything and the workload gives no raw outputs"
+    problems = []
+    if DISTINCT_SHARE * len(pairs) > 1:
+        if not details["distinct_labels"]:
+            problems = [f"all {len(pairs)} sampled elements are near ties: no label was compared"]
+        elif details["distinct_labels"] == 1:
+            problems = [SAME_LABEL]
+    return Agreement(None, {**found.details, "reason": reason}, problems)
+
+
+def _split(pairs: Sequence[Pair], near_tie: float) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs that can be compared, and those that only have the same label."""
+    compared: list[Pair] = []
+    lacking: list[Pair] = []
+    for pair in pairs:
+        says_something = pair.has_output or pair.label_differs(near_tie)
+        (compared if says_something else lacking).append(pair)
+    return compared, lacking
+
+
+def _with_lacking(found: Agreement, lacking: Sequence[Pair]) -> Agreement:
+    """Say of how many elements the workload gave no outputs; too many leave agreement unknown."""
+    if not lacking:
+        return found
+    details = {**found.details, "without_outputs": len(lacking)}
+    problems, share = list(found.problems), found.share
+    if not problems and len(lacking) > details["compared"]:
+        share = None
+        details["reason"] = "the workload gives no raw outputs for most of the sample"
+    same = len({pair.reference.label for pair in lacking}) == 1
+    if not problems and same and DISTINCT_SHARE * len(lacking) > 1:
+        problems = [SAME_LABEL]
+    return Agreement(share, details, problems)
+
+
+def _ignores_input(pairs: Iterable[Pair]) -> bool:
+    references = {pair.reference.id: pair.expected for pair in pairs if pair.expected.values}
+    return len(references) > 1 and len(set(references.values())) == 1
+
+
+def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
+    """Compare raw outputs: nearly the same, and clearly nearest to the own reference."""
+    if not any(pair.expected.values for pair in pairs):
+        return _nothing_proven(pairs, details, near_tie)
+    compared, lacking = _split(pairs, near_tie)
+    details = {**details, "method": "outputs", "compared": len(compared)}
+    if _ignores_input(compared):
+        return Agreement(None, details, [IGNORES_INPUT])
+    others = [pair.expected for pair in compared if pair.expected.values]
+    differing, cosines, largest = [], [], 0.0
+    for pair in compared:
+        output, expected = pair.output, pair.expected
+        comparable = output.is_comparable(expected)
+        if comparable and expected.values:
+            cosines.append(output.cosine(expected))
+            largest = max(largest, output.largest_difference(expected))
+        if (
+            not comparable
+            or pair.label_differs(near_tie)
+            or (expected.values and not _is_output_of(output, expected, others))
+        ):
+            differing.append(pair.reference.id)
+    noise = {"least_cosine": min(cosines, default=None), "largest_difference": largest}
+    return _with_lacking(_judged(differing, details, **noise), lacking)
+
+
+def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
+    """Compare raw outputs of a model that rounds: near their references, and following them.
+
+    Each must be nearest to its own reference, of those that the rounding leaves apart; over the
+    sample the outputs must correlate with their references.
+    """
+    compared, lacking = _split(pairs, near_tie=0.0)
+    details = {**details, "method": "rounded outputs", "compared": len(compared)}
+    if _ignores_input(compared):
+        return Agreement(None, details, [IGNORES_INPUT])
+    both: list[Pair] = []
+    differing, cosines, largest, flipped = [], [], 0.0, 0
+    for pair in compared:
+        if not pair.expected.values or not pair.output.is_comparable(pair.expected):
+            differing.append(pair.reference.id)
+            continue
+        both.append(pair)
+        difference = pair.output.largest_difference(pair.expected)
+        cosines.append(pair.output.cosine(pair.expected))
+        largest = max(largest, difference)
+        flips = pair.label_differs(near_tie=0.0)
+        flipped += flips
+        if not _is_near(pair.output, pair.expected) or (flips and not _explains(difference, pair)):
+            differing.append(pair.reference.id)
+    differing += [place for place in _misplaced(both) if place not in differing]
+    follows = correlation([(pair.output, pair.expected) for pair in both])
+    noise = {
+        "labels_flipped": flipped,
+        "least_cosine": min(cosines, default=None),
+        "largest_difference": largest,
+        "correlation": follows,
+    }
+    found = _judged(differing, details, **noise)
+    if not found.problems and follows is not None and follows < MIN_CORRELATION:
+        found.problems.append(
+            f"the outputs do not follow those of the reference loop (correlation {follows:.2f})"
+        )
+    return _with_lacking(found, lacking)
+
+
+def _misplaced(pairs: Sequence[Pair]) -> list[str]:
+    """Return the ids of outputs that are nearer to the reference of another element.
+
+    Only references that lie apart by more than `APART` times the rounding, which the median of the
+    distances tells, speak for or against.
+    """
+    if not pairs:
+        return []
+    apart = APART * median([pair.output.distance(pair.expected) for pair in pairs])
+    return [
+        pair.reference.id
+        for pair in pairs
+        if any(
+            pair.expected.distance(other.expected) > apart
+            and pair.output.distance(other.expected) <= pair.output.distance(pair.expected)
+            for other in pairs
+        )
+    ]
+
+
+def _explains(difference: float, pair: Pair) -> bool:
+    """Tell whether outputs that differ by so much at most can change places at the top."""
+    return len(pair.expected.values) < 2 or margin(pair.reference.evidence) <= 2 * difference
+
+
+def _is_output_of(output: RawOutput, own: RawOutput, references: Iterable[RawOutput]) -> bool:
+    """Tell outputs from those of another element: with random weights all are nearly parallel."""
+    if not _is_near(output, own):
+        return False
+    distance, length = output.distance(own), own.length()
+    return all(
+        CLEARLY * distance <= output.distance(other)
+        for other in references
+        if own.distance(other) > SAME_DISTANCE * length
+    )
+
+
+def _is_near(output: RawOutput, own: RawOutput) -> bool:
+    near = output.distance(own) <= MAX_DISTANCE * own.length()
+    return near and output.cosine(own) >= MIN_COSINE
+
+
+def stock_agreement(
+    ours: Sequence[SampledPrediction], stock: Sequence[SampledPrediction]
+) -> dict[str, Any]:
+    """Say how far a variant's sampled outputs are from those of `stock` on the same weights."""
+    pairs = [
+        pair
+        for pair in _paired(ours, stock)
+        if pair.ours is not None and pair.reference.error is None
+    ]
+    outputs = [
+        (pair.output, pair.expected)
+        for pair in pairs
+        if pair.expected.has_finite and pair.output.is_comparable(pair.expected)
+    ]
+    return {
+        "compared": len(pairs),
+        "labels_equal": sum(not pair.label_differs(near_tie=0.0) for pair in pairs),
+        "least_cosine": min((one.cosine(other) for one, other in outputs), default=None),
+        "largest_difference": max(
+            (one.largest_difference(other) for one, other in outputs), default=None
+        ),
+    }
