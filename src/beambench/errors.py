@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 EXIT_OK = 0
 EXIT_USAGE = 2
 EXIT_FAILED = 3
@@ -28,6 +30,14 @@ class RunError(BeambenchError):
 
 class StoreError(BeambenchError):
     """The store cannot be opened, read or written (exit code 3)."""
+
+
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
+
+
+def without_addresses(text: str) -> str:
+    """Return a text without the addresses of objects, which differ each time that one is made."""
+    return ADDRESS.sub("", text)
 
 
 SHORTEST_PART = 4

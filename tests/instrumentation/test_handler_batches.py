@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
@@ -353,6 +354,9 @@ def test_a_definition_without_size_asks_for_none(tmp_path):
         (OSError(2, "No such file", "a.jpg"), "FileNotFoundError: [Errno 2] No such file: 'a.jpg'"),
         (ValueError("x" * 500), f"ValueError: {'x' * 200}"),
         (ValueError("a\udcff"), "ValueError: a\\udcff"),
+        (TypeError(f"no {io.BytesIO()} here"), "TypeError: no <_io.BytesIO object> here"),
+        (KeyError(range.__iter__), "KeyError: <slot wrapper '__iter__' of 'range' objects>"),
+        (RuntimeError("bad flags 0x80070005"), "RuntimeError: bad flags 0x80070005"),
     ],
 )
 def test_a_failure_is_one_short_line_that_json_can_hold(error, text):

@@ -99,6 +99,60 @@ def test_images_of_every_mode_become_three_channels(photographs, mode):
     assert workload(of_catalog(EFFICIENTNET)).preprocess(file.getvalue()).shape == (3, 224, 224)
 
 
+def test_a_picture_of_16_bit_grey_has_the_pixels_of_its_8_bits(photographs):
+    from PIL import Image
+
+    eight = Image.open(photographs / "china.jpg").convert("L")
+    sixteen = Image.fromarray(np.asarray(eight).astype(np.uint16) * 257)
+    made = workload(of_catalog(EFFICIENTNET))
+    pixels = []
+    for image in (eight, sixteen):
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        pixels.append(made.preprocess(file.getvalue()).numpy().tobytes())
+    assert pixels[0] == pixels[1]
+
+
+def test_orientation_is_honoured_where_it_is_asked_for_and_said_where_it_is_not(
+    photographs, cache, tmp_path
+):
+    from PIL import Image
+
+    from beambench.worker.tasks import prepare
+
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.open(photographs / "china.jpg").save(tmp_path / "turned.png", exif=exif)
+    upright = Image.open(photographs / "china.jpg").rotate(-90, expand=True)
+    upright.save(tmp_path / "upright.png")
+    lines = []
+    for orient in (False, True):
+        definition = resnet18(weights="random")
+        parameters = definition.parameters | ({"orient": True} if orient else {})
+        definition = definition.model_copy(update={"parameters": parameters})
+        made = workload(definition)
+        turned, expected = (
+            made.preprocess((tmp_path / f"{name}.png").read_bytes()).numpy().tobytes()
+            for name in ("turned", "upright")
+        )
+        assert (turned == expected) is orient
+        plan = make_plan(
+            tmp_path,
+            "prepare",
+            definition=definition,
+            source=str(tmp_path),
+            cache_dir=str(cache),
+        )
+        lines.append([one for one in prepare(plan).prepared.warnings if "EXIF" in one])
+    assert lines == [
+        [
+            f"{tmp_path}: of 2 pictures: 1 with an EXIF orientation, which is ignored as in Beam's"
+            " example (--set parameters.orient=true turns them)"
+        ],
+        [],
+    ]
+
+
 def test_reading_gives_the_bytes_of_a_path_and_of_an_object(photographs, bucket):
     made = workload(of_catalog(EFFICIENTNET))
     path = photographs / "china.jpg"
@@ -212,12 +266,18 @@ def test_a_corrupt_photograph_is_a_failed_element_and_the_others_are_classified(
     found = run_pipeline(plan)
     labels = {one.id: one.label for one in found.sample}
     assert (labels["china.jpg"], labels["flower.jpg"]) == (PALACE, DAISY)
-    failed = {one.id: (one.stage, one.error.partition(":")[0]) for one in found.failed}
-    assert failed == {
-        "truncated.jpg": ("preprocess", "OSError"),
-        "missing.jpg": ("read", "FileNotFoundError"),
-        "text.jpg": ("preprocess", "UnidentifiedImageError"),
-        "empty.jpg": ("preprocess", "UnidentifiedImageError"),
+    missing = f"[Errno 2] No such file or directory: '{tmp_path}/missing.jpg'"
+    assert {one.id: (one.stage, one.error) for one in found.failed} == {
+        "truncated.jpg": (
+            "preprocess",
+            f"OSError: JPEG of 640 x 427 pixels is truncated at byte {len(whole) // 2}",
+        ),
+        "missing.jpg": ("read", f"FileNotFoundError: {missing}"),
+        "text.jpg": (
+            "preprocess",
+            "UnidentifiedImageError: not a picture: 12 bytes that begin with 'not an image'",
+        ),
+        "empty.jpg": ("preprocess", "UnidentifiedImageError: not a picture: 0 bytes"),
     }
     proven = verification(found, run_reference(plan))
     assert proven is not None

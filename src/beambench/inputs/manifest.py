@@ -61,6 +61,10 @@ class Manifest:
     warnings: list[str] = field(default_factory=list)
     contents: LineContents | None = None
 
+    def paths(self) -> list[str]:
+        """Return the path or address of every element that lies somewhere."""
+        return Listing(self.kind, self.root, self.ids, []).paths(None)
+
 
 class Content(NamedTuple):
     """What is known of a file: SHA-256 in hex or what stands for it, size in bytes."""

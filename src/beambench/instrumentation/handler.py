@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beambench.definition.schema import SIZE_TOLERANCE
-from beambench.errors import RunError, UsageError
+from beambench.errors import RunError, UsageError, without_addresses
 from beambench.inputs.elements import parsed
 from beambench.inputs.files import has_credentials, is_address, stored
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
@@ -84,7 +84,8 @@ class ElementFailure(NamedTuple):
 
 
 def failure(stage: str, error: Exception) -> ElementFailure:
-    lines = str(error).encode("utf-8", "backslashreplace").decode().strip("- \n").splitlines()
+    text = without_addresses(str(error)).encode("utf-8", "backslashreplace").decode()
+    lines = text.strip("- \n").splitlines()
     if lines and lines[0].startswith("Traceback"):  # of the process that serves a shared model
         lines = lines[-1:]
     text = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -10,7 +10,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from beambench.errors import BeambenchError, UsageError
+from beambench.errors import BeambenchError, UsageError, without_addresses
 from beambench.record.observation import Observation, WorkerError
 from beambench.worker.wrapped_errors import STEP, innermost
 
@@ -38,7 +38,7 @@ def main(plan_path: str, result_path: str) -> int:
 
 
 def _described(error: Exception) -> WorkerError:
-    name, text = innermost(type(error).__name__, str(error))
+    name, text = innermost(type(error).__name__, without_addresses(str(error)))
     ours = name in OURS
     text = " ".join((STEP.sub("", text) if ours else text).split())
     return WorkerError(

@@ -15,7 +15,7 @@ from beambench.errors import UsageError
 from beambench.inputs import files
 from beambench.inputs.elements import written
 from beambench.inputs.labels import labels_for, read_labels
-from beambench.inputs.manifest import resolve_input
+from beambench.inputs.manifest import Manifest, resolve_input
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
 from beambench.instrumentation.handler import (
     check_size,
@@ -94,12 +94,21 @@ def prepare(plan: Plan) -> Observation:
             | {"torch": torch_settings(), "workload": entry.distribution if entry else None},
             warnings=[
                 *manifest.warnings,
+                *input_warnings(cls, plan, manifest),
                 *cls.warnings(definition),
                 *(slow_precision(definition.model, environment) if is_here(plan) else ()),
                 *of_processes(definition.runner.processes, environment),
             ],
         ),
     )
+
+
+def input_warnings(cls: type[Workload], plan: Plan, manifest: Manifest) -> list[str]:
+    """Return what the workload says of the user's own files, under the name of their source."""
+    if manifest.kind not in ("directory", "list"):
+        return []
+    paths = list(manifest.paths())
+    return [f"{plan.source}: {text}" for text in cls.input_warnings(plan.definition, paths)]
 
 
 def is_here(plan: Plan) -> bool:

