@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 EXIT_OK = 0
 EXIT_USAGE = 2
@@ -10,6 +11,11 @@ EXIT_FAILED = 3
 EXIT_UNPUBLISHED = 5
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
+EXIT_READER_LEFT = 141
+"""Nobody read stdout any more: what a shell says of commands that SIGPIPE ended."""
+
+WORST_FIRST = (EXIT_INTERRUPTED, EXIT_TIMED_OUT, EXIT_FAILED, EXIT_UNPUBLISHED, 4, 1)
+"""Of several codes the first of these is that of the command; bad usage stops before any run."""
 
 
 class BeambenchError(Exception):
@@ -38,6 +44,11 @@ ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 def without_addresses(text: str) -> str:
     """Return a text without the addresses of objects, which differ each time that one is made."""
     return ADDRESS.sub("", text)
+
+
+def worst(codes: Sequence[int]) -> int:
+    """Return the exit code of a command of whose parts each has one."""
+    return next((code for code in WORST_FIRST if code in codes), max(codes, default=EXIT_OK))
 
 
 SHORTEST_PART = 4

@@ -8,8 +8,7 @@ import typer
 
 from beambench.cancellation import Cancellation
 from beambench.cli.main import app
-from beambench.cli.run import worst
-from beambench.errors import RunError, StoreError, UsageError
+from beambench.errors import RunError, StoreError, UsageError, worst
 from beambench.store import RunStore
 
 STORE = "sqlite:///runs.db"

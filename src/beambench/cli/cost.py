@@ -46,14 +46,14 @@ def cost(
     ] = None,
     scale: Annotated[
         str | None,
-        typer.Option(metavar=FACTOR, help="Speed of a process there ÷ its speed in the run."),
+        typer.Option(metavar=FACTOR, help="Speed of a process there / its speed in the run."),
     ] = None,
     parallel_efficiency: Annotated[
         str | None,
-        typer.Option(metavar=FACTOR, help="Speed of a process among all of a machine ÷ alone."),
+        typer.Option(metavar=FACTOR, help="Speed of a process among all of a machine / alone."),
     ] = None,
     stragglers: Annotated[
-        str | None, typer.Option(metavar=FACTOR, help="Time of the last worker ÷ mean time.")
+        str | None, typer.Option(metavar=FACTOR, help="Time of the last worker / mean time.")
     ] = None,
     worker_start: Annotated[
         str | None, typer.Option(metavar=FACTOR, help="Seconds until a worker can start.")

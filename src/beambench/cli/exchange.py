@@ -38,7 +38,7 @@ class Source(str, Enum):
 
 def export_runs(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN…", help="Ids of runs, or their beginnings.")
+        list[str] | None, typer.Argument(metavar="RUN...", help="Ids of runs, or their beginnings.")
     ] = None,
     benchmark: Annotated[
         str | None, typer.Option(metavar="NAME", help="All runs of a benchmark.")
@@ -83,7 +83,7 @@ def import_runs(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILE…",
+            metavar="FILE...",
             help="What `beambench export` wrote as JSON, or rows of Beam's suite as JSON or CSV.",
         ),
     ] = None,
@@ -110,7 +110,7 @@ def import_runs(
     as_json: JsonOption = False,
 ) -> None:
     """Bring in runs of another store, or the history that Beam's own suite has published."""
-    from beambench.cli.output import print_json
+    from beambench.cli.output import print_json, print_text
     from beambench.experiments import exchange
     from beambench.store.run_store import RunStore
 
@@ -142,7 +142,7 @@ def import_runs(
     else:
         present = len(records) - added
         already = f", {present} were there already" if present else ""
-        typer.echo(f"{added} run{'s' if added != 1 else ''} imported{already}")
+        print_text(f"{added} run{'s' if added != 1 else ''} imported{already}")
 
 
 def _definition(benchmark: str, definitions: list[Path] | None) -> Definition:

@@ -23,15 +23,17 @@ from beambench.cli import (
     run,
     settings,
     show,
+    terminal,
     validate,
 )
 from beambench.cli.messages import say
-from beambench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
+from beambench.errors import EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 
 EPILOG = (
     "Precedence: command line > environment (BEAMBENCH_*) > project file (beambench.yaml) > "
     "definition > default. Exit codes: 0 fine, 2 bad usage or definition, 3 the run failed or "
-    "could not start, 5 results kept but not published, 124 timed out, 130 interrupted."
+    "could not start, 5 results kept but not published, 124 timed out, 130 interrupted, 141 the "
+    "reader of stdout went away."
 )
 
 app = typer.Typer(
@@ -77,7 +79,8 @@ def beambench(
 def main() -> None:
     """Run the command line of this process, and end the process."""
     process.open_closed_descriptors()
-    process.run_and_exit(lambda: execute(sys.argv[1:]))
+    terminal.open_streams()
+    process.run_and_exit(lambda: terminal.close(execute(sys.argv[1:])))
 
 
 def execute(arguments: list[str]) -> int:
@@ -103,10 +106,6 @@ def execute(arguments: list[str]) -> int:
         return complain(described(error), EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return complain("interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output went away (`beambench list | head`): no error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
 
 
 def complain(message: str, code: int) -> int:
@@ -121,7 +120,16 @@ def check_text(arguments: list[str]) -> None:
         try:
             argument.encode()
         except UnicodeEncodeError:
-            raise UsageError(f"argument {argument!r} is not UTF-8 text: rename the file") from None
+            raise UsageError(_no_text(argument)) from None
+
+
+def _no_text(argument: str) -> str:
+    try:
+        text = os.fsencode(argument).decode()
+    except UnicodeError:
+        return f"argument {argument!r} is not UTF-8 text: rename the file"
+    encoding = sys.getfilesystemencoding().upper()
+    return f"argument {text!r}: the locale of this shell has only {encoding}: set LC_ALL=C.UTF-8"
 
 
 def described(error: TyperException) -> str:

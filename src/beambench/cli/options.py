@@ -41,7 +41,7 @@ def options(
     as_json: JsonOption = False,
 ) -> None:
     """Print a benchmark as flags of Beam, one a line, as `run --options-file` reads them."""
-    from beambench.cli.output import print_json
+    from beambench.cli.output import print_json, print_text
     from beambench.definition.options_file import RUNNERS, as_line, flags_of
     from beambench.experiments.request import importable
     from beambench.experiments.worker_requirements import worker_requirements, write_image
@@ -73,4 +73,4 @@ def options(
     if as_json:
         print_json(answer)
     else:
-        typer.echo("\n".join(lines))
+        print_text("\n".join(lines))

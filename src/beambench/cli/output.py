@@ -66,7 +66,18 @@ def escape(text: str) -> str:
 
 
 def print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    r"""Print JSON; what the encoding of stdout lacks is written as `\uXXXX`."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
+
+
+def print_text(text: str) -> None:
+    """Print lines as they are, in the encoding of stdout (`typer.echo` would not for ASCII)."""
+    sys.stdout.write(text + "\n")
 
 
 def console() -> Console:

@@ -36,7 +36,7 @@ PublisherOption = Annotated[
 def publish(
     context: typer.Context,
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN…", help="Ids of runs, or their beginnings.")
+        list[str] | None, typer.Argument(metavar="RUN...", help="Ids of runs, or their beginnings.")
     ] = None,
     pending: Annotated[
         bool, typer.Option("--pending", help="Try every queued row now, whatever its back-off.")

@@ -24,6 +24,7 @@ from beambench.cli.settings import (
     library,
     store_url,
 )
+from beambench.cli.terminal import reader_left, unwritten
 from beambench.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -33,6 +34,7 @@ from beambench.errors import (
     BeambenchError,
     StoreError,
     UsageError,
+    worst,
 )
 
 if TYPE_CHECKING:
@@ -67,8 +69,6 @@ STATUS_CODES = {
     "cancelled": EXIT_INTERRUPTED,
     "timed_out": EXIT_TIMED_OUT,
 }
-WORST_FIRST = (130, 124, 3, 5, 4, 1)
-"""Of several runs the first of these decides the exit code; bad usage stops before any run."""
 
 
 class Reference(str, Enum):
@@ -81,14 +81,14 @@ def run(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME…", help="Benchmarks, or definition files."),
+        typer.Argument(metavar="NAME...", help="Benchmarks, or definition files."),
     ] = None,
     pipeline: Annotated[
         str | None,
         typer.Option(
             metavar="MODULE:FUNCTION",
             help="In place of NAME: measure a pipeline that exists already, unverified; what "
-            "follows -- is given to its run(argv, test_pipeline=…).",
+            "follows -- is given to its run(argv, test_pipeline=...).",
         ),
     ] = None,
     name: Annotated[
@@ -173,7 +173,7 @@ def run(
         typer.Option(
             metavar="TARGET",
             help="Write the predictions, in the pipeline that is measured: PATH.jsonl, PATH.txt or "
-            "PATH.parquet, here or at gs://…, or bq:PROJECT.DATASET.TABLE.",
+            "PATH.parquet, here or at gs://..., or bq:PROJECT.DATASET.TABLE.",
         ),
     ] = None,
     overwrite: Annotated[
@@ -251,7 +251,7 @@ def run(
     if name is not None:
         raise UsageError("--name goes with --pipeline: a benchmark has the name of its definition")
     if not names:
-        raise UsageError("Missing argument 'NAME…' or --pipeline. See `beambench run --help`")
+        raise UsageError("Missing argument 'NAME...' or --pipeline. See `beambench run --help`")
     if output is not None and len(names) > 1:
         raise UsageError("--output goes with one benchmark: the next would replace its predictions")
     requests = [
@@ -446,7 +446,7 @@ def _run_all(
             if as_json and records:
                 documents = [record.model_dump(mode="json") for record in records]
                 print_json(documents if len(requests) > 1 else documents[0])
-            sys.stdout.flush()  # a server may keep the attempt below waiting
+            _flush(kept)  # a server may keep the attempt below waiting
             for record in records:
                 if record.error is not None:
                     say(f"{record.benchmark}: {_reason(record)}")
@@ -456,9 +456,12 @@ def _run_all(
     return worst(codes)
 
 
-def worst(codes: list[int]) -> int:
-    """Return the exit code of several runs."""
-    return next((code for code in WORST_FIRST if code in codes), max(codes, default=EXIT_OK))
+def _flush(kept: Sequence[RunRecord]) -> None:
+    """Write out what was printed; if that fails, say where the runs are."""
+    error = unwritten()
+    if error is not None and not reader_left(error):
+        for record in kept:
+            say(f"{record.benchmark}: stored: `beambench show {record.run_id}` prints it")
 
 
 def _complain(message: str, runs: int, error: BeambenchError) -> None:

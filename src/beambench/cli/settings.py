@@ -35,7 +35,7 @@ StoreOption = Annotated[
         "--store",
         metavar="URL",
         envvar="BEAMBENCH_STORE",
-        help="Store of runs: sqlite:///relative.db, sqlite:////absolute.db, postgresql://…",
+        help="Store of runs: sqlite:///relative.db, sqlite:////absolute.db, postgresql://...",
         show_envvar=True,
     ),
 ]

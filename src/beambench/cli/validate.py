@@ -15,7 +15,7 @@ from beambench.errors import EXIT_USAGE, BeambenchError, UsageError
 def validate(
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME|FILE|DIR]…", help="None: the whole catalog."),
+        typer.Argument(metavar="[NAME|FILE|DIR]...", help="None: the whole catalog."),
     ] = None,
     definitions: DefinitionsOption = None,
     as_json: JsonOption = False,
