@@ -294,3 +294,12 @@ def test_an_argument_that_the_locale_cannot_hold(folder):
         r"beambench: argument 'caf\xe9': the locale of this shell has only ASCII: "
         "set LC_ALL=C.UTF-8\n"
     )
+
+
+def test_output_that_was_cut_by_ctrl_c_is_not_tried_again(printed_to, unread, monkeypatch):
+    def write(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", write)
+        assert printed_to(unread, "list") == 130
