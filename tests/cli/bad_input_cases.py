@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import re
 import sqlite3
@@ -737,7 +738,7 @@ SECTIONS: dict[str, list[Case]] = {
             "what is no UTF-8",
             "run mine.yaml",
             USAGE,
-            ("mine.yaml", "not UTF-8", "byte 7"),
+            ("mine.yaml: line 1", "not UTF-8", "byte 0xd6 at column 8"),
             {"mine.yaml": "title: Ölflecken\n".encode("latin-1")},
         ),
         Case(
@@ -946,6 +947,48 @@ SECTIONS: dict[str, list[Case]] = {
             USAGE,
             ("empty.txt", "has no line that is not empty"),
             files={"empty.txt": "\n  \n"},
+        ),
+        Case(
+            "sentences in UTF-16 without a byte-order mark",
+            "run SENTENCES --input lines.txt",
+            USAGE,
+            ("lines.txt: seems to be UTF-16LE", "iconv -f UTF-16LE -t UTF-8 lines.txt"),
+            files={"lines.txt": "Grüße aus Köln\r\nund Düren\r\n".encode("utf-16-le")},
+        ),
+        Case(
+            "sentences of which the last byte of UTF-16 is missing",
+            "run SENTENCES --input lines.txt",
+            USAGE,
+            ("lines.txt: line 2 is not UTF-16LE text", "byte 0x74 at offset 10", "save"),
+            files={"lines.txt": "\ufeffone\nt".encode("utf-16-le")[:-1]},
+        ),
+        Case(
+            "sentences of which none is UTF-8",
+            "run SENTENCES --input lines.txt",
+            USAGE,
+            ("lines.txt: line 1 is not UTF-8 text (byte 0xdc at column 1)", "all others", "iconv"),
+            files={"lines.txt": "Übel\nBöse\n".encode("latin-1")},
+        ),
+        Case(
+            "compressed sentences that were copied in part",
+            "run SENTENCES --input lines.txt.gz",
+            USAGE,
+            ("lines.txt.gz", "gzip data ends in the middle", "copy the file again"),
+            files={"lines.txt.gz": gzip.compress(b"one two three\n" * 9)[:-9]},
+        ),
+        Case(
+            "text that is named as if it were compressed",
+            "run SENTENCES --input lines.txt.gz",
+            USAGE,
+            ("lines.txt.gz", "is not gzip data, as its name says"),
+            files={"lines.txt.gz": "one two three\n"},
+        ),
+        Case(
+            "compressed sentences whose name does not say so",
+            "run SENTENCES --input lines.txt",
+            USAGE,
+            ("lines.txt", "is gzip data without a name that ends in .gz"),
+            files={"lines.txt": gzip.compress(b"one two three\n" * 9)},
         ),
         Case(
             "a file of weights, and no path",

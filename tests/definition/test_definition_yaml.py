@@ -168,14 +168,26 @@ def test_what_is_no_yaml_names_a_line(refused, content):
 
 
 @pytest.mark.parametrize(
-    ("content", "at"),
-    [(b"a: \xff\n", 3), (b"\xff\xfea\x00", 0), ("title: Größe".encode("latin-1"), 9)],
-    ids=["stray", "utf-16", "latin-1"],
+    ("content", "where"),
+    [
+        (b"a: \xff\n", "line 1 is not UTF-8 text (byte 0xff at column 4)"),
+        (
+            "a: 1\r\ntitle: Größe".encode("latin-1"),
+            "line 2 is not UTF-8 text (byte 0xf6 at",
+        ),
+        ("a: 1\n".encode("utf-16-le"), "seems to be UTF-16LE without a byte-order mark"),
+    ],
+    ids=["stray", "latin-1", "utf-16-without-mark"],
 )
-def test_what_is_not_utf_8(refused, content, at):
-    message = refused(content)
-    assert message.startswith(": not UTF-8 text (")
-    assert message.endswith(f" at byte {at})")
+def test_what_is_not_utf_8(refused, content, where):
+    assert refused(content).startswith(f": {where}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_says_what_the_file_is_in(tmp_path, encoding):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes("title: Größe 大\r\nname: x\r\n".encode(encoding))
+    assert read_mapping(path) == {"title": "Größe 大", "name": "x"}
 
 
 def test_a_control_character(refused):

@@ -105,6 +105,17 @@ def test_bad_bytes_and_binary_files(labels):
         labels(b"\xff\xd8\xff\xe0\0\x10JFIF")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_says_what_the_labels_are_in(labels, encoding):
+    content = "file,class_index\r\nё.jpg,3\r\n".encode(encoding)
+    assert labels(content) == {"ё.jpg": 3}
+
+
+def test_labels_without_the_mark_of_their_encoding(labels):
+    with pytest.raises(UsageError, match="seems to be UTF-16BE without a byte-order mark: convert"):
+        labels("file,class_index\na.jpg,3\n".encode("utf-16-be"))
+
+
 def test_file_that_is_not_there_or_no_file(tmp_path):
     with pytest.raises(UsageError, match=r"gone\.csv: cannot be read \(No such file"):
         read_labels(tmp_path / "gone.csv")

@@ -270,7 +270,7 @@ def test_bad_bytes_name_the_line(tmp_path):
     assert "0xe9 at column 2" in message
 
 
-@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0\0\x10JFIF\0", "a.jpg\n".encode("utf-16")])
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0\0\x10JFIF\0", b"a\0b\n"])
 def test_file_that_is_no_text_is_an_error(tmp_path, content):
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
@@ -278,6 +278,17 @@ def test_file_that_is_no_text_is_an_error(tmp_path, content):
     assert "is not a text file" in message
     assert "list of images" in message
     assert "directory" in message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_list_may_have_any_byte_order_mark_and_line_ends(tmp_path, encoding, end):
+    put(tmp_path, "é.jpg", "b.jpg")
+    path = tmp_path / "list.txt"
+    path.write_bytes(f"é.jpg{end}{end}b.jpg{end}".encode(encoding))
+    found = resolve(path)
+    assert found.ids == ["é.jpg", "b.jpg"]
+    assert found.digest == digest_of("é.jpg", "b.jpg")
 
 
 def test_nul_byte_far_down_a_list_names_the_line(tmp_path):

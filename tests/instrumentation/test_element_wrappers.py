@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import pickle
 from array import array
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from apache_beam.ml.inference.base import PredictionResult
 
 from beambench.inputs.elements import parsed
@@ -19,6 +22,7 @@ from beambench.instrumentation.handler import (
     counted,
     label_of,
 )
+from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock, Progress
 
 pytestmark = pytest.mark.real
@@ -158,12 +162,66 @@ def test_quantities_that_are_no_counts_fail_the_element(wrong):
     assert (output[1], output[3][0], quantities) == (None, "postprocess", {})
 
 
-@pytest.mark.parametrize("wrong", [None, 0.5, array("d", [1.0]), b"cat"])
-def test_a_label_of_another_type_is_a_failure_that_says_so(wrong):
+@pytest.mark.parametrize(
+    ("wrong", "shown"),
+    [
+        (None, "NoneType"),
+        (3.0, "float (3.0)"),
+        (b"cat", "bytes (b'cat')"),
+        (array("d", [1.0]), "array"),
+        (np.float64(3.0), "float64 (np.float64(3.0))"),
+        (np.float32(0.5), "float32 (0.5)"),
+        (np.array(3.0), "ndarray (3.0)"),
+        (np.array([3]), "ndarray of shape (1,)"),
+        (torch.tensor(3.0), "Tensor (3.0)"),
+        (torch.tensor([3]), "Tensor of shape (1,)"),  # which has an __index__ all the same
+        ([3], "list"),
+    ],
+)
+def test_a_label_of_another_type_is_a_failure_that_says_so(wrong, shown):
     output = label_of("a", PredictionResult(None, 1), lambda _: wrong, None)
-    name = type(wrong).__name__
-    text = f"TypeError: a label is an int or a str, not {name}"
+    text = f"TypeError: a label is an int or a str, not {shown}"
     assert output == ("a", None, None, ("postprocess", text))
+
+
+class Index:
+    def __index__(self) -> int:
+        return 3
+
+
+class Fish(enum.IntEnum):
+    TENCH = 3
+
+
+class Colour(str, enum.Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("given", "label"),
+    [
+        (np.array([1, 5, 9, 2]).argmax(), 2),
+        (np.uint8(3), 3),
+        (np.array(3), 3),
+        (torch.tensor([1, 5, 9, 2]).argmax(), 2),
+        (torch.tensor(3, dtype=torch.int32), 3),
+        (Index(), 3),
+        (Fish.TENCH, 3),
+        (np.str_("cat"), "cat"),
+        (np.array("cat"), "cat"),
+        (Colour.RED, "red"),
+        (True, True),
+        (np.True_, True),
+        (1 << 80, 1 << 80),
+    ],
+    ids=repr,
+)
+def test_integers_and_texts_of_other_kinds_are_labels_as_plain_ones(given, label):
+    output = label_of("a", PredictionResult(None, 1), lambda _: given, None)
+    assert output == ("a", label, None, None)
+    assert type(output[1]) is type(label)
+    assert json.loads(json.dumps(output))[1] == label
+    assert add_up([output]) == add_up([("a", label, None, None)])
 
 
 @pytest.mark.parametrize(

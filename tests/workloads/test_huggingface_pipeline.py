@@ -66,7 +66,7 @@ def test_the_label_is_the_greatest_component_of_the_mean():
 
 
 def test_a_line_that_is_no_utf8_is_an_error():
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(ValueError, match=r"^not UTF-8 text \(byte 0xff at column 1\)$"):
         workload().preprocess(b"\xff\xfe")
 
 

@@ -117,7 +117,7 @@ def test_tokens_are_counted(tmp_path):
 def test_a_line_that_is_no_utf8_is_no_prompt(tmp_path):
     made = workload(tmp_path)
     assert made.preprocess(made.read("wie heißt du?".encode())) == "wie heißt du?"
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(ValueError, match=r"^not UTF-8 text \(byte 0xff at column 1\)$"):
         made.preprocess(made.read(b"\xff\xfe"))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from beambench.definition.text_encoding import decoded
 from beambench.errors import UsageError
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C parser: ten times as fast
@@ -69,9 +70,7 @@ def read_text(path: Path, kind: str, hint_for_folder: str = "") -> str:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(f"{path}: larger than 1 MiB, so it is no {kind}")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+        return decoded(path.read_bytes(), str(path))
     except IsADirectoryError:
         article = "an" if kind[0] in "aeiou" else "a"
         raise UsageError(f"{path}: is a folder, not {article} {kind}{hint_for_folder}") from None

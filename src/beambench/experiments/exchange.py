@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from beambench.definition.text_encoding import decoded
 from beambench.errors import RunError, UsageError
 from beambench.publishers import beam_format, beambench_format
 from beambench.record.run_record import (
@@ -112,14 +113,12 @@ def read_file(path: Path, benchmark: str | None, now: str) -> Found:
 def _items(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """Return the objects in a file, each with the number of its line or of itself."""
     try:
-        text = path.read_text("utf-8-sig")
+        text = decoded(path.read_bytes(), str(path))
         if "\0" in text:
             raise UsageError(f"{path}: is not text: it holds NUL characters")
         items = _csv_rows(text) if path.suffix.lower() == CSV else _json_items(path, text)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: is not UTF-8 text") from None
     except csv.Error as error:
         raise UsageError(f"{path}: not CSV: {error}") from None
     except RecursionError:

@@ -1,7 +1,7 @@
 """Lines of text as elements: sentences, prompts and table rows, read from a file or made.
 
-An element is the bytes of one line, whatever they are: what is no UTF-8 or has no word fails as an
-element, by name, and not as a file. Its id is the number of its line.
+An element is one line, in UTF-8 whatever the file is in, if that has a byte-order mark. A line
+that is no UTF-8 or has no word fails as an element, by name. Its id is the number of its line.
 """
 
 from __future__ import annotations
@@ -9,18 +9,23 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 
+from beambench.definition.text_encoding import problem_of
 from beambench.errors import UsageError
-from beambench.inputs.files import read_bytes
+from beambench.inputs.compression import without_suffix
+from beambench.inputs.text import content_of
 
 TYPES = ("sentences", "prompts", "rows")
 EXPECTED = "a text file with one element on each line"
 COLUMNS = ".tsv"
 """In such a file the first column is the element, as in SST-2: sentence, tab, label."""
+MOST_NULS = 0.1
+"""Share of NUL bytes above which a file is no text; a stray one is what tokenizers clean away."""
 
 SENTENCE = re.compile(r"[A-Z][A-Za-z0-9 ,.;:'\"()?!-]+[.?!]")
 SENTENCE_WORDS = range(5, 41)
@@ -39,23 +44,41 @@ WORDS = VOCABULARY.split()
 
 
 def read_file(source: str) -> list[tuple[str, bytes]]:
-    """Return line number and content of every line that is not empty.
+    """Return line number and content, in UTF-8, of every line that is not empty.
 
     Raises:
-        UsageError: the file cannot be read, or holds no such line.
+        UsageError: the file cannot be read, is no text, or holds no such line.
     """
-    try:
-        content = read_bytes(source)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"{source}: cannot be read ({reason}): expected {EXPECTED}") from None
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if source.endswith(COLUMNS):
+    lines = content_of(source, EXPECTED, MOST_NULS).splitlines()
+    if without_suffix(source).endswith(COLUMNS):
         lines = [line.partition(b"\t")[0] for line in lines]
     elements = [(str(number), line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not elements:
         raise UsageError(f"{source}: has no line that is not empty: expected {EXPECTED}")
+    if len(not_utf8(elements)) == len(elements):
+        number, line = elements[0]
+        raise UsageError(
+            f"{source}: line {number} is {problem_of(line)}, and so are all others: save the file "
+            f"as UTF-8, for example with: iconv -f WINDOWS-1252 -t UTF-8 {shlex.quote(source)}"
+        )
     return elements
+
+
+def not_utf8(elements: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Return the elements that are not UTF-8, which fail one by one where a text is wanted."""
+    return [element for element in elements if problem_of(element[1]) is not None]
+
+
+def warnings_of(source: str, elements: Sequence[tuple[str, bytes]]) -> list[str]:
+    """Warn of lines that are not UTF-8."""
+    wrong = not_utf8(elements)
+    if not wrong:
+        return []
+    number, line = wrong[0]
+    return [
+        f"{source}: {len(wrong)} of {len(elements)} lines not UTF-8 text, the first is line "
+        f"{number}: {problem_of(line)}: they will be failed elements"
+    ]
 
 
 def packaged(type: str, count: int | None, seed: int) -> list[bytes]:  # noqa: A002

@@ -22,6 +22,7 @@ from beambench.definition.schema import SIZE_TOLERANCE
 from beambench.errors import RunError, UsageError, without_addresses
 from beambench.inputs.elements import parsed
 from beambench.inputs.files import has_credentials, is_address, stored
+from beambench.instrumentation.label import as_label
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
 from beambench.record.observation import EVIDENCE
 
@@ -393,9 +394,7 @@ def label_of(
     if type(failed) is ElementFailure:
         return element_id, None, None, tuple(failed)
     try:
-        label = postprocess(prediction)
-        if not isinstance(label, (int, str)):
-            raise TypeError(f"a label is an int or a str, not {type(label).__name__}")
+        label = as_label(postprocess(prediction))
     except Exception as error:
         return element_id, None, None, tuple(failure("postprocess", error))
     try:

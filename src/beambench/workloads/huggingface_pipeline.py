@@ -12,6 +12,7 @@ from pydantic import Field
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from beambench.inputs.files import is_address
+from beambench.inputs.text import text_of
 from beambench.workloads.base import Label, Parameters, Weights, Workload
 from beambench.workloads.text import MISSING, packaged_encoder
 
@@ -124,7 +125,7 @@ class HuggingFacePipeline(Workload):
         return arguments
 
     def preprocess(self, raw: bytes) -> str:
-        return raw.decode("utf-8")
+        return text_of(raw)
 
     def length(self, example: str) -> int:
         return len(example.split())

@@ -13,6 +13,7 @@ from pydantic import PositiveInt, model_validator
 
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
+from beambench.inputs.text import text_of
 from beambench.workloads.base import Parameters, Weights, Workload
 from beambench.workloads.torch_models import (
     adopting,
@@ -163,7 +164,7 @@ class TextWorkload(Workload):
     def preprocess(self, raw: bytes) -> dict[str, torch.Tensor]:
         if self._tokenizer is None:
             self.set_up()
-        return self.tokenize(raw.decode("utf-8"))
+        return self.tokenize(text_of(raw))
 
     def tokenize(self, text: str) -> dict[str, torch.Tensor]:
         """Return token ids and attention mask, each a vector as long as the sentence."""

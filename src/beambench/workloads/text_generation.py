@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from beambench.definition.schema import Definition, Scalar
 from beambench.errors import UsageError, nearest
+from beambench.inputs.text import text_of
 from beambench.workloads import gemma
 from beambench.workloads.base import Label, Parameters, Weights, Workload
 
@@ -213,7 +214,7 @@ class TextGeneration(Workload):
         return {**self.inference_args(), "logprobs": 2}
 
     def preprocess(self, raw: bytes) -> str:
-        return raw.decode()
+        return text_of(raw)
 
     def postprocess(self, prediction: Any) -> Label:
         """Return the first output tokens as text of numbers.
