@@ -153,7 +153,8 @@ def test_an_earlier_failure_is_passed_on_and_not_postprocessed(clock, metrics):
 @pytest.mark.parametrize("fail", ["postprocess", "evidence", "quantities"])
 def test_an_element_that_fails_in_postprocessing_says_so(clock, metrics, fail):
     output = postprocessing(clock, fail)(("b", PredictionResult(None, 4)))
-    assert output == ("b", None, None, ("postprocess", f"ValueError: {fail} is broken"))
+    stage = "evidence" if fail == "evidence" else "postprocess"
+    assert output == ("b", None, None, (stage, f"ValueError: {fail} is broken"))
 
 
 @pytest.mark.parametrize("wrong", [None, {"tokens": "many"}])
