@@ -195,11 +195,41 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("outcome", "status", "message"), ENDINGS)
-@pytest.mark.parametrize("wrote", [WROTE, None])
-def test_what_a_stopped_worker_wrote_does_not_count(run, outcome, status, message, wrote):
+@pytest.mark.parametrize("wrote", [WROTE[:-3], None])
+def test_a_worker_that_was_stopped_before_its_result_was_whole(
+    run, outcome, status, message, wrote
+):
     result = run(outcome, wrote)
     assert (result.status, result.observation) == (status, None)
     assert result.error == {"kind": "run", "message": message, "detail": "tail"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "warnings"),
+    [
+        (Outcome("exited", 0, None, 9.0, ""), []),
+        (Outcome("cancelled", None, 15, 9.0, ""), []),
+        (Outcome("exited", 3, None, 9.0, ""), ["the worker ended with exit code 3"]),
+        (Outcome("signalled", None, 11, 9.0, ""), ["the worker was killed by SIGSEGV"]),
+        (Outcome("signalled", None, 9, 9.0, ""), ["the worker was killed by SIGKILL"]),
+        (Outcome("signalled", None, 14, 9.0, ""), ["the worker hung at its exit"]),
+        (
+            Outcome("timed_out", None, 15, 9.0, ""),
+            ["the time limit was reached at the exit of the worker"],
+        ),
+        (Outcome("lost", None, None, 9.0, ""), ["the worker's watchdog was killed"]),
+    ],
+)
+def test_what_is_done_counts_however_the_worker_ended_after_it(run, outcome, warnings):
+    result = run(outcome, WROTE)
+    assert (result.status, result.error) == ("succeeded", None)
+    expected = [f"{warning}, after its work was done" for warning in warnings]
+    assert result.observation.warnings == expected
+
+
+def test_seconds_that_a_worker_waited_in_vain_at_its_exit_do_not_count(run):
+    wrote = Observation(task="pipeline", exit_wait=5.0).model_dump_json()
+    assert run(Outcome("exited", 0, None, 9.0, ""), wrote).outcome.duration == 4.0
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 from beambench.errors import RunError, StoreError, UsageError
 from beambench.record.observation import Observation, WorkerError
 from beambench.worker import __main__ as worker
+from fast_runs import python_path
 from tiny_workloads import definition, make_plan, prepared
 
 
@@ -351,10 +352,18 @@ def test_a_usage_error_of_a_real_worker_is_a_result(tmp_path):
         beam_flags=["--direct_num_worker=2"],
     )
     plan_file.write_text(plan.model_dump_json())
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading\n"
+        "threading.Thread(target=threading.Event().wait, name='left behind').start()\n"
+    )
     reader, writer = os.pipe()
     done = subprocess.run(
         [sys.executable, "-m", "beambench.worker", str(plan_file), str(result_file)],
-        env={**os.environ, "BEAMBENCH_PROGRESS_FD": str(writer)},
+        env={
+            **os.environ,
+            "BEAMBENCH_PROGRESS_FD": str(writer),
+            "PYTHONPATH": python_path(tmp_path),
+        },
         pass_fds=[writer],
         timeout=120,
         check=False,
@@ -363,7 +372,10 @@ def test_a_usage_error_of_a_real_worker_is_a_result(tmp_path):
     with os.fdopen(reader) as lines:
         assert all(json.loads(line) == {"done": 0} for line in lines)
     assert done.returncode == 1
-    found = Observation.model_validate_json(result_file.read_text()).error
+    observation = Observation.model_validate_json(result_file.read_text())
+    (warning,) = observation.warnings
+    assert warning.startswith("thread 'left behind' was still running 5 s after the work was done")
+    found = observation.error
     assert found is not None
     assert found.kind == "usage"
     assert found.message == (

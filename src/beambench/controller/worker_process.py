@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,10 @@ def run_task(
         for sampler in samplers:
             sampler.stop()
     seen = samplers[0] if samplers else None
-    observation, unreadable = _observation(result_file, outcome)
+    observation, unreadable = _observation(result_file)
+    if observation is not None:
+        observation = _with_ending(observation, outcome)
+        outcome = replace(outcome, duration=outcome.duration - observation.exit_wait)
     return WorkerResult(
         status=_status(outcome, observation),
         observation=observation,
@@ -120,9 +123,12 @@ def _environment(search_path: Sequence[str], temporary: Path) -> dict[str, str]:
     return environment
 
 
-def _observation(path: Path, outcome: Outcome) -> tuple[Observation | None, str | None]:
-    """Read what the worker wrote, or say why not; what a killed worker wrote does not count."""
-    if outcome.kind != "exited" or not path.is_file():
+def _observation(path: Path) -> tuple[Observation | None, str | None]:
+    """Read what the worker wrote, or say why not.
+
+    It is written whole as the last thing, so that it counts however the worker ended after it.
+    """
+    if not path.is_file():
         return None, None
     try:
         return Observation.model_validate_json(path.read_text("utf-8")), None
@@ -133,12 +139,26 @@ def _observation(path: Path, outcome: Outcome) -> tuple[Observation | None, str 
         return None, str(error)
 
 
+def _with_ending(observation: Observation, outcome: Outcome) -> Observation:
+    """Add a warning if a worker that had done its work did not end well."""
+    if outcome.kind == "cancelled" or outcome.exit_code in (0, 1):
+        return observation
+    if outcome.signal == signal.SIGALRM:
+        ending = "the worker hung at its exit"
+    elif outcome.kind == "timed_out":
+        ending = "the time limit was reached at the exit of the worker"
+    elif outcome.exit_code is not None:
+        ending = f"the worker ended with exit code {outcome.exit_code}"
+    else:
+        ending = _ending(outcome).partition(":")[0]
+    warning = f"{ending}, after its work was done"
+    return observation.model_copy(update={"warnings": [*observation.warnings, warning]})
+
+
 def _status(outcome: Outcome, observation: Observation | None) -> Status:
-    if outcome.kind == "timed_out":
-        return "timed_out"
-    if outcome.kind == "cancelled":
-        return "cancelled"
-    return "succeeded" if observation is not None and observation.error is None else "failed"
+    if observation is not None:
+        return "succeeded" if observation.error is None else "failed"
+    return outcome.kind if outcome.kind in ("timed_out", "cancelled") else "failed"
 
 
 def _error(
@@ -146,7 +166,9 @@ def _error(
 ) -> dict[str, Any] | None:
     if observation is not None:
         return observation.error.model_dump() if observation.error is not None else None
-    problem = f"the worker's result cannot be read: {unreadable}" if unreadable else None
+    problem = None
+    if unreadable is not None and outcome.kind == "exited":
+        problem = f"the worker's result cannot be read: {unreadable}"
     return {"kind": "run", "message": problem or _ending(outcome), "detail": outcome.stderr_tail}
 
 

@@ -271,11 +271,17 @@ class Run:
             environment=found.environment if found is not None else fingerprint(Path.cwd()),
             labels=dict(request.labels),
             command=[storable(word) for word in request.shown_command],
-            warnings=[
-                *request.warnings,
-                *(found.warnings if found is not None else []),
-                *warnings_of(execution, metrics),
-            ],
+            warnings=list(
+                dict.fromkeys(
+                    [
+                        *request.warnings,
+                        *(found.warnings if found is not None else []),
+                        *(self.prepared.warnings if self.prepared is not None else []),
+                        *(execution.reference.warnings if execution.reference is not None else []),
+                        *warnings_of(execution, metrics),
+                    ]
+                )
+            ),
             error=error,
         )
 

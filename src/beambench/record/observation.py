@@ -148,6 +148,7 @@ class Observation(Part):
     Attributes:
         output_rows: rows in the target of the predictions, counted there after the pipeline.
         output_end: offset of the end of the pipeline that wrote them.
+        exit_wait: seconds that the worker waited in vain for what its handler had left running.
     """
 
     task: str
@@ -174,4 +175,5 @@ class Observation(Part):
     peak_rss: int | None = None
     output_rows: int | None = None
     output_end: int | None = None
+    exit_wait: float = 0.0
     warnings: list[str] = Field(default_factory=list)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from beambench.errors import BeambenchError, UsageError, without_addresses
 from beambench.record.observation import Observation, WorkerError
+from beambench.worker.exit import limit_exit
 from beambench.worker.wrapped_errors import STEP, innermost
 
 PROGRESS_FD = "BEAMBENCH_PROGRESS_FD"
@@ -82,4 +83,9 @@ def _progress_loop(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+    code = 1
+    try:
+        code = main(sys.argv[1], sys.argv[2])
+    finally:
+        limit_exit(Path(sys.argv[2]), code)
+    sys.exit(code)
