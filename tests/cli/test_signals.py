@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import stub_worker
 from beambench.cancellation import Cancellation
 from beambench.cli.progress import ProgressReporter
 from beambench.experiments.run import Step
+from beambench.store import RunStore, sqlite_url
 
 # Another signal comes at every line of the handler.
 BURST_IN_A_HANDLER = """
@@ -160,3 +164,50 @@ def test_progress_does_not_wait_for_a_stuck_reader():
         reporter = ProgressReporter(stream)
         reporter(Step("prepare", 1, 2), None)({"line": "job 1"})
         assert set(os.read(read, 1 << 20)) == {0}  # nothing but the filling
+
+
+# --- standard streams
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory) -> Path:
+    """The definition of a benchmark whose worker takes milliseconds."""
+    return stub_worker.lay_out(tmp_path_factory.mktemp("stub") / "definitions")
+
+
+@pytest.mark.parametrize("streams", ["<&- 2>&-", "2>/dev/full"])
+def test_a_run_without_stderr_is_run_printed_and_stored(stub, tmp_path, streams):
+    store = sqlite_url(tmp_path / "runs.db")
+    command = f'exec "$0" -m beambench run "$1" --profile smoke --json --store "$2" {streams}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, str(stub), store],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    printed = json.loads(done.stdout)
+    assert printed["status"] == "succeeded"
+    with RunStore.open(store) as opened:
+        (record,) = opened.history(stub_worker.NAME)
+    assert record.model_dump(mode="json") == printed
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
+    script = (
+        "import os, sys\n"
+        "from beambench.cli.process import open_closed_descriptors\n"
+        "open_closed_descriptors()\n"
+        "mine = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)\n"
+        "os.write(2, b'what a library prints')\n"
+        "print('what we print', file=sys.stderr)\n"
+        "sys.exit(mine)\n"
+    )
+    file = tmp_path / "store.db"
+    command = 'exec "$0" -c "$1" "$2" <&- >&- 2>&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, script, str(file)], timeout=60, check=False
+    )
+    assert done.returncode == 3
+    assert file.read_bytes() == b""
