@@ -24,6 +24,13 @@ BEAMS_ROWS = {"source": "rows.csv", "format": "beam", "imported_at": "2026-01-31
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 WRITE = "BEAMBENCH_TEST_WRITE_ERRORS"
 
+REGRESSION = (
+    b'\x08\x08:O\n\x0f\n\x01X\n\x01W\x12\x01y"\x04Gemm\x12\x01g*\x13\x08\x02\x08\x01\x10\x01"\x08'
+    b"\x00\x00\x80?\x00\x00\x00@B\x01WZ\x11\n\x01X\x12\x0c\n\n\x08\x01\x12\x06\n\x00\n\x02\x08\x02b\x11\n\x01y"
+    b"\x12\x0c\n\n\x08\x01\x12\x06\n\x00\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
+"""An ONNX model: X of shape (?, 2) to y = X·(1, 2) of shape (?, 1)."""
+
 USAGE, FAILED, TIMED_OUT, INTERRUPTED = 2, 3, 124, 130
 
 Content = str | bytes | None
@@ -1591,6 +1598,34 @@ SECTIONS: dict[str, list[Case]] = {
             "run IMAGES --set model.weights=file --set model.path=mine.pth",
             USAGE,
             ("model.path", "mine.pth", "no such file"),
+            real=True,
+            here=True,
+        ),
+        Case(
+            "a regression in ONNX, where classes are wanted",
+            "run onnx-digits --set model.weights=file --set model.path=mine.onnx",
+            USAGE,
+            ("model.path", "mine.onnx", "no output holds a class", "'y': tensor(float)", "(?, 1)"),
+            {"mine.onnx": REGRESSION},
+            real=True,
+            here=True,
+        ),
+        Case(
+            "a model that is no ONNX",
+            "run onnx-digits --set model.weights=file --set model.path=mine.onnx",
+            USAGE,
+            ("model.path", "mine.onnx", "ONNX Runtime cannot load it", "Protobuf parsing failed"),
+            {"mine.onnx": "version https://git-lfs.github.com/spec/v1"},
+            real=True,
+            here=True,
+        ),
+        Case(
+            "an output that the model does not have",
+            "run onnx-digits --set model.weights=file --set model.path=mine.onnx "
+            "--set parameters.output=label",
+            USAGE,
+            ("parameters.output 'label'", "no such output", "'y': tensor(float)"),
+            {"mine.onnx": REGRESSION},
             real=True,
             here=True,
         ),

@@ -125,8 +125,95 @@ def test_numpy_pandas_and_onnx_give_the_same_labels(folder):
 
 
 def test_the_evidence_of_onnx_is_one_score_a_class(folder):
-    evidence = onnx_rows(folder).evidence(PredictionResult(None, numpy.array([0.25, 0.75])))
-    assert list(evidence) == [0.25, 0.75]
+    workload = onnx_rows(folder)
+    handler = workload.model_handler()
+    (found,) = handler.run_inference([workload.preprocess(ROW)], handler.load_model())
+    scores = workload.evidence(found)
+    assert len(scores) == 10
+    assert sum(scores) == pytest.approx(1.0, abs=1e-5)
+    assert scores.index(max(scores)) == workload.postprocess(found)
+
+
+def exported(folder: Path, kind: str) -> Path:
+    """Export an estimator of the digits as skl2onnx does by default."""
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import LinearRegression
+    from sklearn.tree import DecisionTreeClassifier
+
+    digits, truth = load_digits(return_X_y=True)
+    names = numpy.array([f"digit {number}" for number in truth])
+    made: dict[str, Any] = {
+        "labels": lambda: DecisionTreeClassifier(random_state=0).fit(digits, truth),
+        "texts": lambda: DecisionTreeClassifier(random_state=0).fit(digits, names),
+        "numbers": lambda: LinearRegression().fit(digits, truth),
+    }
+    whole = convert_sklearn(made[kind](), initial_types=[("X", FloatTensorType([None, 64]))])
+    path = folder / f"{kind}.onnx"
+    path.write_bytes(whole.SerializeToString())
+    return path
+
+
+def given(path: Path, **parameters: Any) -> tuple[OnnxRows, Weights]:
+    chosen = definition(
+        "onnx-digits", model={"weights": "file", "path": str(path)}, parameters=parameters
+    )
+    weights = OnnxRows.fetch_weights(chosen, 0, path.parent)
+    return OnnxRows(chosen, weights), weights
+
+
+@pytest.mark.parametrize(("kind", "first"), [("labels", 0), ("texts", "digit 0")])
+def test_what_skl2onnx_exports_by_default_gives_its_labels(folder, kind, first):
+    workload, weights = given(exported(folder, kind))
+    lines = packaged("rows", 100, seed=0)
+    found = labels(workload, lines)
+    assert len(set(found)) == 10
+    assert {type(label) for label in found} == {type(first)}
+    assert weights.notes == (
+        f"{kind}.onnx has 2 outputs: the class is 'output_label', raw outputs to compare are "
+        "'output_probability'",
+    )
+    by_scores, told = given(exported(folder, kind), output="output_probability")
+    assert labels(by_scores, lines) == found
+    assert told.notes == (
+        f"{kind}.onnx has 2 outputs: the class is the greatest of 'output_probability'",
+    )
+
+
+def test_a_regression_in_onnx_is_refused_before_anything_runs(folder):
+    path = exported(folder, "numbers")
+    with pytest.raises(UsageError) as caught:
+        given(path)
+    assert str(caught.value) == (
+        f"model.path {path}: no output holds a class, and this workload classifies ('variable': "
+        "tensor(float) of shape (?, 1)): export the label, or one score for each class"
+    )
+
+
+def test_a_file_that_is_no_onnx_model_is_named(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_text("no model")
+    with pytest.raises(UsageError) as caught:
+        given(path)
+    assert str(caught.value).startswith(f"model.path {path}: ONNX Runtime cannot load it: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_regression_of_scikit_learn_says_that_it_has_no_class(folder):
+    workload = sklearn_rows(folder)
+    for value, words in (
+        (numpy.float64(3.25), "predict gave 1 × float64 for a row: this workload classifies"),
+        (numpy.array([1, 2]), "predict gave 2 × int64 for a row"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            workload.postprocess(PredictionResult(None, value))
+
+
+@pytest.mark.parametrize("value", [numpy.int64(3), numpy.str_("cat"), "cat", 3])
+def test_a_class_of_scikit_learn_is_an_integer_or_a_text(folder, value):
+    label = sklearn_rows(folder).postprocess(PredictionResult(None, value))
+    assert (label, type(label)) == (value, str if isinstance(value, str) else int)
 
 
 def test_models_by_key_are_different_models_chosen_by_number(folder):

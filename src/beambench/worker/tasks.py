@@ -96,6 +96,7 @@ def prepare(plan: Plan) -> Observation:
                 *manifest.warnings,
                 *input_warnings(cls, plan, manifest),
                 *cls.warnings(definition),
+                *weights.notes,
                 *(slow_precision(definition.model, environment) if is_here(plan) else ()),
                 *of_processes(definition.runner.processes, environment),
             ],

@@ -51,9 +51,15 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights: a file or folder of this machine, the gs:// address of a file, or none at all."""
+    """Weights: a file or folder of this machine, the gs:// address of a file, or none at all.
+
+    Attributes:
+        path: where they are.
+        notes: what a reader of the record must know of them; its warnings.
+    """
 
     path: Path | str | None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def at(cls, path: str | None) -> Weights:

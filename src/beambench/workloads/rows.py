@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -11,18 +12,21 @@ import os
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError
+from beambench.inputs import files
+from beambench.workloads import onnx_outputs
 from beambench.workloads.base import Label, Parameters, Weights, Workload
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
 
 DIGITS = "digits"
+PROVIDERS = ["CPUExecutionProvider"]
 HIDDEN = 64
 TRAINING_STEPS = 60
 
@@ -38,6 +42,12 @@ class SklearnParameters(RowParameters):
 
     example: Literal["numpy", "pandas"] = "numpy"
     models: int = Field(1, ge=1, le=100)
+
+
+class OnnxParameters(RowParameters):
+    """`output`: the output of the model that holds the class, where its name leaves that open."""
+
+    output: str | None = None
 
 
 class Rows(Workload):
@@ -168,40 +178,88 @@ class SklearnRows(Rows):
         return int(element_id) % int(self.parameters.models)
 
     def postprocess(self, prediction: Any) -> Label:
-        label: Label = prediction.inference.item()
+        """Return the class.
+
+        Raises:
+            TypeError: `predict` gave a number or several, as that of a regression does.
+        """
+        found = prediction.inference
+        if type(found) in (int, str):  # of an array of objects
+            return cast("Label", found)
+        if found.size != 1 or found.dtype.kind == "f":
+            raise TypeError(
+                f"predict gave {found.size} × {found.dtype} for a row: this workload classifies, "
+                "and a class is an integer or a text"
+            )
+        label: Label = found.item()
         return label
 
 
 class OnnxRows(Rows):
-    """An ONNX model whose first output has one score a class."""
+    """An ONNX model that has an output with the class of a row, or with one score a class."""
 
     requirements: ClassVar[tuple[str, ...]] = ("onnxruntime", "skl2onnx", "scikit-learn")
+    parameters_type: ClassVar[type[Parameters]] = OnnxParameters
 
     @classmethod
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
-        """Return the ONNX file: given, or converted from the trained scikit-learn model."""
+        """Return the ONNX file: given, or converted from the trained scikit-learn model.
+
+        Raises:
+            UsageError: it is no ONNX model, or none of its outputs holds a class.
+        """
         _require("onnxruntime", "onnx", extra="onnx")
         if definition.model.weights == "file":
-            return Weights.given(definition)
-        _require("skl2onnx", extra="onnx")
-        _require("scikit-learn", extra="sklearn")
-        return Weights(converted_digits(trained_digits(seed, cache)))
+            weights = Weights.given(definition)
+        else:
+            _require("skl2onnx", extra="onnx")
+            _require("scikit-learn", extra="sklearn")
+            weights = Weights(converted_digits(trained_digits(seed, cache)))
+        wanted = OnnxParameters.model_validate(definition.parameters).output
+        return Weights(weights.path, _outputs_of(str(weights.path), wanted))
 
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
 
+        run = functools.partial(onnx_outputs.run_chosen, wanted=self.parameters.output)
         return OnnxModelHandlerNumpy(
             model_uri=str(self.weights.path),
-            providers=["CPUExecutionProvider"],
+            providers=PROVIDERS,
+            inference_fn=run,
             **self.handler_options(),
         )
 
     def postprocess(self, prediction: Any) -> Label:
-        return int(prediction.inference.argmax())
+        return onnx_outputs.class_of(prediction.inference)
 
-    def evidence(self, prediction: Any) -> Sequence[float]:
-        scores: list[float] = prediction.inference.tolist()
-        return scores
+    def evidence(self, prediction: Any) -> Sequence[float] | None:
+        return onnx_outputs.scores_of(prediction.inference)
+
+
+def _outputs_of(address: str, wanted: str | None) -> tuple[str, ...]:
+    """Say which outputs of a model are used, if it has several.
+
+    Raises:
+        UsageError: it cannot be loaded, or no output holds a class.
+    """
+    import onnxruntime
+
+    try:
+        content = files.read_bytes(address) if files.is_address(address) else address
+        session = onnxruntime.InferenceSession(content, providers=PROVIDERS)
+    except Exception as error:  # ONNX Runtime has a class of its own for each kind of failure
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(
+            f"model.path {address}: ONNX Runtime cannot load it: {text[:300]}"
+        ) from None
+    outputs = onnx_outputs.ModelOutput.all_of(session)
+    try:
+        chosen = onnx_outputs.choose(outputs, wanted)
+    except UsageError as error:
+        raise UsageError(f"model.path {address}: {error}") from None
+    if len(outputs) == 1:
+        return ()
+    return (f"{Path(address).name} has {len(outputs)} outputs: {chosen}",)
 
 
 def trained_digits(seed: int, cache: Path) -> Path:
