@@ -517,6 +517,30 @@ def test_one_label_for_all_is_said_though_the_outputs_differ(count, is_told, rou
     assert agreement(vacuous(count), vacuous(count)).warnings == []
 
 
+def test_one_label_for_outputs_of_one_number_says_why():
+    loop = [one(n, label=0, evidence=[5.0 + n]) for n in range(8)]
+    (warning,) = agrees(loop, loop).warnings
+    assert warning == (
+        "all 8 sampled elements have the label '0', though the outputs of the model differ: each "
+        "is one number, of which the greatest is always the first: label by its value"
+    )
+
+
+@pytest.mark.parametrize(("apart", "is_told"), [(1e-9, True), (1e-3, False)])
+def test_outputs_that_are_almost_the_same_for_every_input_are_said_to_be(apart, is_told):
+    loop = [one(n, label=n % 2, evidence=[1.0, n * apart]) for n in range(8)]
+    found = agrees(loop, loop)
+    assert bool(found.warnings) is is_told
+    assert not is_told or "too near to tell one element's from another's" in found.warnings[0]
+
+
+@pytest.mark.parametrize(("failing", "is_told"), [(16, False), (17, True)])
+def test_a_sample_of_which_less_than_half_was_compared_is_said_to_be(failing, is_told):
+    loop = [one(n, **({"error": "ValueError: no"} if n < failing else {})) for n in range(32)]
+    expected = "only 15 of 32 sampled elements were compared with the reference loop"
+    assert agrees(loop, loop).warnings == ([expected] if is_told else [])
+
+
 # --- no raw outputs
 
 

@@ -143,6 +143,15 @@ def test_a_stopped_repeat_keeps_its_status(status):
     assert (repeat.status, repeat.error) == (status, error)
 
 
+@pytest.mark.parametrize("missing", ["proof", "expected"])
+def test_a_repeat_without_a_proof_has_failed_unless_its_pipeline_can_have_none(missing):
+    repeat = judged("pipeline", 0, result_of(observe(**{missing: None})), 0.01)
+    assert repeat.status == "failed"
+    assert repeat.error["message"] == "the worker gave no proof of its work"
+    external = observe(task="external", **{missing: None})
+    assert judged("pipeline", 0, result_of(external), 0.01).status == "succeeded"
+
+
 def test_batch_sizes_are_in_the_order_in_which_beam_grows_them():
     assert judged("pipeline", 0, result_of(observe()), 0.01).batch_sizes == [10, 30, 60]
 

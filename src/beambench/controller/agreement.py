@@ -8,7 +8,16 @@ from typing import Any
 
 from beambench.analysis.intervals import median
 from beambench.controller.raw_output import RawOutput, correlation, margin
-from beambench.record.observation import EVIDENCE, NEAR_TIE, SampledPrediction
+from beambench.controller.sample_pairs import (
+    Pair,
+    blank_problems,
+    evidence_problems,
+    is_clear,
+    not_compared,
+    nothing_to_compare,
+    paired,
+)
+from beambench.record.observation import NEAR_TIE, SampledPrediction
 
 DISTINCT_SHARE = 0.2
 """Fewer distinct labels than this share of the sample (20 in 100) prove too little."""
@@ -50,46 +59,6 @@ class Agreement:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """What the run gave for a sampled element, None if nothing, and what the reference gave."""
-
-    ours: SampledPrediction | None
-    reference: SampledPrediction
-    output: RawOutput
-    expected: RawOutput
-
-    @property
-    def failed_alike(self) -> bool:
-        return (
-            self.ours is not None
-            and self.ours.error is not None
-            and self.reference.error is not None
-        )
-
-    @property
-    def has_output(self) -> bool:
-        return bool(self.output.values or self.expected.values)
-
-    @property
-    def is_blank(self) -> bool:
-        """Whether both outputs are alike and hold no finite number, so that no label follows."""
-        alike = bool(self.expected.values) and self.expected.is_comparable(self.output)
-        return alike and not self.expected.has_finite
-
-    @property
-    def gaps_differ(self) -> bool:
-        """Whether a value is finite on one side only, of outputs of the same length."""
-        same_length = len(self.output.values) == len(self.expected.values)
-        return same_length and self.output.gaps != self.expected.gaps
-
-    def label_differs(self, near_tie: float) -> bool:
-        """A failed element has no label, so one that failed on one side only differs too."""
-        if self.ours is None:
-            return True
-        return self.ours.label != self.reference.label and _is_clear(self.reference, near_tie)
-
-
 def agreement(
     ours: Sequence[SampledPrediction],
     loop: Sequence[SampledPrediction],
@@ -112,20 +81,20 @@ def agreement(
         rounded: the model computes in less than float32, so that its outputs depend on the batch
             by more than a near-tie: raw outputs are compared with that in mind.
     """
-    pairs = _paired(ours, loop)
+    pairs = paired(ours, loop)
     came_out = [pair for pair in pairs if not pair.failed_alike]
     usable = [pair for pair in came_out if not pair.is_blank]
-    clear = [pair.reference for pair in usable if _is_clear(pair.reference, near_tie)]
+    clear = [pair.reference for pair in usable if is_clear(pair.reference, near_tie)]
     labels = {reference.label for reference in clear if reference.error is None}
     details: dict[str, Any] = {
         "sample": len(loop),
-        "near_ties": sum(not _is_clear(reference, near_tie) for reference in loop),
+        "near_ties": sum(not is_clear(reference, near_tie) for reference in loop),
         "distinct_labels": len(labels),
-        **_not_compared(pairs, came_out),
+        **not_compared(pairs, came_out),
     }
-    problems = [*_evidence_problems(ours, loop), *_blank_problems(came_out, usable)]
+    problems = [*evidence_problems(ours, loop), *blank_problems(came_out, usable)]
     if not usable:
-        return Agreement(None, details, problems or [_nothing_to_compare(loop)])
+        return Agreement(None, details, problems or [nothing_to_compare(loop)])
     count = len({pair.reference.id for pair in usable})
     if rounded and outputs and any(pair.expected.values for pair in usable):
         found = _rounded_outputs_agree(usable, details)
@@ -134,86 +103,45 @@ def agreement(
     else:
         compare = _outputs_agree if outputs else _nothing_proven
         found = compare(usable, details, near_tie)
-    warnings = [] if problems or found.problems else _one_label(usable)
-    return replace(found, problems=[*problems, *found.problems], warnings=warnings)
+    warnings = [*_little_compared(found), *_one_label(usable), *_all_alike(usable)]
+    problems += found.problems
+    return replace(found, problems=problems, warnings=[] if problems else warnings)
 
 
-def _paired(
-    ours: Sequence[SampledPrediction], references: Sequence[SampledPrediction]
-) -> list[Pair]:
-    by_id: dict[str, list[SampledPrediction]] = {}
-    for prediction in ours:  # an element that the input names twice comes out twice
-        by_id.setdefault(prediction.id, []).append(prediction)
-    return [
-        Pair(
-            one,
-            reference,
-            RawOutput.of(one.evidence if one is not None else None),
-            RawOutput.of(reference.evidence),
-        )
-        for reference in references
-        for one in by_id.get(reference.id, [None])
-    ]
-
-
-def _not_compared(pairs: Sequence[Pair], came_out: Sequence[Pair]) -> dict[str, Any]:
-    """Return how many failed alike, and the share of values that are not finite, where any."""
-    failed = len(pairs) - len(came_out)
-    values = sum(len(pair.expected.values) for pair in came_out)
-    gaps = sum(len(pair.expected.gaps) for pair in came_out)
-    return {
-        **({"failed_alike": failed} if failed else {}),
-        **({"not_finite": gaps / values} if gaps else {}),
-    }
-
-
-def _nothing_to_compare(loop: Sequence[SampledPrediction]) -> str:
-    if not loop:
-        return "the reference loop has no sample, so nothing could be compared"
-    return f"all {len(loop)} sampled elements failed, here and in the reference loop"
-
-
-def _evidence_problems(
-    ours: Sequence[SampledPrediction], loop: Sequence[SampledPrediction]
-) -> list[str]:
-    """Name an evidence() that fails: it is called for the sample only, which then proves less."""
-    failed = {one.id: one for one in [*ours, *loop] if one.stage == EVIDENCE}
-    if not failed:
+def _little_compared(found: Agreement) -> list[str]:
+    compared, sample = found.details.get("compared", 0), found.details["sample"]
+    if found.share is None or 2 * compared >= sample:
         return []
-    first = next(iter(failed.values()))
-    return [
-        f"evidence() failed for {len(failed)} of {len(loop)} sampled elements, which cannot be "
-        f"compared, first {first.id!r}: {first.error}"
-    ]
-
-
-def _blank_problems(came_out: Sequence[Pair], usable: Sequence[Pair]) -> list[str]:
-    blank = len(came_out) - len(usable)
-    having = sum(pair.has_output for pair in came_out)
-    if 2 * blank <= having or not blank:
-        return []
-    return [
-        f"{blank} of {having} sampled outputs hold no finite number (NaN or infinite throughout): "
-        "the model has not worked"
-    ]
+    return [f"only {compared} of {sample} sampled elements were compared with the reference loop"]
 
 
 def _one_label(pairs: Sequence[Pair]) -> list[str]:
     """Say that a sample has one label only, which its outputs cannot excuse altogether."""
-    references = {pair.reference.id: pair.reference.label for pair in pairs}
-    labels = set(references.values())
+    references = {pair.reference.id: pair for pair in pairs}
+    labels = {pair.reference.label for pair in references.values()}
     if len(labels) > 1 or DISTINCT_SHARE * len(references) <= 1:
         return []
+    cause = "right for random weights and one-sided inputs, else postprocess() may not read them"
+    if all(len(pair.expected.values) == 1 for pair in references.values()):
+        cause = "each is one number, of which the greatest is always the first: label by its value"
     return [
         f"all {len(references)} sampled elements have the label {str(labels.pop())[:50]!r}, though "
-        "the outputs of the model differ: right for random weights and one-sided inputs, else "
-        "postprocess() may not read them"
+        f"the outputs of the model differ: {cause}"
     ]
 
 
-def _is_clear(reference: SampledPrediction, near_tie: float) -> bool:
-    """Tell whether the two greatest outputs are far apart, or there are none to compare."""
-    return margin(reference.evidence) >= near_tie
+def _all_alike(pairs: Sequence[Pair]) -> list[str]:
+    """Say that outputs are too near to each other to tell whose they are."""
+    outputs = [pair.expected for pair in pairs if pair.expected.values]
+    if len({pair.reference.id for pair in pairs}) < 2 or len(outputs) < 2:
+        return []
+    first = outputs[0]
+    if any(first.distance(one) > SAME_DISTANCE * first.length() for one in outputs):
+        return []
+    return [
+        f"the outputs of all sampled elements lie within {SAME_DISTANCE:g} of their length, too "
+        "near to tell one element's from another's"
+    ]
 
 
 def _labels_agree(
@@ -223,7 +151,7 @@ def _labels_agree(
     compared = [
         pair
         for pair in pairs
-        if _is_clear(pair.reference, near_tie) or (outputs and pair.gaps_differ)
+        if is_clear(pair.reference, near_tie) or (outputs and pair.gaps_differ)
     ]
     if not compared:
         return Agreement(None, {**details, "method": "labels", "compared": 0}, [])
@@ -409,7 +337,7 @@ def stock_agreement(
     """Say how far a variant's sampled outputs are from those of `stock` on the same weights."""
     pairs = [
         pair
-        for pair in _paired(ours, stock)
+        for pair in paired(ours, stock)
         if pair.ours is not None and pair.reference.error is None
     ]
     outputs = [

@@ -116,6 +116,8 @@ def make_repeat(
     flows = {name: step.flow for name, step in steps.items() if step.flow is not None}
     lost = problem_of(flows, max_failed)
     error = result.error or _verdict(proven, max_failed) or (_problem(lost) if lost else None)
+    if error is None and proven is None and observation is not None:
+        error = _unproven(observation)
     measured = observation.measured if observation is not None else None
     theirs, check = _beside(observation)
     return Repeat(
@@ -192,6 +194,13 @@ def _verdict(proven: Verification | None, max_failed: float) -> dict[str, Any] |
     if not proven.passed:
         return _problem(f"verification: {proven.problems[0]}")
     return None
+
+
+def _unproven(observation: Observation) -> dict[str, Any] | None:
+    """Say that a benchmark must prove its work; a pipeline that exists already cannot."""
+    if observation.task == "external":
+        return None
+    return _problem("the worker gave no proof of its work")
 
 
 def _problem(message: str) -> dict[str, Any]:
