@@ -472,7 +472,17 @@ def test_batches_that_were_run_again_are_a_warning():
     execution = execute(("pipeline", result_of(changed(retried_batches=2))))
     assert execution.repeats[0].batches_retried == 2
     [warning] = warnings_of(execution, {})
-    assert warning.startswith("pipeline repeat 1: 2 of 3 batches failed")
+    assert warning.startswith("pipeline repeat 1: 2 of 3 batches failed and were")
+
+
+def test_the_first_cause_of_batches_that_were_run_again_is_said():
+    cause = "RuntimeError: stack expects each tensor to be equal size"
+    execution = execute(("pipeline", result_of(changed(retried_batches=2, retry_cause=cause))))
+    assert execution.repeats[0].retry_cause == cause
+    assert warnings_of(execution, {}) == [
+        f"pipeline repeat 1: 2 of 3 batches failed ({cause}) and were run one element at a time, "
+        "so throughput is not that of batch_sizes"
+    ]
 
 
 def test_withheld_percentiles_are_a_warning():

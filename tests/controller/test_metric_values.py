@@ -288,6 +288,29 @@ def test_a_steady_window_needs_four_batches(count, known):
     assert ("throughput_elements_steady" in found) is known
 
 
+def test_sizes_are_of_what_the_model_computed():
+    found = metrics_of(
+        observe(
+            batch_sizes={2: 100, 4: 300, 6: 100},
+            replaced_sizes={6: 100, 4: 40},  # 60 of 6 were run one by one, as 40 of 4 were, …
+            computed_sizes={1: 480, 5: 40},  # … and 40 of 6 held one element that had failed before
+            retried_batches=100,
+            latencies={bucket(1000): 400},
+        )
+    )
+    n = 500 - 140 + 520
+    assert found["inference_batch_size_mean"].n == n
+    assert found["inference_batch_size_mean"].value == (2000 - 760 + 480 + 200) / n
+    assert {found[f"inference_batch_size_{p}"].value for p in ("p50",)} == {1.0}
+    assert (found["inference_batch_size_p99"].value, found["inference_batch_size_p99"].n) == (5, n)
+
+
+def test_without_a_batch_that_was_computed_its_size_is_unknown():
+    sizes = {2: 100, 4: 300, 6: 100}
+    found = metrics_of(observe(replaced_sizes=sizes, empty_batches=500, latencies={}))
+    assert "inference_batch_size_mean" not in found
+
+
 def test_retried_batches_are_sizes_but_no_latencies():
     found = metrics_of(
         observe(

@@ -94,6 +94,10 @@ def test_histograms_offsets_and_counts_are_read():
             "batches_of_size_folded": 2,
             "batch_latency_bucket/150": 4,
             "batch_latency_bucket_folded": 3,
+            "replaced_batches_of_size/10": 2,
+            "computed_batches_of_size/1": 9,
+            "computed_batches_of_size/7": 1,
+            "computed_batches_of_size_folded": 4,
             "batches_retried": 1,
             "batches_empty": 6,
             "bytes_read": 12345,
@@ -102,6 +106,8 @@ def test_histograms_offsets_and_counts_are_read():
         },
         {
             "batch_size": spread(4, 37, 7, 10),
+            "retry_cause_us/ValueError: a/b": spread(2, 700, 300, 400),
+            "retry_cause_us/OSError: later": spread(1, 350, 350, 350),
             "batch_latency_us": spread(3, 60, 10, 30),
             "first_read_us": spread(2, 300, 100, 200),
             "output_us": spread(37, 9000, 400, 900),
@@ -113,7 +119,9 @@ def test_histograms_offsets_and_counts_are_read():
     assert found.batches == 4
     assert found.batch_sizes == {10: 3, 7: 1}
     assert found.latencies == {150: 4}
-    assert (found.folded, found.folded_sizes) == (3, 2)
+    assert (found.replaced_sizes, found.computed_sizes) == ({10: 2}, {1: 9, 7: 1})
+    assert found.retry_cause == "ValueError: a/b"
+    assert (found.folded, found.folded_sizes) == (3, 6)
     assert (found.retried_batches, found.empty_batches) == (1, 6)
     assert found.batch_size == Distribution(count=4, sum=37, min=7, max=10)
     assert found.batch_latency == Distribution(count=3, sum=60, min=10, max=30)

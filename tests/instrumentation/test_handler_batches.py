@@ -23,7 +23,14 @@ from beambench.instrumentation.handler import (
     failure,
     one_by_one,
 )
-from beambench.instrumentation.recorder import LATENCIES, SIZES, Clock
+from beambench.instrumentation.recorder import (
+    COMPUTED_SIZES,
+    LATENCIES,
+    REPLACED_SIZES,
+    RETRY_CAUSE,
+    SIZES,
+    Clock,
+)
 
 pytestmark = pytest.mark.real
 
@@ -186,6 +193,9 @@ def test_the_time_of_a_retried_batch_is_no_latency_but_all_else_counts(clock, me
     assert metrics.histogram(LATENCIES) == {}
     assert metrics.values["batch_size"] == [2]
     assert metrics.histogram(SIZES) == {2: 1}
+    assert metrics.histogram(COMPUTED_SIZES) == {1: 1}  # the other element failed again
+    [cause] = [name for name in metrics.values if name.startswith(RETRY_CAUSE)]
+    assert cause == f"{RETRY_CAUSE}/ValueError: cannot 2"
     assert metrics.counters["inference_ns"] == 3_000_000  # the batch, and twice one element
     handler.run_inference([4, 5, 6], MODEL)
     assert metrics.counters["batches_retried"] == 1
@@ -284,6 +294,9 @@ def test_a_batch_in_which_all_failed_calls_nobody_and_still_counts(clock, metric
     assert metrics.values["batch_latency_us"] == []  # 0 µs would be no latency of the model
     handler.run_inference([LOST, 1], MODEL)
     assert metrics.counters["batches_empty"] == 1
+    assert metrics.histogram(SIZES) == {2: 2}  # as Beam formed them
+    assert metrics.histogram(REPLACED_SIZES) == {2: 2}
+    assert metrics.histogram(COMPUTED_SIZES) == {1: 1}
 
 
 def test_a_result_may_be_none(clock, metrics):

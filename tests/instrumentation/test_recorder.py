@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from beambench.instrumentation import recorder
 from beambench.instrumentation.recorder import (
+    COMPUTED_SIZES,
     FOLDED,
     LATENCIES,
     MAX_BUCKETS,
     MAX_SLOTS,
+    REPLACED_SIZES,
+    RETRY_CAUSE,
     SIZES,
     SLOT,
     BatchRecorder,
@@ -30,10 +33,8 @@ EPOCH = 1_700_000_000_000_000_000
 CLOCK = Clock(epoch_ns=EPOCH, slot_us=1000)
 
 
-def batch(
-    writer: BatchRecorder, size: int, start_us: int, duration_us: int, retried: bool = False
-) -> None:
-    writer.batch(size, start_us, duration_us * 1000, retried=retried)
+def batch(writer: BatchRecorder, size: int, start_us: int, duration_us: int) -> None:
+    writer.batch(size, start_us, duration_us * 1000)
 
 
 def test_offsets_count_from_the_start_of_the_plan_in_whole_microseconds(clock):
@@ -159,7 +160,10 @@ def test_the_first_and_the_last_batch_are_in_no_slot(metrics, clock):
 
 @pytest.mark.parametrize(
     ("flags", "counter"),
-    [({"retried": True}, "batches_retried"), ({"empty": True}, "batches_empty")],
+    [
+        ({"retry_cause": "no", "computed": [1, 1]}, "batches_retried"),
+        ({"computed": []}, "batches_empty"),
+    ],
 )
 def test_a_batch_without_a_latency_is_counted_apart(metrics, clock, flags, counter):
     writer = BatchRecorder(CLOCK)
@@ -173,6 +177,28 @@ def test_a_batch_without_a_latency_is_counted_apart(metrics, clock, flags, count
     assert metrics.counters[counter] == 1
     assert metrics.values["batch_latency_us"] == [900]
     assert metrics.values["batch_launch_latency_us"] == [800]
+
+
+def test_what_was_computed_in_place_of_a_batch_is_counted_beside_it(metrics, clock):
+    writer = BatchRecorder(CLOCK)
+    writer.batch(10, 0, 1000)
+    writer.batch(10, 0, 1000, computed=[7])
+    writer.batch(12, 0, 1000, computed=[1] * 11, retry_cause="no")
+    writer.batch(3, 0, 1000, computed=[])
+    assert metrics.histogram(SIZES) == {10: 2, 12: 1, 3: 1}
+    assert metrics.histogram(REPLACED_SIZES) == {10: 1, 12: 1, 3: 1}
+    assert metrics.histogram(COMPUTED_SIZES) == {7: 1, 1: 11}
+
+
+def test_a_cause_is_known_by_when_it_came_and_eight_of_them_are_told_apart(metrics, clock):
+    writer = BatchRecorder(CLOCK)
+    for number in range(20):
+        cause = f"{number % 10}{'x' * 500}"
+        writer.batch(2, 100 * number, 1000, computed=[1, 1], retry_cause=cause)
+    causes = {name: times for name, times in metrics.values.items() if RETRY_CAUSE in name}
+    assert len(causes) == 8
+    assert causes[f"{RETRY_CAUSE}/3{'x' * 159}"] == [300, 1300]
+    assert metrics.counters["batches_retried"] == 20
 
 
 def test_batch_sizes_are_exact_up_to_128_of_them(metrics, clock):

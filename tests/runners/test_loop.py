@@ -176,6 +176,9 @@ def test_the_time_of_a_retried_batch_is_no_latency(noting):
     assert found.batch_latency.count == 2
     assert sum(found.latencies.values()) == 2
     assert found.batches == 3
+    assert found.batch_sizes == {10: 3}
+    assert (found.replaced_sizes, found.computed_sizes) == ({10: 1}, {1: 10})
+    assert found.retry_cause == "ConnectionError: gone"
 
 
 def test_a_batch_of_one_gets_its_second_try_as_in_the_pipeline(noting):
@@ -310,6 +313,8 @@ def test_all_elements_may_fail(stage):
     without = {"read": (3, 0), "preprocess": (3, 0), "inference": (0, 3), "postprocess": (0, 0)}
     assert (empty, retried) == without[stage]
     assert sum(numbers.latencies.values()) == 3 - empty - retried
+    assert numbers.computed_sizes == {}
+    assert sum(numbers.replaced_sizes.values()) == empty + retried
 
 
 def test_an_id_listed_twice_comes_out_twice():

@@ -109,7 +109,10 @@ def test_beams_own_counts_agree_though_elements_fail(tmp_path):
     assert ours == {key: size[key] for key in ours}
     assert ran.theirs()["num_inferences"]["value"] == 30
     ran = tiny(tmp_path, THIRTY, fail_at=[3, 17], stage="inference")
-    assert ran.measured().retried_batches == 2
+    found = ran.measured()
+    assert (found.retried_batches, found.replaced_sizes) == (2, {8: 2})
+    assert found.computed_sizes == {1: 14}
+    assert found.retry_cause == "ValueError: inference of 3"
     checked = cross_check(ran.measured(), ran.theirs())
     assert checked == {
         "agrees": True,

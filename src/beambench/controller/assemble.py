@@ -139,6 +139,7 @@ def make_repeat(
         noise=result.noise,
         batch_sizes=_sizes(measured.batch_sizes) if measured is not None else [],
         batches_retried=measured.retried_batches if measured is not None else 0,
+        retry_cause=measured.retry_cause if measured is not None else None,
         runner=observation.runner if observation is not None else {},
         beam_metrics=theirs,
         cross_check=check,
@@ -264,9 +265,10 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
         where = f"{repeat.arm} repeat {repeat.index + 1}"
         if repeat.batches_retried:
             share = f"{repeat.batches_retried} of {len(repeat.batch_sizes)} batches"
+            why = f" ({repeat.retry_cause})" if repeat.retry_cause is not None else ""
             warnings.append(
-                f"{where}: {share} failed and were run one element at a time, so throughput is not "
-                "that of the recorded batch sizes"
+                f"{where}: {share} failed{why} and were run one element at a time, so throughput "
+                "is not that of batch_sizes"
             )
         warnings += warnings_of_flows(where, repeat.element_flows)
         for difference in repeat.cross_check.get("differences", []):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -75,7 +76,11 @@ def of_repeat(
         **_throughputs(measured),
         **(_inference_window(measured) if is_external else {}),
         **_batches(measured),
-        **(percentiles(measured.latencies, measured.batch_sizes) if _is_complete(measured) else {}),
+        **(
+            percentiles(measured.latencies, computed_batch_sizes(measured))
+            if _is_complete(measured)
+            else {}
+        ),
         **_stages(measured),
         **_tokens(measured),
         "throughput_written": _written(observation, measured),
@@ -148,11 +153,32 @@ def window_seconds(measured: Measured) -> float | None:
     return max(0, measured.last_output - measured.first_read) * MICRO or None
 
 
+def computed_batch_sizes(measured: Measured) -> Histogram:
+    """Return the batches that the model computed, by size: without what failed before or in it."""
+    counts = Counter(measured.batch_sizes)
+    counts.subtract(measured.replaced_sizes)
+    counts.update(measured.computed_sizes)
+    return {size: count for size, count in counts.items() if count > 0}
+
+
+def _batch_size(measured: Measured) -> Sample:
+    """Return the mean size of the batches that the model computed."""
+    formed = measured.batch_size
+    if formed is None:
+        return Sample(None, 0)
+    replaced, computed = measured.replaced_sizes, measured.computed_sizes
+    batches = formed.count - total(replaced) + total(computed)
+    elements = formed.sum - _elements_of(replaced) + _elements_of(computed)
+    return Sample(_per(elements, batches), batches)
+
+
+def _elements_of(sizes: Histogram) -> int:
+    return sum(size * count for size, count in sizes.items())
+
+
 def _batches(measured: Measured) -> dict[str, Sample]:
-    size, latency, loads = measured.batch_size, measured.batch_latency, measured.loads
-    samples = {}
-    if size is not None:
-        samples["inference_batch_size_mean"] = Sample(size.sum / size.count, size.count)
+    latency, loads = measured.batch_latency, measured.loads
+    samples = {"inference_batch_size_mean": _batch_size(measured)}
     if latency is not None:
         mean = latency.sum / latency.count * MICRO
         samples["inference_batch_latency_mean"] = Sample(mean, latency.count)
@@ -270,7 +296,7 @@ def _merged(observations: Iterable[Observation]) -> Metrics:
     if not all(_is_complete(one) for one in measured):
         return {}
     latencies = merge(one.latencies for one in measured)
-    sizes = merge(one.batch_sizes for one in measured)
+    sizes = merge(computed_batch_sizes(one) for one in measured)
     return _known(percentiles(latencies, sizes))
 
 

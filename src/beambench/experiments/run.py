@@ -33,7 +33,7 @@ from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.request import RunRequest, make_request, search_path
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
-from beambench.record.observation import InferenceStep, Observation
+from beambench.record.observation import InferenceStep, Measured, Observation
 from beambench.record.run_record import RunRecord, Status
 
 GIVE_UP_AFTER = 2
@@ -317,6 +317,7 @@ def without_secrets(result: WorkerResult, request: KeepsSecrets) -> WorkerResult
         observation = observation.model_copy(
             update={
                 "warnings": [request.without_secrets(text) for text in observation.warnings],
+                "measured": _measured_without_secrets(observation.measured, request),
                 "steps": {
                     name: _step_without_secrets(step, request)
                     for name, step in observation.steps.items()
@@ -326,6 +327,13 @@ def without_secrets(result: WorkerResult, request: KeepsSecrets) -> WorkerResult
     if error is not None:
         error = {key: request.without_secrets(text) for key, text in error.items()}
     return replace(result, observation=observation, error=error)
+
+
+def _measured_without_secrets(measured: Measured | None, request: KeepsSecrets) -> Measured | None:
+    if measured is None or measured.retry_cause is None:
+        return measured
+    cause = request.without_secrets(measured.retry_cause)
+    return measured.model_copy(update={"retry_cause": cause})
 
 
 def _step_without_secrets(step: InferenceStep, request: KeepsSecrets) -> InferenceStep:

@@ -7,11 +7,14 @@ from typing import Any
 from beambench.instrumentation.recorder import (
     BATCH_END,
     BATCH_START,
+    COMPUTED_SIZES,
     FOLDED,
     LATENCIES,
     MAX_SLOTS,
     NAMESPACE,
     QUANTITY,
+    REPLACED_SIZES,
+    RETRY_CAUSE,
     SIZES,
     SLOT,
 )
@@ -96,13 +99,18 @@ def measured(
         elements=elements,
         batches=_count(distributions.get("batch_size")),
         batch_sizes=ours.histogram(SIZES),
+        replaced_sizes=ours.histogram(REPLACED_SIZES),
+        computed_sizes=ours.histogram(COMPUTED_SIZES),
         batch_size=distributions.get("batch_size"),
         batch_latency=distributions.get("batch_latency_us"),
         latencies=ours.histogram(LATENCIES),
         folded=ours.counters.get(LATENCIES + FOLDED, 0),
-        folded_sizes=ours.counters.get(SIZES + FOLDED, 0),
+        folded_sizes=sum(
+            ours.counters.get(name + FOLDED, 0) for name in (SIZES, REPLACED_SIZES, COMPUTED_SIZES)
+        ),
         empty_batches=ours.counters.get("batches_empty", 0),
         retried_batches=ours.counters.get("batches_retried", 0),
+        retry_cause=_first_cause(ours),
         bytes_read=ours.counters.get("bytes_read") or None,
         first_read=first.min if first else None,
         last_output=last.max if last else None,
@@ -122,6 +130,13 @@ def measured(
 
 def _count(distribution: Distribution | None) -> int:
     return distribution.count if distribution else 0
+
+
+def _first_cause(ours: Ours) -> str | None:
+    """Return the error of the batch that was the first to fail."""
+    prefix = f"{RETRY_CAUSE}/"
+    first = {name: one.min for name, one in ours.distributions.items() if name.startswith(prefix)}
+    return min(first, key=first.__getitem__).removeprefix(prefix) if first else None
 
 
 def _starts(ours: Ours) -> list[Distribution]:

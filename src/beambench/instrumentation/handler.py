@@ -185,23 +185,27 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         good = [example for example in batch if type(example) is not ElementFailure]
         self._synchronise()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
-        launch_ns, retried = None, False
+        launch_ns, cause = None, None
+        computed = None if len(good) == len(batch) else [len(good)] if good else []
         try:
             # A lazy result would be computed after the clock stopped.
             results = list(self._inner.run_inference(good, model, inference_args)) if good else []
             launch_ns = time.perf_counter_ns() - start if self._on_cuda else None
             self._synchronise()
-        except Exception:
-            results, retried = self._one_by_one(good, model, inference_args), True
+        except Exception as error:
+            cause = failure("inference", error).error
+            results, computed = self._one_by_one(good, model, inference_args)
         duration = time.perf_counter_ns() - start
         if len(results) > len(good):  # Beam would drop the last; too few are caught by the proof
             raise miscounted(results, good)
-        recorder.batch(len(batch), start_us, duration, launch_ns, retried=retried, empty=not good)
+        recorder.batch(
+            len(batch), start_us, duration, launch_ns, computed=computed, retry_cause=cause
+        )
         return results if len(good) == len(batch) else _with_failures(batch, results)
 
     def _one_by_one(
         self, batch: Sequence[Any], model: Any, inference_args: dict[str, Any] | None
-    ) -> list[Any]:
+    ) -> tuple[list[Any], list[int]]:
         def infer(one: Sequence[Any]) -> list[Any]:
             results = list(self._inner.run_inference(one, model, inference_args))
             self._synchronise()
@@ -259,18 +263,26 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         return bool(self._inner.should_garbage_collect_on_timeout())
 
 
-def one_by_one(infer: Callable[[Sequence[Any]], list[Any]], batch: Sequence[Any]) -> list[Any]:
-    """Run a failed batch again in batches of one; what fails again takes its failure's place."""
+def one_by_one(
+    infer: Callable[[Sequence[Any]], list[Any]], batch: Sequence[Any]
+) -> tuple[list[Any], list[int]]:
+    """Run a failed batch again in batches of one; what fails again takes its failure's place.
+
+    Returns:
+        The results, and the sizes (of 1) of the calls that did not fail.
+    """
     results: list[Any] = []
+    computed: list[int] = []
     for example in batch:
         try:
             found = infer([example])
             if len(found) != 1:
                 raise miscounted(found, [example])
             results += found
+            computed.append(1)
         except Exception as error:
             results.append(PredictionResult(None, failure("inference", error)))
-    return results
+    return results, computed
 
 
 def miscounted(results: Sequence[Any], batch: Sequence[Any]) -> RunError:

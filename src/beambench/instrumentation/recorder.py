@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +29,13 @@ MAX_SIZES = 128
 """Counters at most for batch sizes, which are counted exactly: the stock sizes are 10 to 100."""
 
 SIZES = "batches_of_size"
+REPLACED_SIZES = "replaced_batches_of_size"
+COMPUTED_SIZES = "computed_batches_of_size"
+RETRY_CAUSE = "retry_cause_us"
+MAX_CAUSES = 8
+"""Errors of failed batches that one process tells apart; the first ones are those to know."""
+
+LONGEST_CAUSE = 160
 LATENCIES = "batch_latency_bucket"
 SLOT = "slot"
 FOLDED = "_folded"
@@ -173,6 +180,9 @@ class BatchRecorder:
         self._size = Metrics.distribution(NAMESPACE, "batch_size")
         self._latency = Metrics.distribution(NAMESPACE, "batch_latency_us")
         self._sizes = Histogram(SIZES, MAX_SIZES)
+        self._replaced_sizes = Histogram(REPLACED_SIZES, MAX_SIZES)
+        self._computed_sizes = Histogram(COMPUTED_SIZES, MAX_SIZES)
+        self._causes: dict[str, Any] = {}
         self._latencies = Histogram(LATENCIES)
         self._inference = Metrics.counter(NAMESPACE, "inference_ns")
         self._element_latency = Metrics.counter(NAMESPACE, "element_latency_us")
@@ -205,8 +215,8 @@ class BatchRecorder:
         duration_ns: int,
         launch_ns: int | None = None,
         *,
-        retried: bool = False,
-        empty: bool = False,
+        computed: Sequence[int] | None = None,
+        retry_cause: str | None = None,
     ) -> None:
         """Write one batch.
 
@@ -215,9 +225,11 @@ class BatchRecorder:
             start_us: offset at which inference began.
             duration_ns: from there to the last result.
             launch_ns: the same without waiting for the device; None on a CPU.
-            retried: the batch failed and was run again one element at a time; its time is no
-                latency of a batch and stays out of the latencies.
-            empty: all its elements had failed before, so the model was not called; likewise.
+            computed: sizes of the calls of the model that gave results, where that is not the one
+                batch: elements that had failed before were left out, or the batch failed and was
+                run one element at a time. Empty if there was none.
+            retry_cause: why the batch failed and was run again; its time is no latency of a batch
+                and stays out of the latencies, as that of a batch without a call.
         """
         end_us = start_us + duration_ns // 1000
         self._size.update(size)
@@ -225,9 +237,14 @@ class BatchRecorder:
         self._inference.inc(duration_ns)
         self._inferred_at.inc(start_us * size)
         self._element_latency.inc(duration_ns // 1000 * size)
-        if retried:
+        if computed is not None:
+            self._replaced_sizes.add(size)
+            for one in computed:
+                self._computed_sizes.add(one)
+        if retry_cause is not None:
             self._retried.inc()
-        elif empty:
+            self._cause(retry_cause, start_us)
+        elif computed is not None and not computed:
             self._empty.inc()
         else:
             self._latency.update(duration_ns // 1000)
@@ -237,6 +254,15 @@ class BatchRecorder:
         self._cpu.inc(PROCESS_CPU.lap_us())
         self._window(size, start_us, end_us)
         Progress.batches += 1
+
+    def _cause(self, text: str, start_us: int) -> None:
+        """Write when a batch failed for a reason, under a name that says which."""
+        text = text[:LONGEST_CAUSE]
+        if text not in self._causes:
+            if len(self._causes) >= MAX_CAUSES:
+                return
+            self._causes[text] = Metrics.distribution(NAMESPACE, f"{RETRY_CAUSE}/{text}")
+        self._causes[text].update(start_us)
 
     def miscount(self, results: int, size: int) -> None:
         """Write how many results a batch has too few or too many."""

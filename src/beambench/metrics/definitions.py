@@ -154,7 +154,10 @@ METRICS: tuple[Metric, ...] = (
         "inference_batch_size_mean",
         "1",
         "neither",
-        "elements ÷ batches, as RunInference formed them",
+        "elements that the model computed ÷ calls of the model that computed them: elements that "
+        "failed before or in it do not count, and a batch that failed and was run one element at a "
+        "time counts as those calls; without failures the batches are those that RunInference "
+        "formed, which `batch_sizes` of a repeat has in every case",
         "batches",
         beam_label="mean_inference_request_batch_size",
     ),

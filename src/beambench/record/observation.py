@@ -43,7 +43,11 @@ class Measured(Part):
     """The raw numbers of one execution, of the pipeline or of the loop.
 
     Attributes:
-        batch_sizes: batches of each size.
+        batch_sizes: batches of each size, as they were formed.
+        replaced_sizes: of these, the ones that the model did not compute as they were: they failed
+            and were run one element at a time, or held elements that had failed before.
+        computed_sizes: what the model computed in place of those.
+        retry_cause: the first error of a batch that was run again.
         latencies: batches of each bucket of `analysis.histogram`.
         folded, folded_sizes: latencies and sizes that went to a neighbouring bucket because all
             counters were in use.
@@ -65,6 +69,8 @@ class Measured(Part):
     elements: int
     batches: int
     batch_sizes: Histogram
+    replaced_sizes: Histogram = Field(default_factory=dict)
+    computed_sizes: Histogram = Field(default_factory=dict)
     batch_size: Distribution | None
     batch_latency: Distribution | None
     latencies: Histogram
@@ -72,6 +78,7 @@ class Measured(Part):
     folded_sizes: int = 0
     empty_batches: int = 0
     retried_batches: int = 0
+    retry_cause: str | None = None
     bytes_read: int | None = None
     first_read: int | None = None
     last_output: int | None = None

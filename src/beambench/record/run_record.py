@@ -134,6 +134,8 @@ class Repeat(Part):
     """One whole execution in a process of its own: of the pipeline, or of the reference loop.
 
     ``element_flows`` has each RunInference of a pipeline that exists already, by its full name.
+    ``batch_sizes`` are those of the batches as they were formed; ``batches_retried`` of them
+    failed, the first for ``retry_cause``, and were run one element at a time.
     ``output_rows`` is what was counted in the target of the predictions afterwards; null where
     they were not to be written.
     """
@@ -148,6 +150,7 @@ class Repeat(Part):
     noise: dict[str, Any] = Field(default_factory=dict)
     batch_sizes: list[int] = Field(default_factory=list)
     batches_retried: int = 0
+    retry_cause: str | None = None
     runner: dict[str, Any] = Field(default_factory=dict)
     usage: Usage | None = None
     beam_metrics: dict[str, Any] = Field(default_factory=dict)

@@ -47,9 +47,19 @@ class LoopTimes:
     quantities: Counter[str] = field(default_factory=Counter)
     bytes_read: int = 0
     sizes: list[int] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
+    computed: list[int] = field(default_factory=list)
     latencies_us: list[int] = field(default_factory=list)
     retried: int = 0
+    retry_cause: str | None = None
     empty: int = 0
+
+    def note_sizes(self, formed: int, computed: Sequence[int] | None) -> None:
+        """Note a batch, and the sizes of the calls that gave results where that is not the one."""
+        self.sizes.append(formed)
+        if computed is not None:
+            self.replaced.append(formed)
+            self.computed += computed
 
 
 def replayed(sizes: Sequence[int]) -> Iterator[int]:
@@ -136,8 +146,7 @@ def _outputs(
     """Infer examples with their ids in one batch of one model, and postprocess them."""
     good = [example for _, example in examples if type(example) is not ElementFailure]
     arguments = workload.reference_args() if sample else workload.inference_args()
-    predictions = iter(_infer(arguments, loaded, good, times))
-    times.sizes.append(len(examples))
+    predictions = iter(_infer(arguments, loaded, good, len(examples), times))
     outputs = []
     for element_id, example in examples:
         failed = type(example) is ElementFailure
@@ -151,9 +160,16 @@ def _outputs(
 
 
 def _infer(
-    arguments: dict[str, Any] | None, loaded: Loaded, examples: list[Any], times: LoopTimes
+    arguments: dict[str, Any] | None,
+    loaded: Loaded,
+    examples: list[Any],
+    formed: int,
+    times: LoopTimes,
 ) -> list[Any]:
-    """Run a batch as the instrumented handler does; the time of a failed one is no latency."""
+    """Run a batch as the instrumented handler does; the time of a failed one is no latency.
+
+    `examples` are the elements that have not failed before, of the `formed` ones of the batch.
+    """
     handler, model = loaded
 
     def infer(batch: Sequence[Any]) -> list[Any]:
@@ -161,13 +177,18 @@ def _infer(
 
     if not examples:
         times.empty += 1
+        times.note_sizes(formed, [])
         return []
     start = time.perf_counter_ns()
     try:
         predictions = infer(examples)
-    except Exception:
+    except Exception as error:
         times.retried += 1
-        return one_by_one(infer, examples)
+        times.retry_cause = times.retry_cause or failure("inference", error).error
+        predictions, computed = one_by_one(infer, examples)
+        times.note_sizes(formed, computed)
+        return predictions
+    times.note_sizes(formed, None if len(examples) == formed else [len(examples)])
     times.latencies_us.append((time.perf_counter_ns() - start) // 1000)
     if len(predictions) != len(examples):
         raise miscounted(predictions, examples)
@@ -179,10 +200,13 @@ def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
         elements=sum(1 for output in outputs if output[3] is None),
         batches=len(times.sizes),
         batch_sizes=Counter(times.sizes),
+        replaced_sizes=Counter(times.replaced),
+        computed_sizes=Counter(times.computed),
         batch_size=_distribution(times.sizes),
         batch_latency=_distribution(times.latencies_us),
         latencies=Counter(bucket(latency) for latency in times.latencies_us),
         retried_batches=times.retried,
+        retry_cause=times.retry_cause,
         empty_batches=times.empty,
         bytes_read=times.bytes_read or None,
         first_read=times.first_read,
