@@ -406,6 +406,16 @@ def test_a_run_has_the_median_and_from_six_repeats_an_interval(values, median, l
     assert (one.unit, one.direction) == ("1/s", "higher")
 
 
+@pytest.mark.parametrize("name", ["accuracy_top1", "stock_agreement"])
+def test_what_outputs_say_counts_elements_and_not_repeats(name):
+    repeats = [
+        make_repeat(metrics={name: value_of(name, Sample(share, n))})
+        for share, n in [(0.5, 40), (0.75, 38), (0.5, 40), (0.5, 40), (0.5, 40), (0.5, 40)]
+    ]
+    found = of_run(repeats, [])[name]
+    assert (found.value, found.n, found.ci_low, found.ci_high) == (0.5, 38, None, None)
+
+
 def test_a_run_without_repeats_has_no_metrics():
     assert of_run([], []) == {}
 

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from beambench.errors import UsageError
-from beambench.inputs.labels import labels_for, read_labels
+from beambench.inputs.labels import Labels, labels_for, read_labels
 
 
 @pytest.fixture
@@ -16,6 +16,15 @@ def labels(tmp_path):
         return read_labels(path)
 
     return read
+
+
+def classes(labels: Labels) -> dict[str, int]:
+    """Return the class by path, as the file has them."""
+    return {
+        row.name: row.class_index
+        for same_name in labels.rows.values()
+        for row in same_name.values()
+    }
 
 
 @pytest.mark.parametrize(
@@ -34,7 +43,7 @@ def labels(tmp_path):
     ids=["csv", "tsv", "header", "header-tsv", "header-both", "columns", "bom", "bom-2", "zeros"],
 )
 def test_formats(labels, content, expected):
-    assert labels(content) == expected
+    assert classes(labels(content)) == expected
 
 
 @pytest.mark.parametrize(
@@ -50,21 +59,18 @@ def test_formats(labels, content, expected):
     ids=["comma-in-tsv", "tab-in-csv", "comma-later", "quoted-csv", "quoted-tsv", "quote-inside"],
 )
 def test_names_that_hold_the_other_delimiter_or_quotes(labels, content, expected):
-    assert labels(content) == expected
+    assert classes(labels(content)) == expected
 
 
-def test_keys_are_base_names(labels):
-    assert labels("train/fish/a.jpg,3\n/data/b.jpg,4\n") == {"a.jpg": 3, "b.jpg": 4}
-
-
-def test_same_file_with_the_same_class_may_stand_twice(labels):
-    assert labels("x/a.jpg,3\ny/a.jpg,3\n") == {"a.jpg": 3}
+def test_a_path_with_the_same_class_may_stand_twice(labels):
+    assert classes(labels("x/a.jpg,3\n./x//a.jpg,3\n")) == {"x/a.jpg": 3}
 
 
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        ("x/a.jpg,3\n\ny/a.jpg,4\n", ["line 3", "'a.jpg'", "class 4 here and 3 on line 1"]),
+        ("a.jpg,3\n\na.jpg,4\n", ["line 3", "'a.jpg'", "class 4 here and 3 on line 1"]),
+        ("x/a.jpg,3\n./x/a.jpg,4\n", ["line 2", "'./x/a.jpg'", "class 4 here and 3 on line 1"]),
         ("a.jpg,3\nb.jpg,tench\n", ["line 2", "'tench'", "not an integer"]),
         ("a.jpg,3\nb.jpg,-1\n", ["line 2", "'-1'"]),
         ("a.jpg,-1\n", ["line 1", "'-1'"]),
@@ -78,6 +84,7 @@ def test_same_file_with_the_same_class_may_stand_twice(labels):
         ('a.jpg,3\n"b.jpg,4\n', ["line 2", "cannot be split"]),
         # A first row with a mistake is no header: to skip it would lose a label in silence.
         ("a.jpg,tench\nb.jpg,4\n", ["line 1", "'tench'"]),
+        ("a.TIFF,tench\nb.jpg,4\n", ["line 1", "'tench'"]),
         ("a,b,3\nc,4\n", ["line 1", "'b'", "double quotes"]),
         ("file\nb.jpg,4\n", ["line 1", "'file'", "no second column"]),
     ],
@@ -108,7 +115,7 @@ def test_bad_bytes_and_binary_files(labels):
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
 def test_a_byte_order_mark_says_what_the_labels_are_in(labels, encoding):
     content = "file,class_index\r\nё.jpg,3\r\n".encode(encoding)
-    assert labels(content) == {"ё.jpg": 3}
+    assert classes(labels(content)) == {"ё.jpg": 3}
 
 
 def test_labels_without_the_mark_of_their_encoding(labels):
@@ -134,8 +141,68 @@ def test_long_values_are_cut(labels):
     assert len(str(raised.value)) < 500
 
 
-def test_labels_for_ids_by_base_name():
-    found = labels_for(
-        ["deep/a.jpg", "a.jpg", "gs://bucket/b.jpg", "c.jpg"], {"a.jpg": 1, "b.jpg": 2}
-    )
-    assert found == {"deep/a.jpg": 1, "a.jpg": 1, "gs://bucket/b.jpg": 2}
+@pytest.mark.parametrize(
+    ("ids", "content", "expected"),
+    [
+        (["a.jpg", "gs://bucket/b.jpg", "c.jpg"], "a.jpg,1\nb.jpg,2\n", [1, 2, None]),
+        (["fish/a.jpg"], "a.jpg,1\n", [1]),
+        (["fish/a.jpg"], "train/fish/a.jpg,1\n", [1]),
+        (["train/fish/a.jpg"], "fish/a.jpg,1\n", [1]),
+        (["a.jpg"], "/data/train/a.jpg,1\n", [1]),
+        (["fish/a.jpg"], "../photos/fish/a.jpg,1\n", [1]),
+        (["gs://bucket/fish/a.jpg"], "gs://bucket/fish/a.jpg,1\n", [1]),
+        (["cat/1.jpg", "dog/1.jpg"], "cat/1.jpg,3\ndog/1.jpg,4\n", [3, 4]),
+        (["cat/1.jpg", "dog/1.jpg"], "dog/1.jpg,4\ncat/1.jpg,3\n", [3, 4]),
+        (["cat/1.jpg", "dog/1.jpg"], "cat/1.jpg,3\n", [3, None]),
+        (["cat/1.jpg"], "dog/1.jpg,4\n", [None]),
+        (["big-cat/1.jpg"], "cat/1.jpg,4\n", [None]),
+        (["cat/1.jpg", "dog/1.jpg"], "1.jpg,5\ncat/1.jpg,3\n", [3, 5]),
+        (["1.jpg", "dog/1.jpg"], "1.jpg,5\n", [5, None]),
+        (["a.jpg", "a.jpg"], "a.jpg,5\n", [5, 5]),
+        (["1.jpg"], "cat/1.jpg,3\ndog/1.jpg,3\n", [3]),
+    ],
+)
+def test_a_row_labels_the_element_whose_path_ends_as_its_own(labels, ids, content, expected):
+    found = labels_for(ids, labels(content))
+    assert [found.get(element) for element in ids] == expected
+
+
+@pytest.mark.parametrize(
+    ("ids", "content", "message"),
+    [
+        (
+            ["cat/1.jpg", "dog/1.jpg"],
+            "file,class\n1.jpg,3\n",
+            "line 2: '1.jpg' fits 2 elements, as 'cat/1.jpg' and 'dog/1.jpg': write their paths",
+        ),
+        (
+            ["train/cat/1.jpg", "val/cat/1.jpg"],
+            "cat/1.jpg,3\n",
+            "line 1: 'cat/1.jpg' fits 2 elements, as 'train/cat/1.jpg' and 'val/cat/1.jpg': write "
+            "their paths",
+        ),
+        (
+            ["1.jpg"],
+            "cat/1.jpg,3\ndog/1.jpg,4\n",
+            "lines 1 and 2: 'cat/1.jpg' and 'dog/1.jpg' have different classes and both fit element"
+            " '1.jpg': write paths that end as its own does",
+        ),
+    ],
+)
+def test_a_label_that_could_be_that_of_another_is_an_error(labels, tmp_path, ids, content, message):
+    with pytest.raises(UsageError) as raised:
+        labels_for(ids, labels(content))
+    assert str(raised.value) == f"{tmp_path / 'labels.txt'}: {message}"
+
+
+def test_a_class_that_the_model_does_not_have_names_line_class_and_classes(labels, tmp_path):
+    labels("a.jpg,0\nb.jpg,999\n").check_classes(1000, "resnet18")
+    for content, text in {
+        "a.jpg,0\nb.jpg,99999\n": "line 2: 'b.jpg' has class 99999, but resnet18 has the classes 0"
+        " to 999",
+        "b.jpg,1000\n": "line 1: 'b.jpg' has class 1000, but resnet18 has the classes 0 to 999: are"
+        " they counted from 1?",
+    }.items():
+        with pytest.raises(UsageError) as raised:
+            labels(content).check_classes(1000, "resnet18")
+        assert str(raised.value) == f"{tmp_path / 'labels.txt'}: {text}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from beambench.errors import UsageError
+from beambench.inputs.folders import IMAGE_SUFFIXES
 from beambench.inputs.manifest import Manifest, check_source, resolve_input
 
 
@@ -48,7 +49,7 @@ def digest_of(*parts: str) -> str:
 
 
 def test_directory_is_sorted_by_name_and_takes_images_only(tmp_path):
-    put(tmp_path, "b.JPG", "a.jpeg", "c.png", "e.WebP", "d.bmp", "notes.txt", "sub/inner.jpg")
+    put(tmp_path, "b.JPG", "a.jpeg", "c.png", "e.WebP", "d.bmp", "notes.txt", "README")
     manifest = resolve(tmp_path)
     assert manifest.kind == "directory"
     assert manifest.root == str(tmp_path.resolve())
@@ -56,9 +57,9 @@ def test_directory_is_sorted_by_name_and_takes_images_only(tmp_path):
     assert manifest.digest == digest_of(*manifest.ids)
     assert manifest.bytes == sum(len(name) for name in manifest.ids)
     assert manifest.source == str(tmp_path)
-    assert len(manifest.warnings) == 1
-    assert "left out 2" in manifest.warnings[0]
-    assert "'notes.txt', 'sub'" in manifest.warnings[0]
+    assert manifest.warnings == [
+        f"{tmp_path}: left out 2 (.txt: 1, without a usual suffix: 1): 'README', 'notes.txt'"
+    ]
 
 
 def test_directory_of_images_alone_has_no_warning(tmp_path):
@@ -66,11 +67,116 @@ def test_directory_of_images_alone_has_no_warning(tmp_path):
     assert resolve(tmp_path).warnings == []
 
 
-def test_directory_warning_names_three_of_many(tmp_path):
-    put(tmp_path, "a.jpg", *(f"{n}.txt" for n in range(5)))
+def test_suffixes_that_decode_are_taken_in_any_case(tmp_path):
+    names = [f"{number}{suffix}" for number, suffix in enumerate(IMAGE_SUFFIXES)]
+    names += [f"upper{suffix.upper()}" for suffix in IMAGE_SUFFIXES]
+    put(tmp_path, *names)
+    manifest = resolve(tmp_path)
+    assert manifest.ids == sorted(names)
+    assert manifest.warnings == []
+    assert {".gif", ".tif", ".tiff", ".jfif", ".jpe"} <= set(IMAGE_SUFFIXES)
+
+
+def test_directory_warning_names_three_of_many_and_counts_all_by_suffix(tmp_path):
+    put(
+        tmp_path,
+        "a.jpg",
+        *(f"{n}.txt" for n in range(5)),
+        *(f"{n}.HEIC" for n in range(7)),
+        "x.cr2",
+    )
     (warning,) = resolve(tmp_path).warnings
-    assert "left out 5" in warning
-    assert warning.endswith("'0.txt', '1.txt', '2.txt', …")
+    assert warning == (
+        f"{tmp_path}: left out 13 (.heic: 7, .txt: 5, .cr2: 1): '0.HEIC', '0.txt', '1.HEIC', …"
+    )
+
+
+def test_many_kinds_are_cut(tmp_path):
+    put(tmp_path, "a.jpg", *(f"x.{letter}" for letter in "abcdefgh"))
+    (warning,) = resolve(tmp_path).warnings
+    assert "(.a: 1, .b: 1, .c: 1, .d: 1, .e: 1, .f: 1, others: 2)" in warning
+
+
+# --- class folders
+
+
+def test_folders_below_are_read_in_the_order_of_their_paths(tmp_path):
+    names = [
+        "a-b/1.jpg",
+        "a/1.jpg",
+        "a/z/2.jpg",
+        "B/3.jpg",
+        "b.jpg",
+        "a.jpg",
+        "a/10.jpg",
+        "é/1.jpg",
+    ]
+    put(tmp_path, *names)
+    (tmp_path / "empty").mkdir()
+    manifest = resolve(tmp_path)
+    assert manifest.ids == sorted(names)  # by code points: upper case before lower case
+    assert manifest.ids[:4] == ["B/3.jpg", "a-b/1.jpg", "a.jpg", "a/1.jpg"]
+    assert manifest.digest == digest_of(*(Path(name).name for name in manifest.ids))
+    assert manifest.warnings == []
+    assert resolve(tmp_path, limit=2).ids == manifest.ids[:2]
+
+
+def test_files_of_macs_and_windows_are_neither_taken_nor_warned_of(tmp_path):
+    hidden = ["._a.jpg", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.jpg", ".git/x.jpg"]
+    hidden += ["__MACOSX/cat/._1.jpg", "__MACOSX/2.jpg", "cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg"]
+    put(tmp_path, "a.jpg", "cat/1.jpg", *hidden)
+    manifest = resolve(tmp_path)
+    assert manifest.ids == ["a.jpg", "cat/1.jpg"]
+    assert manifest.warnings == []
+    put(tmp_path, "cat/notes.txt")
+    assert resolve(tmp_path).warnings == [f"{tmp_path}: left out 1 (.txt: 1): 'cat/notes.txt'"]
+
+
+def test_only_what_lies_below_a_folder_can_be_hidden(tmp_path):
+    put(tmp_path / ".cache" / "photos", "a.jpg")
+    assert resolve(tmp_path / ".cache" / "photos").ids == ["a.jpg"]
+
+
+def test_links_are_followed_and_each_folder_is_read_once(tmp_path):
+    photos, far = tmp_path / "photos", tmp_path / "far"
+    put(photos, "real/1.jpg")
+    put(far, "2.jpg", "deep/3.jpg", "own.jpg")
+    (photos / "a-link").symlink_to(photos / "real")  # before the folder in the order of names
+    (photos / "loop").symlink_to(photos)
+    (photos / "above").symlink_to(tmp_path)
+    (photos / "root").symlink_to("/")
+    (photos / "far").symlink_to(far)
+    (photos / "far-again").symlink_to(far)
+    (photos / "file.jpg").symlink_to(far / "own.jpg")
+    (photos / "itself").symlink_to(photos / "itself")
+    (photos / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    (far / "deep" / "back").symlink_to(far)
+    manifest = resolve(photos)
+    assert manifest.ids == [
+        *("far/2.jpg", "far/deep/3.jpg", "far/own.jpg", "file.jpg", "real/1.jpg"),
+    ]
+    (warning,) = manifest.warnings
+    assert warning.startswith(
+        f"{photos}: left out 8 (links to folders that are read already or lie above: 6, "
+        "broken links: 2): 'a-link', 'above', 'far-again', …"
+    )
+
+
+def test_a_folder_below_that_cannot_be_read_is_warned_of(tmp_path, monkeypatch):
+    put(tmp_path, "a.jpg", "closed/b.jpg")
+    scandir = os.scandir
+
+    def refusing(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # root would be let through
+    manifest = resolve(tmp_path)
+    assert manifest.ids == ["a.jpg"]
+    assert manifest.warnings == [
+        f"{tmp_path}: left out 1 (folders that cannot be read: 1): 'closed'"
+    ]
 
 
 @pytest.mark.parametrize("name", [b"a\nb.jpg", b"a\rb.jpg", b"\xff.jpg"])
@@ -86,12 +192,22 @@ def test_directory_leaves_out_names_that_are_no_line_of_text(tmp_path, name):
 
 
 def test_directory_leaves_out_what_is_named_like_an_image_and_is_no_file(tmp_path):
-    put(tmp_path, "good.jpg", "folder.jpg/x.txt")
+    put(tmp_path, "good.jpg")
     (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe.jpg")
     manifest = resolve(tmp_path)
     assert manifest.ids == ["good.jpg"]
-    assert "left out 3" in manifest.warnings[0]
+    assert "left out 2 (broken links: 1, neither file nor folder: 1)" in manifest.warnings[0]
+
+
+def test_a_folder_is_read_however_it_is_named(tmp_path):
+    put(tmp_path, "folder.jpg/x.png")
+    assert resolve(tmp_path).ids == ["folder.jpg/x.png"]
+    os.rename(tmp_path / "folder.jpg", tmp_path / "a\nb")  # noqa: PTH104
+    put(tmp_path, "good.jpg")
+    manifest = resolve(tmp_path)
+    assert manifest.ids == ["good.jpg"]
+    assert "left out 1 (not named in one line of text: 1)" in manifest.warnings[0]
 
 
 def test_directory_is_made_absolute(tmp_path, monkeypatch):
@@ -103,10 +219,15 @@ def test_directory_is_made_absolute(tmp_path, monkeypatch):
 
 
 def test_directory_without_images_is_an_error(tmp_path):
-    put(tmp_path, "a.txt")
+    put(tmp_path, "a.txt", "b/c.heic", "b/d.heic", "._x.jpg")
     message = usage_error(tmp_path)
-    assert message.startswith(f"{tmp_path}: holds no image")
+    assert message.startswith(f"{tmp_path}: holds no image (.jpg ")
     assert ".webp" in message
+    assert message.endswith(
+        "in it or below, but .heic: 2, .txt: 1, hidden: 1: name a directory that does"
+    )
+    (tmp_path / "empty").mkdir()
+    assert usage_error(tmp_path / "empty").endswith("in it or below: name a directory that does")
 
 
 # --- a list

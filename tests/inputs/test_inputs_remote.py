@@ -12,7 +12,7 @@ import pytest
 
 from beambench.errors import RunError, UsageError
 from beambench.inputs import files, manifest
-from beambench.inputs.labels import read_labels
+from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import Manifest, resolve_input
 from buckets import put
 
@@ -36,8 +36,12 @@ def photos(tmp_path: Path, bucket: str) -> tuple[str, Manifest]:
     for name in ("b.JPG", "a.png", "notes.txt", "c[1]*.jpg"):
         (tmp_path / name).write_text(f"content of {name}")
         put(f"{bucket}/photos/{name}", f"content of {name}".encode())
-    put(f"{bucket}/photos/below/d.jpg", b"in a folder below")
-    put(f"{bucket}/photos/", b"")  # what some tools make of a folder
+    for name in ("below/d.gif", "below/er/e.jpg", "._a.png", ".hidden/x.jpg", "__MACOSX/y.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"content of {name}")
+        put(f"{bucket}/photos/{name}", f"content of {name}".encode())
+    for folder in ("", "below/"):  # what some tools make of one
+        put(f"{bucket}/photos/{folder}", b"")
     return f"{bucket}/photos/", resolve(str(tmp_path))
 
 
@@ -47,15 +51,17 @@ def test_a_folder_is_read_like_one_on_this_machine(photos):
         found = resolve(source)
         assert found.kind == "directory"
         assert found.root == address.rstrip("/")
-        assert found.ids == local.ids == ["a.png", "b.JPG", "c[1]*.jpg"]
+        assert (
+            found.ids
+            == local.ids
+            == [*("a.png", "b.JPG", "below/d.gif", "below/er/e.jpg", "c[1]*.jpg")]
+        )
         assert (found.digest, found.bytes) == (local.digest, local.bytes)
-        assert found.warnings == [
-            f"{source}: left out 1, not image files or not named in one line of text: 'notes.txt'"
-        ]
+        assert found.warnings == [f"{source}: left out 1 (.txt: 1): 'notes.txt'"]
 
 
 def test_the_lines_of_a_list_start_at_its_folder(photos, tmp_path):
-    address, local = photos
+    address, _ = photos
     lines = ["b.JPG", "../photos/a.png", f"{address}c[1]*.jpg", str(tmp_path / "b.JPG"), "gone.jpg"]
     put(f"{address}list.txt", "\n".join(lines).encode())
     found = resolve(f"{address}list.txt")
@@ -65,7 +71,8 @@ def test_the_lines_of_a_list_start_at_its_folder(photos, tmp_path):
         str(tmp_path / "b.JPG"),
         f"{address}gone.jpg",
     ]
-    assert found.bytes == local.bytes + len("content of b.JPG")
+    named = ("b.JPG", "a.png", "c[1]*.jpg", "b.JPG")
+    assert found.bytes == sum(len(f"content of {name}") for name in named)
     (warning,) = found.warnings
     assert "1 of 5 files missing or unreadable, the first is" in warning
     assert "gone.jpg" in warning
@@ -88,7 +95,7 @@ def test_what_is_too_much_to_read_is_known_by_size_and_time(photos, monkeypatch,
     before = resolve(address)
     assert before.bytes == local.bytes
     assert before.digest != local.digest
-    assert "3 of 3 elements are too much to be read from their store" in before.warnings[-1]
+    assert "5 of 5 elements are too much to be read from their store" in before.warnings[-1]
     assert resolve(address).digest == before.digest
     put(f"{address}a.png", b"CONTENT of a.png")  # as long as before
     assert resolve(address).digest != before.digest
@@ -116,7 +123,7 @@ def test_lines_are_those_of_the_same_file_here(tmp_path, bucket, name, kind):
 
 def test_labels_are_read(bucket):
     put(f"{bucket}/labels.csv", b"file,class\na.jpg,3\n")
-    assert read_labels(f"{bucket}/labels.csv") == {"a.jpg": 3}
+    assert labels_for(["photos/a.jpg"], read_labels(f"{bucket}/labels.csv")) == {"photos/a.jpg": 3}
     with pytest.raises(UsageError, match=r"gone\.csv: cannot be read \(no such object\)"):
         read_labels(f"{bucket}/gone.csv")
 
@@ -131,7 +138,7 @@ def test_what_is_not_there_is_said_in_one_line(bucket):
         f"{bucket}/gone.txt": "no such object or folder",
         f"{bucket}/gone/": "holds no image",
         bucket: "holds no image",
-        f"{bucket}/empty/": "holds no image (.jpg .jpeg .png .webp .bmp)",
+        f"{bucket}/empty/": "in it or below, but .txt: 1: name a directory that does",
         f"{bucket}/list.txt": f"2 of 2 files missing or unreadable, the first is '{bucket}/gone",
         f"{bucket}/out.txt": "line 2: '../../../a.jpg' leads out of the bucket",
         f"{bucket}/video.txt": "is not a text file",

@@ -17,7 +17,7 @@ from beambench.instrumentation.handler import check_size, size_of
 from beambench.record.observation import Observation
 from beambench.runners import direct
 from beambench.worker import tasks
-from beambench.worker.outputs import named_differences, read_predictions
+from beambench.worker.outputs import classes_of, named_differences, read_predictions
 from beambench.worker.tasks import (
     _digest,
     calibrate,
@@ -271,6 +271,53 @@ def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
         parameters={"fail_at": [0], "stage": "inference"},
     )
     assert (found.labelled, found.correct) == (7, 4)
+
+
+@pytest.mark.parametrize(
+    ("rows", "warnings"),
+    [
+        ("0,1\n3,1\n77,1\n", ["labels 2 of 5 elements: accuracy is over those"]),
+        ("0,1\n1,1\n2,1\n3,1\n4,1\n", []),
+    ],
+)
+def test_elements_without_a_label_are_counted_in_a_warning(tmp_path, rows, warnings):
+    labels = tmp_path / "labels.csv"
+    labels.write_text(rows)
+    plan = make_plan(tmp_path, "prepare", limit=5, labels=str(labels))
+    found = prepare(plan).prepared
+    assert found is not None
+    assert found.warnings == [f"{labels}: {text}" for text in warnings]
+
+
+def test_a_class_that_no_score_stands_for_ends_the_reference_sample(tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("0,7\n1,8\n")
+    with pytest.raises(UsageError) as raised:
+        planned(tmp_path, run_reference, IDS[:4], labels=str(labels))
+    assert str(raised.value) == (
+        f"{labels}: line 2: '1' has class 8, but tiny has the classes 0 to 7: are they counted from"
+        " 1?"
+    )
+    number = {"labels": "two"}  # no arg-max of the outputs: how many classes there are is unknown
+    planned(tmp_path, run_reference, IDS[:4], labels=str(labels), parameters=number)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "classes"),
+    [
+        ([("a", 1, [0.0, 1.0, 0.5], None), ("b", None, None, ("read", "x"))], 3),
+        ([("a", 1, [0.0, 1.0], None), ("b", 1, [0.0, 1.0, 0.5], None)], None),
+        ([("a", 2, [0.0, 1.0, 0.5], None)], None),
+        ([("a", -1, [0.0, 1.0], None)], None),
+        ([("a", 9, [0.0, 1.0], None)], None),
+        ([("a", "cat", [0.0, 1.0], None)], None),
+        ([("a", 0, [0.5], None)], None),
+        ([("a", 1, None, None)], None),
+        ([], None),
+    ],
+)
+def test_the_number_of_classes_is_that_of_scores_whose_greatest_is_the_label(outputs, classes):
+    assert classes_of(outputs) == classes
 
 
 def test_threads_need_torch(tmp_path, monkeypatch):

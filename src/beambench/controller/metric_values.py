@@ -284,6 +284,9 @@ def of_run(repeats: Sequence[Repeat], observations: Sequence[Observation]) -> Me
         numbers = [value.value for value in values]
         if metric.aggregate == "median":
             combined[metric.name] = _median(metric.name, numbers)
+        elif metric.aggregate == "elements":
+            fewest = min(value.n for value in values)
+            combined[metric.name] = value_of(metric.name, Sample(median(numbers), fewest))
         elif metric.aggregate == "total":
             n = sum(value.n for value in values)
             combined[metric.name] = value_of(metric.name, Sample(sum(numbers), n))

@@ -119,13 +119,17 @@ def stored(address: str) -> Stored:
     return Stored(address, found.size_in_bytes, found.last_updated_in_seconds)
 
 
-def stored_in(folder: str) -> list[Stored]:
+def stored_in(folder: str, *, below: bool = False) -> list[Stored]:
     """Return the objects of a folder, whose address ends in a slash, by name.
+
+    Args:
+        folder: its address.
+        below: those of the folders below it too.
 
     Raises:
         OSError: there is no such bucket, or it may not be listed.
     """
-    pattern = PATTERN.sub(lambda found: f"[{found[0]}]", folder) + "*"
+    pattern = PATTERN.sub(lambda found: f"[{found[0]}]", folder) + ("**" if below else "*")
     with _as_os_errors(folder):
         (result,) = _systems(folder).match([pattern])
     found = [

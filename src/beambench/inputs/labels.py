@@ -1,32 +1,73 @@
-"""Labels: which class each file belongs to, matched by base name."""
+"""Labels: which class each file belongs to, matched by path as far as it is given."""
 
 from __future__ import annotations
 
 import csv
+import posixpath
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from beambench.errors import UsageError
+from beambench.inputs.folders import IMAGE_SUFFIXES
 from beambench.inputs.text import quoted, read_lines
 
 EXPECTED = "a text file with file,class_index on each line"
 INTEGER = re.compile(r"[+-]?[0-9]+")
 # Nine digits at most: far more classes than any model has, and no absurdly long number.
 CLASS_INDEX = re.compile(r"[0-9]{1,9}")
-# First fields that end so are file names, hence the line is no header.
-FILE_NAME = re.compile(r".*\.(jpe?g|png|webp|bmp)", re.IGNORECASE)
 
 
-def read_labels(path: str | Path) -> dict[str, int]:
-    """Return the class index of every file that ``path`` labels, by the file's base name.
+class Row(NamedTuple):
+    """A line of a label file."""
+
+    name: str
+    class_index: int
+    line: int
+
+
+@dataclass
+class Labels:
+    """The rows of a label file, each path once, by base name.
+
+    ``path`` is that of the file itself.
+    """
+
+    path: str
+    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+
+    def add(self, row: Row) -> None:
+        """Add a row; raises UsageError if its path stands there with another class."""
+        same_name = self.rows.setdefault(_base_name(row.name), {})
+        earlier = same_name.setdefault(_normal(row.name), row)
+        if earlier.class_index != row.class_index:
+            raise UsageError(
+                f"{self.path}: line {row.line}: {quoted(row.name)} has class {row.class_index} here"
+                f" and {earlier.class_index} on line {earlier.line}: keep one of the two"
+            )
+
+    def check_classes(self, classes: int, model: str) -> None:
+        """Raise UsageError for a class that a model does not have."""
+        for same_name in self.rows.values():
+            for row in same_name.values():
+                if row.class_index >= classes:
+                    hint = ": are they counted from 1?" if row.class_index == classes else ""
+                    raise UsageError(
+                        f"{self.path}: line {row.line}: {quoted(row.name)} has class"
+                        f" {row.class_index}, but {model} has the classes 0 to {classes - 1}{hint}"
+                    )
+
+
+def read_labels(path: str | Path) -> Labels:
+    """Return the class index of every file that ``path`` labels.
 
     The file is CSV or TSV: a file name and a class index (an integer from 0), further columns
     ignored, the first line may be a header. A field that contains the delimiter stands in double
     quotes. Raises UsageError, naming line and value.
     """
-    labels: dict[str, int] = {}
-    seen_in: dict[str, int] = {}
+    labels = Labels(str(path))
     delimiter: str | None = None
     for number, line in read_lines(path, EXPECTED):
         where = f"{path}: line {number}"
@@ -36,21 +77,67 @@ def read_labels(path: str | Path) -> dict[str, int]:
         if is_first and _is_header(fields):
             continue
         name, class_index = _label(fields, where)
-        if labels.setdefault(name, class_index) != class_index:
-            raise UsageError(
-                f"{where}: {quoted(name)} has class {class_index} here and {labels[name]} on line"
-                f" {seen_in[name]}: base names must be unique, keep one of the two"
-            )
-        seen_in.setdefault(name, number)
-    if not labels:
+        labels.add(Row(name, class_index, number))
+    if not labels.rows:
         raise UsageError(f"{path}: labels no file: put file,class_index on each line")
     return labels
 
 
-def labels_for(ids: Iterable[str], labels: dict[str, int]) -> dict[str, int]:
-    """Return the class index by element id; an element without a label is left out."""
-    names = {element: _base_name(element) for element in ids}
-    return {element: labels[name] for element, name in names.items() if name in labels}
+def labels_for(ids: Iterable[str], labels: Labels) -> dict[str, int]:
+    """Return the class index by element id; an element without a label is left out.
+
+    A row labels the element whose path ends as its own does, as far as both have folders: the row
+    that shares most folders, of those that a row fits the one with just its path. Raises UsageError
+    where a row fits several elements, or several rows of different classes fit one.
+    """
+    chosen: dict[Row, list[str]] = {}
+    for element in dict.fromkeys(ids):
+        row = _row_of(element, labels)
+        if row is not None:
+            chosen.setdefault(row, []).append(element)
+    found: dict[str, int] = {}
+    for row, elements in chosen.items():
+        exact = [element for element in elements if _normal(element) == _normal(row.name)]
+        if len(elements) > 1 and not exact:
+            raise UsageError(
+                f"{labels.path}: line {row.line}: {quoted(row.name)} fits {len(elements)} elements,"
+                f" as {quoted(elements[0])} and {quoted(elements[1])}: write their paths"
+            )
+        found[(exact or elements)[0]] = row.class_index
+    return found
+
+
+def _row_of(element: str, labels: Labels) -> Row | None:
+    same_name = labels.rows.get(_base_name(element))
+    if same_name is None:
+        return None
+    path = _normal(element)
+    fitting = {row: shared for name, row in same_name.items() if (shared := _shared(name, path))}
+    most = max(fitting.values(), default=0)
+    best = [row for row, shared in fitting.items() if shared == most]
+    if len({row.class_index for row in best}) > 1:
+        one, other = best[:2]
+        raise UsageError(
+            f"{labels.path}: lines {one.line} and {other.line}: {quoted(one.name)} and"
+            f" {quoted(other.name)} have different classes and both fit element {quoted(element)}:"
+            " write paths that end as its own does"
+        )
+    return best[0] if best else None
+
+
+def _shared(one: str, other: str) -> int:
+    """Count the parts of two paths if one is the end of the other, else return 0."""
+    shorter, longer = sorted((one, other), key=len)
+    is_end = shorter == longer or longer.endswith(f"/{shorter}")
+    return shorter.count("/") + 1 if is_end else 0
+
+
+def _normal(path: str) -> str:
+    """Return a path without what does not tell files apart: a root, ``.``, a leading ``..``."""
+    normal = posixpath.normpath(path).lstrip("/")
+    while normal.startswith("../"):
+        normal = normal.removeprefix("../")
+    return normal
 
 
 def _base_name(path: str) -> str:
@@ -91,7 +178,7 @@ def _is_header(fields: list[str]) -> bool:
 
     Such a row begins with the name of an image or has its integer in a later column.
     """
-    if len(fields) < 2 or FILE_NAME.fullmatch(fields[0]):
+    if len(fields) < 2 or fields[0].lower().endswith(IMAGE_SUFFIXES):
         return False
     return not any(INTEGER.fullmatch(field) for field in fields[1:])
 
@@ -106,7 +193,6 @@ def _label(fields: list[str], where: str) -> tuple[str, int]:
             f"{where}: class index {quoted(fields[1])} is not an integer from 0: expected"
             " file,class_index, with a file name that contains the delimiter in double quotes"
         )
-    name = _base_name(fields[0])
-    if not name:
+    if not _base_name(fields[0]):
         raise UsageError(f"{where}: {quoted(fields[0])} is no file name: expected file,class_index")
-    return name, int(fields[1])
+    return fields[0], int(fields[1])

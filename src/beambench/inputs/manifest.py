@@ -17,10 +17,10 @@ from beambench.errors import UsageError, nearest
 from beambench.inputs import files, images, lines
 from beambench.inputs.files import is_address
 from beambench.inputs.folder_cache import cached_folder
+from beambench.inputs.folders import Listing, folder_listing, object_listing
 from beambench.inputs.text import quoted, read_lines
 
 TYPES = ("images", "numbers", *lines.TYPES)
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 DEFAULT_IMAGES = 200
 DEFAULT_NUMBERS = 1000
 DEFAULT_LINES = 200
@@ -37,7 +37,6 @@ READ_BYTES = 256 << 20
 else it covers what the store says of them."""
 READERS = 16
 LineContents = list[bytes]
-NAMES_IN_WARNING = 3
 
 
 @dataclass(frozen=True)
@@ -71,20 +70,6 @@ class Content(NamedTuple):
 
     digest: str
     size: int
-
-
-class Listing(NamedTuple):
-    """The elements that a directory or a list names, before any is read."""
-
-    kind: str
-    root: str
-    ids: list[str]
-    warnings: list[str]
-
-    def paths(self, limit: int | None) -> list[str]:
-        """Return the paths of the first ``limit`` elements."""
-        prefix = f"{self.root.rstrip('/')}/" if self.root else ""
-        return [f"{prefix}{element}" for element in self.ids[:limit]]
 
 
 def check_source(type: str, source: str) -> None:  # noqa: A002
@@ -225,7 +210,7 @@ def _generated(source: str, count: int, seed: int, cache_dir: Path) -> Manifest:
 def _listing(source: str) -> Listing:
     if is_address(source):
         return _remote_listing(source)
-    return _directory(source) if Path(source).is_dir() else _list(source)
+    return folder_listing(source) if Path(source).is_dir() else _list(source)
 
 
 def _remote_listing(source: str) -> Listing:
@@ -241,57 +226,17 @@ def _remote_listing(source: str) -> Listing:
         else:
             return _list(source)
     try:
-        objects = files.stored_in(folder)
+        objects = files.stored_in(folder, below=True)
     except OSError as error:
         raise _unlisted(source, error) from None
     if not objects and source != folder:
         raise UsageError(f"{source}: no such object or folder: {CHECK_ADDRESS}")
-    names = [one.path.removeprefix(folder) for one in objects]
-    return _in_folder(source, folder.rstrip("/"), names, [n for n in names if _is_image_name(n)])
+    paths = [one.path.removeprefix(folder) for one in objects]
+    return object_listing(source, folder.rstrip("/"), paths)
 
 
 def _unlisted(source: str, error: OSError) -> UsageError:
     return UsageError(f"{source}: cannot be read ({error.strerror}): {CHECK_ADDRESS}")
-
-
-def _directory(source: str) -> Listing:
-    root = Path(source).resolve()
-    try:
-        entries = list(root.iterdir())
-    except OSError as error:
-        raise UsageError(f"{source}: cannot be read ({error.strerror}): use chmod") from error
-    names = sorted(entry.name for entry in entries if _is_image(entry))
-    return _in_folder(source, str(root), [entry.name for entry in entries], names)
-
-
-def _in_folder(source: str, root: str, found: list[str], names: list[str]) -> Listing:
-    """Return what a folder holds, of which `names` are images."""
-    if not names:
-        raise UsageError(
-            f"{source}: holds no image ({' '.join(IMAGE_SUFFIXES)}): name a directory that does"
-        )
-    left_out = sorted(set(found) - set(names))
-    warnings = []
-    if left_out:
-        shown = ", ".join(quoted(name) for name in left_out[:NAMES_IN_WARNING])
-        more = ", …" if len(left_out) > NAMES_IN_WARNING else ""
-        warnings.append(
-            f"{source}: left out {len(left_out)}, not image files or not named in one line of"
-            f" text: {shown}{more}"
-        )
-    return Listing("directory", root, names, warnings)
-
-
-def _is_image(entry: Path) -> bool:
-    try:
-        entry.name.encode()
-    except UnicodeEncodeError:  # the name is no text, so it could not stand in a record
-        return False
-    return _is_image_name(entry.name) and _is_file(str(entry))
-
-
-def _is_image_name(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not set("\r\n") & set(name)
 
 
 def _list(source: str) -> Listing:

@@ -69,7 +69,7 @@ def content_of(path: str, expected: str, most_nuls: float = 0) -> bytes:
     try:
         # Opening anything else, a pipe for instance, could wait for ever.
         if not is_address(path) and not stat.S_ISREG(Path(path).stat().st_mode):
-            raise UsageError(f"{path}: is no file: expected {expected}")
+            raise UsageError(f"{path or '.'}: is no file: expected {expected}")
         parts: list[bytes] = []
         for chunk in decompressed(path, chunks(path)):
             # Looked at first: a video or an archive may be too large to be read as lines.

@@ -7,7 +7,7 @@ from typing import Literal
 
 from beambench.record.run_record import Direction
 
-Aggregate = Literal["median", "merged", "total", "pairs"]
+Aggregate = Literal["median", "elements", "merged", "total", "pairs"]
 STAGES = ("read", "preprocess", "batch_wait", "inference", "postprocess")
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -21,8 +21,10 @@ class Metric:
         formula: how it is computed from what was recorded, for the documentation.
         counts: what ``n`` counts within one repeat.
         aggregate: how the run's value comes from its repeats: ``median`` of the succeeded
-            repeats (n = repeats), ``merged`` from the added-up histograms (n = batches),
-            ``total`` over the repeats, or ``pairs`` (median over pairs of pipeline and loop).
+            repeats (n = repeats), ``elements`` likewise of what the outputs say and not the clock
+            (n = fewest elements of a repeat), ``merged`` from the added-up histograms (n =
+            batches), ``total`` over the repeats, or ``pairs`` (median over pairs of pipeline and
+            loop).
         beam_label: Beam's name for the same thing, where it publishes one.
     """
 
@@ -220,6 +222,7 @@ METRICS: tuple[Metric, ...] = (
         "higher",
         "elements whose label is the given one ÷ elements that have a label and came out",
         "elements",
+        "elements",
     ),
     Metric(
         "stock_agreement",
@@ -227,6 +230,7 @@ METRICS: tuple[Metric, ...] = (
         "higher",
         "sampled elements whose label is the one that `stock` gives on the same weights ÷ sampled "
         "elements; for variants whose model computes otherwise",
+        "elements",
         "elements",
     ),
     Metric(

@@ -105,6 +105,22 @@ def sampled(output: Output) -> SampledPrediction:
     )
 
 
+def classes_of(outputs: Sequence[Output]) -> int | None:
+    """Return how many classes a model has, if its raw outputs are one score for each."""
+    numbers = set[int]()
+    for _, label, evidence, error in outputs:
+        if error is not None:
+            continue
+        if (
+            not isinstance(label, int)
+            or not evidence
+            or evidence[label : label + 1] != [max(evidence)]
+        ):
+            return None
+        numbers.add(len(evidence))
+    return numbers.pop() if len(numbers) == 1 and numbers != {1} else None
+
+
 def written_rows(target: Target, proof: Proof) -> int:
     """Count the rows of a target.
 

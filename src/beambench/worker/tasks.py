@@ -34,6 +34,7 @@ from beambench.worker.beam_warnings import kept_warnings
 from beambench.worker.collect import collect
 from beambench.worker.external import run_external
 from beambench.worker.outputs import (
+    classes_of,
     ids_of,
     observed,
     read_elements,
@@ -62,9 +63,8 @@ def prepare(plan: Plan) -> Observation:
     )
     if plan.output is not None:
         sinks.check(Target.of(plan.output), overwrite=plan.overwrite)
-    if plan.labels is not None and not labels_for(manifest.ids, read_labels(plan.labels)):
-        raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
     cls = load_class(definition.workload)
+    label_warnings = check_labels(cls, plan, manifest.ids)
     entry = workload_entry(definition.workload)
     weights = cls.fetch_weights(definition, plan.seed, Path(plan.cache_dir))
     if weights.path is not None:
@@ -95,6 +95,7 @@ def prepare(plan: Plan) -> Observation:
             warnings=[
                 *manifest.warnings,
                 *input_warnings(cls, plan, manifest),
+                *label_warnings,
                 *cls.warnings(definition),
                 *weights.notes,
                 *(slow_precision(definition.model, environment) if is_here(plan) else ()),
@@ -102,6 +103,27 @@ def prepare(plan: Plan) -> Observation:
             ],
         ),
     )
+
+
+def check_labels(cls: type[Workload], plan: Plan, ids: Sequence[str]) -> list[str]:
+    """Check the labels against elements and model, and say if not every element has one.
+
+    Raises:
+        UsageError: they label none, fit several, or have a class that the model has not.
+    """
+    if plan.labels is None:
+        return []
+    labels = read_labels(plan.labels)
+    classes = cls.classes(plan.definition)
+    if classes is not None:
+        labels.check_classes(classes, plan.definition.model.name)
+    distinct = dict.fromkeys(ids)
+    labelled = len(labels_for(distinct, labels))
+    if not labelled:
+        raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
+    if labelled == len(distinct):
+        return []
+    return [f"{plan.labels}: labels {labelled} of {len(distinct)} elements: accuracy is over those"]
 
 
 def input_warnings(cls: type[Workload], plan: Plan, manifest: Manifest) -> list[str]:
@@ -253,6 +275,9 @@ def run_reference(plan: Plan) -> Observation:
     by_id = {element.id: element for element in read_elements(plan)}
     chosen = [by_id[element_id] for element_id in sample]
     outputs, _ = loop.run(workload, chosen, [1], clock, frozenset(sample))
+    classes = classes_of(outputs)
+    if plan.labels is not None and classes is not None:
+        read_labels(plan.labels).check_classes(classes, plan.definition.model.name)
     return Observation(
         task=plan.task,
         sample=[sampled(output) for output in outputs],

