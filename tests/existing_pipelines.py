@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from apache_beam.ml.inference.base import (
     PredictionResult,
     RunInference,
 )
+from apache_beam.options.pipeline_options import PipelineOptions
 
 BATCH = 4
 
@@ -47,6 +49,7 @@ def flags_of(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", required=True)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--fails", type=int, nargs="*", default=())
+    parser.add_argument("--api_key")
     return parser.parse_known_args(argv)[0]
 
 
@@ -166,6 +169,52 @@ def per_key(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
     )
     results = keyed | RunInference(KeyedModelHandler(handlers))
     write(results | beam.Map(lambda one: one[1].inference), known.output)
+
+
+def batched(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Asks for batches in the ways that Beam takes and in those that it throws away."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output")
+    parser.add_argument("--inference_batch_size", type=int)
+    known = parser.parse_known_args(argv)[0]
+    numbers = test_pipeline | beam.Create(range(10))
+    handler = Successor(inference_batch_size=known.inference_batch_size, env_vars={"A": "1"})
+    _ = numbers | "Thrown" >> RunInference(handler, max_batch_size=2, interval=3)
+    low = Successor(min_batch_size=64, max_batch_size=64)
+    _ = numbers | "Low" >> RunInference(KeyedModelHandler(low).with_preprocess_fn(twin))
+
+
+def twin(number: int) -> tuple[int, int]:
+    return number, number
+
+
+def own_parser(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Reads its flags in the order in which Beam's examples do, and keeps the rest for Beam."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--max_batch_size", type=int, default=BATCH)
+    known, rest = parser.parse_known_args(argv)
+    options = PipelineOptions(rest)
+    options.view_as(OwnOptions)
+    write(test_pipeline | beam.Create([1]), known.output)
+
+
+class OwnOptions(PipelineOptions):
+    @classmethod
+    def _add_argparse_args(cls, parser: Any) -> None:
+        parser.add_argument("--own_rate")
+
+
+def swallows(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    with contextlib.suppress(Exception):
+        own_parser(argv, test_pipeline)
+        test_pipeline.run()
+
+
+def by_hand(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Reads its flags without argparse."""
+    (output,) = (word.partition("=")[2] for word in argv or () if word.startswith("--output="))
+    write(test_pipeline | beam.Create([1]), output)
 
 
 def without_inference(argv: list[str] | None = None, test_pipeline: Any = None) -> None:

@@ -443,6 +443,14 @@ SECTIONS: dict[str, list[Case]] = {
             THERE,
         ),
         Case(
+            "a flag that neither the pipeline nor Beam reads",
+            "run --pipeline my_pipeline:run -- --output out.txt --max_batch_sise=3",
+            USAGE,
+            ("nothing reads --max_batch_sise", "neither the function's own parser nor Beam"),
+            THERE,
+            real=True,
+        ),
+        Case(
             "another runner for a pipeline",
             "run --pipeline my_pipeline:run --runner dataflow",
             USAGE,
@@ -543,6 +551,20 @@ SECTIONS: dict[str, list[Case]] = {
             USAGE,
             ("beam.txt:1", "--num_workers=many", "whole number"),
             files={"beam.txt": "--num_workers=many\n"},
+        ),
+        Case(
+            "a flag that nothing reads",
+            "run overhead-noop --options-file beam.txt",
+            USAGE,
+            ("beam.txt:1", "--inference_batch_size", "--set batching.max_batch_size"),
+            files={"beam.txt": "--inference_batch_size=64\n"},
+        ),
+        Case(
+            "a flag with a slip of the pen",
+            "run overhead-noop --options-file beam.txt",
+            USAGE,
+            ("beam.txt:1", "--num_worker:", "did you mean 'num_workers'?"),
+            files={"beam.txt": "--num_worker=3\n"},
         ),
         Case(
             "flags for a runner that there is not",

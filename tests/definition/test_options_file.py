@@ -341,9 +341,32 @@ def test_what_has_no_effect_is_named_with_the_reason_and_without_the_value(name)
     assert own == Translation(left_out=[f"f.txt:2: --{name} is left out: {LEFT_OUT[name]}"])
 
 
-def test_a_flag_that_nobody_knows_is_named():
-    (line,) = meant("--colour=blue").left_out
-    assert line.startswith("f.txt:1: --colour is left out: neither")
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--colour=hunter2", "f.txt:1: --colour: nothing reads it, neither a definition nor the"),
+        (
+            "--num_worker=3",
+            r"--num_worker: nothing .* runner \(did you mean 'num_workers'\?\): rem",
+        ),
+        (
+            "--inference_batch_size=64",
+            "f.txt:1: --inference_batch_size: no benchmark reads it: nor",
+        ),
+        ("--max_batch_size=8", "--max_batch_size: .*: use --set batching.min_batch_size=N and --s"),
+        ("--large_model", "--large_model: no benchmark reads it: use --set model.large=true"),
+        ("--image_size=3", "--image_size: no benchmark reads it: what the workload does is said w"),
+    ],
+)
+def test_a_flag_that_nothing_reads_is_refused_without_its_value(line, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        meant(line)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_flag_that_nothing_reads_is_refused_on_a_cluster_too():
+    with pytest.raises(UsageError, match="--colour: nothing reads it"):
+        meant("--colour", runner="dataflow")
 
 
 def test_of_a_flag_that_stands_twice_the_last_counts():
@@ -352,7 +375,7 @@ def test_of_a_flag_that_stands_twice_the_last_counts():
     assert own.left_out == ["f.txt:1: --num_workers=3 is left out: f.txt:2 sets it again"]
 
 
-@pytest.mark.parametrize("name", ["colour", "job_name"])
+@pytest.mark.parametrize("name", ["images_dir", "job_name"])
 def test_what_has_no_effect_is_named_without_its_values_where_it_stands_twice(name):
     first, last = meant(f"--{name}=hunter2\n--{name}=hunter3\n").left_out
     assert first == f"f.txt:1: --{name} is left out: f.txt:2 sets it again"
@@ -579,7 +602,7 @@ def test_beam_reads_a_printed_benchmark(name, runner):
 
 @pytest.mark.real
 def test_what_is_passed_on_is_beams():
-    from beambench.runners.direct import _argument_parser
+    from beambench.runners.flags_read import beam_parser
 
-    known = _argument_parser()._option_string_actions
+    known = beam_parser()._option_string_actions
     assert [name for name in sorted(DIRECT_FLAGS) if f"--{name}" not in known] == []

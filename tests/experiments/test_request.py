@@ -286,9 +286,27 @@ def test_a_missing_gpu_is_said_at_once(monkeypatch):
     monkeypatch.setattr(
         request_module, "cuda_devices", lambda: Devices(count=0, reason="no driver")
     )
-    with pytest.raises(RunError, match=r"^overhead-noop needs a GPU: no driver$"):
-        ask(overrides=["model.device=gpu"])
-    ask(overrides=["model.device=cpu"])
+    name = "pytorch-text-embedding-minilm"
+    with pytest.raises(RunError, match=rf"^{name} needs a GPU: no driver$"):
+        ask(name, overrides=["model.device=gpu"])
+    ask(name, overrides=["model.device=cpu"])
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "words"),
+    [
+        ("overhead-noop", "model.device=gpu", "model.device gpu: this workload runs on a CPU"),
+        ("overhead-noop", "threads=2", "threads: sets those of torch, which this workload does"),
+        ("overhead-noop", "model.weights=random", "model.weights random: this workload has no m"),
+        ("overhead-noop", "model.size_mib=3", "model.size_mib: nothing reads it with model.wei"),
+        ("remote-endpoint", "threads=2", "threads: sets those of torch, which this workload"),
+        ("remote-endpoint", "model.device=gpu", "model.device gpu: this workload runs on a CPU"),
+        ("onnx-digits", "threads=2", "threads: sets those of torch, which this workload does"),
+    ],
+)
+def test_a_setting_that_a_workload_does_not_read_is_refused(name, override, words):
+    with pytest.raises(UsageError, match=words):
+        ask(name, overrides=[override])
 
 
 def test_a_removed_folder_is_one_line(tmp_path, monkeypatch):

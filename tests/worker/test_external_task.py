@@ -219,6 +219,55 @@ def test_argparse_is_quoted(output, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("function", ["own_parser", "swallows"])
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (
+            ["--max_batch_sise=3"],
+            r"--max_batch_sise \(did you mean '--max_batch_size'\?\): neither",
+        ),
+        (
+            ["--direct_num_worker", "2"],
+            r"--direct_num_worker \(did you mean '--direct_num_workers'",
+        ),
+        (["--own_rat", "hunter2"], r"--own_rat \(did you mean '--own_rate'\?\): neither"),
+    ],
+)
+def test_a_flag_that_nothing_reads_is_refused_before_anything_runs(output, function, flags, words):
+    with pytest.raises(UsageError, match=f"nothing reads {words}") as caught:
+        observe(function, output, *flags)
+    assert "hunter2" not in str(caught.value)
+    assert not output.exists()
+
+
+@pytest.mark.real
+def test_batches_that_were_asked_for_are_told_beside_those_that_were_seen(output):
+    found = observe("batched", output, "--inference_batch_size", "64")
+    assert [one for one in found.warnings if "elements" in one and "steps" not in one] == [
+        "Thrown: nothing reads RunInference(max_batch_size=…): batches had 2 to 4 elements",
+        "Low: min_batch_size 64 was reached by no batch: batches had 10 elements",
+        "nothing reads Successor(inference_batch_size=…): batches had 2 to 10 elements",
+    ]
+
+
+@pytest.mark.real
+def test_flags_that_something_reads_pass_in_each_form(output):
+    flags = ["--max_batch_size=3", "--own_rate", "5", "--experiments=a", "--no_pipeline_type_check"]
+    found = observe("own_parser", output, *flags, "--max_batch", "4", "--")
+    assert [one for one in found.warnings if "argparse" in one] == []
+
+
+@pytest.mark.real
+def test_flags_that_only_the_function_itself_may_have_read_are_said(tmp_path):
+    plan = {"pipeline": "existing_pipelines:by_hand", "seed": 0, "slot_us": 1, "epoch_ns": 0}
+    argv = [f"--output={tmp_path}/out.txt", "--other", "hunter2", "--direct_num_workers=1"]
+    plan |= {"argv": argv, "work_dir": ".", "project_dir": "."}
+    found = run_external(ExternalPlan.model_validate(plan))
+    said = "no parser of argparse read --output, --other: does anything else?"
+    assert [one for one in found.warnings if "argparse" in one] == [said]
+
+
 def test_beams_own_flags_are_checked(output):
     with pytest.raises(UsageError, match="Beam flags"):
         observe("run", output, "--direct_num_workers=many")

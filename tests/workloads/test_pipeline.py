@@ -11,6 +11,7 @@ import pytest
 
 from beambench.controller.cross_check import cross_check
 from beambench.definition.plan import Plan
+from beambench.errors import UsageError
 from beambench.instrumentation.beam_metrics import measured, theirs
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import Clock
@@ -18,7 +19,12 @@ from beambench.record.observation import Measured, Proof
 from beambench.runners import direct
 from beambench.worker.outputs import read_predictions
 from beambench.workloads.base import Weights
-from beambench.workloads.pipeline import Outputs, format_prediction, instrumented
+from beambench.workloads.pipeline import (
+    Outputs,
+    check_settings,
+    format_prediction,
+    instrumented,
+)
 from tiny_workloads import Echo, Tiny, definition, make_plan, outputs_of, prepared
 
 pytestmark = pytest.mark.real
@@ -55,6 +61,48 @@ def echo(folder: Path, ids: list[str], **changed: Any) -> Ran:
 def tiny(folder: Path, ids: list[str], sample: list[str] | None = None, **parameters: Any) -> Ran:
     whole = definition(parameters=parameters)
     return Ran(make_plan(folder, definition=whole, preparation=prepared(folder, ids, sample)))
+
+
+# --- settings
+
+
+def settings(**changed: Any) -> Any:
+    return definition("tiny_workloads:Tiny", **changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"batching": {"max_batch_duration_secs": 1}},
+            "batching.max_batch_duration_secs: workload ",
+        ),
+        (
+            {"model": {"name": "m", "weights": "none", "large": True}},
+            "model.large: workload tiny_w",
+        ),
+        (
+            {"model": {"name": "m", "weights": "none", "copies": 2}},
+            "model.copies: workload tiny_wo",
+        ),
+    ],
+)
+def test_what_a_workloads_handler_does_not_read_is_refused(changed, words):
+    whole = settings(**changed)
+    with pytest.raises(UsageError, match=words):
+        check_settings(whole, Tiny(whole, Weights(None)).model_handlers(), [])
+
+
+def test_what_a_workloads_handler_reads_passes_and_what_beam_throws_away_is_refused():
+    whole = settings(batching={"min_batch_size": 2, "max_batch_size": 4})
+    handlers = Tiny(whole, Weights(None)).model_handlers()
+    check_settings(whole, handlers, [])
+    with pytest.raises(
+        UsageError, match=r"Tiny: nothing reads TinyHandler\(inference_batch_size=…\)"
+    ):
+        check_settings(whole, handlers, ["TinyHandler(inference_batch_size=…)"])
+    with pytest.raises(UsageError, match="Beam ignores it with models per key"):
+        check_settings(whole, [*handlers, *handlers], [])
 
 
 # --- names and agreement with Beam

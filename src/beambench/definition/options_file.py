@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from beambench.definition.schema import KEYWORD_SOURCES, PLACES, Accelerator, Cluster, Definition
 from beambench.definition.yaml_file import as_value, read_text
-from beambench.errors import UsageError
+from beambench.errors import UsageError, nearest
 
 RUNNERS = {"direct": "DirectRunner", "dataflow": "DataflowRunner"}
 """Runners whose flags can be printed, and Beam's names of them."""
@@ -103,7 +103,6 @@ CLUSTER_FLAGS = frozenset(
 _CLUSTER_ONLY = "only a cluster uses it, and this run is on the direct runner"
 _OUTPUT = "outputs are verified and counted, not written"
 _PUBSUB = "a streaming benchmark has a source of its own"
-_WORKLOAD = "what the workload does is said by `parameters` (--set parameters.KEY=VALUE)"
 LEFT_OUT: Mapping[str, str] = {
     **dict.fromkeys(CLUSTER_FLAGS | PLACES, _CLUSTER_ONLY),
     **dict.fromkeys(("output", "output_table"), _OUTPUT),
@@ -121,22 +120,6 @@ LEFT_OUT: Mapping[str, str] = {
         ),
         _PUBSUB,
     ),
-    **dict.fromkeys(
-        (
-            "chat",
-            "chat_template",
-            "feature_columns",
-            "image_size",
-            "inference_batch_size",
-            "large_model",
-            "max_tokens",
-            "top_k",
-            "use_dynamo",
-            "vllm_gpu_memory_utilization",
-            "vllm_max_num_seqs",
-        ),
-        _WORKLOAD,
-    ),
     "images_dir": "name the images with --input",
     "influx_db_name": "where a database is, is said where results are published",
     "influx_hostname": "where a database is, is said where results are published",
@@ -148,7 +131,30 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Flags of Beam and of its benchmarks that change nothing here, and why."""
 
-_UNKNOWN = "neither a definition nor the runner knows it"
+_PARAMETERS = "what the workload does is said with --set parameters.KEY=VALUE"
+_BATCHING = "use --set batching.min_batch_size=N and --set batching.max_batch_size=N"
+UNREAD: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "chat",
+            "chat_template",
+            "feature_columns",
+            "image_size",
+            "max_tokens",
+            "top_k",
+            "use_dynamo",
+            "vllm_gpu_memory_utilization",
+            "vllm_max_num_seqs",
+        ),
+        _PARAMETERS,
+    ),
+    **dict.fromkeys(("batch_size", "max_batch_size", "min_batch_size"), _BATCHING),
+    "inference_batch_size": f"nor does Beam's RunInference: {_BATCHING}",
+    "large_model": "use --set model.large=true",
+    "model_copies": "use --set model.copies=N",
+}
+"""Flags of pipelines that would change the work and that no benchmark reads, and what does."""
+
 _NAME = re.compile(r"--([A-Za-z][A-Za-z0-9_-]*)")
 _COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
 _NUMBER = re.compile(r"-\d+|-\d*\.\d+")
@@ -356,10 +362,11 @@ class _Translator:
         self.has_source = has_source
         self.on_cluster = runner == "dataflow"
         self.settings: dict[str, tuple[Any, Flag]] = {}
+        self.known: list[str] = []
         self.result = Translation()
 
     def translate(self, flags: Sequence[Flag]) -> Translation:
-        unused = self._leave_out_unused
+        unused = self._unused
         take: dict[str, Callable[[Flag], None]] = {
             **dict.fromkeys(_SETTINGS, self._take_setting),
             **dict.fromkeys(MODEL_FLAGS, self._check_model),
@@ -375,6 +382,7 @@ class _Translator:
             "influx_measurement": self._take_measurement,
             "publish_to_big_query": self._take_publishing,
         }
+        self.known = sorted({*take, *LEFT_OUT})
         last = {flag.name: flag for flag in flags}
         for flag in flags:
             if flag.name in REPEATABLE or last[flag.name] is flag:
@@ -390,8 +398,17 @@ class _Translator:
     def _leave_out(self, flag: Flag, reason: str) -> None:
         self.result.left_out.append(f"{flag.where}: {flag} is left out: {reason}")
 
-    def _leave_out_unused(self, flag: Flag) -> None:
-        self._leave_out(flag.bare(), LEFT_OUT.get(flag.name, _UNKNOWN))
+    def _unused(self, flag: Flag) -> None:
+        """Leave out what is said elsewhere; refuse what would be thought to have an effect."""
+        if flag.name in LEFT_OUT:
+            self._leave_out(flag.bare(), LEFT_OUT[flag.name])
+        elif flag.name in UNREAD:
+            flag.bare().refuse(f"no benchmark reads it: {UNREAD[flag.name]}")
+        else:
+            hint = nearest(flag.name, self.known)
+            flag.bare().refuse(
+                f"nothing reads it, neither a definition nor the runner{hint}: remove the line"
+            )
 
     def _pass_on(self, flag: Flag) -> None:
         self.result.beam_flags.append(str(flag))

@@ -18,6 +18,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from beambench.definition.plan import Plan
 from beambench.errors import RunError, UsageError, nearest
 from beambench.instrumentation.recorder import Progress
+from beambench.runners.flags_read import beam_parser
 from beambench.workloads.base import Workload
 from beambench.workloads.pipeline import Outputs, build
 
@@ -32,9 +33,10 @@ def parse_flags(flags: list[str]) -> PipelineOptions:
         UsageError: a flag that Beam does not know, or that chooses a runner.
     """
     options = parsed(flags)
-    _, unknown = _argument_parser().parse_known_args(flags)
+    parser = beam_parser()
+    _, unknown = parser.parse_known_args(flags)
     if unknown:
-        known = sorted(_argument_parser()._option_string_actions)
+        known = sorted(parser._option_string_actions)
         flag = unknown[0].partition("=")[0]
         raise UsageError(f"Beam 2.77 has no flag {flag}{nearest(flag, known)}")
     return options
@@ -62,15 +64,6 @@ def parsed(flags: list[str]) -> PipelineOptions:
     if options.view_as(StandardOptions).runner:
         raise UsageError("--runner after --: choose the runner with beambench's own --runner")
     return options
-
-
-def _argument_parser() -> Any:
-    from apache_beam.options.pipeline_options import _BeamArgumentParser
-
-    parser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
-    for cls in PipelineOptions.__subclasses__():
-        cls._add_argparse_args(parser)
-    return parser
 
 
 def flags_of(plan: Plan) -> list[str]:

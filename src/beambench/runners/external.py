@@ -1,7 +1,7 @@
 """A pipeline that exists already, run by the direct runner and measured from inside.
 
 The pipeline handed to the user's function wraps the model handler of every RunInference that is
-applied to it. Nothing of Beam is patched, and what the function makes of its own is left alone.
+applied to it. What the function makes of its own is left alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from beambench.instrumentation.element_flow import ElementCounts, Outlets, outle
 from beambench.instrumentation.recorder import Clock
 from beambench.instrumentation.transparent import TransparentModelHandler, innermost, instrumented
 from beambench.runners.direct import Finished, make_runner, parsed, wait_for
+from beambench.runners.flags_read import FlagsRead
 
 Function = Callable[..., Any]
 
@@ -30,9 +31,10 @@ Function = Callable[..., Any]
 class MeasuredPipeline(beam.Pipeline):
     """A pipeline that measures its RunInference transforms and keeps the results of its runs."""
 
-    def __init__(self, options: PipelineOptions, clock: Clock) -> None:
+    def __init__(self, options: PipelineOptions, clock: Clock, flags: FlagsRead) -> None:
         super().__init__(runner=make_runner(options), options=options)
         self.clock = clock
+        self.flags = flags
         self.results: list[Any] = []
         self._outlets: dict[int, Outlets | None] = {}
 
@@ -48,6 +50,7 @@ class MeasuredPipeline(beam.Pipeline):
         return result
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
+        self.flags.check()  # now that all is parsed, and before anything is measured
         result = super().run(*args, **kwargs)
         self.results.append(result)
         return result
@@ -105,15 +108,19 @@ def run(function: Function, plan: ExternalPlan) -> FinishedExternal:
 
     Raises:
         RunError: the function built nothing on the pipeline that it was given.
+        UsageError: a flag that nothing reads.
     """
-    options = parsed(plan.argv)
-    pipeline = MeasuredPipeline(options, Clock(plan.epoch_ns, plan.slot_us))
+    options, flags = parsed(plan.argv), FlagsRead(plan.argv)
+    pipeline = MeasuredPipeline(options, Clock(plan.epoch_ns, plan.slot_us), flags)
     warnings = []
     try:
-        function(argv=list(plan.argv), test_pipeline=pipeline)
+        with flags.noted():
+            function(argv=list(plan.argv), test_pipeline=pipeline)
     except SystemExit as error:
         if not pipeline.results or error.code:
             raise
+    flags.check()  # a function may swallow what is raised while it runs its pipeline
+    warnings += flags.warnings()
     if not pipeline.transforms_stack[0].parts:
         raise RunError(
             f"{plan.pipeline}: built nothing on the test_pipeline that it was given: let it use "

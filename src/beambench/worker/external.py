@@ -10,13 +10,16 @@ import random
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from beambench.definition.plan import ExternalPlan
 from beambench.errors import BeambenchError, RunError, UsageError
+from beambench.instrumentation.batch_limits import limits_of, outside, outside_flags, seen_sizes
 from beambench.instrumentation.beam_metrics import counters_kind, measured, of_step, theirs
 from beambench.instrumentation.element_flow import flow_of
+from beambench.instrumentation.ignored_settings import ignored_by, noted_settings
 from beambench.instrumentation.transparent import has_model_per_key, innermost
 from beambench.record.observation import InferenceStep, Measured, Observation
 from beambench.runners import external
@@ -30,10 +33,11 @@ LONGEST_TEXT = 300
 
 def run_external(plan: ExternalPlan) -> Observation:
     """Run the user's function once and read the metrics of its pipeline."""
-    function = load_function(plan.pipeline)
-    _seed(plan.seed)
-    with kept_warnings() as kept, _explained(plan.pipeline):
-        done = external.run(function, plan)
+    with kept_warnings() as kept, noted_settings() as ignored:
+        function = load_function(plan.pipeline)
+        _seed(plan.seed)
+        with _explained(plan.pipeline):
+            done = external.run(function, plan)
     query, threads = done.finished.query, done.finished.threads
 
     def numbers(entries: dict[str, list[Any]]) -> Measured:
@@ -58,6 +62,7 @@ def run_external(plan: ExternalPlan) -> Observation:
                 f"{name}: has models for keys: our batch is one call of a model, with the elements "
                 "of one key; Beam's are those of all keys of the model"
             )
+    warnings += _off_request(plan, done, steps, list(ignored))
     if not steps:
         warnings.append(NO_INFERENCE)
     if len(steps) > 1:
@@ -80,6 +85,28 @@ def run_external(plan: ExternalPlan) -> Observation:
         torch=torch_settings() if "torch" in sys.modules else None,
         warnings=warnings,
     )
+
+
+def _off_request(
+    plan: ExternalPlan,
+    done: external.FinishedExternal,
+    steps: Mapping[str, InferenceStep],
+    ignored: Sequence[str],
+) -> list[str]:
+    """Say which settings of batches nothing read, and which were not met, beside what was seen."""
+    said, asked, sizes = [], dict[str, int](), Counter[int]()
+    for name, transform in done.steps.items():
+        seen = steps[name].measured.batch_sizes
+        sizes.update(seen)
+        if not has_model_per_key(transform._model_handler):
+            limits = limits_of(transform._model_handler)
+            asked |= {f"{name}.{limit}": value for limit, value in limits.items()}
+            said += [f"{name}: {text}" for text in outside(limits, seen)]
+        said += [
+            f"{name}: nothing reads {one}: {seen_sizes(seen)}" for one in ignored_by(transform)
+        ]
+    said += [f"nothing reads {one}: {seen_sizes(sizes)}" for one in ignored]
+    return said + outside_flags(plan.argv, asked, sizes)
 
 
 def load_function(pipeline: str) -> Callable[..., Any]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
-from beambench.definition.schema import Model
+from beambench.definition.schema import Definition, Model
 from beambench.errors import UsageError
 from beambench.inputs import files
 from beambench.inputs.elements import written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import Manifest, resolve_input
+from beambench.instrumentation.batch_limits import LIMITS, outside
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
 from beambench.instrumentation.handler import (
     check_size,
@@ -27,7 +28,7 @@ from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
 from beambench.machine.environment import fingerprint
 from beambench.record.masking import masked
-from beambench.record.observation import Observation, Prepared, Proof
+from beambench.record.observation import Histogram, Observation, Prepared, Proof
 from beambench.runners import direct, loop
 from beambench.worker import dataflow_job
 from beambench.worker.beam_warnings import kept_warnings
@@ -234,9 +235,10 @@ def run_pipeline(plan: Plan) -> Observation:
     namespace = metrics_namespace(workload)
     rows = written_rows(target, proof) if target is not None else None
     observation = observed(plan, read_predictions(outputs.predictions), ids, proof)
+    numbers = measured(finished.query, proof.count, plan.slot_us, finished.threads)
     return observation.model_copy(
         update={
-            "measured": measured(finished.query, proof.count, plan.slot_us, finished.threads),
+            "measured": numbers,
             "runner": {
                 "executed": "direct",
                 "implementation": finished.implementation,
@@ -246,9 +248,19 @@ def run_pipeline(plan: Plan) -> Observation:
             "beam_metrics": theirs(finished.query, namespace),
             "output_rows": rows,
             "output_end": end if target is not None else None,
-            "warnings": [*observation.warnings, *kept.texts],
+            "warnings": [
+                *observation.warnings,
+                *kept.texts,
+                *off_request(plan.definition, numbers.batch_sizes),
+            ],
         }
     )
+
+
+def off_request(definition: Definition, sizes: Histogram) -> list[str]:
+    """Say which limits of a definition's batching the batches did not keep to."""
+    asked = definition.batching.model_dump(include=set(LIMITS), exclude_none=True)
+    return [f"batching.{text}" for text in outside(asked, sizes)]
 
 
 def run_loop(plan: Plan) -> Observation:

@@ -104,6 +104,8 @@ class Workload(abc.ABC):
         weights_in_folder: `model.path` is a folder, not a file.
         weights_parameters: `parameters` that decide which weights are used.
         precisions: what `model.precision` can be.
+        runs_on_torch: the model runs in the worker with torch, on the device and with the threads
+            that the definition names.
         has_class_labels: labels are class indices, as a label file has them.
         compares_outputs: `evidence` is raw output; else the reference alone has it, to tell which
             labels are near ties.
@@ -121,6 +123,7 @@ class Workload(abc.ABC):
     weights_in_folder: ClassVar[bool] = False
     weights_parameters: ClassVar[tuple[str, ...]] = ()
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    runs_on_torch: ClassVar[bool] = True
     has_class_labels: ClassVar[bool] = True
     near_tie: ClassVar[float] = NEAR_TIE
     compares_outputs: ClassVar[bool] = True
@@ -153,6 +156,18 @@ class Workload(abc.ABC):
             raise UsageError(
                 f"{definition.name}: model.precision {definition.model.precision}: "
                 f"workload {definition.workload} computes in {' or '.join(cls.precisions)}"
+            )
+        if definition.model.weights == "none" and definition.model.size_mib is not None:
+            raise UsageError(
+                f"{definition.name}: model.size_mib: nothing reads it with model.weights none: "
+                "leave it out"
+            )
+        if not cls.runs_on_torch and definition.model.device == "gpu":
+            raise UsageError(f"{definition.name}: model.device gpu: this workload runs on a CPU")
+        if not cls.runs_on_torch and definition.threads is not None:
+            raise UsageError(
+                f"{definition.name}: threads: sets those of torch, which this workload does not "
+                "use: leave it out"
             )
         if definition.batching.bucket_boundaries is not None and cls.length is Workload.length:
             raise UsageError(

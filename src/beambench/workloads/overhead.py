@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from beambench.definition.schema import Definition
+from beambench.errors import UsageError
 from beambench.workloads.base import Label, Workload
 
 if TYPE_CHECKING:
@@ -16,6 +18,16 @@ class Overhead(Workload):
     transform: ClassVar[str] = "RunInference"
     input_types: ClassVar[tuple[str, ...]] = ("numbers",)
     model_flag: ClassVar[str | None] = None
+    runs_on_torch: ClassVar[bool] = False
+
+    @classmethod
+    def check(cls, definition: Definition) -> None:
+        super().check(definition)
+        if definition.model.weights != "none":
+            raise UsageError(
+                f"{definition.name}: model.weights {definition.model.weights}: this workload has "
+                "no model: write none"
+            )
 
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from beambench.workloads.noop_handler import NoopModelHandler

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.ml.inference.base import KeyedModelHandler, KeyModelMapping, RunInference
+from apache_beam.ml.inference.base import (
+    KeyedModelHandler,
+    KeyModelMapping,
+    ModelHandler,
+    RunInference,
+)
 
 from beambench.definition.plan import Plan
+from beambench.definition.schema import Definition
+from beambench.errors import UsageError
 from beambench.inputs import files
 from beambench.inputs.elements import parsed
 from beambench.instrumentation.handler import (
@@ -20,6 +27,7 @@ from beambench.instrumentation.handler import (
     InstrumentedPreprocess,
     Output,
 )
+from beambench.instrumentation.ignored_settings import noted_settings
 from beambench.instrumentation.proof import ProofOfWork
 from beambench.instrumentation.recorder import Clock
 from beambench.workloads.base import Workload
@@ -76,7 +84,9 @@ def metrics_namespace(workload: Workload) -> str:
 def instrumented(workload: Workload, plan: Plan, clock: Clock) -> KeyedModelHandler[Any, Any, Any]:
     """Wrap a workload's handlers for measuring, keyed by element id as in Beam's examples."""
     weights = workload.weights.path
-    inner = workload.model_handlers()
+    with noted_settings() as ignored:
+        inner = workload.model_handlers()
+    check_settings(plan.definition, inner, list(ignored))
     handlers = [
         InstrumentedModelHandler(
             handler,
@@ -95,6 +105,42 @@ def instrumented(workload: Workload, plan: Plan, clock: Clock) -> KeyedModelHand
     for element_id in dict.fromkeys(_ids(plan)):
         keys.setdefault(workload.model_of(element_id), []).append(element_id)
     return KeyedModelHandler([KeyModelMapping(keys[index], handlers[index]) for index in keys])
+
+
+def check_settings(
+    definition: Definition, handlers: Sequence[ModelHandler[Any, Any, Any]], ignored: Sequence[str]
+) -> None:
+    """Check that the handlers of a workload read what the definition sets for them.
+
+    Args:
+        definition: of the benchmark.
+        handlers: of the workload, without wrappers.
+        ignored: what they were given and Beam throws away.
+
+    Raises:
+        UsageError: names the first setting that nothing reads.
+    """
+    where, hint = f"{definition.name}: ", "give its handler **self.handler_options()"
+    if ignored:
+        raise UsageError(f"{where}workload {definition.workload}: nothing reads {ignored[0]}")
+    set_here = definition.batching.model_dump(exclude_none=True)
+    for handler in handlers:
+        read = {} if handler.should_skip_batching() else handler.batch_elements_kwargs()
+        for name in set_here:
+            if len(handlers) > 1 or name not in read:
+                raise UsageError(
+                    f"{where}batching.{name}: workload {definition.workload} does not read it: "
+                    + (hint if len(handlers) == 1 else "Beam ignores it with models per key")
+                )
+        copies = definition.model.copies
+        if definition.model.large and not handler.share_model_across_processes():
+            raise UsageError(
+                f"{where}model.large: workload {definition.workload} does not read it: {hint}"
+            )
+        if copies is not None and handler.model_copies() != copies:
+            raise UsageError(
+                f"{where}model.copies: workload {definition.workload} does not read it: {hint}"
+            )
 
 
 def _ids(plan: Plan) -> Iterator[str]:

@@ -33,6 +33,7 @@ class EndpointParameters(Parameters):
 class RemoteEndpoint(Workload):
     """Sends rows of numbers to an endpoint that lives as long as the worker."""
 
+    runs_on_torch: ClassVar[bool] = False
     model_flag: ClassVar[str | None] = None
     input_types: ClassVar[tuple[str, ...]] = ("rows",)
     parameters_type: ClassVar[type[Parameters]] = EndpointParameters

@@ -53,6 +53,7 @@ class OnnxParameters(RowParameters):
 class Rows(Workload):
     """Reads rows of numbers with commas between them. What both handlers share."""
 
+    runs_on_torch: ClassVar[bool] = False
     input_types: ClassVar[tuple[str, ...]] = ("rows",)
     parameters_type: ClassVar[type[Parameters]] = RowParameters
 
@@ -69,13 +70,6 @@ class Rows(Workload):
             raise UsageError(
                 f"{definition.name}: model.name {model.name!r}: only {DIGITS!r} can be trained "
                 "here: use model.weights=file and model.path"
-            )
-        if model.device == "gpu":
-            raise UsageError(f"{definition.name}: model.device gpu: this workload runs on a CPU")
-        if definition.threads is not None:
-            raise UsageError(
-                f"{definition.name}: threads: sets those of torch, which this workload does not "
-                "use: leave it out"
             )
 
     def preprocess(self, raw: bytes) -> Any:
