@@ -21,6 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "here"
     path.mkdir()
     monkeypatch.chdir(path)
+    monkeypatch.delenv("COLUMNS", raising=False)
     return path
 
 

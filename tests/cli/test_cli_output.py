@@ -4,7 +4,6 @@ import io
 
 import pytest
 
-from beambench.cli import output
 from beambench.cli.output import print_record, show_value
 from beambench.cli.progress import PLAIN_SECONDS, ProgressReporter, progress_text
 from beambench.definition.library import Library
@@ -160,11 +159,11 @@ def test_warnings_and_errors_are_printed_as_they_are(printed):
     assert "failed: [red]it broke" in out
 
 
-@pytest.mark.parametrize("columns", [80, 100, 200])
+@pytest.mark.parametrize("columns", [20, 40, 80, 100, 200])
 def test_names_and_run_ids_are_never_cut(beambench, folder, make_record, monkeypatch, columns):
     from beambench.store import RunStore
 
-    monkeypatch.setattr(output, "PLAIN_WIDTH", columns)
+    monkeypatch.setenv("COLUMNS", f"{columns}")
     with RunStore.open("sqlite:///runs.db") as store:
         store.add(make_record())
     assert (

@@ -7,11 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich import markup
-from rich.console import Console
-from rich.table import Table
-
-from beambench.cli.messages import printable
+from beambench.cli.layout import Column, Page, escape
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
     from decimal import Decimal
@@ -25,9 +21,6 @@ if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs
     from beambench.record.run_record import MetricValue, RunRecord, Verification
     from beambench.store.deliveries import Delivery
     from beambench.store.run_store import RunSummary
-
-PLAIN_WIDTH = 120
-"""Columns where stdout is no terminal, so that logs are not folded at 80."""
 
 HEADLINE = (
     "throughput_elements",
@@ -60,11 +53,6 @@ MARKS = {
 }
 
 
-def escape(text: str) -> str:
-    """Return text of others as text: no markup of rich, and nothing that steers a terminal."""
-    return markup.escape(printable(text))
-
-
 def print_json(document: Any) -> None:
     r"""Print JSON; what the encoding of stdout lacks is written as `\uXXXX`."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
@@ -78,10 +66,6 @@ def print_json(document: Any) -> None:
 def print_text(text: str) -> None:
     """Print lines as they are, in the encoding of stdout (`typer.echo` would not for ASCII)."""
     sys.stdout.write(text + "\n")
-
-
-def console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
 
 
 def show_value(value: float, unit: str) -> str:
@@ -102,7 +86,7 @@ def show_value(value: float, unit: str) -> str:
 
 def print_record(record: RunRecord) -> None:
     """Print a run: what ran, its metrics, its verification line, warnings."""
-    out = console()
+    out = Page()
     runner = record.runner
     out.print(
         f"[bold]{escape(record.benchmark)}[/bold]  variant {escape(record.variant)}, profile "
@@ -111,7 +95,7 @@ def print_record(record: RunRecord) -> None:
     )
     out.print(f"input: {_input_line(record)}; model: {_model_line(record)}")
     if record.metrics:
-        out.print(_metric_table(record))
+        _print_metrics(out, record)
         _print_stages(out, record.metrics)
     out.print(f"verification: {_verification_line(record.verification)}")
     if record.verification.stock:
@@ -161,20 +145,22 @@ def _model_line(record: RunRecord) -> str:
     return escape(f"{model.name} ({mark}{size})" if model.weights != "none" else model.name)
 
 
-def _metric_table(record: RunRecord) -> Table:
+def _print_metrics(out: Page, record: RunRecord) -> None:
     repeats = sum(1 for repeat in record.repeats if repeat.status == "succeeded")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval" if repeats >= 6 else "interval", justify="right")
-    table.add_column("n", justify="right")
+    columns = [
+        Column("metric", whole=True),
+        Column("value", right=True, whole=True),
+        Column("95 % interval" if repeats >= 6 else "interval", right=True, whole=True),
+        Column("n", right=True),
+    ]
+    rows = []
     for name in HEADLINE:
         metric = record.metrics.get(name)
         if metric is not None:
             value = show_value(metric.value, metric.unit)
             interval = _interval(metric) if name != "elements_failed" else ""  # a count is exact
-            table.add_row(name, escape(value), escape(interval), f"{metric.n}")
-    return table
+            rows.append([name, value, interval, f"{metric.n}"])
+    out.print_table(columns, rows)
 
 
 def _interval(metric: MetricValue) -> str:
@@ -184,7 +170,7 @@ def _interval(metric: MetricValue) -> str:
     return f"{low} – {high}"
 
 
-def _print_stages(out: Console, metrics: Mapping[str, MetricValue]) -> None:
+def _print_stages(out: Page, metrics: Mapping[str, MetricValue]) -> None:
     names = ("read", "preprocess", "inference", "postprocess", "overhead")
     shares = [
         f"{name} {metrics[f'stage_share_{name}'].value:.1%}"
@@ -240,7 +226,7 @@ def _stock_line(found: Mapping[str, Any]) -> str:
 
 def print_plan(document: Mapping[str, Any]) -> None:
     """Print what a run would do."""
-    out = console()
+    out = Page()
     config = document["config"]
     out.print(
         f"[bold]{escape(document['benchmark'])}[/bold]  variant {escape(document['variant'])}, "
@@ -263,7 +249,7 @@ def print_plan(document: Mapping[str, Any]) -> None:
 
 def _print_job(job: Mapping[str, Any]) -> None:
     """Print what a job on Dataflow would be, as its template says."""
-    out, told = console(), job["job"]
+    out, told = Page(), job["job"]
     most = f" (at most {told['max_workers']})" if told["max_workers"] else ""
     disk = str(told["disk_type"]).rpartition("/")[2]
     more = [*told["service_options"], *told["experiments"]]
@@ -302,16 +288,14 @@ def _cost_lines(cost: Mapping[str, Any]) -> Iterator[str]:
 
 
 def print_benchmarks(rows: Sequence[Mapping[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("name", no_wrap=True)  # what one types is never cut
-    for column in ("title", "scenario", "cluster"):
-        table.add_column(column, overflow="fold")
+    columns = [Column("name", whole=True), *map(Column, ("title", "scenario", "cluster"))]
+    cells = []
     for row in rows:
         origin = f" [{row['distribution']}]" if row["distribution"] else ""
-        title = f"{row['title']}{origin}"
-        cells = [row["name"], title, row["scenario"], _cluster(row["cluster"])]
-        table.add_row(*(escape(cell) for cell in cells))
-    console().print(table)
+        cells.append(
+            [row["name"], f"{row['title']}{origin}", row["scenario"], _cluster(row["cluster"])]
+        )
+    Page().print_table(columns, cells)
 
 
 def _cluster(cluster: Mapping[str, Any] | None) -> str:
@@ -325,55 +309,65 @@ def _cluster(cluster: Mapping[str, Any] | None) -> str:
 def print_definition(document: Mapping[str, Any]) -> None:
     import yaml
 
-    console().print(escape(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)))
+    text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
+    Page().print_whole(escape(text))
 
 
 def print_validation(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         if row["error"] is None:
-            console().print(f"ok      {escape(row['what'])}")
+            Page().print_entry(f"ok      {escape(row['what'])}")
         else:
-            console().print(f"[red]error[/red]   {escape(row['error'])}", soft_wrap=True)
+            Page().print_entry(f"[red]error[/red]   {escape(row['error'])}")
 
 
 def print_written(written: Written) -> None:
     """Print which files were written, and what to type next."""
     for path in written.files:
-        console().print(f"wrote {escape(str(path))}", soft_wrap=True)
-    console().print("next:")
+        Page().print_whole(f"wrote {escape(str(path))}")
+    Page().print("next:")
     for command in written.commands:
-        console().print(f"  {escape(command)}", soft_wrap=True)
+        Page().print_whole(f"  {escape(command)}")
 
 
 def print_history(name: str, rows: Sequence[RunSummary]) -> None:
     if not rows:
-        console().print(f"no run of {escape(name)} in this store")
+        Page().print(f"no run of {escape(name)} in this store")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("run", no_wrap=True)
-    for column in ("started (UTC)", "variant", "profile", "status"):
-        table.add_column(column, overflow="fold")
-    table.add_column("input, weights", overflow="fold")
-    table.add_column("elements/s", justify="right", overflow="fold")
-    table.add_column("n", justify="right", overflow="fold")
-    for row in rows:
-        what, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
-        if row.imported is not None and row.imported.format == "beam":
-            what, rate, mark = "imported", "beam_average_elements", " (Beam's average)"
-        elif row.verification.unverified is not None:
-            what, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
-        found = row.metrics.get(rate)
-        cells = [row.run_id, row.started_at[:19], row.variant, row.profile, row.status]
-        shown = ["unknown", ""]
-        if found is not None:
-            shown = [show_value(found.value, "1") + mark, f"{found.n}"]
-        table.add_row(*(escape(cell) for cell in [*cells, what, *shown]))
-    console().print(table)
+    columns = [
+        Column("run", whole=True),
+        Column("started (UTC)", whole=True, spare=True),  # the run's name begins with it
+        *map(Column, ("variant", "profile", "status", "input, weights")),
+        Column("elements/s", right=True),
+        Column("n", right=True),
+    ]
+    Page().print_table(columns, [_history_cells(row) for row in rows])
+
+
+def _history_cells(row: RunSummary) -> list[str]:
+    what, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
+    if row.imported is not None and row.imported.format == "beam":
+        what, rate, mark = "imported", "beam_average_elements", " (Beam's average)"
+    elif row.verification.unverified is not None:
+        what, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
+    metric = row.metrics.get(rate)
+    shown = ["unknown", ""]
+    if metric is not None:
+        shown = [show_value(metric.value, "1") + mark, f"{metric.n}"]
+    return [
+        row.run_id,
+        row.started_at[:19],
+        row.variant,
+        row.profile,
+        row.status.replace("_", " "),
+        what,
+        *shown,
+    ]
 
 
 def print_cost(report: CostReport) -> None:
     """Print what a run costs, line by line, and all that the number rests on."""
-    out = console()
+    out = Page()
     cluster, sheet = report.cluster, report.sheet
     shape = "" if cluster.vcpus is None else f" ({cluster.vcpus} vCPU, {cluster.memory_gb:g} GB)"
     gpus = f" + {cluster.gpus} × {cluster.gpu}" if cluster.gpu and cluster.gpus else ""
@@ -388,12 +382,12 @@ def print_cost(report: CostReport) -> None:
             f"{report.mode}{_planned(report)}"
         )
     )
-    out.print(_range_table(report))
-    out.print(_line_table(report.cost["expected"]))
+    _print_ranges(out, report)
+    _print_lines(out, report.cost["expected"])
     for problem in report.unknown:
         out.print(f"[yellow]unknown:[/yellow] {escape(problem)}")
     if report.assumptions:
-        out.print(_assumption_table(report.assumptions))
+        _print_assumptions(out, report.assumptions)
     if report.projection is not None:
         out.print("low and high take every assumption at the end that makes it so")
     for note in report.notes:
@@ -417,11 +411,9 @@ def _planned(report: CostReport) -> str:
     return f", {cluster.processes} × {cluster.threads} (processes × threads) on each"
 
 
-def _range_table(report: CostReport) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for column in ("low", "expected", "high"):
-        table.add_column(column, justify="right")
+def _print_ranges(out: Page, report: CostReport) -> None:
+    columns = [Column(""), *(Column(one, right=True) for one in ("low", "expected", "high"))]
+    table: list[list[str]] = []
     found, currency = report.projection, report.sheet.currency
     if found is not None:
         rows = [
@@ -433,18 +425,18 @@ def _range_table(report: CostReport) -> Table:
             ("worker time", found.worker_seconds, "s"),
         ]
         for name, values, unit in rows:
-            table.add_row(name, *(escape(cell) for cell in _cells(values, unit)))
+            table.append([name, *_cells(values, unit)])
     if report.projection is None and report.elements != report.benchmark_elements:
         done = "of the job" if report.elements is None else f"of {report.elements:,} elements"
-        table.add_row(f"cost {done}", *_money_cells(report.total, currency))
+        table.append([f"cost {done}", *_money_cells(report.total, currency)])
     if report.per_thousand is None:
-        table.add_row("cost of 1,000 elements", "", "unknown", "")
+        table.append(["cost of 1,000 elements", "", "unknown", ""])
     else:
-        table.add_row("cost of 1,000 elements", *_money_cells(report.per_thousand, currency))
+        table.append(["cost of 1,000 elements", *_money_cells(report.per_thousand, currency)])
     if report.benchmark_total is not None:
         name = f"cost of {report.benchmark_elements:,} elements"
-        table.add_row(name, *_money_cells(report.benchmark_total, currency))
-    return table
+        table.append([name, *_money_cells(report.benchmark_total, currency)])
+    out.print_table(columns, table)
 
 
 def _cells(values: Range, unit: str) -> list[str]:
@@ -467,16 +459,16 @@ def show_money(money: Decimal, currency: str) -> str:
     return f"{money:{digits}} {currency}"
 
 
-def _line_table(cost: Cost) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("expected usage", "amount", "rate", "cost"):
-        table.add_column(column, justify="left" if column == "expected usage" else "right")
-    table.add_column("price list", overflow="fold")
-    for line in cost.lines:
-        table.add_row(*(escape(cell) for cell in _line_cells(line, cost.currency)))
+def _print_lines(out: Page, cost: Cost) -> None:
+    columns = [
+        Column("expected usage"),
+        *(Column(name, right=True) for name in ("amount", "rate", "cost")),
+        Column("price list"),
+    ]
+    table = [_line_cells(line, cost.currency) for line in cost.lines]
     least = "" if cost.complete else "at least "
-    table.add_row("total", "", "", f"{least}{show_money(cost.total, cost.currency)}", "")
-    return table
+    table.append(["total", "", "", f"{least}{show_money(cost.total, cost.currency)}", ""])
+    out.print_table(columns, table)
 
 
 def _line_cells(line: Line, currency: str) -> list[str]:
@@ -493,32 +485,30 @@ def _line_cells(line: Line, currency: str) -> list[str]:
     ]
 
 
-def _assumption_table(assumptions: Sequence[Assumption]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("it rests on", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("range", no_wrap=True)
-    table.add_column("origin")
-    table.add_column("", overflow="fold")
+def _print_assumptions(out: Page, assumptions: Sequence[Assumption]) -> None:
+    columns = [
+        Column("it rests on", whole=True),
+        Column("value", right=True, whole=True),
+        Column("range", whole=True),
+        Column("origin"),
+        Column(""),
+    ]
+    table = []
     for one in assumptions:
         value = span = ""
         if one.value is not None:
             low, value, high = _cells(one.value, one.unit)
             span = "" if low == high else f"{low} – {high}"
-        cells = [one.name.replace("_", " "), value, span, one.origin, one.note]
-        table.add_row(*(escape(cell) for cell in cells))
-    return table
+        table.append([one.name.replace("_", " "), value, span, one.origin, one.note])
+    out.print_table(columns, table)
 
 
 def print_status(counts: Mapping[str, Mapping[str, int]], parked: Sequence[Delivery]) -> None:
     """Print how many rows of each publisher are in each state, and the parked ones by name."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("publisher")
-    for state in next(iter(counts.values())):
-        table.add_column(state, justify="right")
-    for publisher, states in counts.items():
-        table.add_row(escape(publisher), *(f"{count}" for count in states.values()))
-    console().print(table)
+    states = next(iter(counts.values()))
+    columns = [Column("publisher"), *(Column(state, right=True) for state in states)]
+    rows = [[name, *map(str, states.values())] for name, states in counts.items()]
+    Page().print_table(columns, rows)
     _print_parked(parked)
 
 
@@ -526,9 +516,9 @@ def print_reports(reports: Sequence[Report], parked: Sequence[Delivery]) -> None
     """Print what was delivered, and every row that is parked, by name."""
     for report in reports:
         if report.delivered:
-            console().print(f"{report.publisher}: {report.delivered} rows delivered")
+            Page().print(f"{report.publisher}: {report.delivered} rows delivered")
     if not any(report.delivered or report.queued for report in reports):
-        console().print("nothing is queued")
+        Page().print("nothing is queued")
     _print_parked(parked)
 
 
@@ -541,12 +531,11 @@ def parked_document(row: Delivery) -> dict[str, str]:
 def _print_parked(rows: Sequence[Delivery]) -> None:
     for row in rows:
         one = parked_document(row)
-        console().print(
+        Page().print_entry(
             escape(
                 f"parked: {row.publisher} {one['target']}: run {one['run']}, {one['row']}: "
                 f"{one['problem']}"
-            ),
-            soft_wrap=True,
+            )
         )
 
 
@@ -554,20 +543,17 @@ def print_verified(found: Sequence[Verified]) -> None:
     """Print for each target how many rows are there and hold what was sent."""
     for one in found:
         age = "" if one.age is None else f", {show_value(one.age, 's')} old"
-        console().print(
+        Page().print_entry(
             escape(
                 f"{one.publisher} {one.target}: run {one.run_id}: {one.equal} of {one.rows} rows "
                 f"there and equal{age}"
-            ),
-            soft_wrap=True,
+            )
         )
         for difference in one.differences:
-            console().print(escape(f"  {difference}"), soft_wrap=True)
+            Page().print_entry(escape(f"  {difference}"))
 
 
 def print_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         mark = "[green]yes[/green]" if check.usable else "[yellow]no [/yellow]"
-        console().print(
-            f"{mark}  {check.kind:8} {escape(check.name)}: {escape(check.detail)}", soft_wrap=True
-        )
+        Page().print_entry(f"{mark}  {check.kind:8} {escape(check.name)}: {escape(check.detail)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import time
@@ -33,7 +34,7 @@ class ProgressReporter:
 
     def __call__(self, step: Step, elements: int | None) -> Any:
         head = f"{self._name} [{step.index}/{step.total}] {step.label}"
-        self._write(CLEAR_LINE + head if self._live else f"{head}\n")
+        self._show(head)
         first: list[tuple[float, int]] = []
         shown_at, shown_state = time.monotonic(), ""
 
@@ -55,7 +56,7 @@ class ProgressReporter:
                 shown_at, shown_state = now, state
                 line = head + (f": {text}" if text else "")
                 line += progress_text(done, elements, first[0]) if done > 0 else ""
-                self._write(CLEAR_LINE + line if self._live else f"{line}\n")
+                self._show(line)
 
         return on_progress
 
@@ -63,6 +64,17 @@ class ProgressReporter:
         """Clear the live line, so that results begin on a line of their own."""
         if self._live:
             self._write(CLEAR_LINE)
+
+    def _show(self, line: str) -> None:
+        self._write(CLEAR_LINE + self._fitted(line) if self._live else f"{line}\n")
+
+    def _fitted(self, line: str) -> str:
+        """Return the end of a line, which says most, where the terminal is narrow."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            columns = 0
+        return line if len(line) < columns or columns < 2 else f"…{line[2 - columns :]}"
 
     def _write(self, text: str) -> None:
         try:
