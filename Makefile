@@ -41,12 +41,14 @@ torture: setup
 
 setup: $(STAMP)
 
+# Bytecode is compiled once here: with PYTHONDONTWRITEBYTECODE, usual in containers, each worker would.
 $(STAMP): pyproject.toml requirements/bootstrap.txt requirements/dev.txt
 	$(PYTHON) -c 'import sys; sys.exit("beambench needs Python 3.10 or newer; name one with: make PYTHON=python3.11 …" if sys.version_info < (3, 10) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q src/beambench
 	touch $(STAMP)
 
 setup-vllm: $(VLLM_STAMP)

@@ -113,11 +113,13 @@ def test_what_this_cpu_cannot_do_is_said_of_this_machine_only(
 ):
     machine = {"instructions": {}, "cores": {"usable": 1}}
     monkeypatch.setattr(tasks, "fingerprint", lambda _: {"machine": machine})
+    monkeypatch.setattr("beambench.machine.bytecode.warnings", lambda: ["no bytecode"])
     model = {"name": "tiny", "weights": "none", "precision": "bfloat16"}
     plan = make_plan(tmp_path, "prepare", runner=runner, definition=definition(model=model))
     found = prepare(plan).prepared
     assert found is not None
     assert any("no bfloat16 instructions" in one for one in found.warnings) == warned
+    assert ("no bytecode" in found.warnings) == warned
 
 
 def test_a_flag_that_beam_does_not_know_ends_the_preparation(tmp_path):

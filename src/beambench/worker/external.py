@@ -21,6 +21,7 @@ from beambench.instrumentation.beam_metrics import counters_kind, measured, of_s
 from beambench.instrumentation.element_flow import flow_of
 from beambench.instrumentation.ignored_settings import ignored_by, noted_settings
 from beambench.instrumentation.transparent import has_model_per_key, innermost
+from beambench.machine import bytecode
 from beambench.record.observation import InferenceStep, Measured, Observation
 from beambench.runners import external
 from beambench.worker.beam_warnings import kept_warnings
@@ -45,7 +46,7 @@ def run_external(plan: ExternalPlan) -> Observation:
         inferred = found.batch_size.sum if found.batch_size is not None else 0
         return found.model_copy(update={"elements": inferred})
 
-    steps, warnings = {}, [*done.warnings, *kept.texts]
+    steps, warnings = {}, [*done.warnings, *kept.texts, *bytecode.warnings()]
     for name, transform in done.steps.items():
         handler = transform._model_handler
         own = of_step(query, name)

@@ -26,6 +26,7 @@ from beambench.instrumentation.handler import (
 )
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
+from beambench.machine import bytecode
 from beambench.machine.environment import fingerprint
 from beambench.record.masking import masked
 from beambench.record.observation import Histogram, Observation, Prepared, Proof
@@ -101,6 +102,7 @@ def prepare(plan: Plan) -> Observation:
                 *weights.notes,
                 *(slow_precision(definition.model, environment) if is_here(plan) else ()),
                 *of_processes(definition.runner.processes, environment),
+                *(bytecode.warnings() if is_here(plan) else ()),
             ],
         ),
     )
