@@ -139,7 +139,8 @@ METRICS: tuple[Metric, ...] = (
         "throughput_bytes",
         "B/s",
         "higher",
-        "bytes read ÷ (last output − first element read)",
+        "bytes read ÷ (last output − first element read): of text its lines in UTF-8, whole, also "
+        "where a sentence is cut to what the model takes (a warning counts those)",
         "elements",
     ),
     Metric(

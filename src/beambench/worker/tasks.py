@@ -131,10 +131,10 @@ def check_labels(cls: type[Workload], plan: Plan, ids: Sequence[str]) -> list[st
 
 def input_warnings(cls: type[Workload], plan: Plan, manifest: Manifest) -> list[str]:
     """Return what the workload says of the user's own files, under the name of their source."""
-    if manifest.kind not in ("directory", "list"):
+    if manifest.kind not in ("directory", "list", "file"):
         return []
-    paths = list(manifest.paths())
-    return [f"{plan.source}: {text}" for text in cls.input_warnings(plan.definition, paths)]
+    elements = manifest.contents if manifest.contents is not None else list(manifest.paths())
+    return [f"{plan.source}: {text}" for text in cls.input_warnings(plan.definition, elements)]
 
 
 def is_here(plan: Plan) -> bool:

@@ -208,12 +208,15 @@ class Workload(abc.ABC):
         return None
 
     @classmethod
-    def input_warnings(cls, definition: Definition, paths: Sequence[str]) -> list[str]:
+    def input_warnings(
+        cls, definition: Definition, elements: Sequence[str] | Sequence[bytes]
+    ) -> list[str]:
         """Return what of the user's files this work does not use; it stands in the record.
 
         Args:
             definition: of the benchmark.
-            paths: of all elements: files of this machine, gs:// addresses; some may be missing.
+            elements: paths of all: files of this machine, gs:// addresses; some may be missing.
+                Of lines of text their content.
         """
         return []
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -14,7 +16,8 @@ from beambench.errors import UsageError
 from beambench.inputs.files import is_address
 from beambench.inputs.text import text_of
 from beambench.workloads.base import Label, Parameters, Weights, Workload
-from beambench.workloads.text import MISSING, packaged_encoder
+from beambench.workloads.text import MISSING, load_tokenizer, packaged_encoder
+from beambench.workloads.truncation import truncation_warnings
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
@@ -95,6 +98,19 @@ class HuggingFacePipeline(Workload):
         ]
 
     @classmethod
+    def input_warnings(
+        cls, definition: Definition, elements: Sequence[str] | Sequence[bytes]
+    ) -> list[str]:
+        path = definition.model.path
+        folder = packaged_encoder() if path is None else Path(path).parent
+        limit = longest_sentence(folder)
+        if limit is None:
+            return []
+        lines = [line for line in elements if isinstance(line, bytes)]
+        load = functools.partial(load_tokenizer, str(folder), "none")
+        return truncation_warnings(lines, limit, "the tokenizer's model_max_length", load)
+
+    @classmethod
     def weights_of_workers(cls, definition: Definition) -> Literal["uploaded", "fetched"]:
         raise UsageError(
             f"workload {definition.workload}: workers cannot read a pipeline's folder from a bucket"
@@ -136,6 +152,16 @@ class HuggingFacePipeline(Workload):
     def evidence(self, prediction: Any) -> Sequence[float]:
         embedding: list[float] = _mean(prediction).tolist()
         return embedding
+
+
+def longest_sentence(folder: Path) -> int | None:
+    """Return the tokens at which a pipeline cuts a sentence, as its tokenizer's file has them."""
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_bytes())
+    except (OSError, ValueError):  # the pipeline says what is wrong with it
+        return None
+    limit = settings.get("model_max_length") if isinstance(settings, dict) else None
+    return limit if isinstance(limit, int) else None
 
 
 def _mean(prediction: Any) -> Any:

@@ -128,9 +128,12 @@ class ImageClassification(Workload):
         return IMAGENET_CLASSES
 
     @classmethod
-    def input_warnings(cls, definition: Definition, paths: Sequence[str]) -> list[str]:
+    def input_warnings(
+        cls, definition: Definition, elements: Sequence[str] | Sequence[bytes]
+    ) -> list[str]:
         from beambench.workloads.image_survey import survey
 
+        paths = [path for path in elements if isinstance(path, str)]
         return survey(paths, orient=bool(definition.parameters.get("orient")))
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,6 +21,7 @@ from beambench.workloads.torch_models import (
     reason,
     save_state_dict,
 )
+from beambench.workloads.truncation import truncation_warnings
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +105,18 @@ class TextWorkload(Workload):
             raise UsageError(f"transformers is missing: {MISSING}")
         if definition.parameters.get("tokenizer", PACKAGED) == PACKAGED:
             packaged_encoder()
+
+    @classmethod
+    def input_warnings(
+        cls, definition: Definition, elements: Sequence[str] | Sequence[bytes]
+    ) -> list[str]:
+        chosen = cls.parameters_type.model_validate(definition.parameters)
+        assert isinstance(chosen, TextParameters)
+        if not cls.truncates or chosen.padding == "none":  # a sentence that is too long fails
+            return []
+        lines = [line for line in elements if isinstance(line, bytes)]
+        load = functools.partial(load_tokenizer, chosen.tokenizer, "none")
+        return truncation_warnings(lines, chosen.max_length, "parameters.max_length", load)
 
     @classmethod
     def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
