@@ -1,6 +1,8 @@
 import json
 import logging
 import sqlite3
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.dialects import postgresql
 
+from beambench.cancellation import Cancellation
 from beambench.errors import EXIT_USAGE, StoreError, UsageError
 from beambench.record.run_record import (
     InputRecord,
@@ -141,8 +144,8 @@ def test_history_is_newest_first_whatever_the_time_zone(store):
         "middle": "2026-01-01T12:00:00Z",
         "second": "2026-01-01T10:00:00.000001",
     }
-    for run_id, time in times.items():
-        store.add(make_record(run_id, started_at=time))
+    for run_id, moment in times.items():
+        store.add(make_record(run_id, started_at=moment))
     assert [r.run_id for r in store.history("image")] == ["newest", "middle", "second", "oldest"]
     assert store.get("oldest").started_at == times["oldest"]
 
@@ -255,6 +258,27 @@ def test_a_lock_that_is_never_released_is_an_error(tmp_path, monkeypatch):
         assert store.history("image") == []  # readers do not wait for writers
         holder.close()
         store.add(make_record())
+
+
+def test_a_run_that_was_cancelled_does_not_wait_long_for_another_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "CANCELLED_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(tables, "BUSY_STEP_S", 0.01)
+    cancelled = Cancellation()
+    with RunStore.open(sqlite_url(tmp_path / "runs.db")) as store:
+        store.hurry_when(cancelled)
+        holder = sqlite3.connect(
+            tmp_path / "runs.db", isolation_level=None, check_same_thread=False
+        )
+        holder.execute("BEGIN IMMEDIATE")
+        # It is cancelled while it waits.
+        threading.Timer(0.1, cancelled.set).start()
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="another process held it too long"):
+            store.add(make_record())
+        assert time.monotonic() - began < tables.BUSY_TIMEOUT_S / 2
+        holder.close()
+        store.add(make_record())  # and the next one is as patient as ever
+        assert len(store.history("image")) == 1
 
 
 def test_the_file_is_safe_against_crashes(store, url):

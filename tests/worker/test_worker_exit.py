@@ -14,7 +14,7 @@ END = """
 import sys, threading, time
 from pathlib import Path
 from beambench.worker import exit
-exit.EXIT_SECONDS, exit.KILL_SECONDS = 0.3, 0.5
+exit.LEFT_SECONDS, exit.EXIT_SECONDS, exit.KILL_SECONDS = 0.3, 0.4, 0.5
 forever = threading.Event().wait
 {}
 exit.limit_exit(Path(sys.argv[1]), 0)
@@ -72,8 +72,8 @@ def test_what_keeps_a_worker_is_named_and_its_result_is_kept(tmp_path, left, nam
     earlier, warning = document["warnings"]
     assert earlier == "an earlier one"
     assert warning == (
-        f"{names} was still running 0 s after the work was done, and was ended with the worker: "
-        "end it in the handler, or make it a daemon"
+        f"{names} kept the worker for 0 s after its work was done, until it was ended: end what "
+        "the handler starts, or make it a daemon"
     )
     assert 0.3 <= document["exit_wait"] <= seconds
 
@@ -81,7 +81,7 @@ def test_what_keeps_a_worker_is_named_and_its_result_is_kept(tmp_path, left, nam
 def test_a_stuck_job_of_a_pool_is_a_thread_that_stays(tmp_path):
     code, document, _ = end(tmp_path, POOL.format("forever"))
     assert code == 0
-    assert document["warnings"][1].startswith("thread 'ThreadPoolExecutor-0_0' was still running")
+    assert document["warnings"][1].startswith("thread 'ThreadPoolExecutor-0_0' kept the worker")
 
 
 def test_a_library_that_hangs_at_the_exit_is_ended_by_the_kernel(tmp_path):

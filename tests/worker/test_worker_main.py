@@ -374,7 +374,9 @@ def test_a_usage_error_of_a_real_worker_is_a_result(tmp_path):
     assert done.returncode == 1
     observation = Observation.model_validate_json(result_file.read_text())
     (warning,) = observation.warnings
-    assert warning.startswith("thread 'left behind' was still running 5 s after the work was done")
+    assert warning.startswith(
+        "thread 'left behind' kept the worker for 5 s after its work was done"
+    )
     found = observation.error
     assert found is not None
     assert found.kind == "usage"

@@ -421,6 +421,7 @@ def _run_all(
     opened = RunStore.open(url)
     with cancelled_by_signals() as interruption, opened as store:
         cancelled, printing = interruption.cancelled, interruption.printing
+        store.hurry_when(cancelled)
         store.check_writable()
         progress = ProgressReporter()
         done = 0

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from beambench.cancellation import Cancellation
 from beambench.errors import StoreError, UsageError
 from beambench.record.run_record import SCHEMA_VERSION as RECORD_VERSION
 from beambench.record.run_record import (
@@ -112,6 +113,10 @@ class RunStore:
                 engine.dispose()
                 raise
             return cls(engine, url)
+
+    def hurry_when(self, cancelled: Cancellation) -> None:
+        """Wait less long for other processes that write, once a run is cancelled."""
+        self._writer = self._writer.execution_options(beambench_cancelled=cancelled)
 
     def close(self) -> None:
         """Close every connection to the database."""

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from beambench.cancellation import Cancellation
 from beambench.errors import StoreError, UsageError
 
 SCHEMA_VERSION = 2
@@ -29,6 +30,11 @@ SCHEMA_VERSION = 2
 
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another process that writes into the same store."""
+
+CANCELLED_TIMEOUT_S = 3.0
+"""The same once the run is cancelled: then the record is soon saved elsewhere."""
+
+BUSY_STEP_S = 0.2
 
 CONNECT_TIMEOUT_S = 10
 """How long to wait for a database server."""
@@ -230,8 +236,7 @@ _SQLITE_ADVICE = {
     "file is not a database": "is not a SQLite database: name another store with --store",
     "database disk image is malformed": "is damaged: restore it from a copy, "
     "or name another store with --store",
-    "database is locked": f"another process held it for {BUSY_TIMEOUT_S:.0f} s: "
-    "try again when that has finished",
+    "database is locked": "another process held it too long: try again when that has finished",
     "database or disk is full": "the disk is full: free some space, "
     "or name another store with --store",
     "readonly database": "cannot be written: change its permissions, "
@@ -300,8 +305,28 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
 def _on_begin(connection: sa.Connection) -> None:
     # A transaction that reads first and writes later fails at once if another one wrote in between:
     # the busy timeout only helps those that ask for the write lock at the start.
-    writes = connection.get_execution_options().get("beambench_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get("beambench_writes"):
+        _begin_writing(connection, options.get("beambench_cancelled") or Cancellation())
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: sa.Connection, cancelled: Cancellation) -> None:
+    """Take the lock for writing, in short waits: SQLite hears no signal while it waits."""
+    began = time.monotonic()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_STEP_S * 1000:.0f}")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except sa.exc.OperationalError as error:
+                limit = CANCELLED_TIMEOUT_S if cancelled.is_set() else BUSY_TIMEOUT_S
+                if "locked" not in str(error.orig) or time.monotonic() - began >= limit:
+                    raise
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
 
 
 def _switch_to_wal(engine: sa.Engine) -> None:

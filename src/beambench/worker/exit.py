@@ -10,10 +10,13 @@ import threading
 import time
 from pathlib import Path
 
-EXIT_SECONDS = 5.0
-"""How long threads, processes and hooks of others may take to end once the result is written."""
+LEFT_SECONDS = 5.0
+"""How long threads and processes of others may take to end once the result is written."""
 
-KILL_SECONDS = 2.0
+EXIT_SECONDS = 30.0
+"""The same for all else that Python does at its end, slow as that is on a busy machine."""
+
+KILL_SECONDS = 5.0
 """How long after that the kernel ends the worker, should even our thread not run any more."""
 
 
@@ -31,7 +34,9 @@ def limit_exit(result: Path, code: int) -> None:
 
 def _exit_later(result: Path, code: int) -> None:
     began = time.monotonic()
-    time.sleep(EXIT_SECONDS)
+    time.sleep(LEFT_SECONDS)
+    if not what_runs():
+        time.sleep(EXIT_SECONDS - LEFT_SECONDS)
     try:
         note(result, what_runs(), time.monotonic() - began)
         for stream in (sys.stdout, sys.stderr):
@@ -42,7 +47,7 @@ def _exit_later(result: Path, code: int) -> None:
 
 
 def what_runs() -> str:
-    """Name the threads and processes that Python waits for at its end, else its exit hooks."""
+    """Name the threads and processes that Python waits for at its end; empty if there are none."""
     names = [
         f"thread {thread.name!r}"
         for thread in threading.enumerate()
@@ -50,7 +55,11 @@ def what_runs() -> str:
     ]
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing is not None:
-        names += [f"process {child.name!r}" for child in multiprocessing.active_children()]
+        names += [
+            f"process {child.name!r}"
+            for child in multiprocessing.active_children()
+            if not child.daemon
+        ]
     return " and ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
 
 
@@ -63,8 +72,8 @@ def note(result: Path, names: str, seconds: float) -> None:
     document["exit_wait"] = seconds
     document["warnings"] = [
         *document.get("warnings", []),
-        f"{names or 'an exit hook'} was still running {seconds:.0f} s after the work was done, and "
-        "was ended with the worker: end it in the handler, or make it a daemon",
+        f"{names or 'an exit hook'} kept the worker for {seconds:.0f} s after its work was done, "
+        "until it was ended: end what the handler starts, or make it a daemon",
     ]
     partial = result.with_suffix(".partial")
     partial.write_text(json.dumps(document), "utf-8")
