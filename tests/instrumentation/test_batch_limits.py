@@ -40,6 +40,7 @@ def test_limits(asked, sizes, said):
         (["--min_batch_size=10"], {}, None),
         (["--batch_size", "many"], {}, None),
         (["--batch_size"], {}, None),
+        ([], {}, None),
         (["--batch_size_file=64", "x", "--batches=64"], {}, None),
     ],
 )

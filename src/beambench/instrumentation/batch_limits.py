@@ -57,7 +57,7 @@ def outside_flags(argv: Sequence[str], asked: Mapping[str, int], sizes: Histogra
 
 
 def _batch_size_flags(argv: Sequence[str]) -> Iterator[tuple[str, int]]:
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip(argv, [*argv, ""][1:], strict=True):
         name, equals, value = word.partition("=")
         value = value if equals else following
         if re.fullmatch(r"--(\w*[_-])?batch[_-]size", name) and re.fullmatch(r"\d{1,9}", value):
