@@ -117,6 +117,8 @@ def flawed(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
     _ = keyed | "KeyedMany" >> RunInference(KeyedModelHandler(Shrinking(BATCH + 1)))
     _ = batches | "Batches" >> RunInference(Shrinking(1).with_no_batching())
     _ = windows | "Windows" >> RunInference(Successor())
+    apart = RunInference(Shrinking(1)).with_exception_handling(use_subprocess=True)
+    _ = numbers | "Apart" >> apart
 
 
 def half_failed(argv: list[str] | None = None, test_pipeline: Any = None) -> None:

@@ -157,7 +157,10 @@ def test_elements_that_a_handler_loses_or_doubles_are_counted(output):
         "KeyedMany": (10, 10, 0, 4),  # zipped with the keys by Beam: results of others
         "Batches": (10, 3, 7, 0),
         "Windows": (20, 20, 0, 0),  # each element is in two
+        "Apart": (10, 3, 7, 0),
     }
+    said = "Apart: its batches were not seen: Beam takes no metrics from where they ran"
+    assert [one[: len(said)] for one in found.warnings if "Apart:" in one] == [said]
     assert "RunInference Few: 10 in, 3 out, 0 failed: 7 lost" in str(problem_of(flows, 1.0))
 
 

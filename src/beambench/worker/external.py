@@ -29,6 +29,8 @@ from beambench.worker.torch_settings import torch_settings
 from beambench.worker.wrapped_errors import innermost as what_was_raised
 
 NO_INFERENCE = "the pipeline has no RunInference: only the time and memory of the process are known"
+NOTHING = "inferred nothing"
+UNSEEN = "its batches were not seen: Beam takes no metrics from where they ran (use_subprocess)"
 LONGEST_TEXT = 300
 
 
@@ -72,7 +74,9 @@ def run_external(plan: ExternalPlan) -> Observation:
             "and model loads are those of all of them together; beam_metrics has each apart"
         )
     warnings += [
-        f"{name}: inferred nothing" for name, step in steps.items() if not step.measured.elements
+        f"{name}: {UNSEEN if step.flow is not None and step.flow.elements_out else NOTHING}"
+        for name, step in steps.items()
+        if not step.measured.elements
     ]
     return Observation(
         task=plan.task,
