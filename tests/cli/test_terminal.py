@@ -25,6 +25,7 @@ VERBS = (
     ["validate", "overhead-noop"],
     ["options", "overhead-noop"],
     ["history", "overhead-noop", "--store", STORE],
+    ["export", RUN, "--store", STORE],
     ["export", RUN, "--store", STORE, "--format", "csv"],
     ["export", RUN, "--store", STORE, "--format", "markdown"],
     ["run", "overhead-noop", "--dry-run"],
@@ -125,6 +126,13 @@ def test_json_for_a_terminal_that_knows_ascii_only(printed):
     assert out.isascii()
     assert json.loads(out)["config"] == NAMES["config"]
     assert json.loads(out)["warnings"] == NAMES["warnings"]
+
+
+def test_export_knows_json_as_every_verb_does(printed):
+    export = ("export", RUN, "--store", STORE)
+    assert printed(*export, "--json", encoding="utf-8") == printed(*export, encoding="utf-8")
+    for command in app.registered_commands:
+        assert b"--json" in printed(command.name, "--help", encoding="utf-8")
 
 
 def test_help_is_ascii(printed):

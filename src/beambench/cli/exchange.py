@@ -53,14 +53,18 @@ def export_runs(
         Path | None, typer.Option("--output", metavar="PATH", help="Default: stdout.")
     ] = None,
     store: StoreOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Write stored runs as JSON (whole, for import), CSV or Markdown."""
+    from beambench.cli.output import print_json
     from beambench.experiments import exchange
     from beambench.experiments.publishing import runs_named
     from beambench.store.run_store import RunStore
 
     if (bool(runs), benchmark is not None, since is not None).count(True) != 1:
         raise UsageError("give one of RUN, --benchmark and --since")
+    if as_json and form is not Format.json:
+        raise UsageError(f"--json and --format {form.value}: give one of them")
     with RunStore.open(store_url(store)) as known:
         if benchmark is not None:
             records = known.history(benchmark)
@@ -71,11 +75,12 @@ def export_runs(
                 )
         else:
             records = known.since(since) if since is not None else runs_named(known, runs or [])
-    text = exchange.FORMATS[form.value](records)
-    if output is None:
-        sys.stdout.write(text)
+    if output is None and form is Format.json:
+        print_json([record.model_dump(mode="json") for record in records])
+    elif output is None:
+        sys.stdout.write(exchange.FORMATS[form.value](records))
     else:
-        exchange.write(output, text)
+        exchange.write(output, exchange.FORMATS[form.value](records))
         say(f"{len(records)} run{'s' if len(records) != 1 else ''} written to {output}")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from beambench.cancellation import Cancellation
 from beambench.errors import RunError, UsageError
+from beambench.google_key import check_google_key
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 CALL_SECONDS = 60.0
@@ -150,6 +151,7 @@ def _session(endpoint: str) -> Any:
         session = requests.Session()
         session.trust_env = False  # a proxy is not this machine, and .netrc holds credentials
         return session
+    check_google_key()
     try:
         credentials, _ = google.auth.default(scopes=[SCOPE])
     except google.auth.exceptions.DefaultCredentialsError:

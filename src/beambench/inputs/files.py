@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from beambench.errors import RunError, UsageError
+from beambench.google_key import check_google_key
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 OBJECT = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^\r\n]*)?")
@@ -230,6 +231,14 @@ def has_credentials() -> bool:
     return True
 
 
+def _why_none() -> str:
+    try:
+        check_google_key()
+    except UsageError as error:
+        return str(error)
+    return f"no Google credentials were found: {LOG_IN}"
+
+
 @contextlib.contextmanager
 def _as_os_errors(address: str) -> Iterator[None]:
     try:
@@ -254,7 +263,7 @@ def _raise_os_error(address: str, error: Exception) -> NoReturn:
         missing = "bucket" if "bucket does not exist" in str(error) else "object"
         raise FileNotFoundError(errno.ENOENT, f"no such {missing}", address) from error
     if code in (401, 403):
-        hint = "" if has_credentials() else f": no Google credentials were found: {LOG_IN}"
+        hint = "" if has_credentials() else f": {_why_none()}"
         raise PermissionError(errno.EACCES, f"access denied{hint}", address) from error
     if isinstance(error, RetryError | TransportError | NoConnection | Timeout):
         raise RunError(f"{address}: the store does not answer: check the network") from error

@@ -18,7 +18,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from beambench.errors import RunError, UsageError
+from beambench.google_key import VARIABLE, check_google_key
 from beambench.publishers import beam_format, beambench_format
+from beambench.publishers.address import reason
 from beambench.publishers.base import (
     Outcome,
     UnavailableError,
@@ -225,9 +227,12 @@ def _client(project: str | None, emulator: str | None) -> bigquery.Client:
             credentials=AnonymousCredentials(),
             client_options={"api_endpoint": endpoint},
         )
+    check_google_key()
     try:
         return bigquery.Client(project=project)
-    except DefaultCredentialsError:
+    except DefaultCredentialsError as error:
+        if os.environ.get(VARIABLE):
+            raise UsageError(f"bigquery: {VARIABLE}: {shown(str(error), ())}") from None
         raise UsageError(
             "bigquery: no credentials: run `gcloud auth application-default login`, or set "
             "GOOGLE_APPLICATION_CREDENTIALS"
@@ -331,7 +336,9 @@ def _availability() -> Iterator[None]:
         raise UnavailableError(shown(str(error), ())) from None
     except requests.Timeout:
         raise UnreachableError("no answer in time") from None
-    except (requests.RequestException, OSError) as error:
+    except requests.RequestException as error:
+        raise UnreachableError(reason(error)) from None
+    except OSError as error:
         raise UnreachableError(f"refused or cut the connection ({type(error).__name__})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # The library trusts answers; one that was cut or changed on the way breaks it anywhere.

@@ -13,7 +13,6 @@ in microseconds and, in the last three digits of the nanoseconds, a hash of its 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from beambench.errors import UsageError
 from beambench.publishers import beam_format, beambench_format
+from beambench.publishers.address import checked, place, reason, setting
 from beambench.publishers.base import (
     Outcome,
     UnavailableError,
@@ -65,11 +65,15 @@ class InfluxServer:
     @classmethod
     def of(cls, target: Mapping[str, Any]) -> InfluxServer:
         """Return the server of a target. Raises UsageError if the environment does not say it."""
-        token = os.environ.get("INFLUXDB_TOKEN") or None
-        url = target.get("url") or os.environ.get("INFLUXDB_URL")
-        database = target.get("database") or os.environ.get("INFLUXDB_DATABASE")
+        token = setting("INFLUXDB_TOKEN", secret=True)
+        url, source = target.get("url"), "influxdb: publish.influxdb.url"
+        if not url:
+            url, source = setting("INFLUXDB_URL"), "influxdb: INFLUXDB_URL"
+        if url:
+            url = checked(url, source)
+        database = target.get("database") or setting("INFLUXDB_DATABASE")
         if token and not database:
-            database = os.environ.get("INFLUXDB_BUCKET")
+            database = setting("INFLUXDB_BUCKET")
         if not url or not database:
             missing = [] if url else ["INFLUXDB_URL"]
             missing += [] if database else ["INFLUXDB_DATABASE"]
@@ -77,21 +81,14 @@ class InfluxServer:
                 f"influxdb: {' and '.join(missing)} not set: set "
                 f"{'it' if len(missing) == 1 else 'them'}, or publish.influxdb of the benchmark"
             )
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"influxdb: {_place(url)}: not an address: write http://host:8086")
-        if "@" in url or "?" in url:
-            raise UsageError(
-                f"influxdb: {_place(url)}: an address without user and parameters is wanted: set "
-                "INFLUXDB_USER and INFLUXDB_USER_PASSWORD"
-            )
-        organization = os.environ.get("INFLUXDB_ORG") or None
+        organization = setting("INFLUXDB_ORG")
         if token and organization is None:
             raise UsageError("influxdb: INFLUXDB_ORG is not set: a token goes with an organization")
         return cls(
-            url.rstrip("/"),
+            url,
             database,
-            target.get("user") or os.environ.get("INFLUXDB_USER") or None,
-            os.environ.get("INFLUXDB_USER_PASSWORD") or None,
+            target.get("user") or setting("INFLUXDB_USER", spaces=True),
+            setting("INFLUXDB_USER_PASSWORD", secret=True, spaces=True),
             organization,
             token,
         )
@@ -125,11 +122,11 @@ class InfluxServer:
                 for values in one["values"]
             ]
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise UnavailableError(f"{_place(self.url)} does not answer as InfluxDB does") from None
+            raise UnavailableError(f"{place(self.url)} does not answer as InfluxDB does") from None
         if "error" in result:
             raise UnavailableError(shown(str(result["error"]), self.secrets))
         if any(one.get("partial") for one in [result, *series]):
-            raise UnavailableError(f"{_place(self.url)} cuts its answers: raise its max-row-limit")
+            raise UnavailableError(f"{place(self.url)} cuts its answers: raise its max-row-limit")
         return rows
 
     def _ask(
@@ -159,8 +156,8 @@ class InfluxServer:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            reason = _reason(error)
-            raise UnreachableError(shown(f"{_place(self.url)}: {reason}", self.secrets)) from None
+            words = f"{place(self.url)}: {reason(error)}"
+            raise UnreachableError(shown(words, self.secrets)) from None
 
     def words(self, answer: requests.Response) -> str:
         """Return what a server said when it did not accept something."""
@@ -169,7 +166,7 @@ class InfluxServer:
             said = str(content.get("error") or content.get("message") or content)
         except (ValueError, AttributeError):
             said = answer.text
-        return shown(f"{_place(self.url)}: HTTP {answer.status_code}: {said}", self.secrets)
+        return shown(f"{place(self.url)}: HTTP {answer.status_code}: {said}", self.secrets)
 
 
 class InfluxDB:
@@ -363,30 +360,6 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _place(url: str) -> str:
-    """Return an address as it may be shown: without user, password and parameters."""
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "INFLUXDB_URL"
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
-
-
-def _reason(error: Exception) -> str:
-    import requests
-
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the secure connection failed"
-    if isinstance(error, requests.ConnectionError):
-        return "refused or cut the connection"
-    return type(error).__name__
-
-
 def rows_in(target: Mapping[str, Any], deadline: float) -> tuple[list[dict[str, Any]], str]:
     """Return all rows in Beam's format of a measurement, and the measurement's address.
 
@@ -397,4 +370,4 @@ def rows_in(target: Mapping[str, Any], deadline: float) -> tuple[list[dict[str, 
     server, measurement = InfluxServer.of(target), str(target["measurement"])
     query = f"SELECT metric, test_id, value FROM {_identifier(measurement)}"  # noqa: S608 - InfluxQL over HTTP binds no identifiers
     rows = [{**point, "timestamp": point["time"] / 1e9} for point in server.query(query, deadline)]
-    return rows, f"{_place(server.url)}/{server.database}/{measurement}"
+    return rows, f"{place(server.url)}/{server.database}/{measurement}"

@@ -26,6 +26,7 @@ from apache_beam.options.pipeline_options import (
 from beambench.dataflow.flags import JobSettings
 from beambench.definition.plan import Plan
 from beambench.errors import RunError, UsageError
+from beambench.google_key import check_google_key
 from beambench.inputs import files
 from beambench.instrumentation.versions import FOLDER, version_flag
 from beambench.runners.direct import parse_flags
@@ -213,6 +214,7 @@ def check_cloud(*, credentials: bool) -> None:
         ) from None
     if not credentials:
         return
+    check_google_key()
     try:
         google.auth.default()
     except google.auth.exceptions.DefaultCredentialsError:

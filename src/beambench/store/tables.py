@@ -164,6 +164,8 @@ def _reason(error: Exception, url: str) -> str:
 
 def create_engine(url: str) -> sa.Engine:
     """Return an engine for a store URL, without connecting to the database yet."""
+    if url != url.strip():
+        raise StoreUrlError(f"{masked(url)!r}: begins or ends with a space or line break")
     if re.match(r"sqlite\b", url):
         return _sqlite_engine(url)
     try:
