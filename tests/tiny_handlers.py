@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ class TinyModel:
         self.first: Vector | None = None
         self.previous: Vector | None = None
         self.batches = 0
+        self.kept: list[mmap.mmap] = []
 
 
 def _cached_first(model: TinyModel, outputs: list[Vector]) -> list[Vector]:
@@ -42,6 +44,19 @@ def _once(fault: Callable[[list[Vector]], list[Vector]]) -> Callable[..., list[V
     return broken
 
 
+def _keeping(batches: int) -> Callable[[TinyModel, list[Vector]], list[Vector]]:
+    """Keep 2 MiB of each of the first batches."""
+
+    def keeps(model: TinyModel, outputs: list[Vector]) -> list[Vector]:
+        if len(model.kept) < batches:
+            block = mmap.mmap(-1, 2 << 20)  # pages that were not in use before
+            block.write(b"x" * len(block))
+            model.kept.append(block)
+        return outputs
+
+    return keeps
+
+
 FAULTS: dict[str, Callable[[TinyModel, list[Vector]], list[Vector]]] = {
     "none": lambda _, outputs: outputs,
     "swap first two": lambda _, outputs: [*outputs[:2][::-1], *outputs[2:]],
@@ -59,6 +74,8 @@ FAULTS: dict[str, Callable[[TinyModel, list[Vector]], list[Vector]]] = {
     "constant": lambda _, outputs: [[1.0] * 7 + [2.0] for _ in outputs],
     "scaled by batch": lambda _, outputs: [[v * len(outputs) for v in one] for one in outputs],
     "masked": lambda _, outputs: [[*one[:-1], -float("inf")] for one in outputs],
+    "leak": _keeping(1000),
+    "cache": _keeping(30),
     "not a number": lambda _, outputs: [[float("nan")] * len(one) for one in outputs],
 }
 

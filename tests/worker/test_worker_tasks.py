@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beambench.controller.assemble import Execution, warnings_of
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError, UsageError
 from beambench.instrumentation.handler import check_size, size_of
@@ -34,6 +35,25 @@ from tiny_workloads import definition, make_plan, outputs_of, prepared
 pytestmark = pytest.mark.real
 
 IDS = [str(number) for number in range(200)]
+
+
+@pytest.mark.parametrize(("fault", "grows"), [("leak", True), ("cache", False), ("none", False)])
+def test_memory_that_grows_with_every_batch_is_said_in_one_line(tmp_path, fault, grows):
+    ids = [str(number) for number in range(480)]  # in 60 batches
+    found = planned(tmp_path, run_pipeline, ids, parameters={"fault": fault})
+    assert [one[:3] for one in found.memory[:2]] == [(0, 0, 8), (1, 8, 8)]
+    assert len(found.memory) == 60
+    said = [
+        warning
+        for warning in warnings_of(Execution(0.01, observations=[found]), {})
+        if "memory" in warning
+    ]
+    assert len(said) == grows
+    if grows:
+        assert said[0].startswith(
+            "the worker's memory grew by 2.1 MB a batch over 44 batches, from "
+        )
+        assert said[0].endswith("in 1 of 1 repeats: a leak, or a cache that never filled")
 
 
 def test_the_digest_and_size_of_a_folder_are_over_names_and_contents(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from beambench.analysis.memory_growth import Reading, growth
 from beambench.controller.cross_check import cross_check
 from beambench.controller.element_flow import problem_of, warnings_of_flows
 from beambench.controller.metric_values import efficiency, of_repeat, of_run, ratios_of
@@ -275,6 +276,7 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
             warnings.append(f"{where}: Beam's own metrics differ: {difference}")
         for reason in repeat.noise.get("reasons", []):
             warnings.append(f"{where} was disturbed: {reason}")
+    warnings += _memory_that_grew(execution.observations)
     proofs = [one.verification for one in execution.repeats if one.verification is not None]
     warnings += dict.fromkeys(warning for proof in proofs for warning in proof.warnings)
     if execution.references and not execution.is_single_threaded():
@@ -295,6 +297,23 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
             "explained, for a pipeline cannot do the same work faster than the bare loop"
         )
     return warnings
+
+
+def _memory_that_grew(observations: Sequence[Observation]) -> list[str]:
+    """Say in one line how memory grew with every batch, of the repeat where it grew fastest."""
+    found = [
+        grown
+        for one in observations
+        if (grown := growth([Reading(*reading) for reading in one.memory])) is not None
+    ]
+    if not found:
+        return []
+    most = max(found, key=lambda grown: grown.per_batch)
+    return [
+        f"the worker's memory grew by {most.per_batch / 1e6:.3g} MB a batch over {most.batches} "
+        f"batches, from {most.start / 1e9:.3g} to {most.end / 1e9:.3g} GB, in {len(found)} of "
+        f"{len(observations)} repeats: a leak, or a cache that never filled"
+    ]
 
 
 def error_of(execution: Execution, metrics: Metrics) -> str | None:

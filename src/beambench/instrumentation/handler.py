@@ -23,6 +23,7 @@ from beambench.errors import RunError, UsageError, without_addresses
 from beambench.inputs.elements import parsed
 from beambench.inputs.files import has_credentials, is_address, stored
 from beambench.instrumentation.label import as_label
+from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
 from beambench.record.observation import EVIDENCE
 
@@ -183,6 +184,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     ) -> Iterable[Any]:
         recorder = self._recording()
         good = [example for example in batch if type(example) is not ElementFailure]
+        MEMORY_LOG.before_batch(len(batch))
         self._synchronise()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
         launch_ns, cause = None, None

@@ -10,6 +10,7 @@ from typing import Any
 from apache_beam.ml.inference import base
 
 from beambench.instrumentation.handler import InstrumentedModelHandler
+from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.recorder import PROCESS_CPU, Clock, Progress
 
 INNER = {
@@ -37,6 +38,7 @@ class TransparentModelHandler(InstrumentedModelHandler):
         if self._recorder is None:
             PROCESS_CPU.start()  # no element of ours is read, where the clock is started else
         recorder = self._recording()
+        MEMORY_LOG.before_batch(len(batch))
         self._synchronise()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
         # A lazy result would be computed after the clock stopped; Beam makes a list of it anyway.

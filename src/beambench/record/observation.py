@@ -155,6 +155,8 @@ class Observation(Part):
     Attributes:
         output_rows: rows in the target of the predictions, counted there after the pipeline.
         output_end: offset of the end of the pipeline that wrote them.
+        memory: of the worker before each batch, or before some of many: batches and elements so
+            far, elements of the batch, resident bytes. Empty where other processes inferred.
         exit_wait: seconds that the worker waited in vain for what its handler had left running.
     """
 
@@ -182,5 +184,6 @@ class Observation(Part):
     peak_rss: int | None = None
     output_rows: int | None = None
     output_end: int | None = None
+    memory: list[tuple[int, int, int, int]] = Field(default_factory=list)
     exit_wait: float = 0.0
     warnings: list[str] = Field(default_factory=list)

@@ -20,6 +20,7 @@ from beambench.instrumentation.batch_limits import limits_of, outside, outside_f
 from beambench.instrumentation.beam_metrics import counters_kind, measured, of_step, theirs
 from beambench.instrumentation.element_flow import flow_of
 from beambench.instrumentation.ignored_settings import ignored_by, noted_settings
+from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.transparent import has_model_per_key, innermost
 from beambench.machine import bytecode
 from beambench.record.observation import InferenceStep, Measured, Observation
@@ -36,6 +37,7 @@ LONGEST_TEXT = 300
 
 def run_external(plan: ExternalPlan) -> Observation:
     """Run the user's function once and read the metrics of its pipeline."""
+    MEMORY_LOG.clear()
     with kept_warnings() as kept, noted_settings() as ignored:
         function = load_function(plan.pipeline)
         _seed(plan.seed)
@@ -81,6 +83,7 @@ def run_external(plan: ExternalPlan) -> Observation:
     return Observation(
         task=plan.task,
         measured=numbers(query),
+        memory=MEMORY_LOG.readings,
         steps=steps,
         runner={
             "executed": "direct",

@@ -24,6 +24,7 @@ from beambench.instrumentation.handler import (
     size_of,
     weights_files,
 )
+from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
 from beambench.machine import bytecode
@@ -229,6 +230,7 @@ def run_pipeline(plan: Plan) -> Observation:
     target = Target.of(plan.output) if plan.output is not None else None
     if target is not None:
         sinks.clear(target)
+    MEMORY_LOG.clear()
     with kept_warnings() as kept:
         finished = direct.run(workload, plan, outputs)
     kept.check_device(plan.definition.model.device)
@@ -248,6 +250,7 @@ def run_pipeline(plan: Plan) -> Observation:
                 "options": masked(direct.flags_of(plan)),
             },
             "beam_metrics": theirs(finished.query, namespace),
+            "memory": MEMORY_LOG.readings,
             "output_rows": rows,
             "output_end": end if target is not None else None,
             "warnings": [
