@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beambench.definition.library import Library
+from beambench.definition.plan import with_choices
 from beambench.definition.schema import Definition
+from beambench.record.run_record import Choice
 from beambench.workloads.base import Weights
 from beambench.workloads.language_modeling import LanguageModeling
 from beambench.workloads.sentiment import Sentiment
@@ -16,6 +18,8 @@ from beambench.workloads.text_embedding import TextEmbedding
 
 if TYPE_CHECKING:
     import torch
+
+BFLOAT16 = Choice(setting="model.precision", value="bfloat16", reason="the test says so")
 
 BERT = "pytorch-language-modeling-bert-base"
 SENTIMENT = "pytorch-sentiment-distilbert-batch"
@@ -84,17 +88,17 @@ def shrink(monkeypatch: Any) -> None:
 
 
 def of_catalog(benchmark: str, variant: str = "stock", *overrides: str) -> Definition:
-    """Return a definition of the catalog, with random weights of whatever size."""
-    return (
-        Library()
-        .resolve(
-            benchmark,
-            variant=variant,
-            profile="local",
-            overrides=["model.weights=random", "model.size_mib=null", *overrides],
-        )
-        .definition
+    """Return a definition of the catalog, with random weights of whatever size.
+
+    What `tuned` leaves to the machine is decided: bfloat16, as on the newest CPUs.
+    """
+    resolved = Library().resolve(
+        benchmark,
+        variant=variant,
+        profile="local",
+        overrides=["model.weights=random", "model.size_mib=null", *overrides],
     )
+    return with_choices(resolved.definition, [BFLOAT16])
 
 
 def make(definition: Definition, cache: Path) -> TextWorkload:

@@ -191,6 +191,34 @@ def test_a_speed_in_bfloat16_is_refused_and_a_run_in_float32_named(keep, beamben
     assert f"`beambench cost {local_run(1).run_id}`" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("precision", "code", "problem"),
+    [
+        ("float32", 0, ""),
+        ("bfloat16", 2, "rests on avx512_bf16, which n1-standard-2 is not sure to have"),
+    ],
+)
+def test_a_precision_that_the_run_decided_is_the_one_that_counts(
+    keep, beambench, precision, code, problem
+):
+    choices = [
+        {"setting": "model.precision", "value": precision, "reason": "it is faster"},
+        {"setting": "parameters.compiled_batch_size", "value": None, "reason": "no compiler"},
+    ]
+    keep(local_run(variant="tuned", choices=choices))
+    answer = beambench("cost", RESNET, "--variant", "tuned", "--store", STORE)
+    assert answer.code == code
+    assert problem in answer.err
+
+
+def test_a_decision_over_nothing_that_the_definition_has_is_refused(keep, beambench):
+    choices = [{"setting": "model.speed.of", "value": 1, "reason": ""}]
+    keep(local_run(variant="tuned", choices=choices))
+    answer = beambench("cost", RESNET, "--variant", "tuned", "--store", STORE)
+    assert (answer.code, answer.out) == (2, "")
+    assert "its definition has no model.speed.of" in answer.err
+
+
 def test_a_benchmark_with_a_gpu_can_be_planned_without(keep, cost):
     t4 = "pytorch-image-classification-resnet152-t4"
     keep(local_run(benchmark=t4, overrides=["threads=1", "model.device=cpu"]))

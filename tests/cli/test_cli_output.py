@@ -107,6 +107,11 @@ def test_the_model_says_what_its_weights_are(printed, weights, shown):
     assert f"; model: {shown}\n" in out
 
 
+def test_what_was_decided_here_is_said_with_its_reason(printed):
+    choice = {"setting": "model.precision", "value": "float32", "reason": "4 ms, not 20 ms\x1b[2J"}
+    assert "model.precision: float32, because 4 ms, not 20 ms\\x1b[2J" in printed(choices=[choice])
+
+
 def test_a_verification_that_failed_says_why_and_names_elements(printed, make_record):
     proven = make_record().verification.model_copy(
         update={"passed": False, "problems": ["2 elements are missing"], "elements_out": 48}

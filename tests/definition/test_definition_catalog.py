@@ -218,7 +218,7 @@ SORTED = {"padding": "longest", "sorted_batch_size": 16}
 IMAGE_VARIANTS = {
     "stock": {},
     "tuned": {
-        "model": {"precision": "bfloat16"},
+        "model": {"precision": "auto"},
         "batching": FIXED_BATCH,
         "parameters": {
             "memory_format": "channels_last",
@@ -238,7 +238,7 @@ IMAGE_VARIANTS = {
 MASKED_VARIANTS = {
     "stock": {},
     "tuned": {
-        "model": {"precision": "bfloat16"},
+        "model": {"precision": "auto"},
         "batching": SORTED_BATCH,
         "parameters": {**SORTED, "mask_only": True},
     },
@@ -252,7 +252,7 @@ MASKED_VARIANTS = {
 PADDED_VARIANTS = {
     "stock": {},
     "tuned": {
-        "model": {"precision": "bfloat16"},
+        "model": {"precision": "auto"},
         "batching": SORTED_BATCH,
         "parameters": SORTED,
     },

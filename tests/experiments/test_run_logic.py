@@ -25,6 +25,7 @@ from fake_workers import (
 from beambench.cancellation import Cancellation
 from beambench.controller.worker_process import OnProgress
 from beambench.definition.library import Library
+from beambench.definition.plan import decided_definition
 from beambench.errors import RunError, UsageError
 from beambench.experiments.request import RunRequest, make_request
 from beambench.experiments.run import (
@@ -188,6 +189,31 @@ def test_a_variant_that_computes_the_same_is_not_compared_with_stock(
     assert workers.tasks == ["prepare", "reference", "pipeline"]
     assert record.verification.stock == {}
     assert "stock_agreement" not in record.metrics
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_the_definition_leaves_open_is_decided_once_and_recorded(workers, precision):
+    choice = {"setting": "model.precision", "value": precision, "reason": "it is faster"}
+    preparation = prepared().observation.prepared.preparation | {"choices": [choice]}
+    workers.script("prepare", prepared(preparation=preparation))
+    outputs = [[float(place == index) for place in range(8)] for index in range(8)]
+    sample = [
+        one.model_copy(update={"evidence": output})
+        for one, output in zip(SAMPLE, outputs, strict=True)
+    ]
+    workers.script("reference", *[finished(Observation(task="reference", sample=sample))] * 2)
+    workers.script("pipeline", *[measured(sample=sample)] * 2)
+    record = execute_variant(BERT, "tuned", repeats=2)
+    assert [one.model_dump() for one in record.choices] == [choice]
+    # Definition and hash are what was asked for; every worker runs what that came to.
+    assert record.config["definition"]["model"]["precision"] == "auto"
+    assert decided_definition(record)["model"]["precision"] == precision
+    _, reference, stock, *pipelines = (plan for plan in workers.plans)
+    ran = [plan.decided_definition().model.precision for plan in (reference, *pipelines)]
+    assert ran == [precision] * 3
+    assert stock.decided_definition().model.precision == "float32"
+    compared = "rounded outputs" if precision == "bfloat16" else "labels"
+    assert record.verification.reference["method"] == compared
 
 
 def test_the_sample_of_stock_is_a_step_of_its_own_before_the_loop_is_calibrated(workers):

@@ -198,7 +198,7 @@ def test_lines_that_are_no_sentence_fail_by_number_and_the_others_come_out(tmp_p
     not_text = "ValueError: not UTF-8 text (byte 0xff at column 1)"
     assert failed[NO_TEXT] == ("preprocess", not_text)
     assert sorted(one.id for one in found.sample if one.error is None) == GOOD
-    rounded = plan.definition.model.precision != "float32"
+    rounded = plan.decided_definition().model.precision != "float32"
     proven = verification(found, run_reference(plan), rounded=rounded)
     assert proven is not None
     assert proven.problems == []

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from beambench.definition.plan import with_choices
 from beambench.definition.schema import Definition
 from beambench.workloads import image_classification
 from beambench.workloads.base import Weights
 from beambench.workloads.image_classification import ImageClassification
 from beambench.workloads.torch_handlers import TunedImageHandler, pad
 from image_benchmarks import EFFICIENTNET, RESNET
-from text_benchmarks import BERT
+from text_benchmarks import BERT, BFLOAT16
 from text_benchmarks import of_catalog as text_of_catalog
 from text_benchmarks import without_weights as text_without_weights
 
@@ -26,16 +27,13 @@ FILES = ("china.jpg", "flower.jpg")
 def of_catalog(benchmark: str, variant: str, *overrides: str) -> Definition:
     from beambench.definition.library import Library
 
-    return (
-        Library()
-        .resolve(
-            benchmark,
-            variant=variant,
-            profile="local",
-            overrides=["model.weights=random", "model.size_mib=null", *overrides],
-        )
-        .definition
+    resolved = Library().resolve(
+        benchmark,
+        variant=variant,
+        profile="local",
+        overrides=["model.weights=random", "model.size_mib=null", *overrides],
     )
+    return with_choices(resolved.definition, [BFLOAT16])
 
 
 def tiny_network(name: str) -> Any:

@@ -94,6 +94,8 @@ def print_record(record: RunRecord) -> None:
         f"{escape(f' ({runner.implementation})') if runner.implementation else ''}"
     )
     out.print(f"input: {_input_line(record)}; model: {_model_line(record)}")
+    for choice in record.choices:
+        out.print(escape(f"{choice.setting}: {choice.value}, because {choice.reason}"))
     if record.metrics:
         _print_metrics(out, record)
         _print_stages(out, record.metrics)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from beambench.definition.schema import Definition, Section
+from beambench.errors import UsageError
+from beambench.record.run_record import Choice, RunRecord
 
 SAMPLE_SIZE = 32
 """Elements at most whose labels are compared with the reference loop in every run."""
@@ -17,10 +21,44 @@ Task = Literal[
 """`template` writes what a service would be given, `submit` gives it, `collect` reads back."""
 
 
+def with_choices(definition: Definition, choices: Sequence[Choice]) -> Definition:
+    """Return a definition in which what `model.precision: auto` leaves open is decided.
+
+    One that leaves nothing open (`stock`, for comparison with a variant) is returned as it is.
+    """
+    if definition.model.precision != "auto":
+        return definition
+    return Definition.model_validate(_applied(definition.model_dump(), choices))
+
+
+def decided_definition(record: RunRecord) -> dict[str, Any]:
+    """Return the definition that a run had, with what it left open decided.
+
+    Raises:
+        UsageError: the record, which may be imported, decides what its definition does not have.
+    """
+    try:
+        return _applied(copy.deepcopy(record.config["definition"]), record.choices)
+    except (KeyError, TypeError):
+        settings = ", ".join(choice.setting for choice in record.choices)
+        raise UsageError(f"run {record.run_id}: its definition has no {settings:.160}") from None
+
+
+def _applied(document: dict[str, Any], choices: Sequence[Choice]) -> dict[str, Any]:
+    for choice in choices:
+        *path, last = choice.setting.split(".")
+        section = document
+        for key in path:
+            section = section[key]
+        section[last] = choice.value
+    return document
+
+
 class Preparation(Section):
     """What the first worker of a run made ready for the others.
 
     Attributes:
+        choices: what the settings that the definition leaves open came to; equal in all repeats.
         root: folder joined in front of each id; empty if ids are complete paths; None if the
             content of each element follows its id.
         ids_file: text file with one element a line (`inputs.elements`).
@@ -32,6 +70,7 @@ class Preparation(Section):
     count: int
     sample: list[str]
     weights_path: str | None = None
+    choices: list[Choice] = Field(default_factory=list)
 
 
 class WorkerPlan(Section):
@@ -81,6 +120,10 @@ class Plan(WorkerPlan):
     template_path: str | None = None
     job_metrics: str | None = None
     kept: dict[str, Any] = Field(default_factory=dict)
+
+    def decided_definition(self) -> Definition:
+        """Return the definition with what it leaves open decided."""
+        return with_choices(self.definition, self.prepared().choices)
 
     def prepared(self) -> Preparation:
         """Return the preparation, which every task but `prepare` needs."""

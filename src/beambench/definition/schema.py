@@ -41,8 +41,10 @@ class Model(Section):
     size_mib: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Size of the weights on disk in MiB, asserted at load (± 2 %)."
     )
-    precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="Type of weights and activations in the model."
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = Field(
+        "float32",
+        description="Type of weights and activations in the model; auto: what the CPU or GPU "
+        "multiplies fast, decided once for a run, and recorded with the reason.",
     )
     large: bool = Field(
         False, description="Beam's `large_model`: one copy for all processes of a machine."

@@ -34,6 +34,7 @@ from beambench.analysis.projection import (
     widest_vectors,
 )
 from beambench.cost.sheet import Mode, OwnMachine, Sheet, find_machine, machine_types
+from beambench.definition.plan import decided_definition
 from beambench.errors import RunError, UsageError
 from beambench.experiments.cost_request import (
     LOCAL,
@@ -269,9 +270,8 @@ def _busy_cores(record: RunRecord, processes: int) -> float | None:
 
 def _check_instructions(source: Source, fleet: Fleet, runs: RunStore) -> None:
     record = source.record
-    ran = record.config["definition"]
     here = record.environment.get("machine", {}).get("instructions", {})
-    for speed in _speeds(ran):
+    for speed in _speeds(record):
         missing = lacking(speed, here, fleet.machine.instructions)
         if missing:
             raise UsageError(
@@ -284,7 +284,7 @@ def _in_float32(record: RunRecord, runs: RunStore) -> str:
     """Name a run that can be projected anywhere, or say how to make one."""
     for other in runs.history(record.benchmark, profile=record.profile, limit=RUNS_LOOKED_AT):
         ran = other.config.get("definition")
-        if is_local(other) and ran and _speeds(ran) == [FULL]:
+        if is_local(other) and ran and _speeds(other) == [FULL]:
             return f"there is a run in {FULL}: `beambench cost {other.run_id}`"
     how = "--variant stock"
     if record.config["definition"]["workload"] == SERVED:
@@ -292,8 +292,9 @@ def _in_float32(record: RunRecord, runs: RunStore) -> str:
     return f"`beambench run {record.benchmark} {how} --set threads=1` makes one in {FULL}"
 
 
-def _speeds(definition: Mapping[str, Any]) -> list[str]:
-    """Return what of a definition may rest on instructions: see RESTS_ON."""
+def _speeds(record: RunRecord) -> list[str]:
+    """Return what of a run's settings may rest on instructions: see RESTS_ON."""
+    definition = decided_definition(record)
     compiled = definition.get("parameters", {}).get("compiled_batch_size") is not None
     return [_precision(definition), *([COMPILED] if compiled else [])]
 
@@ -486,7 +487,7 @@ def _planned(
             )
         )
     there = widest_vectors(fleet.machine.instructions or [])
-    if COMPILED in _speeds(source.record.config["definition"]) and measured.vectors != there:
+    if COMPILED in _speeds(source.record) and measured.vectors != there:
         here, there = (name or "other vectors" for name in (measured.vectors, there))
         note = f"compiled for {here} here and for {there} there: the gain is the same"
         rows.append(Assumption.said("compiled_kernels", "assumed", note))

@@ -15,7 +15,8 @@ from beambench.errors import RunError, UsageError
 from beambench.experiments.request import RunRequest, importable, job_problems, search_path
 from beambench.experiments.run import cache_dir, without_secrets
 from beambench.experiments.work_dir import work_dir
-from beambench.workloads.base import load_class
+from beambench.record.run_record import Choice
+from beambench.workloads.base import Weights, load_class
 
 SECONDS = 300.0
 """Time limit of a dry run: Beam and a framework are imported, nothing is computed."""
@@ -94,7 +95,14 @@ def _unprepared(request: RunRequest, settings: JobSettings, folder: str) -> Prep
         count=request.effective_limit or 0,
         sample=[],
         weights_path=weights,
+        choices=_choices(request),
     )
+
+
+def _choices(request: RunRequest) -> list[Choice]:
+    definition = request.placed_definition
+    with importable(request.resolved):
+        return load_class(definition.workload).choices(definition, Weights(None), here=False)
 
 
 def _fetched(request: RunRequest) -> bool:

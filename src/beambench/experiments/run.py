@@ -27,7 +27,7 @@ from beambench.controller.assemble import (
 )
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
 from beambench.definition.library import Library
-from beambench.definition.plan import Plan, Preparation, Task
+from beambench.definition.plan import Plan, Preparation, Task, with_choices
 from beambench.definition.schema import Definition, Publish
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.request import RunRequest, make_request, search_path
@@ -117,8 +117,7 @@ class Run:
         """
         started_at = utc_now()
         self.deadline = time.monotonic() + self.request.time_limit
-        precision = self.request.resolved.definition.model.precision
-        execution = Execution(self.request.failed_share, rounded=precision != "float32")
+        execution = Execution(self.request.failed_share)
         with work_dir() as self.work_dir:
             try:
                 trouble = self._prepare(execution) or self._repeat(execution)
@@ -140,6 +139,8 @@ class Run:
         if found is None:
             return Trouble.of(step, result)
         self.preparation = Preparation.model_validate(found.preparation)
+        definition = with_choices(self.request.resolved.definition, self.preparation.choices)
+        execution.rounded = definition.model.precision != "float32"
         return self._sample(execution)
 
     def _sample(self, execution: Execution) -> Trouble | None:
@@ -263,6 +264,7 @@ class Run:
             config={**request.configuration(), "best_batch_size": self.best_batch_size}
             if request.reference
             else request.configuration(),
+            choices=self.preparation.choices if self.preparation is not None else [],
             repeats=execution.repeats,
             references=execution.references,
             metrics=metrics,

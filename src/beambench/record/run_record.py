@@ -190,6 +190,17 @@ class ModelRecord(Part):
     size_mib: float | None = None
 
 
+class Choice(Part):
+    """What a setting that the definition leaves open came to where the model ran, and why.
+
+    ``setting`` is its dotted path in the definition.
+    """
+
+    setting: str
+    value: Any
+    reason: str
+
+
 class Imported(Part):
     """Where a run comes from that this store did not see happen.
 
@@ -219,6 +230,7 @@ class RunRecord(Part):
     input: InputRecord
     model: ModelRecord
     config: dict[str, Any]
+    choices: list[Choice] = Field(default_factory=list)
     repeats: list[Repeat]
     references: list[Repeat] = Field(default_factory=list)
     metrics: Metrics

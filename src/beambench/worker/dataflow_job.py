@@ -71,7 +71,7 @@ def submit(plan: Plan) -> Observation:
 
 def _workload(plan: Plan) -> Workload:
     """Make the workload of a job: no model is loaded here, and no store asked for its weights."""
-    definition = plan.definition
+    definition = plan.decided_definition()
     return load_class(definition.workload)(definition, Weights.at(plan.prepared().weights_path))
 
 

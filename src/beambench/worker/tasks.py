@@ -57,6 +57,7 @@ def prepare(plan: Plan) -> Observation:
     definition = plan.definition
     direct.parse_flags(plan.beam_flags)
     set_framework_threads(definition.threads)
+    _keep_compiled_models(plan)
     manifest = resolve_input(
         definition.input.type,
         plan.source,
@@ -81,6 +82,7 @@ def prepare(plan: Plan) -> Observation:
         count=len(manifest.ids),
         sample=sample_of(manifest.ids, plan.seed),
         weights_path=str(weights.path) if weights.path else None,
+        choices=cls.choices(definition, weights, here=is_here(plan)),
     )
     environment = fingerprint(Path(plan.project_dir))
     return Observation(
@@ -145,7 +147,7 @@ def is_here(plan: Plan) -> bool:
 
 def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
     """Warn of a precision that the CPU has no instructions for."""
-    if model.precision == "float32" or model.device != "cpu":
+    if model.precision in ("float32", "auto") or model.device != "cpu":
         return []
     names = {
         "bfloat16": ("amx_bf16", "avx512_bf16", "bf16"),
@@ -208,16 +210,23 @@ def _digest(path: Path | str | None) -> str | None:
 
 def make_workload(plan: Plan) -> Workload:
     """Make the workload of a plan and apply its thread setting."""
-    # Its usual place is the temporary folder, which ends with each worker: a compiled model would
-    # be compiled anew, for a minute, by every one.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(plan.cache_dir) / "torchinductor"))
-    definition = plan.definition
+    _keep_compiled_models(plan)
+    definition = plan.decided_definition()
     weights = Weights.at(plan.prepared().weights_path)
     if isinstance(weights.path, str):
         files.has_credentials()  # looked for now, and not while the model loads
     workload = load_class(definition.workload)(definition, weights)
     set_framework_threads(definition.threads)
     return workload
+
+
+def _keep_compiled_models(plan: Plan) -> None:
+    """Let workers find the models that earlier ones compiled.
+
+    Their usual place is the temporary folder, which ends with each worker: a model would be
+    compiled anew, for a minute, by every one.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(plan.cache_dir) / "torchinductor"))
 
 
 def run_pipeline(plan: Plan) -> Observation:

@@ -23,6 +23,7 @@ from beambench.errors import UsageError, nearest
 from beambench.inputs import files
 from beambench.inputs.files import is_address
 from beambench.record.observation import NEAR_TIE
+from beambench.record.run_record import Choice
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
@@ -193,6 +194,17 @@ class Workload(abc.ABC):
             UsageError: they cannot get them.
         """
         return "uploaded"
+
+    @classmethod
+    def choices(cls, definition: Definition, weights: Weights, *, here: bool) -> list[Choice]:
+        """Decide what the definition leaves open, as `model.precision: auto` does.
+
+        Args:
+            definition: that of the run.
+            weights: what `fetch_weights` returned.
+            here: the model runs on this machine; else on those of the definition's cluster.
+        """
+        return []
 
     @classmethod
     def warnings(cls, definition: Definition) -> list[str]:

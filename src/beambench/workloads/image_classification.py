@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from beambench.definition.plan import with_choices
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.inputs.files import is_address, read_bytes
+from beambench.record.run_record import Choice
 from beambench.workloads.base import Label, Parameters, Weights, Workload
+from beambench.workloads.torch_choices import compiled_choice, precision_choices
 from beambench.workloads.torch_models import adopting, random_weights, reason, uninitialised
 
 if TYPE_CHECKING:
     import torch
     from apache_beam.ml.inference.base import ModelHandler
     from PIL import Image
+
+    from beambench.workloads.torch_handlers import Optimisation
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2")
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
@@ -67,7 +72,7 @@ class ImageClassification(Workload):
 
     transform: ClassVar[str] = "PyTorchRunInference"
     input_types: ClassVar[tuple[str, ...]] = ("images",)
-    precisions: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16")
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16", "auto")
     parameters_type: ClassVar[type[Parameters]] = ImageParameters
     requirements: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "pillow")
 
@@ -154,17 +159,33 @@ class ImageClassification(Workload):
             return Weights(_packaged_efficientnet())
         return Weights(_downloaded_weights(model.name))
 
+    @classmethod
+    def choices(cls, definition: Definition, weights: Weights, *, here: bool) -> list[Choice]:
+        choices = precision_choices(definition, here=here)
+        size = definition.parameters.get("compiled_batch_size")
+        if not choices or not here or size is None:
+            return choices
+        from apache_beam.ml.inference.pytorch_inference import PytorchModelHandlerTensor
+
+        workload = cls(with_choices(definition, choices), weights)
+        model = PytorchModelHandlerTensor(**workload._torch_options()).load_model()
+        setting = "parameters.compiled_batch_size"
+        return [*choices, compiled_choice(setting, size, model, workload._optimisation())]
+
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from apache_beam.ml.inference.pytorch_inference import PytorchModelHandlerTensor
 
-        options = self.handler_options() | {
+        options = self._torch_options()
+        return self._tuned(options) if self._is_tuned() else PytorchModelHandlerTensor(**options)
+
+    def _torch_options(self) -> dict[str, Any]:
+        return self.handler_options() | {
             "state_dict_path": str(self.weights.path),
             "model_class": built,
             "model_params": {"name": self.definition.model.name},
             "device": self.definition.model.device.upper(),
             "load_model_args": {"weights_only": True},
         }
-        return self._tuned(options) if self._is_tuned() else PytorchModelHandlerTensor(**options)
 
     def largest_batch(self) -> int | None:
         size: int | None = self.parameters.compiled_batch_size
@@ -179,22 +200,27 @@ class ImageClassification(Workload):
             or model.precision != "float32"
         )
 
-    def _tuned(self, options: dict[str, Any]) -> ModelHandler[Any, Any, Any]:
+    def _optimisation(self) -> Optimisation:
         import torch
 
-        from beambench.workloads.torch_handlers import Optimisation, TunedImageHandler
+        from beambench.workloads.torch_handlers import Optimisation
 
         chosen: ImageParameters = self.parameters
         size = chosen.crop or chosen.resize
         height, width = (size, size) if isinstance(size, int) else size
         count = chosen.compiled_batch_size
-        optimisation = Optimisation(
+        return Optimisation(
             dtype=getattr(torch, self.definition.model.precision),
             memory_format=getattr(torch, chosen.memory_format),
             compiled_shape=(count, 3, height, width) if count is not None else None,
         )
+
+    def _tuned(self, options: dict[str, Any]) -> ModelHandler[Any, Any, Any]:
+        from beambench.workloads.torch_handlers import TunedImageHandler
+
+        chosen: ImageParameters = self.parameters
         return TunedImageHandler(
-            optimisation,
+            self._optimisation(),
             mean=chosen.mean,
             std=chosen.std,
             batched=chosen.batched,

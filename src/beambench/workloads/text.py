@@ -14,7 +14,9 @@ from pydantic import PositiveInt, model_validator
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.inputs.text import text_of
+from beambench.record.run_record import Choice
 from beambench.workloads.base import Parameters, Weights, Workload
+from beambench.workloads.torch_choices import precision_choices
 from beambench.workloads.torch_models import (
     adopting,
     random_weights,
@@ -70,7 +72,7 @@ class TextWorkload(Workload):
     parameters_type: ClassVar[type[Parameters]] = TextParameters
     models: ClassVar[dict[str, Callable[[], torch.nn.Module]]] = {}
     truncates: ClassVar[bool] = True
-    precisions: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16")
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16", "auto")
     has_class_labels: ClassVar[bool] = False
 
     def __init__(self, definition: Definition, weights: Weights) -> None:
@@ -133,6 +135,10 @@ class TextWorkload(Workload):
             build = cls.models[model.name]
             return Weights(random_weights(build, model.name, seed, cache, "transformers"))
         return Weights(cls.published_weights(model.name, cache))
+
+    @classmethod
+    def choices(cls, definition: Definition, weights: Weights, *, here: bool) -> list[Choice]:
+        return precision_choices(definition, here=here)
 
     @classmethod
     @abc.abstractmethod

@@ -10,7 +10,7 @@ import concurrent.futures
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,9 @@ class Optimisation:
     dtype: torch.dtype = torch.float32
     memory_format: torch.memory_format = torch.contiguous_format
     compiled_shape: tuple[int, ...] | None = None
+
+    def uncompiled(self) -> Optimisation:
+        return replace(self, compiled_shape=None)
 
     def applied(self, model: torch.nn.Module) -> torch.nn.Module:
         model = model.to(dtype=self.dtype)
