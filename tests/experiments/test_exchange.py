@@ -11,6 +11,7 @@ import pytest
 
 from beambench.errors import RunError, UsageError
 from beambench.experiments import exchange
+from beambench.printable import printable
 from beambench.record.run_record import SCHEMA_VERSION
 from published_runs import PUBLISH, repeat, run_record
 
@@ -289,7 +290,7 @@ def test_no_cell_of_csv_is_a_formula_or_a_row_of_its_own(beginning):
     metric = {"value": -1.0, "unit": "s", "direction": "lower", "n": 1}
     written = exchange.as_csv([run_record(metrics={text: metric})])
     (row,) = csv.DictReader(io.StringIO(written, newline=""))
-    assert (row["metric"], row["value"]) == (f"'{text}", "-1.0")
+    assert (row["metric"], row["value"]) == (f"'{printable(text)}", "-1.0")
 
 
 def test_csv_has_a_row_for_each_metric():

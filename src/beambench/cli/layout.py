@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from beambench.cli.messages import printable
+from beambench.printable import printable
 
 PLAIN_WIDTH = 120
 """Columns where stdout is no terminal, so that logs are not folded at 80."""
@@ -89,7 +89,7 @@ class Page:
 
 
 def escape(text: str) -> str:
-    """Return text of others as text: no markup of rich, and nothing that steers a terminal."""
+    """Return text of others as text in one line: no markup, and nothing that steers a terminal."""
     return markup.escape(printable(text))
 
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 
-
-def printable(text: str) -> str:
-    """Escape what could steer a terminal, line breaks excepted, or could not be encoded."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "replace").decode()
-        for c in text
-    )
+from beambench.printable import printable
 
 
 def say(message: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from beambench.cli.layout import Column, Page, escape
+from beambench.printable import json_text, printable
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
     from decimal import Decimal
@@ -55,16 +56,18 @@ MARKS = {
 
 def print_json(document: Any) -> None:
     r"""Print JSON; what the encoding of stdout lacks is written as `\uXXXX`."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json_text(document)
     try:
         text.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
-        text = json.dumps(document, indent=2, allow_nan=False)
+        text = json.dumps(document, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
     sys.stdout.write(text + "\n")
 
 
 def print_text(text: str) -> None:
-    """Print lines as they are, in the encoding of stdout (`typer.echo` would not for ASCII)."""
+    """Print lines, in the encoding of stdout (`typer.echo` would not for ASCII); all in a file."""
+    if sys.stdout.isatty():
+        text = "\n".join(map(printable, text.split("\n")))
     sys.stdout.write(text + "\n")
 
 
@@ -196,8 +199,9 @@ def _verification_line(proven: Verification) -> str:
     )
     agreed = _agreement_text(proven.reference, proven.reference_agreement)
     verdict = "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
-    failed = "".join(f"\n  failed: {one.id}: {one.stage}: {one.error}" for one in proven.failed)
-    return escape(f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}{failed}")
+    failed = [f"  failed: {one.id}: {one.stage}: {one.error}" for one in proven.failed]
+    line = f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}"
+    return "\n".join(map(escape, [line, *failed]))
 
 
 def _agreement_text(found: Mapping[str, Any], share: float | None) -> str:
@@ -312,7 +316,8 @@ def print_definition(document: Mapping[str, Any]) -> None:
     import yaml
 
     text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
-    Page().print_whole(escape(text))
+    for line in text.split("\n"):
+        Page().print_whole(escape(line))
 
 
 def print_validation(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,8 +8,8 @@ import sys
 import time
 from typing import Any, TextIO
 
-from beambench.cli.messages import printable
 from beambench.experiments.run import Named, Step
+from beambench.printable import printable
 
 CLEAR_LINE = "\r\x1b[K"
 PLAIN_SECONDS = 10.0
@@ -33,7 +33,7 @@ class ProgressReporter:
         return self
 
     def __call__(self, step: Step, elements: int | None) -> Any:
-        head = f"{self._name} [{step.index}/{step.total}] {step.label}"
+        head = printable(f"{self._name} [{step.index}/{step.total}] {step.label}")
         self._show(head)
         first: list[tuple[float, int]] = []
         shown_at, shown_state = time.monotonic(), ""

@@ -51,9 +51,9 @@ from beambench.experiments.run import (
     cache_dir,
     new_run_id,
     silent,
-    storable,
 )
 from beambench.experiments.work_dir import work_dir
+from beambench.printable import storable
 from beambench.record.masking import secret_values, without
 from beambench.record.observation import Observation
 from beambench.record.run_record import RunRecord

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from beambench.definition.text_encoding import decoded
 from beambench.errors import RunError, UsageError
+from beambench.printable import json_text, printable
 from beambench.publishers import beam_format, beambench_format
 from beambench.record.run_record import (
     SCHEMA_VERSION,
@@ -321,7 +322,7 @@ def _time_text(when: datetime) -> str:
 def as_json(records: Sequence[RunRecord]) -> str:
     """Return records as a JSON list, whole: `beambench import` reads it back."""
     documents = [record.model_dump(mode="json") for record in records]
-    return json.dumps(documents, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(documents) + "\n"
 
 
 def as_csv(records: Sequence[RunRecord]) -> str:
@@ -338,9 +339,10 @@ def as_csv(records: Sequence[RunRecord]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell: text that a spreadsheet would compute is quoted."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
-        return f"'{value}"
+    """Return a cell in one line: text that a spreadsheet would compute is quoted."""
+    if isinstance(value, str):
+        quote = "'" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else ""
+        return quote + printable(value)
     return "" if value is None else value
 
 
@@ -384,8 +386,8 @@ def _rows(record: RunRecord) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     """Return text that cannot end a cell, a line or become markup."""
-    printable = "".join(one if one.isprintable() else " " for one in text)
-    escaped = " ".join(printable.split()).replace("&", "&amp;").replace("<", "&lt;")
+    visible = "".join(one if one.isprintable() else " " for one in text)
+    escaped = " ".join(visible.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_~$\[\]|])", r"\\\1", escaped)
 
 

@@ -28,11 +28,11 @@ from beambench.experiments.run import (
     Trouble,
     new_run_id,
     silent,
-    storable,
     without_secrets,
 )
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
+from beambench.printable import storable
 from beambench.record.run_record import InputRecord, ModelRecord, RunRecord, Verification
 
 UNVERIFIED = (

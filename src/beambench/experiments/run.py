@@ -33,6 +33,7 @@ from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.request import RunRequest, make_request, search_path
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
+from beambench.printable import storable
 from beambench.record.observation import InferenceStep, Measured, Observation
 from beambench.record.run_record import RunRecord, Status
 
@@ -305,11 +306,6 @@ class Trouble:
             return cls(result.status, f"{result.status.replace('_', ' ')} in {step.label}")
         message = result.error["message"] if result.error is not None else "no result"
         return cls("failed", message)
-
-
-def storable(text: str) -> str:
-    """Return text without lone surrogates (a file name that is not UTF-8), which no JSON holds."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def without_secrets(result: WorkerResult, request: KeepsSecrets) -> WorkerResult:

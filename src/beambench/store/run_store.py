@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from beambench.cancellation import Cancellation
 from beambench.errors import StoreError, UsageError
+from beambench.printable import printable
 from beambench.record.run_record import SCHEMA_VERSION as RECORD_VERSION
 from beambench.record.run_record import (
     Imported,
@@ -31,7 +32,7 @@ from beambench.record.run_record import (
 )
 from beambench.store import tables
 from beambench.store.deliveries import Delivery, DeliveryQueue
-from beambench.store.tables import masked, one_line, runs, store_errors
+from beambench.store.tables import masked, runs, store_errors
 
 SHORTEST_PREFIX = 4
 """Characters of a run id that are needed to name a run."""
@@ -215,7 +216,7 @@ class RunStore:
         """Return the only run id that begins with the prefix, or None if none does."""
         if len(prefix) < SHORTEST_PREFIX:
             raise RunIdError(
-                f"run {one_line(prefix)!r}: give at least {SHORTEST_PREFIX} characters of its id"
+                f"run {printable(prefix)!r}: give at least {SHORTEST_PREFIX} characters of its id"
             )
         # Not LIKE, which ignores case on SQLite and has wildcards that would need escaping.
         found = connection.scalars(
@@ -226,8 +227,8 @@ class RunStore:
         if len(found) > 1:
             more = len(found) - CANDIDATES_SHOWN
             raise RunIdError(
-                f"run {one_line(prefix)!r}: {len(found)} runs begin so: "
-                + ", ".join(map(one_line, found[:CANDIDATES_SHOWN]))
+                f"run {printable(prefix)!r}: {len(found)} runs begin so: "
+                + ", ".join(map(printable, found[:CANDIDATES_SHOWN]))
                 + (f" and {more} more" if more > 0 else "")
                 + ": give more characters"
             )
@@ -301,7 +302,7 @@ class RunStore:
         )
 
     def _error(self, run_id: str, problem: str) -> StoreError:
-        return StoreError(f"{masked(self._url)}: run {one_line(run_id)}: {problem}")
+        return StoreError(f"{masked(self._url)}: run {printable(run_id)}: {problem}")
 
 
 def default_url() -> str:
@@ -332,7 +333,8 @@ def _row(record: RunRecord) -> dict[str, str]:
     except (ValueError, OverflowError) as error:
         problem = _first_problem(error)
         raise StoreError(
-            f"run {one_line(record.run_id)}: cannot be stored, it could not be read back: {problem}"
+            f"run {printable(record.run_id)}: cannot be stored, it could not be read back: "
+            f"{problem}"
         ) from error
     return {
         "run_id": record.run_id,
@@ -370,7 +372,7 @@ def _version(document: str) -> int:
 
 def _first_problem(error: Exception) -> str:
     if not isinstance(error, ValidationError):
-        return one_line(str(error))
+        return printable(str(error))
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"]))
-    return one_line(f"{where}: {first['msg']}" if where else first["msg"])
+    return printable(f"{where}: {first['msg']}" if where else first["msg"])

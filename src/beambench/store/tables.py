@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from beambench.cancellation import Cancellation
 from beambench.errors import StoreError, UsageError
+from beambench.printable import printable
 
 SCHEMA_VERSION = 2
 """Version of the tables below; an older store is migrated, a newer one refused."""
@@ -107,21 +108,13 @@ def masked(url: str) -> str:
     """
     password = _password(url)
     shown = url.replace(f":{password}@", ":***@") if password else url
-    return one_line(re.sub(r"(?i)(pass\w*=)[^&]*", r"\1***", shown))
+    return printable(re.sub(r"(?i)(pass\w*=)[^&]*", r"\1***", shown))
 
 
 def _password(url: str) -> str | None:
     start = r"^[^/]*://[^:/]*:" if "://" in url else r"^[^:]*:"
     match = re.search(start + r"(.*)@", url, flags=re.DOTALL)
     return match[1] if match else None
-
-
-def one_line(text: str) -> str:
-    """Return text with everything escaped that could break a line or steer a terminal."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
-        for c in text
-    )
 
 
 def slices(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
@@ -150,8 +143,8 @@ def _reason(error: Exception, url: str) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         if isinstance(error, FileExistsError | NotADirectoryError):
-            return one_line(f"{where}is a file, not a folder: name another store with --store")
-        return one_line(f"{where}{error.strerror or error}: name another store with --store")
+            return printable(f"{where}is a file, not a folder: name another store with --store")
+        return printable(f"{where}{error.strerror or error}: name another store with --store")
     # `orig` is the driver's own message, without the statement and its parameters.
     text = " ".join(str(getattr(error, "orig", None) or error).split())
     for part, advice in _SQLITE_ADVICE.items():
@@ -159,7 +152,7 @@ def _reason(error: Exception, url: str) -> str:
             return advice
     for secret in filter(None, {_password(url), unquote(_password(url) or "")}):
         text = text.replace(secret, "***")
-    return one_line(text)
+    return printable(text)
 
 
 def create_engine(url: str) -> sa.Engine:

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from beambench.errors import BeambenchError, UsageError, without_addresses
+from beambench.printable import storable_values
 from beambench.record.observation import Observation, WorkerError
 from beambench.worker.exit import limit_exit
 from beambench.worker.wrapped_errors import STEP, innermost
@@ -52,7 +53,8 @@ def _described(error: Exception) -> WorkerError:
 def _write(path: Path, observation: Observation) -> None:
     partial = path.with_suffix(".partial")
     # pydantic's own JSON would turn an output that is not a number into null.
-    partial.write_text(json.dumps(observation.model_dump(mode="json")), "utf-8")
+    document = storable_values(observation.model_dump(mode="json"))
+    partial.write_text(json.dumps(document), "utf-8")
     partial.replace(path)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from beambench.errors import UsageError
 from beambench.inputs.files import PATTERN, check_address, is_address
+from beambench.printable import storable, storable_values
 
 Format = Literal["jsonl", "parquet", "bigquery"]
 
@@ -94,11 +95,6 @@ def row(output: tuple[str, Any, Any, Any], *, text: bool) -> dict[str, Any]:
     """
     element_id, label, _, failure = output
     if text and label is not None:
-        label = _storable(str(label))
-    error = None if failure is None else f"{failure[0]}: {failure[1]}"
-    return {"id": _storable(element_id) if text else element_id, "label": label, "error": error}
-
-
-def _storable(text: str) -> str:
-    """Return text without lone surrogates, which UTF-8 does not hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        label = str(label)
+    error = None if failure is None else storable(f"{failure[0]}: {failure[1]}")
+    return {"id": storable(element_id), "label": storable_values(label), "error": error}
