@@ -69,7 +69,7 @@ def words(text: str) -> set[str]:
     return {word.strip(";:,") for word in text.split()} - {""}
 
 
-@pytest.mark.parametrize("columns", ["20", "40", "60", "80", "120"])
+@pytest.mark.parametrize("columns", ["40", "80"])
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
 def test_every_word_of_a_wide_terminal_is_there_whole(shown, verb, columns):
     wide, narrow = words(shown(WIDE, *verb)), words(shown(columns, *verb))
@@ -82,7 +82,7 @@ def test_every_word_of_a_wide_terminal_is_there_whole(shown, verb, columns):
     assert left_out == set()
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize("columns", [20, 60, 120])
 @pytest.mark.parametrize("verb", [VERBS[0], VERBS[1], VERBS[3]], ids=lambda verb: verb[0])
 def test_no_line_is_longer_than_the_terminal_but_for_one_word(shown, verb, columns):
     for line in shown(str(columns), *verb).splitlines():
