@@ -46,6 +46,14 @@ def without_addresses(text: str) -> str:
     return ADDRESS.sub("", text)
 
 
+def text_of(error: BaseException) -> str:
+    """Return what an error says, without addresses; nothing where its own `__str__` fails."""
+    try:
+        return without_addresses(str(error))
+    except Exception:
+        return ""
+
+
 def worst(codes: Sequence[int]) -> int:
     """Return the exit code of a command of whose parts each has one."""
     return next((code for code in WORST_FIRST if code in codes), max(codes, default=EXIT_OK))

@@ -241,6 +241,37 @@ def test_raw_outputs_become_plain_numbers_that_json_can_hold(raw, kept):
     assert all(type(value) is float for value in output[2] or [])
 
 
+@pytest.mark.parametrize(
+    "raw", [{0: 0.1, 1: 0.9}, {"cat": 0.9}, {0.1, 0.9}, "19"], ids=lambda raw: type(raw).__name__
+)
+def test_raw_outputs_that_are_names_or_without_order_fail_the_element(raw):
+    output = label_of("a", PredictionResult(None, 1), lambda _: 1, lambda _: raw)
+    text = f"TypeError: evidence() gives numbers in a fixed order, not {type(raw).__name__}"
+    assert output == ("a", None, None, ("evidence", text))
+
+
+@pytest.mark.parametrize(
+    ("given", "label"),
+    [
+        ("\ud83d!", "\\ud83d!"),
+        ("caf\u00e9 \U0001f600", "caf\u00e9 \U0001f600"),
+        (np.str_("\udcff"), "\\udcff"),
+    ],
+    ids=ascii,
+)
+def test_half_of_a_surrogate_pair_in_a_label_is_escaped(given, label):
+    output = label_of("a", PredictionResult(None, 1), lambda _: given, None)
+    assert output == ("a", label, None, None)
+    output[1].encode("utf-8")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_integer_that_cannot_be_written_is_no_label(sign):
+    output = label_of("a", PredictionResult(None, 1), lambda _: sign * 10**5000, None)
+    text = "ValueError: a label has at most 1024 bits, not 16610"
+    assert output == ("a", None, None, ("postprocess", text))
+
+
 def test_a_prediction_need_not_be_beams():
     assert label_of("a", 7, lambda prediction: prediction + 1, None) == ("a", 8, None, None)
     assert label_of("a", SimpleNamespace(inference=1), lambda one: one.inference, None)[1] == 1

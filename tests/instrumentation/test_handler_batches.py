@@ -59,6 +59,11 @@ class Scripted(ModelHandler[Any, Any, Any]):
         return 100 * len(batch)
 
 
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("nothing to say")
+
+
 def instrumented(run: Any, **options: Any) -> tuple[InstrumentedModelHandler, Scripted]:
     inner = Scripted(run)
     return InstrumentedModelHandler(inner, CLOCK, **options), inner
@@ -236,6 +241,30 @@ def test_an_element_that_fails_after_its_result_stands_once(clock, metrics):
     assert results == [2, ElementFailure("inference", "ValueError: late"), 6]
 
 
+def emptying(*bad: int) -> Any:
+    """Take the elements out of the batch, as a handler may: Beam has the keys elsewhere."""
+
+    def run(batch: list[int], call: int) -> list[int]:
+        results = []
+        while batch:
+            one = batch.pop(0)
+            if one in bad:
+                raise ValueError(f"cannot {one}")
+            results.append(2 * one)
+        return results
+
+    return run
+
+
+def test_a_handler_may_empty_the_batch_and_a_second_try_is_whole(clock, metrics):
+    handler, _ = instrumented(emptying())
+    assert handler.run_inference([1, 2, 3], MODEL) == [2, 4, 6]
+    handler, inner = instrumented(emptying(2))
+    failed = ElementFailure("inference", "ValueError: cannot 2")
+    assert shown(handler.run_inference([1, 2, 3], MODEL)) == [2, failed, 6]
+    assert inner.batches == [[1, 2, 3], [1], [2], [3]]
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_a_retried_element_has_one_result_or_fails(clock, metrics, count):
     def run(batch: Sequence[int], call: int) -> list[int]:
@@ -364,6 +393,7 @@ def test_a_definition_without_size_asks_for_none(tmp_path):
         (ValueError("one\ntwo"), "ValueError: one"),
         (ValueError("\n  one  \n"), "ValueError: one"),
         (ValueError(), "ValueError"),
+        (SpeechlessError(), "SpeechlessError"),
         (OSError(2, "No such file", "a.jpg"), "FileNotFoundError: [Errno 2] No such file: 'a.jpg'"),
         (ValueError("x" * 500), f"ValueError: {'x' * 200}"),
         (ValueError("a\udcff"), "ValueError: a\\udcff"),

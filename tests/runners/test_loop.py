@@ -153,6 +153,22 @@ def test_times_are_those_of_the_handler_with_its_lazy_results(noting):
     assert found.last_output >= found.first_read
 
 
+def test_a_handler_may_empty_its_batch_as_it_may_in_the_pipeline(noting):
+    workload, handler = noting()
+    run = handler.run_inference
+
+    def emptying(batch: list[int], *arguments: Any) -> Any:
+        results = list(run(batch, *arguments))
+        batch.clear()
+        return results
+
+    handler.run_inference = emptying  # type: ignore[method-assign, assignment]
+    outputs, found = loop.run(workload, elements_of(THIRTY), [10, 5], CLOCK)
+    assert [output[0] for output in outputs] == THIRTY
+    assert found.batch_sizes == {10: 1, 5: 4}
+    assert found.elements == 30
+
+
 def test_all_is_set_up_before_the_model_loads_and_that_before_the_first_read(noting):
     workload, handler = noting()
     seen: list[str] = []

@@ -83,6 +83,26 @@ def test_an_error_is_a_result_too_and_the_exit_code_is_1(do, error, kind, messag
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("code", [0, None, "no GPU"])
+def test_a_handler_that_exits_is_an_error_whatever_its_code(do, code):
+    found = do(raising(SystemExit(code)), 1)
+    text = (
+        f"SystemExit: the workload or its handler called sys.exit({code!r}): raise an error there"
+    )
+    assert (found.error.kind, found.error.message) == ("run", text)
+    assert "in task" in found.error.detail
+
+
+@pytest.mark.real
+def test_an_error_that_cannot_say_what_it_is_has_its_name(do):
+    class SpeechlessError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("nothing to say")
+
+    assert do(raising(SpeechlessError()), 1).error.message == "SpeechlessError"
+
+
+@pytest.mark.real
 def test_an_exit_is_no_result(do, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         do(raising(KeyboardInterrupt()), 1)

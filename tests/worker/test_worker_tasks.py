@@ -295,6 +295,25 @@ def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
     assert (found.labelled, found.correct) == (7, 4)
 
 
+@pytest.mark.parametrize("task", [run_pipeline, run_loop])
+def test_labels_that_are_texts_have_no_accuracy_and_a_warning_says_so(tmp_path, task):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(f"{one},{one}" for one in IDS[:8]))
+    found = planned(
+        tmp_path,
+        task,
+        IDS[:20],
+        labels=str(labels),
+        batch_sizes=[5],
+        parameters={"labels": "number"},
+    )
+    assert (found.labelled, found.correct) == (0, 0)
+    assert (
+        f"{labels}: 8 labelled elements came out with a text as label, which no class index can "
+        "equal: accuracy is without them"
+    ) in found.warnings
+
+
 @pytest.mark.parametrize(
     ("rows", "warnings"),
     [

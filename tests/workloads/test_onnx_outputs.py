@@ -13,6 +13,7 @@ from beambench.workloads.onnx_outputs import (
     Chosen,
     ModelOutput,
     RowPrediction,
+    check_inputs,
     choose,
     class_of,
     run_chosen,
@@ -164,3 +165,33 @@ def test_each_row_gets_its_class_and_its_scores(found, values, labels, scores):
 def test_one_score_whose_shape_nothing_told_is_no_class():
     with pytest.raises(ValueError, match="the model gives 1 number for a row, and no class"):
         class_of(RowPrediction(None, numpy.array([0.5])))
+
+
+def test_a_table_of_scores_is_no_class():
+    table = RowPrediction(None, numpy.arange(6.0).reshape(2, 3))
+    with pytest.raises(ValueError, match=r"scores of shape \(2, 3\) for a row, and no class"):
+        class_of(table)
+    assert class_of(RowPrediction(None, numpy.array([[0.0, 2.0, 1.0]]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ([("x", "tensor(double)", [None, 4])], "takes 'x': tensor(double) of shape (?, 4): rows"),
+        ([("x", "tensor(float16)", [None, 4])], "takes 'x': tensor(float16) of shape (?, 4): rows"),
+        (
+            [("age", FLOAT, [None, 1]), ("fare", FLOAT, [None, 1])],
+            "takes 'age': tensor(float) of shape (?, 1); 'fare': tensor(float) of shape (?, 1): ",
+        ),
+        ([("x", FLOAT, [None, 3])], "takes rows of 3 numbers, parameters.columns is 4: make it 3"),
+    ],
+)
+def test_a_model_that_takes_no_such_rows_is_refused_before_all_fail(found, message):
+    with pytest.raises(UsageError) as caught:
+        check_inputs(outputs(*found), 4)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("shape", [[None, 4], ["batch", "columns"], [1, 4], [None, 1, 4], []])
+def test_rows_of_float32_are_taken(shape):
+    check_inputs(outputs(("x", FLOAT, shape)), 4)

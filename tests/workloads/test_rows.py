@@ -277,6 +277,33 @@ def test_a_package_that_is_missing_is_named_with_what_to_install(
     assert str(caught.value) == f"{package} missing: pip install 'beambench[{extra}]'"
 
 
+def test_weights_of_an_onnx_model_that_lie_in_another_file_are_named(tmp_path):
+    import onnx
+
+    node = onnx.helper.make_node("MatMul", ["x", "w"], ["logits"])
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None, size])
+        for name, size in (("x", 64), ("logits", 10))
+    )
+    w = onnx.numpy_helper.from_array(numpy.ones((64, 10), numpy.float32), "w")
+    opset = [onnx.helper.make_opsetid("", 17)]
+    graph = onnx.helper.make_graph([node], "linear", [x], [y], [w])
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+    path = tmp_path / "linear.onnx"
+
+    def notes() -> tuple[str, ...]:
+        given = {"name": "linear", "weights": "file", "path": str(path)}
+        return OnnxRows.fetch_weights(definition("onnx-digits", model=given), 0, tmp_path).notes
+
+    onnx.save(model, path)
+    assert notes() == ()
+    onnx.save(model, path, save_as_external_data=True, location="linear.data", size_threshold=0)
+    assert notes() == (
+        "linear.onnx keeps weights in linear.data: the record's digest and size of the model are "
+        "without them",
+    )
+
+
 def test_weights_travel_by_path_alone(folder):
     copy = pickle.loads(pickle.dumps(sklearn_rows(folder)))
     assert isinstance(copy.weights, Weights)

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beambench.definition.schema import SIZE_TOLERANCE
-from beambench.errors import RunError, UsageError, without_addresses
+from beambench.errors import RunError, UsageError, text_of
 from beambench.inputs.elements import parsed
 from beambench.inputs.files import has_credentials, is_address, stored
-from beambench.instrumentation.label import as_label
+from beambench.instrumentation.label import as_label, as_numbers
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
 from beambench.record.observation import EVIDENCE
@@ -86,7 +86,7 @@ class ElementFailure(NamedTuple):
 
 
 def failure(stage: str, error: Exception) -> ElementFailure:
-    text = without_addresses(str(error)).encode("utf-8", "backslashreplace").decode()
+    text = text_of(error).encode("utf-8", "backslashreplace").decode()
     lines = text.strip("- \n").splitlines()
     if lines and lines[0].startswith("Traceback"):  # of the process that serves a shared model
         lines = lines[-1:]
@@ -190,8 +190,9 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         launch_ns, cause = None, None
         computed = None if len(good) == len(batch) else [len(good)] if good else []
         try:
-            # A lazy result would be computed after the clock stopped.
-            results = list(self._inner.run_inference(good, model, inference_args)) if good else []
+            # A list of its own: a handler may empty or sort it, as it may the one that Beam gives.
+            found = self._inner.run_inference([*good], model, inference_args) if good else []
+            results = list(found)  # a lazy result would be computed after the clock stopped
             launch_ns = time.perf_counter_ns() - start if self._on_cuda else None
             self._synchronise()
         except Exception as error:
@@ -413,7 +414,7 @@ def label_of(
         return element_id, None, None, tuple(failure("postprocess", error))
     try:
         raw = evidence(prediction) if evidence is not None else None
-        numbers = [float(value) for value in raw] if raw is not None else None
+        numbers = as_numbers(raw) if raw is not None else None
     except Exception as error:
         return element_id, None, None, tuple(failure(EVIDENCE, error))
     return element_id, label, numbers, None

@@ -1,11 +1,15 @@
-"""What a workload's `postprocess` may return as a label, for the pipeline and the loop alike."""
+"""What a workload's `postprocess` and `evidence` may return, for pipeline and loop alike."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping, Set
 from typing import Any
 
 from beambench.printable import storable
+
+LARGEST_BITS = 1024
+"""Of a label that is an integer; Python writes no integer of more than 4,300 digits as text."""
 
 
 def as_label(value: Any) -> int | str:
@@ -18,11 +22,32 @@ def as_label(value: Any) -> int | str:
 
     Raises:
         TypeError: it is something else. A float is, whole or not: 3.0 may be a class or a score.
+        ValueError: it is an integer beyond all reason.
     """
+    label = _plain(value)
+    if isinstance(label, str):
+        return storable(label)
+    if label.bit_length() > LARGEST_BITS:
+        raise ValueError(f"a label has at most {LARGEST_BITS} bits, not {label.bit_length()}")
+    return label
+
+
+def as_numbers(raw: Any) -> list[float]:
+    """Return the raw outputs that `evidence` gave as plain numbers.
+
+    Raises:
+        TypeError: they are names, or have no order, so that something else would be compared.
+    """
+    if isinstance(raw, (Mapping, Set, str)):
+        raise TypeError(f"evidence() gives numbers in a fixed order, not {type(raw).__name__}")
+    return [float(value) for value in raw]
+
+
+def _plain(value: Any) -> int | str:
     if type(value) in (int, bool):
         return value  # type: ignore[no-any-return]
     if isinstance(value, str):
-        return storable(str.__str__(value))
+        return str.__str__(value)
     shape = getattr(value, "shape", None)
     if shape is None:
         if hasattr(type(value), "__index__"):
@@ -30,7 +55,7 @@ def as_label(value: Any) -> int | str:
     elif tuple(shape) == () and callable(getattr(value, "item", None)):
         scalar = value.item()
         if isinstance(scalar, (int, str)):
-            return as_label(scalar)
+            return scalar
     raise TypeError(f"a label is an int or a str, not {_described(value, shape)}")
 
 

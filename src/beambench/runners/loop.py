@@ -181,7 +181,7 @@ def _infer(
         return []
     start = time.perf_counter_ns()
     try:
-        predictions = infer(examples)
+        predictions = infer([*examples])  # a list of its own, as in the pipeline
     except Exception as error:
         times.retried += 1
         times.retry_cause = times.retry_cause or failure("inference", error).error

@@ -10,7 +10,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from beambench.errors import BeambenchError, UsageError, without_addresses
+from beambench.errors import BeambenchError, UsageError, text_of
 from beambench.printable import storable_values
 from beambench.record.observation import Observation, WorkerError
 from beambench.worker.exit import limit_exit
@@ -32,15 +32,17 @@ def main(plan_path: str, result_path: str) -> int:
         from beambench.worker.tasks import TASKS
 
         observation = TASKS[plan.task](plan)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a handler may call sys.exit, with 0 even
         observation = Observation(task=plan.task, error=_described(error))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     _write(Path(result_path), observation.model_copy(update={"peak_rss": peak}))
     return 0 if observation.error is None else 1
 
 
-def _described(error: Exception) -> WorkerError:
-    name, text = innermost(type(error).__name__, without_addresses(str(error)))
+def _described(error: BaseException) -> WorkerError:
+    name, text = innermost(type(error).__name__, text_of(error))
+    if isinstance(error, SystemExit):
+        text = f"the workload or its handler called sys.exit({error.code!r}): raise an error there"
     ours = name in OURS
     text = " ".join((STEP.sub("", text) if ours else text).split())
     return WorkerError(

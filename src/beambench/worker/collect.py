@@ -65,7 +65,7 @@ def collect(plan: Plan) -> Observation:
             "beam_metrics": theirs(query, namespace_of(query)),
             "runner": {"counters": counters_kind(query) if any(query.values()) else None},
             "output_rows": written_rows(Target.of(plan.output), proof) if plan.output else None,
-            "warnings": warnings,
+            "warnings": [*warnings, *observation.warnings],
         }
     )
 

@@ -61,12 +61,15 @@ def ids_of(elements: Iterable[Element]) -> list[str]:
 def observed(
     plan: Plan, outputs: Iterable[Output], ids: Sequence[str], proof: Proof
 ) -> Observation:
-    """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ."""
+    """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ.
+
+    A label that is a text is neither right nor wrong: the truth is the index of a class.
+    """
     truth = labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
     wanted = set(plan.prepared().sample)
     failed: list[FailedElement] = []
     sample: list[SampledPrediction] = []
-    labelled = correct = 0
+    labelled = correct = named = 0
     seen: list[str] = []
     expected = expected_of(ids)
     naming = not accounts_for(proof, expected)
@@ -76,7 +79,9 @@ def observed(
             failed.append(FailedElement(id=element_id, stage=error[0], error=error[1]))
         if element_id in wanted:
             sample.append(sampled(output))
-        if error is None and element_id in truth:
+        if error is None and element_id in truth and isinstance(label, str):
+            named += 1
+        elif error is None and element_id in truth:
             labelled += 1
             correct += label == truth[element_id]
         if naming:
@@ -94,7 +99,17 @@ def observed(
         missing_count=len(missing),
         duplicates=duplicates[:LISTED],
         duplicates_count=len(duplicates),
+        warnings=_named_classes(plan, named),
     )
+
+
+def _named_classes(plan: Plan, count: int) -> list[str]:
+    if not count:
+        return []
+    return [
+        f"{plan.labels}: {count} labelled elements came out with a text as label, which no class "
+        "index can equal: accuracy is without them"
+    ]
 
 
 def sampled(output: Output) -> SampledPrediction:

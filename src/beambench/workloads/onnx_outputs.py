@@ -17,7 +17,7 @@ LABEL_NAMES = ("label", "class", "pred")
 
 
 class ModelOutput(NamedTuple):
-    """An output as ONNX Runtime describes it; a size of `shape` that is not fixed is no int."""
+    """An output or input as ONNX Runtime describes it; a size of `shape` not fixed is no int."""
 
     name: str
     type: str
@@ -25,7 +25,11 @@ class ModelOutput(NamedTuple):
 
     @classmethod
     def all_of(cls, session: Any) -> list[ModelOutput]:
-        return [cls(one.name, one.type, tuple(one.shape or ())) for one in session.get_outputs()]
+        return cls.described(session.get_outputs())
+
+    @classmethod
+    def described(cls, arguments: Sequence[Any]) -> list[ModelOutput]:
+        return [cls(one.name, one.type, tuple(one.shape or ())) for one in arguments]
 
     def __str__(self) -> str:
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
@@ -124,6 +128,29 @@ def _only(outputs: Sequence[ModelOutput], parts: Sequence[str], every: str) -> s
     return likely[0].name
 
 
+def check_inputs(inputs: Sequence[ModelOutput], columns: int) -> None:
+    """Check that a model takes rows of float32 as its only input.
+
+    Args:
+        inputs: of the model, described as outputs are.
+        columns: numbers of a row.
+
+    Raises:
+        UsageError: it takes something else; every row would fail.
+    """
+    every = "; ".join(map(str, inputs))
+    if len(inputs) != 1 or inputs[0].type != FLOATS[0]:
+        raise UsageError(
+            f"takes {every}: rows are one input of float32 here: export the model so "
+            "(a float tensor of shape (None, columns))"
+        )
+    sizes = inputs[0].shape[1:]
+    if len(sizes) == 1 and isinstance(sizes[0], int) and sizes[0] != columns:
+        raise UsageError(
+            f"takes rows of {sizes[0]} numbers, parameters.columns is {columns}: make it {sizes[0]}"
+        )
+
+
 def run_chosen(
     session: Any,
     batch: Sequence[Any],
@@ -154,7 +181,7 @@ def class_of(prediction: RowPrediction) -> int | str:
     """Return the label, or the class whose score is the greatest.
 
     Raises:
-        ValueError: there is one score only, which says nothing.
+        ValueError: there is one score only, which says nothing, or a table of scores.
     """
     label, scores = prediction
     if label is not None:
@@ -163,6 +190,8 @@ def class_of(prediction: RowPrediction) -> int | str:
     if isinstance(scores, dict):
         best: int | str = max(scores, key=scores.__getitem__)
         return best
+    if max(scores.shape, default=1) != scores.size:
+        raise ValueError(f"the model gives scores of shape {scores.shape} for a row, and no class")
     if scores.size < 2:
         raise ValueError(f"the model gives {scores.size} number for a row, and no class")
     return int(scores.argmax())

@@ -209,8 +209,8 @@ class OnnxRows(Rows):
             _require("skl2onnx", extra="onnx")
             _require("scikit-learn", extra="sklearn")
             weights = Weights(converted_digits(trained_digits(seed, cache)))
-        wanted = OnnxParameters.model_validate(definition.parameters).output
-        return Weights(weights.path, _outputs_of(str(weights.path), wanted))
+        parameters = OnnxParameters.model_validate(definition.parameters)
+        return Weights(weights.path, _notes_of(str(weights.path), parameters))
 
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
@@ -230,11 +230,11 @@ class OnnxRows(Rows):
         return onnx_outputs.scores_of(prediction.inference)
 
 
-def _outputs_of(address: str, wanted: str | None) -> tuple[str, ...]:
-    """Say which outputs of a model are used, if it has several.
+def _notes_of(address: str, parameters: OnnxParameters) -> tuple[str, ...]:
+    """Say which outputs of a model are used, if it has several, and if it has more files.
 
     Raises:
-        UsageError: it cannot be loaded, or no output holds a class.
+        UsageError: it cannot be loaded, takes no such rows, or no output holds a class.
     """
     import onnxruntime
 
@@ -248,12 +248,38 @@ def _outputs_of(address: str, wanted: str | None) -> tuple[str, ...]:
         ) from None
     outputs = onnx_outputs.ModelOutput.all_of(session)
     try:
-        chosen = onnx_outputs.choose(outputs, wanted)
+        inputs = onnx_outputs.ModelOutput.described(session.get_inputs())
+        onnx_outputs.check_inputs(inputs, parameters.columns)
+        chosen = onnx_outputs.choose(outputs, parameters.output)
     except UsageError as error:
         raise UsageError(f"model.path {address}: {error}") from None
-    if len(outputs) == 1:
-        return ()
-    return (f"{Path(address).name} has {len(outputs)} outputs: {chosen}",)
+    notes = _files_beside(address)
+    if len(outputs) > 1:
+        notes.append(f"{Path(address).name} has {len(outputs)} outputs: {chosen}")
+    return tuple(notes)
+
+
+def _files_beside(address: str) -> list[str]:
+    """Say that a model keeps weights in other files, which its digest and size are without."""
+    if files.is_address(address):  # read as bytes, it could not have been loaded
+        return []
+    import onnx
+
+    graph = onnx.load(address, load_external_data=False).graph
+    stored = {
+        entry.value
+        for tensor in graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    if not stored:
+        return []
+    names = ", ".join(sorted(stored)[:3])
+    return [
+        f"{Path(address).name} keeps weights in {names}: the record's digest and size of the model "
+        "are without them"
+    ]
 
 
 def trained_digits(seed: int, cache: Path) -> Path:
