@@ -94,6 +94,27 @@ def test_a_signal_that_a_destructor_swallows_ends_the_process_all_the_same():
     assert (done.returncode, done.stderr) == (130, "beambench: interrupted\n")
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGTERM, 130, "beambench: interrupted"), (0, 1, "ValueError: of a library")],
+)
+def test_an_interruption_that_a_library_turns_into_an_error_is_no_traceback(number, code, said):
+    script = (
+        "import os\n"
+        "from beambench.cli.process import run_and_exit\n"
+        "def command():\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "    except KeyboardInterrupt:\n"
+        "        pass\n"
+        "    raise ValueError('of a library')\n"
+        "run_and_exit(command)\n"
+    )
+    done = python(script)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (code, said)
+    assert ("Traceback" in done.stderr) == (code == 1)
+
+
 def test_a_burst_is_one_interruption():
     script = (
         "import signal\n"

@@ -291,6 +291,8 @@ def test_runs_under_bursts_of_signals(tmp_path):
     definition = stub_worker.lay_out(tmp_path / "definitions")
     began = time.monotonic()
 
+    failures: list[str] = []
+
     def work(number: int) -> Counter[str]:
         lane = Lane(tmp_path / f"lane{number}", definition)
         summary: Counter[str] = Counter()
@@ -299,7 +301,7 @@ def test_runs_under_bursts_of_signals(tmp_path):
                 try:
                     summary[f"{trial.phase}: {lane.run(trial)}"] += 1
                 except AssertionError as error:
-                    raise AssertionError(f"seed {SEED}, {trial}") from error
+                    failures.append(f"seed {SEED}, {trial}: {error}")
         finally:
             lane.server.shutdown()
             lane.forkery.close()
@@ -310,6 +312,7 @@ def test_runs_under_bursts_of_signals(tmp_path):
     say(f"{RUNS} runs in {time.monotonic() - began:.0f} s")
     for line, count in sorted(summary.items()):
         say(f"{count:5} {line}")
+    assert not failures, "\n\n".join(failures)
     assert sum(summary.values()) == RUNS
     assert sum(count for line, count in summary.items() if "cancelled" in line) >= RUNS / 4
     for phase in PHASES:

@@ -27,9 +27,10 @@ _Handler = Callable[[int, Any], None]
 
 
 class _Bursts:
-    """When the last burst of signals began."""
+    """When the last burst of signals began, and whether one has raised KeyboardInterrupt."""
 
     def __init__(self) -> None:
+        self.has_raised = False
         self._began = float("-inf")
 
     def begin(self) -> bool:
@@ -57,6 +58,7 @@ def raise_on_signals() -> None:
 
 def _raise(*_: object) -> None:
     if _bursts.begin():
+        _bursts.has_raised = True
         raise KeyboardInterrupt
 
 
@@ -151,6 +153,10 @@ def run_and_exit(command: Callable[[], int]) -> None:
                     stream.flush()
         except (OSError, ValueError):
             code = code or EXIT_FAILED
-        os._exit(code)
+        os._exit(EXIT_INTERRUPTED if code and _bursts.has_raised else code)
     except KeyboardInterrupt:
         os._exit(EXIT_INTERRUPTED)
+    except Exception:
+        if _bursts.has_raised:  # a library has made an error of its own of it, as pydantic does
+            _exit_interrupted()
+        raise
