@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from beambench.worker.tasks import (
     run_reference,
     sample_of,
 )
-from tiny_workloads import definition, make_plan, outputs_of, prepared
+from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
 
 pytestmark = pytest.mark.real
 
@@ -293,6 +294,22 @@ def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
         parameters={"fail_at": [0], "stage": "inference"},
     )
     assert (found.labelled, found.correct) == (7, 4)
+
+
+@pytest.mark.parametrize("task", [run_pipeline, run_loop, run_reference])
+def test_a_handler_may_change_the_current_folder(tmp_path, monkeypatch, task):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Tiny, "set_up", lambda _: os.chdir(elsewhere))
+    Path("labels.csv").write_text("\n".join(f"{one},1" for one in IDS[:8]))
+    places = {"labels": "labels.csv", "output": "out.jsonl", "batch_sizes": [5]}
+    found = planned(tmp_path, task, IDS[:20], **places)
+    assert Path.cwd() == elsewhere
+    assert found.labelled == (0 if task is run_reference else 8)
+    if task is run_pipeline:
+        assert len((tmp_path / "out.jsonl").read_text().splitlines()) == found.output_rows == 20
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.parametrize("task", [run_pipeline, run_loop])

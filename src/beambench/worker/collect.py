@@ -24,6 +24,7 @@ from beambench.worker.outputs import (
     observed,
     read_elements,
     read_predictions,
+    truth_of,
     written_rows,
 )
 from beambench.workloads.output import Target
@@ -56,7 +57,9 @@ def collect(plan: Plan) -> Observation:
         if not _is_at_hand(plan.labels):
             warnings.append(f"{plan.labels}: not on this machine, so there is no accuracy")
             plan = plan.model_copy(update={"labels": None})
-        observation = observed(plan, read_predictions(outputs.predictions), ids, proof)
+        observation = observed(
+            plan, read_predictions(outputs.predictions), ids, proof, truth_of(plan, ids)
+        )
     except OSError as error:
         raise RunError(f"{error.filename or plan.folder}: {error.strerror or error}") from error
     return observation.model_copy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from beambench.definition.plan import Plan
 from beambench.errors import RunError
@@ -58,14 +58,22 @@ def ids_of(elements: Iterable[Element]) -> list[str]:
     return [element.id for element in elements]
 
 
+def truth_of(plan: Plan, ids: Sequence[str]) -> dict[str, int]:
+    """Return the class of each labelled element; to be read before a handler changes the folder."""
+    return labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
+
+
 def observed(
-    plan: Plan, outputs: Iterable[Output], ids: Sequence[str], proof: Proof
+    plan: Plan,
+    outputs: Iterable[Output],
+    ids: Sequence[str],
+    proof: Proof,
+    truth: Mapping[str, int],
 ) -> Observation:
     """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ.
 
     A label that is a text is neither right nor wrong: the truth is the index of a class.
     """
-    truth = labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
     wanted = set(plan.prepared().sample)
     failed: list[FailedElement] = []
     sample: list[SampledPrediction] = []

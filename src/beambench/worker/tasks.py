@@ -43,6 +43,7 @@ from beambench.worker.outputs import (
     read_elements,
     read_predictions,
     sampled,
+    truth_of,
     written_rows,
 )
 from beambench.worker.torch_settings import torch_settings
@@ -231,8 +232,10 @@ def _keep_compiled_models(plan: Plan) -> None:
 
 def run_pipeline(plan: Plan) -> Observation:
     """Run the pipeline once, prove its work and read its metrics."""
+    plan = placed(plan)
     workload = make_workload(plan)
     ids = ids_of(read_elements(plan))
+    truth = truth_of(plan, ids)
     outputs = Outputs.within(plan.folder or plan.work_dir)
     for leftover in (outputs.proof, outputs.predictions):  # an earlier repeat's would prove nothing
         files.remove(leftover)
@@ -247,7 +250,7 @@ def run_pipeline(plan: Plan) -> Observation:
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
     rows = written_rows(target, proof) if target is not None else None
-    observation = observed(plan, read_predictions(outputs.predictions), ids, proof)
+    observation = observed(plan, read_predictions(outputs.predictions), ids, proof, truth)
     numbers = measured(finished.query, proof.count, plan.slot_us, finished.threads)
     return observation.model_copy(
         update={
@@ -271,6 +274,13 @@ def run_pipeline(plan: Plan) -> Observation:
     )
 
 
+def placed(plan: Plan) -> Plan:
+    """Return a plan whose output stays in its place if a handler changes the current folder."""
+    if plan.output is None or not Target.of(plan.output).is_here:
+        return plan
+    return plan.model_copy(update={"output": str(Path(plan.output).absolute())})
+
+
 def off_request(definition: Definition, sizes: Histogram) -> list[str]:
     """Say which limits of a definition's batching the batches did not keep to."""
     asked = definition.batching.model_dump(include=set(LIMITS), exclude_none=True)
@@ -280,9 +290,10 @@ def off_request(definition: Definition, sizes: Histogram) -> list[str]:
 def run_loop(plan: Plan) -> Observation:
     """Run the reference loop once over the whole input."""
     workload, elements = make_workload(plan), read_elements(plan)
-    clock = Clock(plan.epoch_ns, plan.slot_us)
+    ids = ids_of(elements)
+    truth, clock = truth_of(plan, ids), Clock(plan.epoch_ns, plan.slot_us)
     outputs, numbers = loop.run(workload, elements, plan.batch_sizes, clock)
-    observation = observed(plan, outputs, ids_of(elements), add_up(outputs))
+    observation = observed(plan, outputs, ids, add_up(outputs), truth)
     return observation.model_copy(update={"measured": numbers})
 
 
@@ -300,10 +311,11 @@ def run_reference(plan: Plan) -> Observation:
     clock = Clock(plan.epoch_ns, plan.slot_us)
     by_id = {element.id: element for element in read_elements(plan)}
     chosen = [by_id[element_id] for element_id in sample]
+    labels = read_labels(plan.labels) if plan.labels is not None else None
     outputs, _ = loop.run(workload, chosen, [1], clock, frozenset(sample))
     classes = classes_of(outputs)
-    if plan.labels is not None and classes is not None:
-        read_labels(plan.labels).check_classes(classes, plan.definition.model.name)
+    if labels is not None and classes is not None:
+        labels.check_classes(classes, plan.definition.model.name)
     return Observation(
         task=plan.task,
         sample=[sampled(output) for output in outputs],
