@@ -134,7 +134,7 @@ PRICED = b"a store of runs that can or cannot be priced, made where it is needed
 TWO_HUNDRED: dict[str, Content] = {
     "photos": None,
     **{f"photos/{number:03d}.jpg": jpeg(number) for number in range(200)},
-    "photos/100.jpg": TEXT,
+    "photos/100.jpg": TEXT.strip(),
 }
 SMALL = "--set parameters.resize=64 --set parameters.crop=64"
 OFFLINE = {
