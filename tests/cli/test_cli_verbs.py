@@ -327,14 +327,14 @@ def test_dry_run(beambench, folder):
 
 def test_dry_run_as_json(beambench):
     document = beambench(
-        *("run", "overhead-noop", "--dry-run", "--json", "--set", "batching.max_batch_size=7", "--seed", "3"),
+        *("run", "overhead-noop", "--dry-run", "--json", "--set", "batching.max_batch_size=70", "--seed", "3"),
         *("--repeats", "2", "--reference", "loop", "--", "--direct_num_workers=1"),
     ).document
     assert document["benchmark"] == "overhead-noop"
     assert (document["variant"], document["profile"]) == ("stock", "local")
     config = document["config"]
-    assert config["overrides"] == ["batching.max_batch_size=7"]
-    assert config["definition"]["batching"]["max_batch_size"] == 7
+    assert config["overrides"] == ["batching.max_batch_size=70"]
+    assert config["definition"]["batching"]["max_batch_size"] == 70
     assert (config["seed"], config["repeats"], config["reference"]) == (3, 2, "loop")
     assert config["beam_flags"] == ["--direct_num_workers=1"]
 

@@ -104,7 +104,7 @@ def test_a_file_of_which_no_line_is_utf_8_is_in_another_encoding(tmp_path):
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (gzip.compress(b"one\ntwo\n"), "is gzip data without a name that ends in .gz"),
+        (gzip.compress(b"one\ntwo\n", mtime=0), "is gzip data without a name that ends in .gz"),
         (b"PK\x03\x04" + b"x" * 99, "is a ZIP archive"),
         (b"%PDF-1.7\nsome text\n", "is a PDF document"),
         (bytes(range(8)) * 99, "is not a text file"),
