@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import (
@@ -230,6 +230,56 @@ def elsewhere(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
 def exits_well(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
     run(argv, test_pipeline=test_pipeline)
     sys.exit(0)
+
+
+def exits_badly(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    run(argv, test_pipeline=test_pipeline)
+    sys.exit(3)
+
+
+class Exiting(Successor):
+    def run_inference(self, batch: Any, model: Any, inference_args: Any = None) -> Any:
+        sys.exit("no licence for this model")
+
+
+def exits_inside(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Nobody but the handler exits, and the function catches all that it can."""
+    with contextlib.suppress(Exception):
+        _ = test_pipeline | beam.Create([1]) | RunInference(Exiting())
+        test_pipeline.run()
+
+
+class FailingOnce(Successor):
+    failed: ClassVar[list[int]] = []
+
+    def run_inference(self, batch: Any, model: Any, inference_args: Any = None) -> Any:
+        if not self.failed:
+            self.failed.append(1)
+            raise ValueError("only now and then")
+        return super().run_inference(batch, model)
+
+
+def swallows_failures(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Catches the error of a pipeline that would succeed if it were run again."""
+    FailingOnce.failed.clear()
+    with contextlib.suppress(Exception):
+        _ = test_pipeline | beam.Create([1]) | RunInference(FailingOnce())
+        test_pipeline.run()
+
+
+def by_command_line(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
+    """Lets argparse read ``sys.argv``, as a script does."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", required=True)
+    known, _ = parser.parse_known_args()
+    write(test_pipeline | beam.Create([sys.argv[0]]), known.output)
+
+
+async def later(argv: list[str] | None = None, test_pipeline: Any = None) -> None: ...
+
+
+def piecemeal(argv: list[str] | None = None, test_pipeline: Any = None) -> Iterator[int]:
+    yield 1
 
 
 def exits_early(argv: list[str] | None = None, test_pipeline: Any = None) -> None:

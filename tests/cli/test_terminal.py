@@ -278,6 +278,12 @@ def test_stdout_that_takes_nothing(folder, where, reason):
     assert err == f"beambench: stdout could not be written: {reason}\n"
 
 
+def test_a_closed_stdout_that_nothing_was_to_go_to(folder):
+    code, _, err = shell("beambench list --nosuch >&-", folder)
+    assert code == 2
+    assert "stdout" not in err
+
+
 @pytest.mark.parametrize(
     "environment",
     [

@@ -56,7 +56,7 @@ def test_beams_examples_are_found_without_loading_beam():
     ("pipeline", "words"),
     [
         ("own", "expected module:function"),
-        ("own.py:run", "no module 'own.py'"),
+        ("own.py:run", "no module 'own.py': name it without .py: own:run"),
         (":run", "expected module:function"),
         ("own:", "expected module:function"),
         ("own:run:more", "expected module:function"),
@@ -148,3 +148,22 @@ def test_a_module_that_cannot_be_read(tmp_path):
     (tmp_path / "sealed.py").symlink_to("/proc/self/mem")  # which nobody can read at 0
     with pytest.raises(UsageError, match=r"--pipeline sealed:run: .*sealed\.py: cannot be read: "):
         request_of("sealed:run")
+
+
+@pytest.mark.parametrize("name", ["json.py", "random/__init__.py"])
+def test_a_file_that_hides_a_module_of_python_is_refused(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    with pytest.raises(UsageError) as caught:
+        request_of("own:run")
+    module = name.partition("/")[0].removesuffix(".py")
+    assert str(caught.value).startswith(f"{path}: hides Python's own module {module!r}")
+    assert "rename it" in str(caught.value)
+
+
+def test_files_that_hide_nothing_are_in_nobodys_way(tmp_path):
+    for name in ("time.py", "os.py", "sys.py", "json.txt", "test.py"):  # built in, frozen, unused
+        (tmp_path / name).write_text("")
+    (tmp_path / "random").mkdir()  # a folder without __init__.py comes after Python's own modules
+    assert request_of("own:run").pipeline == "own:run"

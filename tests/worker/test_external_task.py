@@ -1,6 +1,7 @@
 """A pipeline that exists already is measured as Beam measures it, and does what it did before."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,9 @@ def make_result():
     [
         ("elsewhere", RunError, "built nothing on the test_pipeline that it was given"),
         ("exits_early", UsageError, "existing_pipelines:exits_early: no licence for this"),
+        ("exits_badly", RunError, r"exits_badly: sys.exit\(3\) was called after"),
+        ("exits_inside", RunError, "sys.exit was called while .*: no licence for"),
+        ("swallows_failures", RunError, "swallows_failures: ValueError: only now and then"),
         ("raises", RunError, r"raises: KeyError: 'nothing\\nthere' \(.*existing_pipelines.py:"),
     ],
 )
@@ -271,6 +275,16 @@ def test_flags_that_only_the_function_itself_may_have_read_are_said(tmp_path):
     assert [one for one in found.warnings if "argparse" in one] == [said]
 
 
+def test_a_function_that_reads_the_command_line_finds_its_flags_there(output):
+    before = list(sys.argv)
+    found = observe("by_command_line", output)
+    assert output.read_text() == "existing_pipelines\n"
+    assert [one for one in found.warnings if "argparse" in one] == []
+    assert sys.argv == before
+    with pytest.raises(UsageError, match="nothing reads --max_batch_sise"):
+        observe("by_command_line", output, "--max_batch_sise=3")
+
+
 def test_beams_own_flags_are_checked(output):
     with pytest.raises(UsageError, match="Beam flags"):
         observe("run", output, "--direct_num_workers=many")
@@ -286,6 +300,8 @@ def test_beams_own_flags_are_checked(output):
         ("existing_pipelines:not_callable", "3 is not a callable object"),
         ("existing_pipelines:without_argv", "unexpected keyword argument 'argv'"),
         ("existing_pipelines:without_test_pipeline", "unexpected keyword argument 'test_pipeline'"),
+        ("existing_pipelines:later", "is a coroutine or a generator"),
+        ("existing_pipelines:piecemeal", "is a coroutine or a generator"),
         ("existing_pipelines:asks_for_more", "missing a required argument: 'model'"),
     ],
 )

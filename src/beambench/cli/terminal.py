@@ -42,10 +42,11 @@ class Descriptor(io.RawIOBase):
     So a run goes on and is stored, whoever went away meanwhile.
     """
 
-    def __init__(self, number: int, error: OSError | None = None) -> None:
+    def __init__(self, number: int, closed: OSError | None = None) -> None:
         super().__init__()
         self._number = number
-        self.error = error
+        self._closed = closed
+        self.error: OSError | None = None
 
     def writable(self) -> bool:
         return True
@@ -54,9 +55,10 @@ class Descriptor(io.RawIOBase):
         return self._number
 
     def isatty(self) -> bool:
-        return self.error is None and os.isatty(self._number)
+        return self.error is self._closed is None and os.isatty(self._number)
 
     def write(self, data: Any) -> int:
+        self.error = self.error or self._closed  # only now: who prints nothing lacks nothing
         while self.error is None:
             try:
                 return os.write(self._number, data)

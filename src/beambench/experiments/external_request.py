@@ -140,6 +140,7 @@ def make_external_request(
     """
     check_folder()
     module, function = parts(pipeline)
+    _check_hidden()
     file = find_module(module, pipeline)
     request = ExternalRequest(
         name=checked_name(derived_name(module, function) if name is None else name, taken),
@@ -191,6 +192,11 @@ def find_module(module: str, pipeline: str) -> Path:
     for name in names:
         file, folders = _inside(folders, name)
         known = known and (file is not None or bool(folders))
+    if not known and names[-1:] == ["py"]:
+        raise UsageError(
+            f"--pipeline {pipeline}: no module {module!r}: name it without .py: "
+            f"{pipeline.replace('.py:', ':')}"
+        )
     if not known:
         raise UsageError(
             f"--pipeline {pipeline}: no module {module!r}: is it installed, or its folder on "
@@ -199,6 +205,23 @@ def find_module(module: str, pipeline: str) -> Path:
     if file is None or not _is_file(file):
         raise UsageError(f"--pipeline {pipeline}: {module} is no Python file")
     return file
+
+
+def _check_hidden() -> None:
+    """Refuse a folder whose files stand in the way of modules that Python itself needs.
+
+    Raises:
+        UsageError: the worker, which looks into that folder first, could not even start.
+    """
+    for folder in search_path():
+        names = {name.removesuffix(".py") for name in os.listdir(folder)}  # noqa: PTH208
+        for name in sorted(names & sys.stdlib_module_names & set(sys.modules)):
+            spec = _top_level(name)  # what is built in or frozen cannot be hidden
+            if spec is not None and Path(spec.origin or "").is_relative_to(folder):
+                raise UsageError(
+                    f"{spec.origin}: hides Python's own module {name!r} from all that is imported "
+                    "in this folder: rename it, or run from another folder"
+                )
 
 
 def _is_file(path: Path) -> bool:

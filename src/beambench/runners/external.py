@@ -36,6 +36,7 @@ class MeasuredPipeline(beam.Pipeline):
         self.clock = clock
         self.flags = flags
         self.results: list[Any] = []
+        self.failure: BaseException | None = None
         self._outlets: dict[int, Outlets | None] = {}
 
     def apply(self, transform: Any, pvalueish: Any = None, label: str | None = None) -> Any:
@@ -51,7 +52,15 @@ class MeasuredPipeline(beam.Pipeline):
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         self.flags.check()  # now that all is parsed, and before anything is measured
-        result = super().run(*args, **kwargs)
+        try:
+            result = super().run(*args, **kwargs)
+        except SystemExit as error:  # of a handler: that is no end of the function
+            self.failure = RunError(f"sys.exit was called while the pipeline ran: {error}")
+            raise self.failure from error
+        except BaseException as error:  # kept, for the function may swallow it
+            self.failure = error
+            raise
+        self.failure = None
         self.results.append(result)
         return result
 
@@ -107,7 +116,7 @@ def run(function: Function, plan: ExternalPlan) -> FinishedExternal:
     """Let a function build its pipeline, and run it, or run it ourselves if the function did not.
 
     Raises:
-        RunError: the function built nothing on the pipeline that it was given.
+        RunError: the function built nothing on the pipeline that it was given, or gave it up.
         UsageError: a flag that nothing reads.
     """
     options, flags = parsed(plan.argv), FlagsRead(plan.argv)
@@ -117,8 +126,11 @@ def run(function: Function, plan: ExternalPlan) -> FinishedExternal:
         with flags.noted():
             function(argv=list(plan.argv), test_pipeline=pipeline)
     except SystemExit as error:
-        if not pipeline.results or error.code:
+        if not pipeline.results:
             raise
+        if error.code:
+            text = f"sys.exit({error.code!r}) was called after its pipeline was run"
+            raise RunError(f"{plan.pipeline}: {text}") from error
     flags.check()  # a function may swallow what is raised while it runs its pipeline
     warnings += flags.warnings()
     if not pipeline.transforms_stack[0].parts:
@@ -126,6 +138,8 @@ def run(function: Function, plan: ExternalPlan) -> FinishedExternal:
             f"{plan.pipeline}: built nothing on the test_pipeline that it was given: let it use "
             "that instead of a pipeline of its own"
         )
+    if pipeline.failure is not None:  # a second run would hide it
+        raise pipeline.failure
     if not pipeline.results:
         pipeline.run()
         warnings.append("the function did not run its pipeline: beambench did")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -53,8 +54,9 @@ class FlagsRead:
             parser: argparse.ArgumentParser, args: Any = None, *rest: Any, **options: Any
         ) -> Any:
             given = None if args is None else list(args)
+            words = sys.argv[1:] if given is None else given
             found = method(parser, given, *rest, **options)
-            self._note(parser, given or [], found[1])
+            self._note(parser, words, found[1])
             return found
 
         return parse

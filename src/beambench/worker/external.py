@@ -33,12 +33,18 @@ NO_INFERENCE = "the pipeline has no RunInference: only the time and memory of th
 NOTHING = "inferred nothing"
 UNSEEN = "its batches were not seen: Beam takes no metrics from where they ran (use_subprocess)"
 LONGEST_TEXT = 300
+DEFERRED = (
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
+)
+"""Kinds of functions whose body a call does not run."""
 
 
 def run_external(plan: ExternalPlan) -> Observation:
     """Run the user's function once and read the metrics of its pipeline."""
     MEMORY_LOG.clear()
-    with kept_warnings() as kept, noted_settings() as ignored:
+    with kept_warnings() as kept, noted_settings() as ignored, _command_line(plan):
         function = load_function(plan.pipeline)
         _seed(plan.seed)
         with _explained(plan.pipeline):
@@ -121,7 +127,7 @@ def load_function(pipeline: str) -> Callable[..., Any]:
     """Return the function of ``module:function``.
 
     Raises:
-        UsageError: it cannot be imported, or does not take `argv` and `test_pipeline`.
+        UsageError: it cannot be imported or called, or does not take `argv` and `test_pipeline`.
     """
     module_name, _, name = pipeline.partition(":")
     try:
@@ -144,7 +150,23 @@ def load_function(pipeline: str) -> Callable[..., Any]:
         raise UsageError(
             f"--pipeline {pipeline}: cannot be called as {name}(argv=…, test_pipeline=…): {error}"
         ) from None
+    if any(is_kind(function) for is_kind in DEFERRED):
+        raise UsageError(
+            f"--pipeline {pipeline}: is a coroutine or a generator, which does nothing when it is "
+            "called: name a plain function"
+        )
     return function  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _command_line(plan: ExternalPlan) -> Iterator[None]:
+    """Give a function that reads ``sys.argv`` its flags there, in place of those of the worker."""
+    before = sys.argv
+    sys.argv = [plan.pipeline.partition(":")[0], *plan.argv]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def _seed(seed: int) -> None:
