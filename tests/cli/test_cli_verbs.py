@@ -327,8 +327,8 @@ def test_dry_run(beambench, folder):
 
 def test_dry_run_as_json(beambench):
     document = beambench(
-        *("run", "overhead-noop", "--dry-run", "--json", "--set", "batching.max_batch_size=70", "--seed", "3"),
-        *("--repeats", "2", "--reference", "loop", "--", "--direct_num_workers=1"),
+        *("run", "overhead-noop", "--dry-run", "--json", "--set", "batching.max_batch_size=70"),
+        *("--seed", "3", "--repeats", "2", "--reference", "loop", "--", "--direct_num_workers=1"),
     ).document
     assert document["benchmark"] == "overhead-noop"
     assert (document["variant"], document["profile"]) == ("stock", "local")
