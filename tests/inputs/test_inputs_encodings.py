@@ -107,11 +107,68 @@ def test_a_file_of_which_no_line_is_utf_8_is_in_another_encoding(tmp_path):
         (gzip.compress(b"one\ntwo\n", mtime=0), "is gzip data without a name that ends in .gz"),
         (b"PK\x03\x04" + b"x" * 99, "is a ZIP archive"),
         (b"%PDF-1.7\nsome text\n", "is a PDF document"),
+        (b"PAR1\x15\x04\x15\x10words\nmore words\nPAR1", "is a Parquet file"),
+        (b"Obj\x01\x04\x14avro.codec\nwords\n", "is an Avro file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\nwords\n", "is an old Office document"),
+        (b"\xff\xd8\xff\xe0\nwords\n", "is a JPEG image"),
+        (b"{\\rtf1\\ansi words}\n", "is a rich text document"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         (bytes(range(8)) * 99, "is not a text file"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path, content, kind):
     assert kind in refused(saved(tmp_path / "lines.txt", content))
+
+
+def test_a_sentence_may_begin_as_formats_do(tmp_path):
+    source = saved(tmp_path / "lines.txt", b"PAR1 is a receptor.\nGIF is a format.\nRar! 7z.\n")
+    assert (len(resolved(source).ids), resolved(source).warnings) == (3, [])
+
+
+# --- more than a text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("lines.csv", "text,label\nhello,1\n", "not read as a table: each line is one sentence"),
+        ("lines.CSV.gz", "text,label\nhello,1\n", "('text,label')"),
+        ("lines.jsonl", '{"text": "hello"}\n{"text": "you"}\n', "its lines are JSON ("),
+        ("lines.txt", '[{"text": "hello"},\n{"text": "you"}]\n', "its lines are JSON ("),
+        ("lines.json", '[\n {"text": "hello"}\n]\n', "its lines are JSON ('[')"),
+        ("lines.tsv", "Sentence\tlabel\nhello\t1\n", "line 1 ('Sentence') seems to be a header"),
+    ],
+)
+def test_a_table_or_json_in_place_of_sentences_is_said(tmp_path, name, content, words):
+    raw = content.encode()
+    source = saved(tmp_path / name, gzip.compress(raw) if name.endswith(".gz") else raw)
+    [warning] = resolved(source).warnings
+    assert warning.startswith(f"{source}: ")
+    assert words in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("lines.txt", "text, as such\n"),
+        ("lines.txt", "{see above}\n[sic]\n"),
+        ("lines.txt", "{" * 100_000),
+        ("lines.tsv", "a sentence\t1\ntext\t0\n"),
+    ],
+)
+def test_what_is_text_alone_is_read_without_a_word(tmp_path, name, content):
+    assert resolved(saved(tmp_path / name, content.encode())).warnings == []
+
+
+def test_rows_are_a_table(tmp_path):
+    source = saved(tmp_path / "rows.csv", b"1,2\n3,4\n")
+    rows = resolve_input("rows", source, limit=None, seed=0, cache_dir=Path("/nonexistent"))
+    assert (rows.contents, rows.warnings) == ([b"1,2", b"3,4"], [])
+
+
+def test_columns_are_told_by_the_suffix_in_any_case(tmp_path):
+    source = saved(tmp_path / "DEV.TSV", b"a sentence\t1\nanother\t0\n")
+    assert resolved(source).contents == [b"a sentence", b"another"]
 
 
 def test_a_stray_nul_is_part_of_its_sentence(tmp_path):

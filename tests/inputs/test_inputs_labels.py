@@ -108,7 +108,7 @@ def test_no_labels_is_an_error(labels, content):
 def test_bad_bytes_and_binary_files(labels):
     with pytest.raises(UsageError, match="line 2 is not UTF-8"):
         labels(b"a.jpg,3\n\xe9.jpg,4\n")
-    with pytest.raises(UsageError, match="is not a text file: expected a text file with file"):
+    with pytest.raises(UsageError, match="is a JPEG image, not a text file: expected a text"):
         labels(b"\xff\xd8\xff\xe0\0\x10JFIF")
 
 
@@ -206,3 +206,11 @@ def test_a_class_that_the_model_does_not_have_names_line_class_and_classes(label
         with pytest.raises(UsageError) as raised:
             labels(content).check_classes(1000, "resnet18")
         assert str(raised.value) == f"{tmp_path / 'labels.txt'}: {text}"
+
+
+def test_accents_are_one_character_or_two(labels):
+    one, two = "caf\u00e9/\u00fc.jpg", "cafe\u0301/u\u0308.jpg"  # two, as a Mac writes them
+    assert labels_for([two], labels(f"{one},3\n")) == {two: 3}
+    assert labels_for([one], labels(f"{two},3\n")) == {one: 3}
+    with pytest.raises(UsageError, match=r"line 1: .* fits 2 elements"):
+        labels_for([one, two], labels(f"{one},3\n"))

@@ -152,8 +152,9 @@ def test_a_flag_that_beam_does_not_know_ends_the_preparation(tmp_path):
 
 def test_labels_that_label_nothing_are_a_mistake(tmp_path):
     labels = tmp_path / "labels.csv"
-    labels.write_text("a.jpg,1\n")
-    with pytest.raises(UsageError, match="labels none of the elements"):
+    labels.write_text("cat\\a.jpg,1\n")
+    words = r"none of the elements: line 1 has 'cat\\\\a.jpg', and the first element is '0': write"
+    with pytest.raises(UsageError, match=words):
         prepare(make_plan(tmp_path, "prepare", labels=str(labels)))
 
 

@@ -64,9 +64,12 @@ def test_a_row_becomes_its_numbers():
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (b"1,two,3", "could not convert"),
-        (b"1,,3", "could not convert"),
-        (b"\xff,2,3", "could not convert"),
+        (b"1,two,3", "column 2 holds 'two': expected numbers with commas between"),
+        (b"1,,3", "column 2 holds '': expected"),
+        (b"\xff,2,3", r"column 1 holds '.+xff': expected"),
+        (b"1;2;3", "column 1 holds '1;2;3': expected numbers with commas between"),
+        (b"1,5;2,5;3", "column 2 holds '5;2': expected numbers with commas between"),
+        (b"1", "the row has 1 number, not 3: put commas between"),
         (b"1,2", "the row has 2 numbers, not 3"),
         (b"1,2,3,4", "the row has 4 numbers, not 3"),
         (b"1,nan,3", "not finite"),

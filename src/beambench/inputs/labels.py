@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import posixpath
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,10 @@ class Labels:
                 f"{self.path}: line {row.line}: {quoted(row.name)} has class {row.class_index} here"
                 f" and {earlier.class_index} on line {earlier.line}: keep one of the two"
             )
+
+    def first(self) -> Row:
+        """Return the first row of the file."""
+        return next(iter(next(iter(self.rows.values())).values()))
 
     def check_classes(self, classes: int, model: str) -> None:
         """Raise UsageError for a class that a model does not have."""
@@ -98,7 +103,7 @@ def labels_for(ids: Iterable[str], labels: Labels) -> dict[str, int]:
     found: dict[str, int] = {}
     for row, elements in chosen.items():
         exact = [element for element in elements if _normal(element) == _normal(row.name)]
-        if len(elements) > 1 and not exact:
+        if len(elements) > 1 and len(exact) != 1:
             raise UsageError(
                 f"{labels.path}: line {row.line}: {quoted(row.name)} fits {len(elements)} elements,"
                 f" as {quoted(elements[0])} and {quoted(elements[1])}: write their paths"
@@ -133,15 +138,18 @@ def _shared(one: str, other: str) -> int:
 
 
 def _normal(path: str) -> str:
-    """Return a path without what does not tell files apart: a root, ``.``, a leading ``..``."""
-    normal = posixpath.normpath(path).lstrip("/")
+    """Return a path without what does not tell files apart: a root, ``.``, a leading ``..``.
+
+    A letter with an accent is one character, or two as a Mac writes it: both are made one.
+    """
+    normal = unicodedata.normalize("NFC", posixpath.normpath(path)).lstrip("/")
     while normal.startswith("../"):
         normal = normal.removeprefix("../")
     return normal
 
 
 def _base_name(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
+    return unicodedata.normalize("NFC", path.rsplit("/", 1)[-1])
 
 
 def _delimiter(line: str) -> str:

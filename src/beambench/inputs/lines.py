@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,9 @@ TYPES = ("sentences", "prompts", "rows")
 EXPECTED = "a text file with one element on each line"
 COLUMNS = ".tsv"
 """In such a file the first column is the element, as in SST-2: sentence, tab, label."""
+TABLE = ".csv"
+HEADERS = frozenset((b"sentence", b"sentence1", b"text", b"prompt", b"question", b"review"))
+"""First columns of public data sets by name, in lower case."""
 MOST_NULS = 0.1
 """Share of NUL bytes above which a file is no text; a stray one is what tokenizers clean away."""
 
@@ -50,7 +54,7 @@ def read_file(source: str) -> list[tuple[str, bytes]]:
         UsageError: the file cannot be read, is no text, or holds no such line.
     """
     lines = content_of(source, EXPECTED, MOST_NULS).splitlines()
-    if without_suffix(source).endswith(COLUMNS):
+    if _has_suffix(source, COLUMNS):
         lines = [line.partition(b"\t")[0] for line in lines]
     elements = [(str(number), line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not elements:
@@ -64,21 +68,64 @@ def read_file(source: str) -> list[tuple[str, bytes]]:
     return elements
 
 
+def _has_suffix(source: str, suffix: str) -> bool:
+    return without_suffix(source).lower().endswith(suffix)
+
+
 def not_utf8(elements: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """Return the elements that are not UTF-8, which fail one by one where a text is wanted."""
     return [element for element in elements if problem_of(element[1]) is not None]
 
 
-def warnings_of(source: str, elements: Sequence[tuple[str, bytes]]) -> list[str]:
-    """Warn of lines that are not UTF-8."""
+def warnings_of(
+    source: str,
+    elements: Sequence[tuple[str, bytes]],
+    type: str,  # noqa: A002
+) -> list[str]:
+    """Warn of lines that are not UTF-8, and of sentences that seem to hold more than a text."""
+    warnings = [] if type == "rows" else _not_text_alone(source, elements)
     wrong = not_utf8(elements)
     if not wrong:
-        return []
+        return warnings
     number, line = wrong[0]
     return [
+        *warnings,
         f"{source}: {len(wrong)} of {len(elements)} lines not UTF-8 text, the first is line "
-        f"{number}: {problem_of(line)}: they will be failed elements"
+        f"{number}: {problem_of(line)}: they will be failed elements",
     ]
+
+
+def _not_text_alone(source: str, elements: Sequence[tuple[str, bytes]]) -> list[str]:
+    """Warn of tables and JSON, which a model would be given with commas, quotes and keys."""
+    number, line = elements[0]
+    if _has_suffix(source, TABLE):
+        return [
+            f"{source}: is not read as a table: each line is one sentence, a header and all columns"
+            f" too ({line[:80].decode(errors='replace')!r}): save the texts alone as .txt, or with"
+            " tabs as .tsv, whose first column is read"
+        ]
+    if _is_json(line):
+        return [
+            f"{source}: its lines are JSON ({line[:80].decode(errors='replace')!r}) and are taken"
+            " as they are: save the texts alone, one on each line"
+        ]
+    if number == "1" and _has_suffix(source, COLUMNS) and line.lower() in HEADERS:
+        return [
+            f"{source}: line 1 ({line.decode()!r}) seems to be a header, but is an element as any"
+            " other: remove it"
+        ]
+    return []
+
+
+def _is_json(line: bytes) -> bool:
+    """Tell whether a line is an object of JSON, or begins a document that is a list of some."""
+    content = line.removeprefix(b"[").strip().removesuffix(b"]").rstrip(b",")
+    if not content.startswith(b"{"):
+        return line in (b"[", b"{")
+    try:
+        return isinstance(json.loads(content), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def packaged(type: str, count: int | None, seed: int) -> list[bytes]:  # noqa: A002

@@ -132,7 +132,7 @@ def _lines(type: str, source: str, limit: int | None, seed: int) -> Manifest:  #
         elements = lines.read_file(source)
         if limit is not None and limit > len(elements):
             warnings.append(_too_few(source, len(elements), limit))
-        warnings += lines.warnings_of(source, elements[:limit])
+        warnings += lines.warnings_of(source, elements[:limit], type)
         ids, contents = (list(part) for part in zip(*elements[:limit], strict=True))
     if kind != "file":
         ids = [str(number) for number in range(1, len(contents) + 1)]

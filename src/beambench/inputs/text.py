@@ -29,7 +29,22 @@ SIGNATURES = {
     b"BZh91AY&SY": "bzip2 data without a name that ends in .bz2",
     b"PK\x03\x04": "a ZIP archive (as .docx, .xlsx and .npz are)",
     b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF87a": "a GIF image",
+    b"GIF89a": "a GIF image",
     b"%PDF-": "a PDF document",
+    b"{\\rtf": "a rich text document (RTF)",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office document (as .doc and .xls are)",
+    b"PAR1\x15": "a Parquet file",
+    b"ARROW1\0\0": "an Arrow file",
+    b"Obj\x01": "an Avro file",
+    b"SQLite format 3\0": "an SQLite database",
+    b"\x89HDF\r\n": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy array",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"\x1f\x9d": "compressed with compress (as .Z is)",
+    b"version https://git-lfs": "a pointer of Git LFS (fetch the file with git lfs pull)",
 }
 """How files begin that are no text, whatever their bytes look like."""
 

@@ -16,6 +16,7 @@ from beambench.inputs import files
 from beambench.inputs.elements import written
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import Manifest, resolve_input
+from beambench.inputs.text import quoted
 from beambench.instrumentation.batch_limits import LIMITS, outside
 from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
 from beambench.instrumentation.handler import (
@@ -127,7 +128,11 @@ def check_labels(cls: type[Workload], plan: Plan, ids: Sequence[str]) -> list[st
     distinct = dict.fromkeys(ids)
     labelled = len(labels_for(distinct, labels))
     if not labelled:
-        raise UsageError(f"{plan.labels}: labels none of the elements: match them by file name")
+        row = labels.first()
+        raise UsageError(
+            f"{plan.labels}: labels none of the elements: line {row.line} has {quoted(row.name)},"
+            f" and the first element is {quoted(ids[0])}: write file names as they are there"
+        )
     if labelled == len(distinct):
         return []
     return [f"{plan.labels}: labels {labelled} of {len(distinct)} elements: accuracy is over those"]

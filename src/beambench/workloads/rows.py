@@ -85,12 +85,31 @@ def numbers(raw: bytes, columns: int) -> list[float]:
     Raises:
         ValueError: a field is no finite number, or there are too many or too few.
     """
-    values = [float(field) for field in raw.split(b",")]
+    fields = raw.split(b",")
+    try:
+        values = [float(field) for field in fields]
+    except ValueError:
+        raise ValueError(_not_a_number(fields)) from None
+    if len(values) == 1 != columns:
+        raise ValueError(
+            f"the row has 1 number, not {columns}: put commas between the numbers (of a .tsv the"
+            " first column is read)"
+        )
     if len(values) != columns:
         raise ValueError(f"the row has {len(values)} numbers, not {columns}")
     if not all(map(math.isfinite, values)):
         raise ValueError("the row holds a number that is not finite")
     return values
+
+
+def _not_a_number(fields: list[bytes]) -> str:
+    for number, field in enumerate(fields, 1):
+        try:
+            float(field)
+        except ValueError:
+            text = field.decode(errors="backslashreplace")
+            return f"column {number} holds {text[:40]!r}: expected numbers with commas between"
+    raise AssertionError("all fields are numbers")
 
 
 class SklearnRows(Rows):

@@ -85,7 +85,10 @@ class MyBenchmark(Workload):
         from torchvision.transforms.functional import to_tensor
 
         size = self.parameters.size
-        return to_tensor(Image.open(io.BytesIO(raw)).convert("RGB").resize((size, size)))
+        image = Image.open(io.BytesIO(raw))
+        if image.mode[0] in "IF":  # grey of 16 bits or more: convert would make all of it white
+            raise ValueError(f"mode {image.mode}: scale it to what the model was trained on")
+        return to_tensor(image.convert("RGB").resize((size, size)))
 
     def postprocess(self, prediction: Any) -> int:
         """Turn Beam's PredictionResult into a label."""

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import beambench
+import pytest
 from PIL import Image
 
 from my_benchmark import MyBenchmark
@@ -22,6 +23,14 @@ def test_an_element_becomes_an_example(tmp_path: Path) -> None:
     example = workload.preprocess(workload.read(str(tmp_path / "white.png")))
     assert example.shape == (3, 64, 64)
     assert example.min() == 1.0
+
+
+def test_grey_of_16_bits_is_not_taken_for_white() -> None:
+    found = beambench.Library([DEFINITION]).resolve("my-benchmark", profile="smoke")
+    grey = io.BytesIO()
+    Image.new("I;16", (40, 30), 1000).save(grey, "PNG")
+    with pytest.raises(ValueError, match="mode I;16"):
+        MyBenchmark(found.definition, beambench.Weights(None)).preprocess(grey.getvalue())
 
 
 def test_the_benchmark_runs_and_its_work_is_proven() -> None:
