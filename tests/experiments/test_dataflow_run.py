@@ -126,7 +126,7 @@ def collected(**changes: Any) -> WorkerResult:
 def request_of(**options: Any) -> RunRequest:
     overrides = [*CLUSTER, *options.pop("overrides", [])]
     chosen = {"profile": "smoke", "runner": "dataflow", "overrides": overrides} | options
-    return make_request(Library(), "overhead-noop", **chosen)
+    return make_request(Library(), chosen.pop("name", "overhead-noop"), **chosen)
 
 
 def run(on_stop: Any = "leave", announce: Any = None, **options: Any) -> RunRecord:
@@ -222,7 +222,8 @@ def test_without_a_place_for_files_nothing_is_started(workers, scratch, stub):
 def test_a_model_for_a_gpu_has_no_reference_here(cluster, stub):
     stub.metrics = [all_service(TotalGpuTime=540.0) + stub.metrics[0][-1:]]
     accelerator = "cluster.accelerator={type: nvidia-tesla-t4, count: 1}"
-    record = run(overrides=["model.device=gpu", accelerator])
+    sentiment = "pytorch-sentiment-distilbert-batch"
+    record = run(name=sentiment, overrides=["model.device=gpu", accelerator])
     assert record.status == "succeeded"
     assert "reference" not in cluster.tasks
     assert record.verification.reference_agreement is None

@@ -38,7 +38,7 @@ PROMISED = {
     "environment",
     "warnings",
 }
-ADDED = {"beambench_version", "command", "error", "imported", "labels", "references"}
+ADDED = {"beambench_version", "choices", "command", "error", "imported", "labels", "references"}
 PROMISED_PARTS = {
     "runner": {"requested", "executed"},
     "input": {"kind", "count", "digest"},
@@ -109,6 +109,7 @@ SHAPE = {
     "noise": dict,
     "environment": dict,
     "warnings": list,
+    "choices": list,
     "references": list,
     "labels": dict,
     "command": list,

@@ -158,11 +158,6 @@ class Workload(abc.ABC):
                 f"{definition.name}: model.precision {definition.model.precision}: "
                 f"workload {definition.workload} computes in {' or '.join(cls.precisions)}"
             )
-        if definition.model.weights == "none" and definition.model.size_mib is not None:
-            raise UsageError(
-                f"{definition.name}: model.size_mib: nothing reads it with model.weights none: "
-                "leave it out"
-            )
         if not cls.runs_on_torch and definition.model.device == "gpu":
             raise UsageError(f"{definition.name}: model.device gpu: this workload runs on a CPU")
         if not cls.runs_on_torch and definition.threads is not None:
@@ -389,3 +384,8 @@ def check_workload(definition: Definition) -> None:
         text = describe(error, cls.parameters_type)
         raise UsageError(f"{definition.name}: parameters: {text}") from None
     cls.check(definition)
+    if definition.model.weights == "none" and definition.model.size_mib is not None:
+        raise UsageError(
+            f"{definition.name}: model.size_mib: nothing reads it with model.weights none: "
+            "leave it out"
+        )
