@@ -66,7 +66,7 @@ setup-bigquery: $(BIGQUERY_STAMP)
 $(BIGQUERY_STAMP): requirements/bigquery-emulator.txt | setup
 	$(BIGQUERY_PYTHON) -c 'import sys; sys.exit("the BigQuery emulator needs Python 3.13 or newer; name one with: make setup-bigquery BIGQUERY_PYTHON=python3.13" if sys.version_info < (3, 13) else 0)'
 	test -x $(BIGQUERY_VENV)/bin/python || $(BIGQUERY_PYTHON) -m venv --without-pip $(BIGQUERY_VENV)
-	$(BIN)/uv pip install --quiet --python $(BIGQUERY_VENV)/bin/python --no-deps --require-hashes -r requirements/bigquery-emulator.txt
+	$(BIN)/uv pip install --quiet --python $(BIGQUERY_VENV)/bin/python --compile-bytecode --no-deps --require-hashes -r requirements/bigquery-emulator.txt
 	touch $(BIGQUERY_STAMP)
 
 # Pins versions and hashes for every Python from 3.10 on; no index address goes into the files.

@@ -7,7 +7,8 @@ loop of `stock`, those of the other variants asked for, and the example that Bea
 work, on Beam's DirectRunner (`beam_examples.py`). All read the same elements and load the same
 weights; `--more` gives the variants that many times the elements, so that a fast one is measured as
 long as a slow one. Printed are the throughputs, their ratios within a round with median and
-order-statistic interval, and how many labels of a variant are those of `stock`. A round in which
+order-statistic interval, and how many labels of a variant are those of `stock`. With
+`--pipelines-only` there are no loops and no example: variants against `stock`. A round in which
 anything else used more of the machine than `machine/noise.py` allows is counted and measured again.
 """
 
@@ -21,7 +22,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from typing import Any
 from beam_examples import EXAMPLES
 
 from beambench.analysis.intervals import median, median_interval
+from beambench.cancellation import Cancellation
 from beambench.controller.metric_values import window_seconds
 from beambench.controller.worker_process import run_task
 from beambench.definition.library import Library
@@ -51,6 +52,7 @@ class Arms:
             for variant in ["stock", *options.variant]
         }
         self._work_dir, self._source = work_dir, str(options.input)
+        self._pipelines_only = options.pipelines_only
         self._limits = {
             variant: options.limit * (options.more if variant != "stock" else 1)
             for variant in self._resolved
@@ -63,11 +65,14 @@ class Arms:
         for variant in self._resolved:
             prepared = self._task(variant, "prepare", []).prepared
             self._prepared[variant] = Preparation.model_validate(prepared.preparation)
+            for choice in self._prepared[variant].choices:
+                print(f"{variant}: {choice.setting} {choice.value}, because {choice.reason}")
 
     def names(self) -> list[str]:
-        arms = [f"{variant} {kind}" for variant in self._resolved for kind in ("pipeline", "loop")]
+        kinds = ("pipeline",) if self._pipelines_only else ("pipeline", "loop")
+        arms = [f"{variant} {kind}" for variant in self._resolved for kind in kinds]
         has_example = self._resolved["stock"].definition.workload in EXAMPLES
-        return [*arms, EXAMPLE] if has_example else arms
+        return [*arms, EXAMPLE] if has_example and not self._pipelines_only else arms
 
     def run(self, arm: str) -> float:
         """Return the throughput of one execution in elements/s."""
@@ -110,7 +115,7 @@ class Arms:
             preparation=self._prepared.get(variant),
             batch_sizes=sizes,
         )
-        result = run_task(plan, deadline=time.monotonic() + 3600, cancelled=threading.Event())
+        result = run_task(plan, deadline=time.monotonic() + 3600, cancelled=Cancellation())
         if result.status != "succeeded":
             raise SystemExit(f"{variant} {task}: {result.error}")
         self.disturbed |= bool(result.noise["disturbed"])
@@ -170,6 +175,7 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=6)
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--more", type=int, default=4)
+    parser.add_argument("--pipelines-only", action="store_true")
     options = parser.parse_args()
     options.input = options.input.resolve()
     return options
@@ -181,7 +187,7 @@ def main() -> None:
         arms = Arms(options, work_dir)
         rates: dict[str, list[float]] = {name: [] for name in arms.names()}
         again = kept_disturbed = 0
-        while len(rates[EXAMPLE if EXAMPLE in rates else "stock loop"]) < options.pairs:
+        while min(map(len, rates.values())) < options.pairs:
             done = min(map(len, rates.values()))
             order = list(rates) if done % 2 == 0 or not arms.sizes else list(rates)[::-1]
             arms.disturbed = False
@@ -201,7 +207,10 @@ def main() -> None:
     print(f"{again} rounds were disturbed, {kept_disturbed} of them kept")
     for variant in ["stock", *options.variant]:
         pipeline = rates[f"{variant} pipeline"]
-        print(ratio(f"{variant} pipeline ÷ its loop", pipeline, rates[f"{variant} loop"]))
+        if variant != "stock":
+            print(ratio(f"{variant} pipeline ÷ stock's", pipeline, rates["stock pipeline"]))
+        if f"{variant} loop" in rates:
+            print(ratio(f"{variant} pipeline ÷ its loop", pipeline, rates[f"{variant} loop"]))
         if EXAMPLE in rates:
             print(ratio(f"{variant} pipeline ÷ {EXAMPLE}", pipeline, rates[EXAMPLE]))
         ours, stock = arms.labels[variant], arms.labels["stock"]

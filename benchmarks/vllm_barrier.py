@@ -26,13 +26,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from beambench.analysis.intervals import median, median_interval
+from beambench.cancellation import Cancellation
 from beambench.controller.metric_values import window_seconds
 from beambench.controller.supervisor import supervise
 from beambench.controller.worker_process import run_task
@@ -148,7 +148,7 @@ class Arms:
         result = run_task(
             plan,
             deadline=time.monotonic() + ARM_SECONDS,
-            cancelled=threading.Event(),
+            cancelled=Cancellation(),
             interpreter=interpreter,
             search_path=[str(Path(__file__).parent)],
         )
@@ -184,7 +184,7 @@ class Arms:
             log_path=Path(self._work_dir) / "client.log",
             env=dict(os.environ),
             deadline=time.monotonic() + ARM_SECONDS,
-            cancelled=threading.Event(),
+            cancelled=Cancellation(),
             on_start=watch,
         )
         samplers[0].stop()
