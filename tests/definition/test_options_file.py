@@ -335,7 +335,7 @@ def test_beams_own_flags_are_passed_on():
     ]
 
 
-@pytest.mark.parametrize("name", LEFT_OUT)
+@pytest.mark.parametrize("name", sorted(LEFT_OUT))
 def test_what_has_no_effect_is_named_with_the_reason_and_without_the_value(name):
     own = meant(f"\n--{name}=secret")
     assert own == Translation(left_out=[f"f.txt:2: --{name} is left out: {LEFT_OUT[name]}"])

@@ -206,7 +206,7 @@ class Colour(str, enum.Enum):
         (np.array(3), 3),
         (torch.tensor([1, 5, 9, 2]).argmax(), 2),
         (torch.tensor(3, dtype=torch.int32), 3),
-        (Index(), 3),
+        pytest.param(Index(), 3, id="index"),
         (Fish.TENCH, 3),
         (np.str_("cat"), "cat"),
         (np.array("cat"), "cat"),
