@@ -8,32 +8,17 @@ from typing import Any
 
 import pytest
 
-from beambench.definition.plan import with_choices
-from beambench.definition.schema import Definition
 from beambench.workloads import image_classification
 from beambench.workloads.base import Weights
 from beambench.workloads.image_classification import ImageClassification
 from beambench.workloads.torch_handlers import TunedImageHandler, pad
 from image_benchmarks import EFFICIENTNET, RESNET
-from text_benchmarks import BERT, BFLOAT16
-from text_benchmarks import of_catalog as text_of_catalog
+from text_benchmarks import BERT, of_catalog
 from text_benchmarks import without_weights as text_without_weights
 
 pytestmark = pytest.mark.real
 
 FILES = ("china.jpg", "flower.jpg")
-
-
-def of_catalog(benchmark: str, variant: str, *overrides: str) -> Definition:
-    from beambench.definition.library import Library
-
-    resolved = Library().resolve(
-        benchmark,
-        variant=variant,
-        profile="local",
-        overrides=["model.weights=random", "model.size_mib=null", *overrides],
-    )
-    return with_choices(resolved.definition, [BFLOAT16])
 
 
 def tiny_network(name: str) -> Any:
@@ -202,15 +187,13 @@ def test_one_copy_for_all_processes_and_several_copies_reach_the_handler(make, v
 
 @pytest.mark.parametrize("variant", ["stock", "tuned"])
 def test_the_same_options_reach_the_handler_of_sentences(variant):
-    made = text_without_weights(
-        text_of_catalog(BERT, variant, "model.large=true", "model.copies=2")
-    )
+    made = text_without_weights(of_catalog(BERT, variant, "model.large=true", "model.copies=2"))
     handler = made.model_handler()
     assert (handler.share_model_across_processes(), handler.model_copies()) == (True, 2)
 
 
 def test_batching_by_length_reaches_beam_and_measures_tokens():
-    made = text_without_weights(text_of_catalog(BERT, "tuned-buckets"))
+    made = text_without_weights(of_catalog(BERT, "tuned-buckets"))
     options = dict(made.model_handler().batch_elements_kwargs())
     length_fn = options.pop("length_fn")
     assert options == {
