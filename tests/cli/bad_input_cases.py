@@ -1694,7 +1694,8 @@ SECTIONS: dict[str, list[Case]] = {
         ),
         Case(
             "a regression in ONNX, where classes are wanted",
-            "run onnx-digits --set model.weights=file --set model.path=mine.onnx",
+            "run onnx-digits --set model.weights=file --set model.path=mine.onnx "
+            "--set parameters.columns=2",
             USAGE,
             ("model.path", "mine.onnx", "no output holds a class", "'y': tensor(float)", "(?, 1)"),
             {"mine.onnx": REGRESSION},
@@ -1713,7 +1714,7 @@ SECTIONS: dict[str, list[Case]] = {
         Case(
             "an output that the model does not have",
             "run onnx-digits --set model.weights=file --set model.path=mine.onnx "
-            "--set parameters.output=label",
+            "--set parameters.output=label --set parameters.columns=2",
             USAGE,
             ("parameters.output 'label'", "no such output", "'y': tensor(float)"),
             {"mine.onnx": REGRESSION},

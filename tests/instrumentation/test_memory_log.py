@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 from beambench.instrumentation.memory_log import MAX_READINGS, PAGE_BYTES, MemoryLog
 
 
@@ -41,5 +43,6 @@ def test_memory_that_is_kept_is_seen():
     log, kept = MemoryLog(), []
     for _ in range(3):
         log.before_batch(1)
-        kept.append(b"x" * 20_000_000)
+        kept.append(mmap.mmap(-1, 20_000_000))  # new pages, whatever the allocator has left
+        kept[-1].write(b"x" * 20_000_000)
     assert log.readings[2].rss - log.readings[0].rss > 30_000_000

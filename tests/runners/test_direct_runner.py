@@ -144,12 +144,12 @@ def test_one_process_is_what_beam_does_anyway(tmp_path):
 def test_flags_reach_workers_of_the_runner_too(tmp_path, monkeypatch):
     seen: list[Any] = []
 
-    class Noting(fn_runner.FnApiRunner):  # type: ignore[misc]
+    class Noting(direct.KeepingRunner):
         def __init__(self, **options: Any) -> None:
             seen.append(options["provision_info"].provision_info.pipeline_options)
             super().__init__(**options)
 
-    monkeypatch.setattr(fn_runner, "FnApiRunner", Noting)
+    monkeypatch.setattr(direct, "KeepingRunner", Noting)
     run(plan_of(tmp_path, beam_flags=["--experiments=one", "--pickle_library=cloudpickle"]))
     assert seen[0]["beam:option:experiments:v1"] == ["one"]
     assert seen[0]["beam:option:pickle_library:v1"] == "cloudpickle"
