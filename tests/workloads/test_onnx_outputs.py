@@ -11,12 +11,12 @@ import pytest
 from beambench.errors import UsageError
 from beambench.workloads.onnx_outputs import (
     Chosen,
+    ChosenOutputs,
     ModelOutput,
     RowPrediction,
     check_inputs,
     choose,
     class_of,
-    run_chosen,
     scores_of,
 )
 
@@ -156,7 +156,7 @@ class Session:
 )
 def test_each_row_gets_its_class_and_its_scores(found, values, labels, scores):
     session = Session(outputs(*found), values)
-    predictions = run_chosen(session, [numpy.zeros(3, numpy.float32)] * 2)
+    predictions = ChosenOutputs()(session, [numpy.zeros(3, numpy.float32)] * 2)
     assert [class_of(one) for one in predictions] == labels
     assert all(type(class_of(one)) in (int, str) for one in predictions)
     assert [scores_of(one) for one in predictions] == scores

@@ -11,7 +11,7 @@ import importlib.util
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -59,7 +59,7 @@ def read_file(source: str) -> list[tuple[str, bytes]]:
     elements = [(str(number), line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not elements:
         raise UsageError(f"{source}: has no line that is not empty: expected {EXPECTED}")
-    if len(not_utf8(elements)) == len(elements):
+    if all(problem_of(line) is not None for _, line in elements):  # ends at the first that is text
         number, line = elements[0]
         raise UsageError(
             f"{source}: line {number} is {problem_of(line)}, and so are all others: save the file "
@@ -72,11 +72,6 @@ def _has_suffix(source: str, suffix: str) -> bool:
     return without_suffix(source).lower().endswith(suffix)
 
 
-def not_utf8(elements: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Return the elements that are not UTF-8, which fail one by one where a text is wanted."""
-    return [element for element in elements if problem_of(element[1]) is not None]
-
-
 def warnings_of(
     source: str,
     elements: Sequence[tuple[str, bytes]],
@@ -84,7 +79,7 @@ def warnings_of(
 ) -> list[str]:
     """Warn of lines that are not UTF-8, and of sentences that seem to hold more than a text."""
     warnings = [] if type == "rows" else _not_text_alone(source, elements)
-    wrong = not_utf8(elements)
+    wrong = [element for element in elements if problem_of(element[1]) is not None]
     if not wrong:
         return warnings
     number, line = wrong[0]

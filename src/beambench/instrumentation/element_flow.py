@@ -14,6 +14,7 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions
 
 from beambench.instrumentation.beam_metrics import Ours
 from beambench.instrumentation.recorder import MISSING_RESULTS, NAMESPACE, SURPLUS_RESULTS
+from beambench.printable import storable
 from beambench.record.run_record import ElementFlow
 
 FAILED = "elements_failed"
@@ -48,8 +49,7 @@ def _length(batch: Any) -> int:
 def _cause(cause: Any) -> str:
     """Return the error as Beam hands it on: class, representation, traceback."""
     try:
-        text = str(cause[1]).encode("utf-8", "backslashreplace").decode()
-        return " ".join(text.split())[:LONGEST_TEXT]
+        return " ".join(storable(str(cause[1])).split())[:LONGEST_TEXT]
     except (IndexError, KeyError, TypeError):
         return "unknown"
 

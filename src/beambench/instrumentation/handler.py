@@ -25,6 +25,7 @@ from beambench.inputs.files import has_credentials, is_address, stored
 from beambench.instrumentation.label import as_label, as_numbers
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
+from beambench.printable import storable
 from beambench.record.observation import EVIDENCE
 
 MIB = 1 << 20
@@ -86,8 +87,7 @@ class ElementFailure(NamedTuple):
 
 
 def failure(stage: str, error: Exception) -> ElementFailure:
-    text = text_of(error).encode("utf-8", "backslashreplace").decode()
-    lines = text.strip("- \n").splitlines()
+    lines = storable(text_of(error)).strip("- \n").splitlines()
     if lines and lines[0].startswith("Traceback"):  # of the process that serves a shared model
         lines = lines[-1:]
     text = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

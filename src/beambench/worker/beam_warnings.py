@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from beambench.errors import RunError
+from beambench.printable import storable
 
 MAX_WARNINGS = 10
 LONGEST_TEXT = 300
@@ -62,8 +63,7 @@ class BeamWarnings:
 
     def add(self, text: str) -> None:
         """Keep a warning, as a line that says what it means for the run where that is known."""
-        text = text.encode("utf-8", "backslashreplace").decode()  # no JSON holds half a pair
-        line = " ".join(text.split())[:LONGEST_TEXT]
+        line = " ".join(storable(text).split())[:LONGEST_TEXT]
         if any(words in line for words in SWITCHES):
             self.switch = self.switch or line
             line = f"a handler asked for a GPU and ran on the CPU: {line}"

@@ -52,6 +52,7 @@ from beambench.workloads import sinks
 from beambench.workloads.base import Weights, Workload, load_class, workload_entry
 from beambench.workloads.output import Target
 from beambench.workloads.pipeline import Outputs, metrics_namespace
+from beambench.workloads.torch_choices import BFLOAT16_INSTRUCTIONS
 
 
 def prepare(plan: Plan) -> Observation:
@@ -156,7 +157,7 @@ def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
     if model.precision in ("float32", "auto") or model.device != "cpu":
         return []
     names = {
-        "bfloat16": ("amx_bf16", "avx512_bf16", "bf16"),
+        "bfloat16": BFLOAT16_INSTRUCTIONS,
         "float16": ("amx_fp16", "avx512_fp16"),
     }
     found = environment["machine"]["instructions"]

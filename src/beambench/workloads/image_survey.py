@@ -57,9 +57,7 @@ def survey(paths: Sequence[str], *, orient: bool) -> list[str]:
     of = f"of {len(chosen)} pictures"
     if len(chosen) < len(distinct):
         of += f" that were looked at (there are {len(distinct)})"
-    parts = [
-        f"{counts[trait]} {trait}" for trait in (FRAMES, ALPHA, DEEP, ORIENTED) if counts[trait]
-    ]
+    parts = [f"{counts[trait]} {trait}" for trait in TRAITS if counts[trait]]
     return [f"{of}: {'; '.join(parts)}"]
 
 

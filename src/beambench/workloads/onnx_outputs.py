@@ -151,30 +151,35 @@ def check_inputs(inputs: Sequence[ModelOutput], columns: int) -> None:
         )
 
 
-def run_chosen(
-    session: Any,
-    batch: Sequence[Any],
-    inference_args: dict[str, Any] | None = None,
-    *,
-    wanted: str | None = None,
-) -> list[RowPrediction]:
-    """Run a batch as Beam's default does, for the chosen outputs instead of the first.
+class ChosenOutputs:
+    """Runs a batch as Beam's default does, for the chosen outputs instead of the first.
 
-    Args:
-        session: of ONNX Runtime.
-        batch: rows, each of shape (columns,).
-        inference_args: that Beam hands over; there are none.
-        wanted: see `choose`.
+    They are chosen in the first batch, for all that follow, from what the session says of the model.
     """
-    import numpy
 
-    chosen = choose(ModelOutput.all_of(session), wanted)
-    names = [name for name in chosen if name is not None]
-    rows = {session.get_inputs()[0].name: numpy.stack(batch, axis=0)}
-    found = dict(zip(names, session.run(names, rows), strict=True))
-    nothing = [None] * len(batch)
-    columns = [nothing if name is None else found[name] for name in chosen]
-    return [RowPrediction(*one) for one in zip(*columns, strict=False)]
+    def __init__(self, wanted: str | None = None) -> None:
+        """Take the output that `choose` is to choose, if a definition names one."""
+        self._wanted = wanted
+        self._chosen: Chosen | None = None
+
+    def __call__(
+        self, session: Any, batch: Sequence[Any], inference_args: dict[str, Any] | None = None
+    ) -> list[RowPrediction]:
+        """Run rows, each of shape (columns,); Beam hands over arguments, of which there are none.
+
+        Raises:
+            UsageError: see `choose`.
+        """
+        import numpy
+
+        if self._chosen is None:
+            self._chosen = choose(ModelOutput.all_of(session), self._wanted)
+        names = [name for name in self._chosen if name is not None]
+        rows = {session.get_inputs()[0].name: numpy.stack(batch, axis=0)}
+        found = dict(zip(names, session.run(names, rows), strict=True))
+        nothing = [None] * len(batch)
+        columns = [nothing if name is None else found[name] for name in self._chosen]
+        return [RowPrediction(*one) for one in zip(*columns, strict=False)]
 
 
 def class_of(prediction: RowPrediction) -> int | str:

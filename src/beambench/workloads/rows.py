@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -234,11 +233,10 @@ class OnnxRows(Rows):
     def model_handler(self) -> ModelHandler[Any, Any, Any]:
         from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
 
-        run = functools.partial(onnx_outputs.run_chosen, wanted=self.parameters.output)
         return OnnxModelHandlerNumpy(
             model_uri=str(self.weights.path),
             providers=PROVIDERS,
-            inference_fn=run,
+            inference_fn=onnx_outputs.ChosenOutputs(self.parameters.output),
             **self.handler_options(),
         )
 
