@@ -137,7 +137,7 @@ def on_a_terminal(folder, columns: int, *arguments: str) -> str:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     with subprocess.Popen(
-        [sys.executable, "-m", "beambench.cli.main", *arguments],
+        [sys.executable, "-m", "beambench", *arguments],
         cwd=folder,
         env={**environment, "TERM": "xterm", "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,

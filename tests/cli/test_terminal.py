@@ -240,7 +240,7 @@ def test_after_an_error_nothing_is_written_any_more(full):
 
 def shell(script: str, folder, **environment: str) -> tuple[int, str, str]:
     """Run a script of bash in which `beambench` is this one; its exit code, stdout and stderr."""
-    command = f'beambench() {{ "{sys.executable}" -m beambench.cli.main "$@"; }}\n{script}'
+    command = f'beambench() {{ "{sys.executable}" -m beambench "$@"; }}\n{script}'
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,

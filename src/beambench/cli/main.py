@@ -78,7 +78,6 @@ def beambench(
 
 def main() -> None:
     """Run the command line of this process, and end the process."""
-    process.open_closed_descriptors()
     terminal.open_streams()
     process.run_and_exit(lambda: terminal.close(execute(sys.argv[1:])))
 
@@ -164,7 +163,3 @@ def split_beam_flags(arguments: list[str]) -> tuple[list[str], list[str] | None]
         return arguments, None
     at = arguments.index("--")
     return arguments[:at], arguments[at + 1 :]
-
-
-if __name__ == "__main__":
-    main()

@@ -154,7 +154,7 @@ def check_inputs(inputs: Sequence[ModelOutput], columns: int) -> None:
 class ChosenOutputs:
     """Runs a batch as Beam's default does, for the chosen outputs instead of the first.
 
-    They are chosen in the first batch, for all that follow, from what the session says of the model.
+    They are chosen in the first batch, for all that follow, from what the session says.
     """
 
     def __init__(self, wanted: str | None = None) -> None:
