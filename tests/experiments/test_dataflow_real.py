@@ -14,6 +14,7 @@ import pytest
 
 import run_staged_pipeline
 from beambench.cli.main import execute
+from beambench.controller.cross_check import CLOCK_GRAIN_US
 from beambench.dataflow.client import Endpoints
 from beambench.inputs import files
 from beambench.record.run_record import RunRecord
@@ -124,7 +125,7 @@ def test_a_job_is_submitted_followed_collected_and_verified(service, bucket, cap
     (repeat,) = record.repeats
     assert repeat.usage is not None
     assert repeat.usage.memory_gb_seconds == 4050.0
-    assert repeat.cross_check["agrees"], repeat.cross_check
+    assert_counts_agree(repeat.cross_check)
     inferences = repeat.beam_metrics["num_inferences"]
     assert inferences["value"] == 200
     assert inferences["step"] == "RunInference/BeamML_RunInference"
@@ -132,6 +133,16 @@ def test_a_job_is_submitted_followed_collected_and_verified(service, bucket, cap
     assert repeat.runner["job_name"].startswith("beambench-fast-numbers-")
     assert sum(repeat.batch_sizes) == 200
     assert f"jobs/{REGION}/{JOB_ID}?project={PROJECT}" in printed.err
+
+
+def assert_counts_agree(check: dict[str, Any]) -> None:
+    """Beam's latency must enclose ours; by how much is for `test_pipeline.py`, which may try again.
+
+    The batches take microseconds: on a busy machine one that loses the processor moves the mean.
+    """
+    differences = check["differences"]
+    assert [line for line in differences if not line.startswith("batch latency: ")] == []
+    assert check["latency_gap_us"] >= -CLOCK_GRAIN_US
 
 
 def test_a_job_outlives_the_process_that_started_it(service, bucket, tmp_path, capsys):
