@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from beambench.dataflow.follow import between, follow, parse_time
+from beambench.dataflow.follow import between, follow
 from beambench.dataflow.usage import service_metrics
+from beambench.times import parse_time
 from dataflow_stub import (
     ALL_STARTED,
     JOB_ID,

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from beambench.cancellation import Cancellation
 from beambench.dataflow.client import Client, ServiceError
 from beambench.dataflow.messages import Messages
+from beambench.times import parse_time
 
 POLL_SECONDS = 10.0
 REASON_SECONDS = 50.0
@@ -116,13 +117,6 @@ class Followed:
             self.states.append((str(job.get("currentStateTime", "")), state))
 
 
-def parse_time(text: str) -> datetime:
-    """Parse a time of the service: UTC, with 0 to 9 digits of a second."""
-    seconds, _, fraction = text.rstrip("Z").partition(".")
-    found = datetime.fromisoformat(f"{seconds}.{fraction[:6]:0<6}")
-    return found.replace(tzinfo=timezone.utc)
-
-
 def between(begin: str | None, end: str | None) -> float | None:
     """Return the seconds between two times of the service, None if one is unknown."""
     if not begin or not end:
@@ -210,4 +204,4 @@ def _await_reason(client: Client, clock: Clock, followed: Followed) -> None:
 
 def _elapsed(followed: Followed) -> float | None:
     now = datetime.now(timezone.utc).isoformat()
-    return between(followed.created, followed.finished or now.partition("+")[0])
+    return between(followed.created, followed.finished or now)

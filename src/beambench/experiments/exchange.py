@@ -32,6 +32,7 @@ from beambench.record.run_record import (
     RunRecord,
     Verification,
 )
+from beambench.times import parse_time
 
 CSV = ".csv"
 MARKDOWN = (".md", ".markdown")
@@ -245,13 +246,8 @@ def moment(value: Any) -> datetime:
     elif isinstance(value, int | float) or re.fullmatch(r"\d+(\.\d+)?", str(value)):
         found = datetime.fromtimestamp(float(value), timezone.utc)
     else:
-        text = str(value).replace(" UTC", "+00:00").replace("Z", "+00:00")
-        found = datetime.fromisoformat(re.sub(r"\.(\d{1,6})(?=[+-]|$)", _six_digits, text))
+        return parse_time(str(value))
     return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
-
-
-def _six_digits(match: re.Match[str]) -> str:
-    return f".{match[1]:0<6}"  # Python 3.10 reads three digits or six
 
 
 def _run_of_rows(

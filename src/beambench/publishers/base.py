@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from beambench.record.masking import without
 from beambench.store.deliveries import Delivery
+from beambench.times import parse_time
 
 REQUEST_SECONDS = 10.0
 """Longest wait for one answer of a server."""
@@ -85,7 +86,7 @@ def name_of(benchmark: str) -> str:
 def moment(value: str | datetime) -> datetime:
     """Return a time of a record, or as a server gives it back; without an offset it is in UTC."""
     if isinstance(value, str):
-        value = datetime.fromisoformat(value.replace("Z", "+00:00"))  # Python 3.10 knows no Z
+        return parse_time(value)
     return value if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
 
 

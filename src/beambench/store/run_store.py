@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from beambench.record.run_record import (
 from beambench.store import tables
 from beambench.store.deliveries import Delivery, DeliveryQueue
 from beambench.store.tables import masked, runs, store_errors
+from beambench.times import parse_time
 
 SHORTEST_PREFIX = 4
 """Characters of a run id that are needed to name a run."""
@@ -355,10 +356,7 @@ def _utc(time: str) -> str:
 
     A time without an offset is taken as UTC. Raises ValueError for what is no such time.
     """
-    parsed = datetime.fromisoformat(time.replace("Z", "+00:00"))  # Python 3.10 knows no Z
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=timezone.utc)
-    utc = parsed.astimezone(timezone.utc).replace(tzinfo=None)
+    utc = parse_time(time).astimezone(timezone.utc).replace(tzinfo=None)
     return utc.isoformat(timespec="microseconds") + "Z"
 
 
