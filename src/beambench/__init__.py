@@ -5,7 +5,7 @@ loads neither Beam nor a model framework::
 
     import beambench
 
-    record = beambench.run("pytorch-image-classification-efficientnet-lite0", repeats=6)
+    record = beambench.run("overhead-noop", repeats=6, store="sqlite:///runs.db")
     print(record.metrics["throughput_elements"].value)
 """
 
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from beambench.definition.library import Library
-    from beambench.errors import BeambenchError, RunError, UsageError
-    from beambench.experiments.run import run_benchmark as run
+    from beambench.errors import BeambenchError, RunError, StoreError, UsageError
+    from beambench.experiments.python_api import run_benchmark as run
+    from beambench.experiments.saving import NotStoredError
     from beambench.record.run_record import RunRecord
     from beambench.store.run_store import RunStore
     from beambench.workloads.base import Parameters, Weights, Workload
@@ -25,10 +26,12 @@ __version__ = "0.1.0"
 __all__ = [
     "BeambenchError",
     "Library",
+    "NotStoredError",
     "Parameters",
     "RunError",
     "RunRecord",
     "RunStore",
+    "StoreError",
     "UsageError",
     "Weights",
     "Workload",
@@ -39,14 +42,16 @@ __all__ = [
 _PLACES = {
     "BeambenchError": "beambench.errors:BeambenchError",
     "Library": "beambench.definition.library:Library",
+    "NotStoredError": "beambench.experiments.saving:NotStoredError",
     "Parameters": "beambench.workloads.base:Parameters",
     "RunError": "beambench.errors:RunError",
     "RunRecord": "beambench.record.run_record:RunRecord",
     "RunStore": "beambench.store.run_store:RunStore",
+    "StoreError": "beambench.errors:StoreError",
     "UsageError": "beambench.errors:UsageError",
     "Weights": "beambench.workloads.base:Weights",
     "Workload": "beambench.workloads.base:Workload",
-    "run": "beambench.experiments.run:run_benchmark",
+    "run": "beambench.experiments.python_api:run_benchmark",
 }
 
 

@@ -33,10 +33,10 @@ from beambench.experiments.run import (
     Step,
     execute_all,
     new_run_id,
-    run_benchmark,
     schedule,
     silent,
 )
+from beambench.experiments.run import execute as execute_run
 from beambench.record.observation import Observation, SampledPrediction
 from beambench.record.run_record import RunRecord
 from beambench.workloads.base import check_workload
@@ -589,7 +589,7 @@ def test_run_ids_sort_by_time_and_differ():
 def test_an_error_of_one_benchmark_does_not_keep_the_others_from_running(workers):
     workers.script("prepare", gave_up("prepare", "usage", "bad labels"), prepared())
     requests = [request_of(seed=1), request_of(seed=2)]
-    results = list(execute_all(requests, Cancellation(), lambda request: silent))
+    results = list(execute_all(requests, Cancellation(), lambda request: silent, execute_run))
     assert [request.seed for request, _ in results] == [1, 2]
     assert isinstance(results[0][1], UsageError)
     assert results[1][1].status == "succeeded"
@@ -603,23 +603,8 @@ def test_cancelling_one_run_cancels_those_after_it(workers):
         return crashed("cancelled", "cancelled")
 
     workers.script("pipeline", cancel)
-    results = list(execute_all([request_of()] * 3, cancelled, lambda request: silent))
+    results = list(execute_all([request_of()] * 3, cancelled, lambda request: silent, execute_run))
     assert [record.status for _, record in results] == ["cancelled"]
-
-
-def test_run_benchmark_takes_a_name_or_a_file(workers, tmp_path):
-    assert run_benchmark("overhead-noop", profile="smoke").benchmark == "overhead-noop"
-    mine = tmp_path / "mine.yaml"
-    mine.write_text("name: mine\ntitle: Mine\ninherit: overhead-noop\n")
-    assert run_benchmark(str(mine), repeats=2, profile="full").benchmark == "mine"
-    assert workers.plans[-1].limit == 50_000
-    record = run_benchmark(
-        "mine", library=Library([mine]), overrides=["batching.max_batch_size=11"]
-    )
-    assert record.config["definition"]["batching"]["max_batch_size"] == 11
-    assert record.config["overrides"] == ["batching.max_batch_size=11"]
-    with pytest.raises(UsageError, match="no benchmark 'overhead-nop' \\(did you mean"):
-        run_benchmark("overhead-nop")
 
 
 # Secrets

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from beambench.experiments.run import Named, Step
+from beambench.experiments.run import Request, Step
 from beambench.printable import printable
 
 CLEAR_LINE = "\r\x1b[K"
@@ -27,7 +27,7 @@ class ProgressReporter:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
 
-    def begin(self, request: Named) -> ProgressReporter:
+    def begin(self, request: Request) -> ProgressReporter:
         """Begin with another benchmark."""
         self._name = request.name
         return self

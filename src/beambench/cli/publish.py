@@ -13,14 +13,10 @@ from beambench.cli.settings import JsonOption, StoreOption, store_url
 from beambench.errors import EXIT_OK, EXIT_UNPUBLISHED, UsageError
 
 if TYPE_CHECKING:
-    from beambench.cli.process import Interruption
     from beambench.publishers.outbox import Report
     from beambench.record.run_record import RunRecord
     from beambench.store.deliveries import Delivery
     from beambench.store.run_store import RunStore
-
-ATTEMPT_SECONDS = 9.0
-"""One bounded attempt after a run: with the grace of ``deliver`` it stays below ten seconds."""
 
 PublisherOption = Annotated[
     list[str] | None,
@@ -100,52 +96,6 @@ def publish(
         _finish(reports, known, as_json, list(wanted))
 
 
-def deliveries_of(record: RunRecord, publishers: Sequence[str]) -> list[Delivery]:
-    """Return the rows of a fresh run; if they cannot be made, say so: the run is kept without."""
-    if not publishers:
-        return []
-    from beambench.publishers import outbox
-
-    try:
-        return [row for name in publishers for row in outbox.rows_of(record, name)]
-    except Exception as error:
-        say(f"run {record.run_id}: its rows could not be made ({type(error).__name__}: {error})")
-        return []
-
-
-def attempt(store: RunStore, records: Sequence[RunRecord], interruption: Interruption) -> int:
-    """Make one bounded attempt for fresh runs and older rows that are due; return the exit code.
-
-    A signal ends it, and where one came before, nothing is sent: all stays in the queue. One line
-    for each publisher says what of these runs is still queued, or was refused.
-    """
-    ids = [record.run_id for record in records]
-    wanted = list(store.deliveries.counts(ids))
-    if not wanted:
-        return EXIT_OK
-    from beambench.publishers import outbox
-
-    reports = outbox.deliver(
-        store.deliveries,
-        wanted,
-        seconds=ATTEMPT_SECONDS,
-        due=True,
-        cancelled=interruption.cancelled,
-    )
-    counts, lines = store.deliveries.counts(ids), []
-    for report in reports:
-        of_runs = counts[report.publisher]
-        report.queued = of_runs["queued"]
-        if report.queued:
-            lines.append(_left(report) + ": send them later with `beambench publish --pending`")
-        if of_runs["parked"]:
-            lines.append(_parked_line(report))
-    with interruption.printing():
-        for line in lines:
-            say(line)
-    return EXIT_UNPUBLISHED if lines else EXIT_OK
-
-
 def _deliver_all(store: RunStore, names: Sequence[str], timeout: float) -> list[Report]:
     from beambench.publishers import outbox
 
@@ -166,6 +116,7 @@ def _finish(
     emptying the queue.
     """
     from beambench.cli.output import print_json, print_reports
+    from beambench.experiments.publishing import undelivered
 
     parked = store.deliveries.rows(runs=runs, states=("parked",))
     if as_json:
@@ -175,7 +126,7 @@ def _finish(
     advice = ": send them later with `beambench publish --pending`" if runs is not None else ""
     for report in reports:
         if report.queued:
-            say(_left(report) + advice)
+            say(undelivered(report.publisher, report.queued, report.problem) + advice)
     failed = any(report.queued for report in reports) or (runs is not None and bool(parked))
     raise typer.Exit(EXIT_UNPUBLISHED if failed else EXIT_OK)
 
@@ -190,16 +141,6 @@ def _document(report: Report, parked: Sequence[Delivery]) -> dict[str, Any]:
         "problem": report.problem,
         "parked": [parked_document(row) for row in parked if row.publisher == report.publisher],
     }
-
-
-def _left(report: Report) -> str:
-    rows = f"{report.queued} row{'s' if report.queued != 1 else ''}"
-    return f"{report.publisher}: {rows} not delivered, kept in the queue: {report.problem}"
-
-
-def _parked_line(report: Report) -> str:
-    words = next(iter(report.parked.values()), "see `beambench publish --status`")
-    return f"{report.publisher}: rows refused and set aside: {words}"
 
 
 def _print_status(store: RunStore, as_json: bool) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from beambench.cli import dataflow
 from beambench.cli.dataflow import OnStop
+from beambench.cli.execution import Destination, Work, execute_or_plan
 from beambench.cli.messages import say
-from beambench.cli.process import cancelled_by_signals
-from beambench.cli.publish import PublisherOption, attempt, deliveries_of
+from beambench.cli.publish import PublisherOption
 from beambench.cli.settings import (
     DefinitionsOption,
     JsonOption,
@@ -24,28 +23,13 @@ from beambench.cli.settings import (
     library,
     store_url,
 )
-from beambench.cli.terminal import reader_left, unwritten
-from beambench.errors import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    EXIT_TIMED_OUT,
-    EXIT_UNPUBLISHED,
-    BeambenchError,
-    StoreError,
-    UsageError,
-    worst,
-)
+from beambench.errors import UsageError
 
 if TYPE_CHECKING:
-    from beambench.experiments.dataflow_run import AttachRequest
+    from beambench.definition.library import Library
     from beambench.experiments.external_request import ExternalRequest
     from beambench.experiments.request import RunRequest
     from beambench.record.run_record import RunRecord
-    from beambench.store.deliveries import Delivery
-    from beambench.store.run_store import RunStore
-
-    Request = RunRequest | ExternalRequest | AttachRequest
 
 FOR_BENCHMARKS = (
     "profile",
@@ -62,13 +46,6 @@ FOR_BENCHMARKS = (
     "on_stop",
 )
 """Parameters of `run` that do not go with --pipeline."""
-
-STATUS_CODES = {
-    "succeeded": EXIT_OK,
-    "failed": EXIT_FAILED,
-    "cancelled": EXIT_INTERRUPTED,
-    "timed_out": EXIT_TIMED_OUT,
-}
 
 
 class Reference(str, Enum):
@@ -206,9 +183,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run benchmarks and store one run record for each. Beam flags can follow after --."""
-    from beambench.experiments.request import make_request
-
-    beam_flags: list[str] = context.obj
+    destination = Destination(store, publishers or (), as_json, dry_run)
     if attach is not None:
         attached = dataflow.attached(
             context,
@@ -221,71 +196,90 @@ def run(
             timeout=timeout,
             labels=parse_labels(label or []),
         )
-        _run_or_plan([attached], dataflow.execute_attached, store, as_json, dry_run, publishers)
-        return
+        return execute_or_plan(Work([attached], dataflow.execute_attached), destination)
     if cancel:
         raise UsageError("--cancel goes with --attach JOB_ID")
     if pipeline is not None:
         _check_pipeline_options(context, names)
     known = library(definitions)
-    command = ["beambench", *sys.argv[1:]]
+    shared = {
+        "command": ["beambench", *sys.argv[1:]],
+        "runner": runner,
+        "repeats": repeats,
+        "seed": seed,
+        "timeout": timeout,
+        "max_failed": max_failed,
+    }
     if pipeline is not None:
-        from beambench.experiments.external import execute_external
-        from beambench.experiments.external_request import make_external_request
+        external = _external_work(pipeline, name, known, label, context, shared)
+        return execute_or_plan(external, destination)
+    names = _checked_names(names, name, output)
+    options = {
+        "variant": variant,
+        "profile": _profile(context, profile, runner),
+        "overrides": overrides or [],
+        "source": source,
+        "labels_file": labels_file,
+        "limit": limit,
+        "reference": reference is not None,
+        "labels": parse_labels(label or []),
+        "beam_flags": context.obj,
+        "options_file": options_file,
+        "output": output,
+        "overwrite": overwrite,
+        "dry_run": dry_run,
+    }
+    requests = _benchmark_requests(known, names, **shared, **options)
+    execute = _execution(context, runner, on_stop)
+    details = functools.partial(dataflow.job_of, known, store)
+    return execute_or_plan(Work(requests, execute, details), destination)
 
-        external = make_external_request(
-            pipeline,
-            name,
-            taken=known.names(),
-            flags=beam_flags,
-            command=command,
-            runner=runner,
-            repeats=repeats,
-            seed=seed,
-            timeout=timeout,
-            max_failed=max_failed,
-            labels=parse_labels(label or []),
-        )
-        _run_or_plan([external], execute_external, store, as_json, dry_run, publishers)
-        return
+
+def _external_work(
+    pipeline: str,
+    name: str | None,
+    known: Library,
+    label: Sequence[str] | None,
+    context: typer.Context,
+    shared: Mapping[str, Any],
+) -> Work[ExternalRequest]:
+    """Return what measures a pipeline of the user's own."""
+    from beambench.experiments.external import execute_external
+    from beambench.experiments.external_request import make_external_request
+
+    request = make_external_request(
+        pipeline,
+        name,
+        taken=known.names(),
+        flags=context.obj,
+        labels=parse_labels(label or []),
+        **shared,
+    )
+    return Work([request], execute_external)
+
+
+def _checked_names(names: list[str] | None, name: str | None, output: str | None) -> list[str]:
+    """Return the names of benchmarks; refuse options that do not go with them."""
     if name is not None:
         raise UsageError("--name goes with --pipeline: a benchmark has the name of its definition")
     if not names:
         raise UsageError("Missing argument 'NAME...' or --pipeline. See `beambench run --help`")
     if output is not None and len(names) > 1:
         raise UsageError("--output goes with one benchmark: the next would replace its predictions")
-    requests = [
-        make_request(
-            known,
-            one,
-            variant=variant,
-            profile=_profile(context, profile, runner),
-            overrides=overrides or [],
-            runner=runner,
-            repeats=repeats,
-            source=source,
-            labels_file=labels_file,
-            limit=limit,
-            reference=reference is not None,
-            seed=seed,
-            timeout=timeout,
-            max_failed=max_failed,
-            labels=parse_labels(label or []),
-            beam_flags=beam_flags,
-            options_file=options_file,
-            output=output,
-            overwrite=overwrite,
-            command=command,
-            dry_run=dry_run,
-        )
-        for one in names
-    ]
+    return names
+
+
+def _benchmark_requests(
+    known: Library, names: Sequence[str], **options: object
+) -> list[RunRequest]:
+    """Return the requests of some benchmarks, and say what is to be known of them."""
+    from beambench.experiments.request import make_request
+
+    requests = [make_request(known, name, **options) for name in names]
     for request in requests:
         for warning in request.warnings:
-            say(f"{request.resolved.definition.name}: {warning}")
-    execute = _execution(context, runner, on_stop)
-    more = functools.partial(dataflow.job_of, known, store)
-    _run_or_plan(requests, execute, store, as_json, dry_run, publishers, more)
+            say(f"{request.name}: {warning}")
+    return requests
 
 
 def _profile(context: typer.Context, profile: str, runner: str) -> str:
@@ -325,45 +319,7 @@ def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> 
             )
 
 
-def _run_or_plan(
-    requests: Sequence[Request],
-    execute: Callable[..., RunRecord],
-    store: str | None,
-    as_json: bool,
-    dry_run: bool,
-    publishers: Sequence[str] | None,
-    more: Callable[[RunRequest], dict[str, Any]] = lambda _: {},
-) -> None:
-    """Run the requests, or print what would be run and what `more` finds out of each."""
-    names = _check_publishing(requests, publishers or ())
-    if dry_run:
-        _print_plans(requests, as_json, more)
-    else:
-        raise typer.Exit(_run_all(requests, execute, store_url(store), as_json, names))
-
-
-def _check_publishing(requests: Sequence[Request], publishers: Sequence[str]) -> list[str]:
-    """Return the publishers named on the command line; refuse what cannot be reached, early."""
-    chosen = {request.name: list(publishers) or request.publish.to for request in requests}
-    if not any(chosen.values()):
-        return []
-    from beambench.publishers import outbox
-
-    names = outbox.check(publishers)
-    for request in requests:
-        for name in chosen[request.name]:
-            outbox.check_settings(name, request.publish, request.name)
-        identity = request.identity()
-        what = [identity[key] for key in ("variant", "profile")]
-        if what != ["stock", "full"] and chosen[request.name]:
-            say(
-                f"{request.name}: rows in Beam's format say nothing of variant {what[0]} and "
-                f"profile {what[1]}: they stand beside those of the suite"
-            )
-    return names
-
-
-def parse_labels(pairs: list[str]) -> dict[str, str]:
+def parse_labels(pairs: Sequence[str]) -> dict[str, str]:
     """Parse ``key=value`` labels.
 
     Raises:
@@ -378,120 +334,3 @@ def parse_labels(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"--label {pair!r}: {key!r} is given twice")
         labels[key] = value
     return labels
-
-
-def _print_plans(
-    requests: Sequence[Request],
-    as_json: bool,
-    more: Callable[[RunRequest], dict[str, Any]],
-) -> None:
-    from beambench.cli.output import print_json, print_plan
-
-    documents: list[dict[str, Any]] = [
-        {
-            **request.identity(),
-            "runner": request.runner,
-            "config": request.configuration(),
-            **more(cast("RunRequest", request)),
-        }
-        for request in requests
-    ]
-    if as_json:
-        print_json(documents if len(documents) > 1 else documents[0])
-    else:
-        for document in documents:
-            print_plan(document)
-
-
-def _run_all(
-    requests: Sequence[Request],
-    execute: Callable[..., RunRecord],
-    url: str,
-    as_json: bool,
-    publishers: Sequence[str],
-) -> int:
-    from beambench.cli.output import print_json, print_record
-    from beambench.cli.progress import ProgressReporter
-    from beambench.experiments.run import execute_all
-    from beambench.store.run_store import RunStore
-
-    records: list[RunRecord] = []
-    kept: list[RunRecord] = []
-    codes: list[int] = []
-    opened = RunStore.open(url)
-    with cancelled_by_signals() as interruption, opened as store:
-        cancelled, printing = interruption.cancelled, interruption.printing
-        store.hurry_when(cancelled)
-        store.check_writable()
-        progress = ProgressReporter()
-        done = 0
-        for request, result in execute_all(requests, cancelled, progress.begin, execute):
-            progress.close()
-            done += 1
-            if isinstance(result, BeambenchError):
-                with printing():
-                    _complain(f"{request.name}: {result}", len(requests), result)
-                codes.append(result.exit_code)
-                continue
-            records.append(result)
-            chosen = publishers or request.publish.to
-            rows = deliveries_of(result, chosen)
-            code = _keep(store, result, rows)
-            codes += [EXIT_UNPUBLISHED] if chosen and not rows else []
-            codes += [STATUS_CODES[result.status], code]
-            kept += [result] if code == EXIT_OK else []
-            if not as_json:
-                with printing():
-                    print_record(result)
-        with printing():
-            if as_json and records:
-                documents = [record.model_dump(mode="json") for record in records]
-                print_json(documents if len(requests) > 1 else documents[0])
-            _flush(kept)  # a server may keep the attempt below waiting
-            for record in records:
-                if record.error is not None:
-                    say(f"{record.benchmark}: {_reason(record)}")
-        if done < len(requests) or interruption.has_cut_output:
-            codes.append(EXIT_INTERRUPTED)
-        codes.append(attempt(store, kept, interruption))
-    return worst(codes)
-
-
-def _flush(kept: Sequence[RunRecord]) -> None:
-    """Write out what was printed; if that fails, say where the runs are."""
-    error = unwritten()
-    if error is not None and not reader_left(error):
-        for record in kept:
-            say(f"{record.benchmark}: stored: `beambench show {record.run_id}` prints it")
-
-
-def _complain(message: str, runs: int, error: BeambenchError) -> None:
-    if runs == 1:
-        raise error
-    say(message)
-
-
-def _reason(record: RunRecord) -> str:
-    """Say why a run did not succeed, and what to do where that is known."""
-    if record.status == "timed_out" and record.runner.requested == "direct":
-        limit = record.config["timeout"]
-        return f"{record.error}: give more than {limit:g} s with --timeout"
-    return f"failed: {record.error}" if record.status == "failed" else str(record.error)
-
-
-def _keep(store: RunStore, record: RunRecord, rows: Sequence[Delivery]) -> int:
-    """Store a record and queue its rows with it, at once.
-
-    If the store fails now, save the record beside, so that nothing measured is lost.
-    """
-    try:
-        store.add(record, rows)
-    except StoreError as error:
-        rescue = Path(f"beambench-{record.run_id}.json")
-        try:
-            rescue.write_text(record.model_dump_json(indent=2), "utf-8")
-            say(f"{error}; the record was saved as {rescue}")
-        except OSError as second:
-            say(f"{error}; saving it as {rescue} failed too: {second.strerror}")
-        return EXIT_FAILED
-    return EXIT_OK

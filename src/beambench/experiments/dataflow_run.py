@@ -233,6 +233,7 @@ class AttachRequest:
         client: of the job.
         folder: its gs:// folder.
         plan: what the job was submitted with, and with it all that makes the record.
+        submitted: what the submitting process said of the runner.
         cancel: end the job instead of waiting for it.
         time_limit: seconds to follow it.
     """
@@ -241,7 +242,7 @@ class AttachRequest:
     folder: str
     plan: Plan
     draft: RunRecord
-    runner: Mapping[str, Any]
+    submitted: Mapping[str, Any]
     cancel: bool
     on_stop: OnStop
     time_limit: float
@@ -255,6 +256,10 @@ class AttachRequest:
     @property
     def publish(self) -> Publish:
         return self.plan.definition.publish
+
+    @property
+    def runner(self) -> str:
+        return self.draft.runner.requested
 
     def configuration(self) -> dict[str, Any]:
         return self.draft.config
@@ -334,7 +339,7 @@ def make_attach_request(
         folder=folder,
         plan=plan,
         draft=draft,
-        runner=dict(document.get("runner") or {}),
+        submitted=dict(document.get("runner") or {}),
         cancel=cancel,
         on_stop=on_stop,
         time_limit=timeout or float(draft.config["timeout"]),
@@ -405,7 +410,7 @@ def execute_attached(
         replace(request.client, pause=clock.wait),
         clock,
         JobFacts(request.folder, str(kept["pcollection"]), bool(kept["has_accelerator"])),
-        runner={**request.runner, "attached": True},
+        runner={**request.submitted, "attached": True},
         masked=functools.partial(without, secret_values(request.plan.definition.model_dump())),
     )
     execution = Execution(

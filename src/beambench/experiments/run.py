@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from platformdirs import user_cache_dir
 
@@ -26,11 +26,10 @@ from beambench.controller.assemble import (
     warnings_of,
 )
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
-from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation, Task, with_choices
 from beambench.definition.schema import Definition, Publish
 from beambench.errors import BeambenchError, RunError, UsageError
-from beambench.experiments.request import RunRequest, make_request, search_path
+from beambench.experiments.request import RunRequest, search_path
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
 from beambench.printable import storable
@@ -50,14 +49,21 @@ class Step:
     total: int
 
 
-class Named(Protocol):
-    """A request: what it is called, and where its run is published."""
+class Request(Protocol):
+    """What was asked for, of whatever kind: what it is called, and what its record says of it."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def publish(self) -> Publish: ...
+
+    @property
+    def runner(self) -> str: ...
+
+    def identity(self) -> Mapping[str, str]: ...
+
+    def configuration(self) -> Mapping[str, object]: ...
 
 
 class KeepsSecrets(Protocol):
@@ -66,6 +72,7 @@ class KeepsSecrets(Protocol):
     def without_secrets(self, text: str) -> str: ...
 
 
+R = TypeVar("R", bound=Request)
 Announce = Callable[[Step, int | None], OnProgress]
 """Called when a step begins, with the elements it will process; returns its progress callback."""
 
@@ -353,11 +360,11 @@ def execute(request: RunRequest, cancelled: Cancellation, announce: Announce) ->
 
 
 def execute_all(
-    requests: Sequence[Named],
+    requests: Sequence[R],
     cancelled: Cancellation,
-    announce: Callable[[Named], Announce],
-    run: Callable[[Any, Cancellation, Announce], RunRecord] = execute,
-) -> Iterator[tuple[Named, RunRecord | BeambenchError]]:
+    announce: Callable[[R], Announce],
+    run: Callable[[R, Cancellation, Announce], RunRecord],
+) -> Iterator[tuple[R, RunRecord | BeambenchError]]:
     """Run one request after the other; an error of one does not keep the others from running."""
     for request in requests:
         try:
@@ -366,19 +373,3 @@ def execute_all(
             yield request, error
         if cancelled.is_set():
             return
-
-
-def run_benchmark(name: str, *, library: Library | None = None, **options: object) -> RunRecord:
-    """Run one benchmark and return its record; nothing is stored.
-
-    Args:
-        name: a benchmark of the library, or the path of a definition file.
-        library: definitions to look in; the catalog if None.
-        options: fields of `RunRequest`, and `variant`, `profile` and `overrides`.
-
-    Raises:
-        UsageError: the request cannot be right.
-        RunError: it cannot run on this machine.
-    """
-    request = make_request(library or Library(), name, **options)
-    return Run(request, Cancellation()).execute()
