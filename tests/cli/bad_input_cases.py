@@ -175,6 +175,10 @@ def old(argv=None):
     pass
 
 
+async def later(argv=None, test_pipeline=None):
+    pass
+
+
 def lossy(argv=None, test_pipeline=None):
     from apache_beam.ml.inference.base import ModelHandler, RunInference
 
@@ -408,6 +412,21 @@ SECTIONS: dict[str, list[Case]] = {
             ("old(argv=…, test_pipeline=…)", "'test_pipeline'"),
             THERE,
             real=True,
+        ),
+        Case(
+            "a coroutine as a pipeline",
+            "run --pipeline my_pipeline:later --repeats 1",
+            USAGE,
+            ("--pipeline my_pipeline:later: is a coroutine or a generator",),
+            THERE,
+            real=True,
+        ),
+        Case(
+            "a file that hides a module of Python",
+            "run --pipeline my_pipeline:run",
+            USAGE,
+            ("random.py: hides Python's own module 'random'", "rename it"),
+            files={**THERE, "random.py": "seed = None\n"},
         ),
         Case(
             "a function that makes a pipeline of its own",
