@@ -121,7 +121,7 @@ def test_a_secret_stands_nowhere_but_in_what_the_worker_is_told():
     shown = ["--hf_token", "***", "--api_key=***", "--pin_key=***", "--input", "rows-12"]
     assert request.flags == flags
     assert request.shown_flags == request.configuration()["beam_flags"] == shown
-    assert request.command == ["beambench", "run", "--", *shown]
+    assert request.shown_command == ["beambench", "run", "--", *shown]
     said = "ValueError: abcdef and hunter2 of rows-12"
     assert request.without_secrets(said) == "ValueError: *** and *** of rows-12"
 

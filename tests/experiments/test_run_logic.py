@@ -27,12 +27,12 @@ from beambench.controller.worker_process import OnProgress
 from beambench.definition.library import Library
 from beambench.definition.plan import decided_definition
 from beambench.errors import RunError, UsageError
+from beambench.experiments.records import new_run_id
 from beambench.experiments.request import RunRequest, make_request
 from beambench.experiments.run import (
     Run,
     Step,
     execute_all,
-    new_run_id,
     schedule,
     silent,
 )

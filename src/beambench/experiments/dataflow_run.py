@@ -19,10 +19,6 @@ from beambench import __version__
 from beambench.cancellation import Cancellation
 from beambench.controller.assemble import (
     Execution,
-    error_of,
-    runner_record,
-    status_of,
-    warnings_of,
 )
 from beambench.controller.worker_process import WorkerResult, run_task, utc_now
 from beambench.dataflow.client import (
@@ -42,18 +38,16 @@ from beambench.definition.plan import Plan
 from beambench.definition.schema import Publish
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.dataflow_job import Job, JobFacts, OnStop
+from beambench.experiments.records import Subject, Trouble, make_record
 from beambench.experiments.request import RunRequest, check_timeout, importable
 from beambench.experiments.run import (
     Announce,
     Run,
     Step,
-    Trouble,
     cache_dir,
-    new_run_id,
     silent,
 )
 from beambench.experiments.work_dir import work_dir
-from beambench.printable import storable
 from beambench.record.masking import secret_values, without
 from beambench.record.observation import Observation
 from beambench.record.run_record import RunRecord
@@ -147,10 +141,7 @@ class DataflowRun(Run):
             except RunError as error:
                 job.unread = str(error)
         repeat = job.add_to(execution, collected, submitted_at)
-        if repeat.status in ("cancelled", "timed_out"):
-            message = repeat.error["message"] if repeat.error is not None else repeat.status
-            return Trouble(repeat.status, message)
-        return None
+        return Trouble.of_repeat(repeat)
 
     @property
     def prepared_count(self) -> int:
@@ -159,7 +150,7 @@ class DataflowRun(Run):
 
     def _not_submitted(self, result: WorkerResult, step: Step, name: str) -> Trouble:
         """Say why there is no job; one that was interrupted may have been made all the same."""
-        trouble = Trouble.of(step, result)
+        trouble = Trouble.of(step.label, result)
         if trouble.status == "failed":
             return trouble
         warning = f"it may be that a job named {name} was made: look at the console of Dataflow"
@@ -247,7 +238,7 @@ class AttachRequest:
     on_stop: OnStop
     time_limit: float
     labels: Mapping[str, str]
-    command: Sequence[str]
+    shown_command: Sequence[str]
 
     @property
     def name(self) -> str:
@@ -262,7 +253,13 @@ class AttachRequest:
         return self.draft.runner.requested
 
     def configuration(self) -> dict[str, Any]:
-        return self.draft.config
+        """Return that of the run which made the job, with what is otherwise for this record."""
+        return {
+            **self.draft.config,
+            "repeats": 1,
+            "timeout": self.time_limit,
+            "attached": self.client.place.job_id,
+        }
 
     def identity(self) -> dict[str, str]:
         draft = self.draft
@@ -343,8 +340,8 @@ def make_attach_request(
         cancel=cancel,
         on_stop=on_stop,
         time_limit=timeout or float(draft.config["timeout"]),
-        labels=dict(labels or {}),
-        command=command,
+        labels={**draft.labels, **(labels or {})},
+        shown_command=command,
     )
 
 
@@ -462,34 +459,21 @@ def _collect_elsewhere(request: AttachRequest, job: Job, cancelled: Cancellation
 
 def _attached_record(request: AttachRequest, job: Job, execution: Execution) -> RunRecord:
     """Complete the record that the submitting process began."""
-    draft, metrics = request.draft, execution.metrics()
-    repeat = execution.repeats[0]
-    alone = repeat.error["message"] if repeat.status in ("cancelled", "timed_out") else None  # type: ignore[index]
-    left_out = [LEFT_OUT] if execution.reference is None else []
-    return draft.model_copy(
-        update={
-            "run_id": new_run_id(),
-            "runner": runner_record(draft.runner.requested, execution.repeats),
-            "status": status_of(execution.repeats, 1),
-            "finished_at": utc_now(),
-            "config": {
-                **draft.config,
-                "repeats": 1,
-                "timeout": request.time_limit,
-                "attached": job.place.job_id,
-            },
-            "repeats": execution.repeats,
-            "metrics": metrics,
-            "verification": execution.verification(),
-            "noise": execution.noise(),
-            "labels": {**draft.labels, **request.labels},
-            "command": [storable(word) for word in request.command],
-            "warnings": [
-                *draft.warnings,
-                *warnings_of(execution, metrics),
-                *left_out,
-                *job.warnings,
-            ],
-            "error": alone or error_of(execution, metrics),
-        }
+    draft = request.draft
+    record = make_record(
+        request,
+        Subject(
+            input=draft.input,
+            model=draft.model,
+            environment=draft.environment,
+            choices=draft.choices,
+            warnings=draft.warnings,
+            beambench_version=draft.beambench_version,
+        ),
+        execution,
+        Trouble.of_repeat(execution.repeats[0]),
+        started_at=draft.started_at,
+        expected=1,
     )
+    left_out = [LEFT_OUT] if execution.reference is None else []
+    return record.model_copy(update={"warnings": [*record.warnings, *left_out, *job.warnings]})

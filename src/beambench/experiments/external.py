@@ -8,31 +8,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from beambench import __version__
 from beambench.cancellation import Cancellation
 from beambench.controller.assemble import (
     Execution,
-    error_of,
-    runner_record,
-    status_of,
-    warnings_of,
 )
 from beambench.controller.worker_process import WorkerResult, run_task, utc_now
 from beambench.definition.plan import ExternalPlan
 from beambench.errors import RunError, UsageError
 from beambench.experiments.external_request import ExternalRequest, search_path
+from beambench.experiments.records import Subject, Trouble, make_record
 from beambench.experiments.run import (
     GIVE_UP_AFTER,
     Announce,
     Step,
-    Trouble,
-    new_run_id,
     silent,
     without_secrets,
 )
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
-from beambench.printable import storable
 from beambench.record.run_record import InputRecord, ModelRecord, RunRecord, Verification
 
 UNVERIFIED = (
@@ -102,7 +95,7 @@ def _add(
         )
         result = dataclasses.replace(result, observation=observation)
     repeat = execution.add("pipeline", result)
-    return Trouble.of(step, result) if repeat.status in ("cancelled", "timed_out") else None
+    return Trouble.of(step.label, result) if repeat.status in ("cancelled", "timed_out") else None
 
 
 def _has_given_up(execution: Execution) -> bool:
@@ -113,25 +106,13 @@ def _has_given_up(execution: Execution) -> bool:
 def _record(
     execution: Execution, request: ExternalRequest, started_at: str, trouble: Trouble | None
 ) -> RunRecord:
-    metrics = execution.metrics()
-    error = trouble.message if trouble is not None else error_of(execution, metrics)
-    status = trouble.status if trouble is not None else None
     first = execution.observations[0] if execution.observations else None
     handlers = sorted({step.handler for step in first.steps.values()}) if first else []
     torch: dict[str, Any] = {"torch": first.torch} if first else {}
-    return RunRecord(
-        run_id=new_run_id(),
-        **request.identity(),
-        beambench_version=__version__,
-        runner=runner_record(request.runner, execution.repeats),
-        status=status or status_of(execution.repeats, request.repeat_count),
-        started_at=started_at,
-        finished_at=utc_now(),
+    subject = Subject(
         input=InputRecord(kind="unknown", count=None, digest=None),
         model=ModelRecord(name=", ".join(handlers) or "unknown", weights="unknown"),
-        config=request.configuration(),
-        repeats=execution.repeats,
-        metrics=metrics,
+        environment={**fingerprint(Path.cwd()), **torch},
         verification=Verification(
             elements_in=None,
             elements_out=None,
@@ -140,10 +121,13 @@ def _record(
             missing=None,
             unverified=UNVERIFIED,
         ),
-        noise=execution.noise(),
-        environment={**fingerprint(Path.cwd()), **torch},
-        labels=dict(request.labels),
-        command=[storable(word) for word in request.command],
-        warnings=list(dict.fromkeys(warnings_of(execution, metrics))),
-        error=error,
+    )
+    return make_record(
+        request,
+        subject,
+        execution,
+        trouble,
+        started_at=started_at,
+        expected=request.repeat_count,
+        error=trouble.message if trouble is not None else None,
     )

@@ -59,7 +59,7 @@ class ExternalRequest:
     max_failed: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     flags: Sequence[str] = ()
-    command: Sequence[str] = ()
+    shown_command: Sequence[str] = ()
 
     @property
     def publish(self) -> Publish:
@@ -148,7 +148,7 @@ def make_external_request(
         source_file=str(file),
         source_digest=_digest(file, pipeline),
         flags=flags,
-        command=masked(command),
+        shown_command=masked(command),
         **options,  # type: ignore[arg-type]
     )
     _check_runner(request.runner)

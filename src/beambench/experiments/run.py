@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from platformdirs import user_cache_dir
 
-from beambench import __version__
 from beambench.cancellation import Cancellation
 from beambench.controller.assemble import (
     Arm,
     Execution,
-    error_of,
     input_record,
     model_record,
-    runner_record,
-    status_of,
-    warnings_of,
 )
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
 from beambench.definition.plan import Plan, Preparation, Task, with_choices
 from beambench.definition.schema import Definition, Publish
 from beambench.errors import BeambenchError, RunError, UsageError
+from beambench.experiments.records import Subject, Trouble, make_record
 from beambench.experiments.request import RunRequest, search_path
 from beambench.experiments.work_dir import work_dir
 from beambench.machine.environment import fingerprint
-from beambench.printable import storable
 from beambench.record.observation import InferenceStep, Measured, Observation
-from beambench.record.run_record import RunRecord, Status
+from beambench.record.run_record import RunRecord
 
 GIVE_UP_AFTER = 2
 """Repeats that fail one after the other before the rest is left out."""
@@ -61,6 +54,12 @@ class Request(Protocol):
     @property
     def runner(self) -> str: ...
 
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+    @property
+    def shown_command(self) -> Sequence[str]: ...
+
     def identity(self) -> Mapping[str, str]: ...
 
     def configuration(self) -> Mapping[str, object]: ...
@@ -84,12 +83,6 @@ def silent(step: Step, elements: int | None) -> OnProgress:
 
 def cache_dir() -> Path:
     return Path(user_cache_dir("beambench", appauthor=False))
-
-
-def new_run_id() -> str:
-    """Return an id that sorts by time: UTC to the second and 8 random hex digits."""
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return f"{now}-{uuid.uuid4().hex[:8]}"
 
 
 def schedule(repeats: int, reference: bool) -> list[Arm]:
@@ -145,7 +138,7 @@ class Run:
             raise UsageError(error["message"])
         found = result.observation.prepared if result.observation is not None else None
         if found is None:
-            return Trouble.of(step, result)
+            return Trouble.of(step.label, result)
         self.preparation = Preparation.model_validate(found.preparation)
         definition = with_choices(self.request.resolved.definition, self.preparation.choices)
         execution.rounded = definition.model.precision != "float32"
@@ -158,7 +151,7 @@ class Run:
         sampled = self._task("reference", step, len(self.preparation.sample))
         execution.reference = sampled.observation
         if sampled.status != "succeeded":
-            return Trouble.of(step, sampled)
+            return Trouble.of(step.label, sampled)
         return self._sample_stock(execution, len(self.preparation.sample))
 
     def _sample_stock(self, execution: Execution, elements: int) -> Trouble | None:
@@ -169,7 +162,7 @@ class Run:
         definition = self.request.placed(self.request.stock)
         sampled = self._task("reference", step, elements, definition=definition)
         execution.stock = sampled.observation
-        return None if sampled.status == "succeeded" else Trouble.of(step, sampled)
+        return None if sampled.status == "succeeded" else Trouble.of(step.label, sampled)
 
     def _arms(self) -> list[Arm]:
         return schedule(self.request.repeat_count, self.request.reference)
@@ -189,7 +182,7 @@ class Run:
             step = self._step("calibrate the loop", self._steps_before())
             found = self._task("calibrate", step, None)
             if found.observation is None or found.observation.best_batch_size is None:
-                return Trouble.of(step, found)
+                return Trouble.of(step.label, found)
             self.best_batch_size = found.observation.best_batch_size
         failures = 0
         for index, arm in enumerate(arms):
@@ -203,7 +196,7 @@ class Run:
             repeat = execution.add(arm, result)
             failures = 0 if repeat.status == "succeeded" else failures + 1
             if repeat.status in ("cancelled", "timed_out"):
-                return Trouble.of(step, result)
+                return Trouble.of(step.label, result)
             if failures == GIVE_UP_AFTER:
                 return None
         return None
@@ -250,69 +243,34 @@ class Run:
         return without_secrets(result, request)
 
     def _record(self, execution: Execution, started_at: str, trouble: Trouble | None) -> RunRecord:
-        request, resolved = self.request, self.request.resolved
-        metrics = execution.metrics()
-        error = error_of(execution, metrics) or (trouble.message if trouble else None)
-        if trouble is not None and trouble.status != "failed":
-            error = trouble.message
-        status = trouble.status if trouble else self._status(execution)
-        found = self.prepared.prepared if self.prepared is not None else None
-        return RunRecord(
-            run_id=new_run_id(),
-            **request.identity(),
-            beambench_version=__version__,
-            runner=runner_record(request.runner, execution.repeats),
-            status="failed" if error is not None and status == "succeeded" else status,
+        best = {"best_batch_size": self.best_batch_size} if self.request.reference else {}
+        return make_record(
+            self.request,
+            self._subject(execution.reference),
+            execution,
+            trouble,
             started_at=started_at,
-            finished_at=utc_now(),
-            input=input_record(self.prepared, request.effective_source, request.effective_labels),
-            model=model_record(
-                self.prepared, resolved.definition.model.name, resolved.definition.model.weights
-            ),
-            config={**request.configuration(), "best_batch_size": self.best_batch_size}
-            if request.reference
-            else request.configuration(),
-            choices=self.preparation.choices if self.preparation is not None else [],
-            repeats=execution.repeats,
-            references=execution.references,
-            metrics=metrics,
-            verification=execution.verification(),
-            noise=execution.noise(),
-            environment=found.environment if found is not None else fingerprint(Path.cwd()),
-            labels=dict(request.labels),
-            command=[storable(word) for word in request.shown_command],
-            warnings=list(
-                dict.fromkeys(
-                    [
-                        *request.warnings,
-                        *(found.warnings if found is not None else []),
-                        *(self.prepared.warnings if self.prepared is not None else []),
-                        *(execution.reference.warnings if execution.reference is not None else []),
-                        *warnings_of(execution, metrics),
-                    ]
-                )
-            ),
-            error=error,
+            expected=len(self._arms()),
+            added_config=best,
         )
 
-    def _status(self, execution: Execution) -> Status:
-        everything = [*execution.repeats, *execution.references]
-        return status_of(everything, len(self._arms()))
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why a run ended before all its repeats were done."""
-
-    status: Status
-    message: str
-
-    @classmethod
-    def of(cls, step: Step, result: WorkerResult) -> Trouble:
-        if result.status in ("cancelled", "timed_out"):
-            return cls(result.status, f"{result.status.replace('_', ' ')} in {step.label}")
-        message = result.error["message"] if result.error is not None else "no result"
-        return cls("failed", message)
+    def _subject(self, reference: Observation | None) -> Subject:
+        """Return what is known of input, model and machine; `reference` is the sample's run."""
+        request, prepared = self.request, self.prepared
+        model = request.resolved.definition.model
+        details = prepared.prepared if prepared is not None else None
+        return Subject(
+            input=input_record(prepared, request.effective_source, request.effective_labels),
+            model=model_record(prepared, model.name, model.weights),
+            environment=details.environment if details is not None else fingerprint(Path.cwd()),
+            choices=self.preparation.choices if self.preparation is not None else [],
+            warnings=[
+                *request.warnings,
+                *(details.warnings if details is not None else []),
+                *(prepared.warnings if prepared is not None else []),
+                *(reference.warnings if reference is not None else []),
+            ],
+        )
 
 
 def without_secrets(result: WorkerResult, request: KeepsSecrets) -> WorkerResult:

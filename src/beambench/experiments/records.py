@@ -1,0 +1,145 @@
+"""The record of a run, made in one place for every kind of request."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from beambench import __version__
+from beambench.controller.assemble import (
+    Execution,
+    error_of,
+    runner_record,
+    status_of,
+    warnings_of,
+)
+from beambench.controller.worker_process import WorkerResult, utc_now
+from beambench.printable import storable
+from beambench.record.run_record import (
+    Choice,
+    InputRecord,
+    Metrics,
+    ModelRecord,
+    Repeat,
+    RunRecord,
+    Status,
+    Verification,
+)
+
+if TYPE_CHECKING:
+    from beambench.experiments.run import Request
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a run ended before all its repeats were done."""
+
+    status: Status
+    message: str
+
+    @classmethod
+    def of(cls, step: str, result: WorkerResult) -> Trouble:
+        """Return what became of a worker that did not succeed in a step."""
+        if result.status in ("cancelled", "timed_out"):
+            return cls(result.status, f"{result.status.replace('_', ' ')} in {step}")
+        message = result.error["message"] if result.error is not None else "no result"
+        return cls("failed", message)
+
+    @classmethod
+    def of_repeat(cls, repeat: Repeat) -> Trouble | None:
+        """Return why a repeat ends the run, or None if it does not."""
+        if repeat.status not in ("cancelled", "timed_out"):
+            return None
+        return cls(repeat.status, repeat.error["message"] if repeat.error else repeat.status)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was run, and where, as far as it is known.
+
+    Attributes:
+        verification: None: what the repeats proved.
+        warnings: of the input and of what was run before the repeats.
+        beambench_version: of the process that started the run.
+    """
+
+    input: InputRecord
+    model: ModelRecord
+    environment: Mapping[str, Any]
+    choices: Sequence[Choice] = ()
+    verification: Verification | None = None
+    warnings: Sequence[str] = ()
+    beambench_version: str = __version__
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time: UTC to the second and 8 random hex digits."""
+    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return f"{now}-{uuid.uuid4().hex[:8]}"
+
+
+def make_record(
+    request: Request,
+    subject: Subject,
+    execution: Execution,
+    trouble: Trouble | None,
+    *,
+    started_at: str,
+    expected: int,
+    added_config: Mapping[str, Any] | None = None,
+    error: str | None = None,
+) -> RunRecord:
+    """Return the record of a run that has ended, whatever its status.
+
+    Args:
+        request: what was asked for.
+        subject: what was run.
+        execution: the repeats.
+        trouble: why the run ended early, None if it did not.
+        started_at: when the run began, in UTC.
+        expected: how many repeats and references there are in a run that succeeded.
+        added_config: what stands in the configuration beside that of the request.
+        error: what went wrong; None: the trouble, or the first error of a repeat before a failure.
+    """
+    metrics = execution.metrics()
+    error = error or _error(execution, metrics, trouble)
+    status = _status(execution, trouble, expected)
+    return RunRecord(
+        run_id=new_run_id(),
+        **request.identity(),
+        beambench_version=subject.beambench_version,
+        runner=runner_record(request.runner, execution.repeats),
+        status="failed" if error is not None and status == "succeeded" else status,
+        started_at=started_at,
+        finished_at=utc_now(),
+        input=subject.input,
+        model=subject.model,
+        config={**request.configuration(), **(added_config or {})},
+        choices=list(subject.choices),
+        repeats=execution.repeats,
+        references=execution.references,
+        metrics=metrics,
+        verification=subject.verification or execution.verification(),
+        noise=execution.noise(),
+        environment=dict(subject.environment),
+        labels=dict(request.labels),
+        command=[storable(word) for word in request.shown_command],
+        warnings=list(dict.fromkeys([*subject.warnings, *warnings_of(execution, metrics)])),
+        error=error,
+    )
+
+
+def _error(execution: Execution, metrics: Metrics, trouble: Trouble | None) -> str | None:
+    """Return what ended the run; where that is a failure, an error of a repeat came first."""
+    if trouble is not None and trouble.status != "failed":
+        return trouble.message
+    return error_of(execution, metrics) or (trouble.message if trouble else None)
+
+
+def _status(execution: Execution, trouble: Trouble | None, expected: int) -> Status:
+    if trouble is not None:
+        return trouble.status
+    return status_of([*execution.repeats, *execution.references], expected)
