@@ -10,6 +10,8 @@ from beambench.cancellation import Cancellation
 from beambench.cli.main import app
 from beambench.errors import RunError, StoreError, UsageError, worst
 from beambench.store import RunStore
+from fake_server import fake_server
+from published_runs import run_record
 
 STORE = "sqlite:///runs.db"
 NAMES = ["overhead-noop", "pytorch-image-classification-resnet101"]
@@ -143,6 +145,74 @@ def test_a_record_that_can_be_saved_nowhere_is_printed_all_the_same(
     assert answer.document["run_id"] == record.run_id
     assert answer.err.startswith("beambench: the disk is full; saving it as beambench-2026")
     assert answer.err.count("\n") == 1
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with fake_server() as server:
+        monkeypatch.setenv("INFLUXDB_URL", server.url)
+        monkeypatch.setenv("INFLUXDB_DATABASE", "tests")
+        yield server
+
+
+PUBLISHED = ["--profile", "full", "--publish", "influxdb", "--store", STORE]
+
+
+def test_rows_are_sent_after_the_run(beambench, results, server):
+    results(run_record(1), run_record(2))
+    answer = beambench("run", *NAMES, *PUBLISHED, "--publish", "influxdb")
+    assert (answer.code, answer.err) == (0, "")
+    with RunStore.open(STORE) as store:
+        counts = store.deliveries.counts()
+    assert counts == {"influxdb": {"delivered": 28, "queued": 0, "parked": 0}}
+
+
+def test_rows_that_a_server_does_not_take_are_one_line_and_an_exit_code(beambench, results, server):
+    server.answer = lambda path, body: (503, '{"error": "not today"}')
+    results(run_record(1), run_record(2, status="failed", error="x"))
+    answer = beambench("run", *NAMES, *PUBLISHED)
+    assert answer.code == 3
+    assert answer.err.count("influxdb: ") == 1
+    assert "rows not delivered, kept in the queue: " in answer.err
+    results(run_record(3))
+    assert beambench("run", NAMES[0], *PUBLISHED).code == 5
+
+
+def test_rows_that_cannot_be_made_are_one_line_and_an_exit_code(
+    beambench, results, server, monkeypatch
+):
+    def broken(record, publisher):
+        raise ValueError("of a library")
+
+    monkeypatch.setattr("beambench.publishers.outbox.rows_of", broken)
+    results(run_record())
+    answer = beambench("run", NAMES[0], *PUBLISHED)
+    said = f"run {run_record().run_id}: its rows could not be made (ValueError: of a library)"
+    assert (answer.code, answer.err) == (5, f"beambench: {said}\n")
+    with RunStore.open(STORE) as store:
+        assert store.get(run_record().run_id) == run_record()
+
+
+def test_publishers_are_refused_before_anything_is_run(beambench, results, server, monkeypatch):
+    results(run_record())
+    answer = beambench("run", NAMES[0], "--publish", "kafka", "--store", STORE)
+    assert (answer.code, "no publisher 'kafka'" in answer.err) == (2, True)
+    monkeypatch.delenv("INFLUXDB_URL")
+    answer = beambench("run", NAMES[0], *PUBLISHED)
+    assert (answer.code, "INFLUXDB_URL" in answer.err) == (2, True)
+    assert stored() == []
+
+
+def test_other_settings_than_the_suites_are_said_where_rows_go_out(beambench, server):
+    dry = ["--dry-run", "--publish", "influxdb"]
+    answer = beambench("run", NAMES[0], "--profile", "smoke", *dry)
+    assert (answer.code, answer.err) == (
+        0,
+        "beambench: overhead-noop: rows in Beam's format say nothing of variant stock and profile "
+        "smoke: they stand beside those of the suite\n",
+    )
+    assert beambench("run", NAMES[0], "--profile", "full", *dry).err == ""
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
