@@ -299,6 +299,20 @@ def test_a_server_is_one_for_all_processes_of_a_machine(keep, beambench):
     assert "--processes 1" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("model_runs", "words"),
+    [("server", "would share one model server"), ("elsewhere", "its model is served elsewhere")],
+)
+def test_a_workload_of_the_users_own_says_where_its_model_runs(keep, beambench, model_runs, words):
+    config = local_run(definition={"workload": "mine:Served"}).config
+    keep(local_run(1, config=config), local_run(2, config=config | {"model_runs": model_runs}))
+    plan = ("--machine-type", "n1-standard-2", "--processes", "2", "--store", STORE)
+    assert beambench("cost", "20260131T1001", *plan).code == 0
+    answer = beambench("cost", "20260131T1002", *plan)
+    assert (answer.code, answer.out) == (2, "")
+    assert words in answer.err
+
+
 def test_threads_that_only_the_run_had_are_an_assumption(keep, cost):
     keep(local_run())
     threads = assumption(cost(RESNET), "threads_per_process")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -68,6 +69,18 @@ def write(tmp_path, monkeypatch):
 
 def ask(definition: Path | str = "overhead-noop", **options: Any) -> RunRequest:
     return make_request(Library(), str(definition), **options)
+
+
+@pytest.mark.parametrize("model_runs", ["server", "elsewhere"])
+def test_the_record_says_where_a_model_runs_that_is_not_in_the_worker(write, model_runs):
+    path = write()
+    assert "model_runs" not in ask(path).configuration()
+    (module,) = path.parent.glob("*.py")
+    stated = f'    model_runs = "{model_runs}"\n    input_types'
+    module.write_text(WORKLOAD.replace("    input_types", stated, 1))
+    sys.modules.pop(module.stem)
+    importlib.invalidate_caches()
+    assert ask(path).configuration()["model_runs"] == model_runs
 
 
 def unchecked(definition: Path, **options: Any) -> RunRequest:

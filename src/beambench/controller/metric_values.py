@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from beambench.analysis.histogram import merge, quantile, total
@@ -233,7 +235,7 @@ def percentiles(latencies: Histogram, sizes: Histogram) -> dict[str, Sample]:
 def _exact_quantile(counts: Histogram, share: float) -> float:
     """Nearest-rank quantile of values counted exactly, by value."""
     ordered = [value for value in sorted(counts) for _ in range(counts[value])]
-    rank = max(1, -(-int(share * 100) * len(ordered) // 100))
+    rank = max(1, math.ceil(Fraction(str(share)) * len(ordered)))  # 0.95 as it is written
     return float(ordered[rank - 1])
 
 

@@ -48,12 +48,9 @@ from beambench.experiments.cost_request import (
 )
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore
+from beambench.workloads.base import ModelRuns, Workload, load_class
 
 FULL = "float32"
-SERVED = "text_generation"
-"""The workload whose model runs in a server of its own."""
-REMOTE = "remote_endpoint"
-"""The workload whose model runs on other machines."""
 RUNS_LOOKED_AT = 20
 """The newest ones, for a run that could be projected in place of one that cannot."""
 ONE_CORE = 1.1
@@ -141,7 +138,7 @@ def _check_projectable(request: CostRequest, source: Source) -> None:
             "--output"
         )
     ran = record.config["definition"]
-    if ran["workload"] == REMOTE:
+    if _model_runs(record) == "elsewhere":
         raise UsageError(
             f"{where}: its model is served elsewhere, and the speed of that is not this machine's"
         )
@@ -180,7 +177,7 @@ def _fleet(request: CostRequest, source: Source, sheet: Sheet) -> Fleet:
             f"--processes {processes}: Dataflow starts one for each vCPU ({machine.vcpus} of "
             f"{name}), or 1"
         )
-    if processes > 1 and source.record.config["definition"]["workload"] == SERVED:
+    if processes > 1 and _model_runs(source.record) == "server":
         raise UsageError(
             f"run {source.record.run_id}: {processes} processes of {name} would share one model "
             "server, and one process had it here: plan --processes 1"
@@ -286,25 +283,33 @@ def _in_float32(record: RunRecord, runs: RunStore) -> str:
         ran = other.config.get("definition")
         if is_local(other) and ran and _speeds(other) == [FULL]:
             return f"there is a run in {FULL}: `beambench cost {other.run_id}`"
-    how = "--variant stock"
-    if record.config["definition"]["workload"] == SERVED:
-        how = "--set parameters.server.dtype=float32"
-    return f"`beambench run {record.benchmark} {how} --set threads=1` makes one in {FULL}"
+    option = _workload(record.config["definition"]).float32_option
+    return f"`beambench run {record.benchmark} {option} --set threads=1` makes one in {FULL}"
 
 
 def _speeds(record: RunRecord) -> list[str]:
     """Return what of a run's settings may rest on instructions: see RESTS_ON."""
     definition = decided_definition(record)
     compiled = definition.get("parameters", {}).get("compiled_batch_size") is not None
-    return [_precision(definition), *([COMPILED] if compiled else [])]
+    precision = _workload(definition).precision_of(definition)
+    return [precision, *([COMPILED] if compiled else [])]
 
 
-def _precision(definition: Mapping[str, Any]) -> str:
-    if definition["workload"] != SERVED:
-        return str(definition["model"].get("precision", FULL))
-    # A server chooses for itself, bfloat16 for these models, unless it is told otherwise.
-    chosen = definition.get("parameters", {}).get("server", {}).get("dtype")
-    return chosen if chosen in (FULL, "float16") else "bfloat16"
+def _workload(definition: Mapping[str, Any]) -> type[Workload]:
+    """Return the class of a record's workload, or what every workload is if it is not here."""
+    name = definition["workload"]
+    if ":" in name:  # of a module that need not be here, nor be run to price what it did
+        return Workload
+    try:
+        return load_class(name)
+    except UsageError:
+        return Workload
+
+
+def _model_runs(record: RunRecord) -> ModelRuns:
+    """Return where a record's model computed; where the record does not say, its workload does."""
+    stated: ModelRuns | None = record.config.get("model_runs")
+    return stated or _workload(record.config["definition"]).model_runs
 
 
 def _check_threads(record: RunRecord, measured: Measured, fleet: Fleet) -> None:

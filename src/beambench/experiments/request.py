@@ -157,7 +157,10 @@ class RunRequest:
 
     def configuration(self) -> dict[str, object]:
         """Return all that was resolved, for the record."""
+        with importable(self.resolved):
+            model_runs = load_class(self.resolved.definition.workload).model_runs
         return {
+            **({"model_runs": model_runs} if model_runs != "in_worker" else {}),
             "definition": masked_values(self.resolved.definition.model_dump(mode="json")),
             "overrides": [masked_override(override) for override in self.resolved.overrides],
             "source": self.effective_source,

@@ -9,7 +9,7 @@ from beambench.record.run_record import Direction
 
 Aggregate = Literal["median", "elements", "merged", "total", "pairs"]
 STAGES = ("read", "preprocess", "batch_wait", "inference", "postprocess")
-PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+PERCENTILES = {f"p{100 * share:g}": share for share in (0.5, 0.9, 0.95, 0.99, 0.999)}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _percentiles(quantity: str, unit: str, direction: Direction) -> list[Metric]
             f"{quantity}_{name}",
             unit,
             direction,
-            f"{int(share * 100)}th percentile over all batches of all repeats, from their merged "
+            f"{100 * share:g}th percentile over all batches of all repeats, from their merged "
             "histogram; absent where MLPerf's early stopping at 99 % does not support it "
             f"(share**n > 0.01)",
             "batches",

@@ -28,6 +28,7 @@ from beambench.record.run_record import Choice
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
 
+ModelRuns = Literal["in_worker", "server", "elsewhere"]
 BUILT_IN = {
     "huggingface_pipeline": "beambench.workloads.huggingface_pipeline:HuggingFacePipeline",
     "image_classification": "beambench.workloads.image_classification:ImageClassification",
@@ -108,6 +109,9 @@ class Workload(abc.ABC):
         runs_on_torch: the model runs in the worker with torch, on the device and with the threads
             that the definition names.
         has_class_labels: labels are class indices, as a label file has them.
+        model_runs: where the model computes: in the worker's processes, in a server that all
+            processes of a machine share, or elsewhere, which no price of this machine's has in it.
+        float32_option: how a run in float32 is asked for.
         compares_outputs: `evidence` is raw output; else the reference alone has it, to tell which
             labels are near ties.
         near_tie: two greatest values of `evidence` this close may change places with the batch
@@ -126,6 +130,8 @@ class Workload(abc.ABC):
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     runs_on_torch: ClassVar[bool] = True
     has_class_labels: ClassVar[bool] = True
+    model_runs: ClassVar[ModelRuns] = "in_worker"
+    float32_option: ClassVar[str] = "--variant stock"
     near_tie: ClassVar[float] = NEAR_TIE
     compares_outputs: ClassVar[bool] = True
 
@@ -170,6 +176,11 @@ class Workload(abc.ABC):
                 f"{definition.name}: batching.bucket_boundaries: "
                 f"elements of workload {definition.workload} have no length"
             )
+
+    @classmethod
+    def precision_of(cls, definition: Mapping[str, Any]) -> str:
+        """Return what the model of a definition, as a record holds it, computes in."""
+        return str(definition["model"].get("precision", "float32"))
 
     @classmethod
     def requirements_of(cls, definition: Definition) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError
-from beambench.workloads.base import Label, Parameters, Weights, Workload
+from beambench.workloads.base import Label, ModelRuns, Parameters, Weights, Workload
 from beambench.workloads.rows import numbers
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class RemoteEndpoint(Workload):
     """Sends rows of numbers to an endpoint that lives as long as the worker."""
 
     runs_on_torch: ClassVar[bool] = False
+    model_runs: ClassVar[ModelRuns] = "elsewhere"
     model_flag: ClassVar[str | None] = None
     input_types: ClassVar[tuple[str, ...]] = ("rows",)
     parameters_type: ClassVar[type[Parameters]] = EndpointParameters

@@ -13,7 +13,7 @@ from beambench.definition.schema import Definition, Scalar
 from beambench.errors import UsageError, nearest
 from beambench.inputs.text import text_of
 from beambench.workloads import gemma
-from beambench.workloads.base import Label, Parameters, Weights, Workload
+from beambench.workloads.base import Label, ModelRuns, Parameters, Weights, Workload
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
@@ -98,9 +98,17 @@ class TextGeneration(Workload):
     model_flag: ClassVar[str | None] = "model_gcs_path"
     weights_in_folder: ClassVar[bool] = True
     has_class_labels: ClassVar[bool] = False
+    model_runs: ClassVar[ModelRuns] = "server"
+    float32_option: ClassVar[str] = "--set parameters.server.dtype=float32"
     # Logits are bfloat16: at the size of a likely token's they are steps of up to 0.125.
     near_tie: ClassVar[float] = 0.13
     compares_outputs: ClassVar[bool] = False
+
+    @classmethod
+    def precision_of(cls, definition: Mapping[str, Any]) -> str:
+        # A server chooses for itself, bfloat16 for these models, unless it is told otherwise.
+        chosen = definition.get("parameters", {}).get("server", {}).get("dtype")
+        return chosen if chosen in ("float32", "float16") else "bfloat16"
 
     @classmethod
     def check(cls, definition: Definition) -> None:
