@@ -15,7 +15,6 @@ from beambench.definition.library import Library, Resolved
 from beambench.definition.options_file import (
     DIRECT_FLAGS,
     LEFT_OUT,
-    RUNNERS,
     Flag,
     Translation,
     as_line,
@@ -24,6 +23,7 @@ from beambench.definition.options_file import (
     read,
     translate,
 )
+from beambench.definition.runners import BUILT_IN
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from beambench.workloads.base import load_class
@@ -114,7 +114,7 @@ def test_a_line_break_cannot_stand_in_a_line():
         printed(definition, "dataflow")
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("runner", BUILT_IN)
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_a_printed_benchmark_read_again_changes_nothing(name, variant, runner):
     text = printed(defined(name, variant=variant), runner)
@@ -564,7 +564,7 @@ def test_what_only_a_cluster_heeds_is_passed_on_to_one():
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("runner", BUILT_IN)
 @pytest.mark.parametrize("name", LIBRARY.names())
 def test_beam_reads_a_printed_benchmark(name, runner):
     from apache_beam.options.pipeline_options import (
@@ -577,7 +577,7 @@ def test_beam_reads_a_printed_benchmark(name, runner):
 
     definition = defined(name)
     options = PipelineOptions(shlex.split(printed(definition, runner)))
-    assert options.view_as(StandardOptions).runner == RUNNERS[runner]
+    assert options.view_as(StandardOptions).runner == BUILT_IN[runner].beam_name
     ours = options.view_as(LoadTestOptions)
     assert ours.input_options == {}
     assert ours.publish_to_big_query is (definition.publish.bigquery is not None)

@@ -8,7 +8,8 @@ import pytest
 
 from beambench.definition.library import Library
 from beambench.errors import UsageError
-from beambench.experiments.request import RunRequest, job_problems, make_request
+from beambench.experiments.dataflow_request import job_problems
+from beambench.experiments.request import RunRequest, make_request
 
 RESNET101 = "pytorch-image-classification-resnet101"
 T4 = "pytorch-image-classification-resnet152-t4"

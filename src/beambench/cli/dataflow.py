@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from beambench.cli.settings import is_given, library, store_url
+from beambench.definition.runners import find_runner, load
 from beambench.errors import UsageError
 from beambench.record.masking import masked
 
@@ -42,13 +42,6 @@ class OnStop(str, Enum):
 
     leave = "leave"
     cancel = "cancel"
-
-
-def execution(on_stop: OnStop) -> Callable[..., RunRecord]:
-    """Return what runs a benchmark as Dataflow jobs."""
-    from beambench.experiments.dataflow_run import execute_on_dataflow
-
-    return functools.partial(execute_on_dataflow, on_stop=on_stop.value)
 
 
 def attached(
@@ -94,13 +87,13 @@ def execute_attached(*arguments: Any) -> RunRecord:
 
 def job_of(known: Library, store: str | None, request: RunRequest) -> dict[str, Any]:
     """Return what a dry run finds out of a job on a service, and what that may cost."""
-    if request.runner != "dataflow":
+    target = find_runner(request.runner).dry_run
+    if target is None:
         return {}
     from beambench.experiments.cost_outlook import outlook
-    from beambench.experiments.dataflow_plan import dry_run
     from beambench.store.run_store import RunStore
 
-    found, resolved = dry_run(request), request.resolved
+    found, resolved = load(target)(request), request.resolved
     with RunStore.open(store_url(store)) as runs:
         cost = outlook(resolved.definition, resolved.variant, request.effective_limit, known, runs)
     return {"job": {**found, "cost": cost.model_dump(mode="json")}}

@@ -12,6 +12,7 @@ from beambench.cli.messages import say
 from beambench.cli.process import Interruption, cancelled_by_signals
 from beambench.cli.settings import store_url
 from beambench.cli.terminal import reader_left, unwritten
+from beambench.definition.runners import is_local_runner
 from beambench.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -200,7 +201,7 @@ def _flush(results: Sequence[Saved]) -> None:
 
 def _reason(record: RunRecord) -> str:
     """Say why a run did not succeed, and what to do where that is known."""
-    if record.status == "timed_out" and record.runner.requested == "direct":
+    if record.status == "timed_out" and is_local_runner(record.runner.requested):
         limit = record.config["timeout"]
         return f"{record.error}: give more than {limit:g} s with --timeout"
     return f"failed: {record.error}" if record.status == "failed" else str(record.error)

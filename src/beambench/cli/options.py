@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from beambench.cli.settings import DefinitionsOption, JsonOption, library
-from beambench.errors import UsageError, nearest
+from beambench.definition.runners import DEFAULT, find_runner
 
 
 def options(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A benchmark, or a definition file.")],
     runner: Annotated[
         str, typer.Option(envvar="BEAMBENCH_RUNNER", help="Runner: direct, dataflow.")
-    ] = "direct",
+    ] = DEFAULT,
     variant: Annotated[
         str, typer.Option(envvar="BEAMBENCH_VARIANT", help="Settings under a name.")
     ] = "stock",
@@ -42,16 +42,12 @@ def options(
 ) -> None:
     """Print a benchmark as flags of Beam, one a line, as `run --options-file` reads them."""
     from beambench.cli.output import print_json, print_text
-    from beambench.definition.options_file import RUNNERS, as_line, flags_of
+    from beambench.definition.options_file import as_line, flags_of
     from beambench.experiments.request import importable
     from beambench.experiments.worker_requirements import worker_requirements, write_image
     from beambench.workloads.base import check_workload, load_class
 
-    if runner not in RUNNERS:
-        known = list(RUNNERS)
-        raise UsageError(
-            f"no runner {runner!r}{nearest(runner, known)}; there is: direct, dataflow"
-        )
+    find_runner(runner)
     benchmarks = library(definitions)
     resolved = benchmarks.resolve(
         benchmarks.add_if_file(name), variant=variant, profile=profile, overrides=overrides or []

@@ -23,6 +23,7 @@ from beambench.cli.settings import (
     library,
     store_url,
 )
+from beambench.definition.runners import BUILT_IN, DEFAULT, find_runner, load
 from beambench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def run(
     ] = "stock",
     runner: Annotated[
         str, typer.Option(envvar="BEAMBENCH_RUNNER", help="Where the pipeline is executed.")
-    ] = "direct",
+    ] = DEFAULT,
     repeats: Annotated[
         int | None,
         typer.Option(
@@ -283,10 +284,10 @@ def _benchmark_requests(
 
 
 def _profile(context: typer.Context, profile: str, runner: str) -> str:
-    """Return the profile: on a cluster the whole benchmark if none is said."""
+    """Return the profile: that of the runner if none is said, on a cluster the whole benchmark."""
     origin = context.get_parameter_source("profile")
     chosen = origin is not None and origin.name != "DEFAULT"
-    return profile if chosen or runner != "dataflow" else "full"
+    return profile if chosen else find_runner(runner).profile or profile
 
 
 def _execution(context: typer.Context, runner: str, on_stop: OnStop) -> Callable[..., RunRecord]:
@@ -295,12 +296,13 @@ def _execution(context: typer.Context, runner: str, on_stop: OnStop) -> Callable
     Raises:
         UsageError: --on-stop where no job goes on.
     """
-    if runner == "dataflow":
-        return dataflow.execution(on_stop)
+    chosen = find_runner(runner)
+    if chosen.has_jobs:
+        return functools.partial(load(chosen.execution), on_stop=on_stop.value)
     if is_given(context, "on_stop"):
-        raise UsageError("--on-stop goes with --runner dataflow or --attach")
-    from beambench.experiments.run import execute
-
+        with_jobs = " or ".join(name for name, known in BUILT_IN.items() if known.has_jobs)
+        raise UsageError(f"--on-stop goes with --runner {with_jobs} or --attach")
+    execute: Callable[..., RunRecord] = load(chosen.execution)
     return execute
 
 

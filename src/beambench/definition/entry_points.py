@@ -15,6 +15,8 @@ from beambench.errors import UsageError
 
 WORKLOADS = "beambench.workloads"
 """Name of a workload -> ``module:Class``."""
+RUNNERS = "beambench.runners"
+"""Name of a runner -> ``module:NAME`` of a `beambench.definition.runners.Runner`."""
 CATALOGS = "beambench.catalogs"
 """Any name -> package or module, in whose folder the definitions lie."""
 

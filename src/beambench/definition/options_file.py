@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from beambench.definition.runners import DEFAULT, find_runner
 from beambench.definition.schema import KEYWORD_SOURCES, PLACES, Accelerator, Cluster, Definition
 from beambench.definition.yaml_file import as_value, read_text
 from beambench.errors import UsageError, nearest
-
-RUNNERS = {"direct": "DirectRunner", "dataflow": "DataflowRunner"}
-"""Runners whose flags can be printed, and Beam's names of them."""
 
 ACCELERATOR = "worker_accelerator"
 DRIVER = "install-nvidia-driver"
@@ -211,14 +209,15 @@ def flags_of(definition: Definition, runner: str, model_flag: str | None) -> lis
 
     Args:
         definition: a resolved definition.
-        runner: a key of `RUNNERS`; the shape of the cluster applies to `dataflow` only.
+        runner: name of the runner, which says whether the shape of the cluster applies.
         model_flag: name of the flag by which Beam's pipeline is told the model, if there is one.
 
     Raises:
         UsageError: a value that no line of a file can hold.
     """
-    values: list[tuple[str, str | int | None]] = [("runner", RUNNERS[runner])]
-    if runner == "dataflow" and definition.cluster is not None:
+    chosen = find_runner(runner)
+    values: list[tuple[str, str | int | None]] = [("runner", chosen.beam_name)]
+    if chosen.has_cluster and definition.cluster is not None:
         values += cluster_values(definition.cluster)
     table, measurement = definition.publish.bigquery, definition.publish.influxdb
     values.append(("publish_to_big_query", "false" if table is None else "true"))
@@ -336,7 +335,7 @@ def translate(
     *,
     chosen: Collection[str] = (),
     has_source: bool = False,
-    runner: str = "direct",
+    runner: str = DEFAULT,
 ) -> Translation:
     """Say what flags mean for a benchmark.
 
@@ -345,7 +344,7 @@ def translate(
         definition: the benchmark as it is without the file.
         chosen: dotted keys that the command line sets; they go before the file.
         has_source: whether the command line names an input.
-        runner: where the benchmark will run: flags that only a cluster heeds go to `dataflow`.
+        runner: where the benchmark will run: flags that only a cluster heeds need one.
 
     Raises:
         UsageError: a value that cannot be right, or another model or scenario than the benchmark's.
@@ -360,7 +359,7 @@ class _Translator:
         self.definition = definition
         self.chosen = chosen
         self.has_source = has_source
-        self.on_cluster = runner == "dataflow"
+        self.on_cluster = find_runner(runner).has_cluster
         self.settings: dict[str, tuple[Any, Flag]] = {}
         self.known: list[str] = []
         self.result = Translation()

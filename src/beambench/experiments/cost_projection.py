@@ -35,9 +35,9 @@ from beambench.analysis.projection import (
 )
 from beambench.cost.sheet import Mode, OwnMachine, Sheet, find_machine, machine_types
 from beambench.definition.plan import decided_definition
+from beambench.definition.runners import DEFAULT, is_local_runner
 from beambench.errors import RunError, UsageError
 from beambench.experiments.cost_request import (
-    LOCAL,
     NO_GPU,
     CostRequest,
     Source,
@@ -127,10 +127,10 @@ def _check_projectable(request: CostRequest, source: Source) -> None:
     gpu = request.gpu or (accelerator.type if accelerator else NO_GPU)
     if gpu != NO_GPU:
         raise UsageError(f"{where}: ran on a CPU, and a plan with {gpu} {GPU_REFUSED}")
-    if record.runner.executed != LOCAL:
+    if not is_local_runner(record.runner.executed):
         raise UsageError(
             f"{where}: ran on {record.runner.executed}, which does not say how many processes "
-            f"shared the work: measure with --runner {LOCAL}"
+            f"shared the work: measure with --runner {DEFAULT}"
         )
     if record.config.get("output") is not None:
         raise UsageError(

@@ -14,12 +14,12 @@ from beambench.analysis.projection import Range
 from beambench.cost.estimate import mode_of_job
 from beambench.cost.sheet import Mode, Sheet, load_sheet, sheet_of
 from beambench.definition.library import Library
+from beambench.definition.runners import is_local_runner, lookup
 from beambench.definition.schema import Cluster, Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore, RunSummary
 
-LOCAL = "direct"
 """The runner of which it is known how many processes shared the work."""
 NO_GPU = "none"
 """What `--gpu` says for machines without one."""
@@ -72,13 +72,15 @@ class Source:
 
 
 def is_job(record: RunRecord | RunSummary) -> bool:
-    return record.runner.requested == "dataflow" or record.runner.executed == "dataflow"
+    names = (record.runner.requested, record.runner.executed)
+    return any(runner is not None and runner.has_jobs for runner in map(lookup, names))
 
 
 def is_local(record: RunRecord) -> bool:
     """Tell whether a run measured its work on this machine, and nothing else."""
     output = record.config.get("output")
-    return record.status == "succeeded" and record.runner.executed == LOCAL and output is None
+    is_here = is_local_runner(record.runner.executed)
+    return record.status == "succeeded" and is_here and output is None
 
 
 def find(request: CostRequest, library: Library, runs: RunStore) -> Source:

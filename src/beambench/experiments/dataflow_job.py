@@ -34,6 +34,7 @@ from beambench.dataflow.usage import (
     settle,
     usage_of,
 )
+from beambench.definition.runners import DATAFLOW
 from beambench.record.observation import Observation, Proof
 from beambench.record.run_record import Repeat, Status
 
@@ -273,7 +274,7 @@ class Job:
         """Return all that the record says of the job."""
         followed, messages, settled = self.followed, self.followed.messages, self.settled
         given: dict[str, Any] = {
-            "executed": "dataflow",
+            "executed": DATAFLOW.name,
             "implementation": IMPLEMENTATION,
             "options": [],
             **self.runner,

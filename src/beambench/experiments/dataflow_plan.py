@@ -12,7 +12,8 @@ from beambench.controller.worker_process import run_task
 from beambench.dataflow.flags import JobSettings, job_settings
 from beambench.definition.plan import Plan, Preparation
 from beambench.errors import RunError, UsageError
-from beambench.experiments.request import RunRequest, importable, job_problems, search_path
+from beambench.experiments.dataflow_request import job_problems
+from beambench.experiments.request import RunRequest, importable, search_path
 from beambench.experiments.run import cache_dir, without_secrets
 from beambench.experiments.work_dir import work_dir
 from beambench.record.run_record import Choice

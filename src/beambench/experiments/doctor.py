@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from beambench.definition.runners import DATAFLOW, DIRECT
 from beambench.errors import BeambenchError, RunError
 from beambench.experiments.interpreter import MEND, check_interpreter, locate
 from beambench.machine.devices import cuda_devices
@@ -116,7 +117,7 @@ def _vllm() -> Check:
 
 def _direct_runner(beam: Check) -> Check:
     detail = "FnApiRunner in the worker's own process" if beam.usable else "apache-beam is missing"
-    return Check(kind="runner", name="direct", usable=beam.usable, detail=detail, required=True)
+    return Check(kind="runner", name=DIRECT.name, usable=beam.usable, detail=detail, required=True)
 
 
 def _dataflow_runner() -> Check:
@@ -136,7 +137,7 @@ def _dataflow_runner() -> Check:
             usable, detail = True, f"credentials found, project {project or 'not said'}"
         except google.auth.exceptions.GoogleAuthError:
             detail = "no Google credentials: run `gcloud auth application-default login`"
-    return Check(kind="runner", name="dataflow", usable=usable, detail=detail)
+    return Check(kind="runner", name=DATAFLOW.name, usable=usable, detail=detail)
 
 
 def _gpu() -> Check:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from beambench.definition.runners import DATAFLOW
 from beambench.definition.text_encoding import decoded
 from beambench.errors import RunError, UsageError
 from beambench.printable import json_text, printable
@@ -261,7 +262,7 @@ def _run_of_rows(
     start, end = (_time_text(limit(when for when, *_ in rows)) for limit in (min, max))
     values = {label: value for _, label, value, _ in sorted(rows, key=lambda row: row[0])}
     job_id = next((job for *_, job in rows if job is not None), None)
-    runner = "dataflow" if job_id is not None else "unknown"
+    runner = DATAFLOW.name if job_id is not None else "unknown"
     unverified = "imported from rows that hold no proof of the work"
     repeat = Repeat(
         index=0,

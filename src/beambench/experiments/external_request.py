@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from beambench.definition.runners import DEFAULT, lookup
 from beambench.definition.schema import Name, Publish
 from beambench.errors import UsageError
 from beambench.experiments.request import (
@@ -52,7 +53,7 @@ class ExternalRequest:
     pipeline: str
     source_file: str
     source_digest: str
-    runner: str = "direct"
+    runner: str = DEFAULT
     repeats: int | None = None
     seed: int = 0
     timeout: float | None = None
@@ -162,7 +163,8 @@ def make_external_request(
 
 def _check_runner(runner: str) -> None:
     """Refuse a runner that would not run the pipeline."""
-    if runner != "direct":
+    known = lookup(runner)
+    if known is None or not known.runs_pipelines:
         raise UsageError(
             f"runner {runner!r}: --pipeline runs on the direct runner only: leave --runner, "
             "BEAMBENCH_RUNNER and `runner:` of beambench.yaml out, or give --runner direct"

@@ -11,17 +11,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from beambench.dataflow.flags import TEMPLATE, job_settings
 from beambench.definition import options_file
 from beambench.definition.library import Library, Resolved, keys_of
+from beambench.definition.runners import DEFAULT, find_runner, load
 from beambench.definition.schema import KEYWORD_SOURCES, Definition, Publish
 from beambench.definition.yaml_file import as_value, parse
-from beambench.errors import RunError, UsageError, nearest
+from beambench.errors import RunError, UsageError
 from beambench.experiments.interpreter import find_interpreter
 from beambench.inputs.files import check_address, is_address
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
-from beambench.inputs.text import read_lines
 from beambench.machine.devices import cuda_devices
 from beambench.record.masking import (
     masked,
@@ -34,7 +33,6 @@ from beambench.record.masking import (
 from beambench.workloads.base import check_workload, load_class
 from beambench.workloads.output import Target, check_file
 
-RUNNERS = ("direct", "dataflow")
 MIN_SLOT_SECONDS = 1e-6
 """The grain of the clock that the time slots are counted with."""
 
@@ -44,7 +42,7 @@ class RunRequest:
     """Options of `beambench run` for one benchmark; None: what the definition or profile says."""
 
     resolved: Resolved
-    runner: str = "direct"
+    runner: str = DEFAULT
     repeats: int | None = None
     source: str | None = None
     labels_file: str | None = None
@@ -99,7 +97,8 @@ class RunRequest:
     @property
     def repeat_count(self) -> int:
         """Whole executions; a job costs money, so there is one unless more are asked for."""
-        return self.repeats or (1 if self.runner == "dataflow" else self.resolved.profile.repeats)
+        own = find_runner(self.runner).repeats
+        return self.repeats or own or self.resolved.profile.repeats
 
     @property
     def time_limit(self) -> float:
@@ -287,7 +286,7 @@ def check(request: RunRequest) -> None:
     definition = request.resolved.definition
     _check_numbers(request)
     check_folder()
-    check_runner(request.runner)
+    runner = find_runner(request.runner)
     if definition.scenario == "streaming":
         raise RunError(f"{definition.name}: the streaming scenario cannot be run yet")
     with importable(request.resolved):
@@ -313,52 +312,17 @@ def check(request: RunRequest) -> None:
         )
     if request.effective_labels is not None:
         _check_labels(request.effective_labels)
-    if request.runner == "dataflow":
-        _check_job(request)
-    elif definition.model.device == "gpu":
-        devices = cuda_devices()
-        if not devices.count:
-            raise RunError(f"{definition.name} needs a GPU: {devices.reason}")
+    if runner.request_check is not None:
+        load(runner.request_check)(request)
     _ = request.interpreter
 
 
-def _check_job(request: RunRequest) -> None:
-    """Check all that a job on Dataflow needs; a dry run says what of it is missing."""
-    settings = job_settings(request.resolved.definition, request.beam_flags)
-    if settings.template_location is not None and not request.dry_run:
-        raise UsageError(f"--{TEMPLATE} after --: it goes with --dry-run")
-    if request.reference:
-        raise UsageError(
-            "--reference loop runs on this machine and a job on others: their ratio says nothing: "
-            "use --runner direct"
-        )
-    if request.resolved.definition.runner.processes > 1:
-        raise UsageError("runner.processes is for the direct runner: set cluster.processes")
-    problems = list(job_problems(request))
-    if problems and not request.dry_run:
-        raise UsageError(f"{request.name}: {'; '.join(problems)}")
-
-
-def job_problems(request: RunRequest) -> Iterator[str]:
-    """Yield what workers elsewhere could not read."""
-    definition, source = request.placed_definition, request.effective_source
-    if definition.input.type == "images" and not is_address(source):
-        found = (
-            None
-            if source in KEYWORD_SOURCES or Path(source).is_dir()
-            else [text for _, text in read_lines(source, "a list of images")]
-        )
-        if found is None or not all(is_address(one) for one in found):
-            yield (
-                f"input {source}: workers cannot read images of this machine: name a list of "
-                "gs:// addresses, or a gs:// folder, with --input"
-            )
-    if definition.model.weights != "none":
-        with importable(request.resolved):
-            try:
-                load_class(definition.workload).weights_of_workers(definition)
-            except UsageError as error:
-                yield str(error)
+def check_device(request: RunRequest) -> None:
+    """Check that this machine has the device that the model runs on."""
+    if request.resolved.definition.model.device == "gpu":
+        devices = cuda_devices()
+        if not devices.count:
+            raise RunError(f"{request.name} needs a GPU: {devices.reason}")
 
 
 def _check_output(request: RunRequest) -> None:
@@ -381,7 +345,7 @@ def _check_output(request: RunRequest) -> None:
         raise UsageError(f"output {target}: the run reads it: name another place")
     if target.is_here:
         check_file(target, overwrite=request.overwrite)
-    elif target.format == "bigquery" and request.runner == "direct":
+    elif target.format == "bigquery" and find_runner(request.runner).is_local:
         words = [word for flag in request.beam_flags for word in flag.split("=", 1)]
         if "--temp_location" not in words:
             raise UsageError(
@@ -451,14 +415,6 @@ def check_seed(seed: int) -> None:
 def check_timeout(seconds: float) -> None:
     if not 0 < seconds < math.inf:
         raise UsageError(f"timeout {seconds:g}: must be a number of seconds above 0")
-
-
-def check_runner(runner: str) -> None:
-    if runner not in RUNNERS:
-        known = list(RUNNERS)
-        raise UsageError(
-            f"no runner {runner!r}{nearest(runner, known)}; there is: {', '.join(known)}"
-        )
 
 
 def check_flags(flags: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from beambench.dataflow.flags import JobSettings, job_settings
 from beambench.dataflow.packaging import staged_requirements, wheels_of
 from beambench.definition.plan import Plan, Preparation
+from beambench.definition.runners import DATAFLOW
 from beambench.inputs import files
 from beambench.instrumentation.versions import versions
 from beambench.record.masking import masked
@@ -51,7 +52,7 @@ def submit(plan: Plan) -> Observation:
             sinks.clear(Target.of(plan.output))
         placed = plan.model_copy(update={"preparation": _uploaded(plan, settings)})
         runner = {
-            "executed": "dataflow",
+            "executed": DATAFLOW.name,
             "implementation": dataflow.IMPLEMENTATION,
             "job_name": plan.job_name,
             "project": settings.project,

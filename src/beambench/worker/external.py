@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from beambench.definition.plan import ExternalPlan
+from beambench.definition.runners import DIRECT
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.instrumentation.batch_limits import limits_of, outside, outside_flags, seen_sizes
 from beambench.instrumentation.beam_metrics import counters_kind, measured, of_step, theirs
@@ -92,7 +93,7 @@ def run_external(plan: ExternalPlan) -> Observation:
         memory=MEMORY_LOG.readings,
         steps=steps,
         runner={
-            "executed": "direct",
+            "executed": DIRECT.name,
             "implementation": done.finished.implementation,
             "counters": counters_kind(query),
         },

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
+from beambench.definition.runners import DIRECT, find_runner
 from beambench.definition.schema import Definition, Model
 from beambench.errors import UsageError
 from beambench.inputs import files
@@ -149,7 +150,7 @@ def input_warnings(cls: type[Workload], plan: Plan, manifest: Manifest) -> list[
 
 def is_here(plan: Plan) -> bool:
     """Tell whether the model runs on this machine; what this CPU can do says nothing of others."""
-    return plan.runner != "dataflow"
+    return find_runner(plan.runner).is_local
 
 
 def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
@@ -262,7 +263,7 @@ def run_pipeline(plan: Plan) -> Observation:
         update={
             "measured": numbers,
             "runner": {
-                "executed": "direct",
+                "executed": DIRECT.name,
                 "implementation": finished.implementation,
                 "counters": counters_kind(finished.query),
                 "options": masked(direct.flags_of(plan)),
