@@ -87,13 +87,16 @@ def execute_attached(*arguments: Any) -> RunRecord:
 
 def job_of(known: Library, store: str | None, request: RunRequest) -> dict[str, Any]:
     """Return what a dry run finds out of a job on a service, and what that may cost."""
-    target = find_runner(request.runner).dry_run
-    if target is None:
+    runner = find_runner(request.runner)
+    if runner.dry_run is None:
         return {}
+    job: dict[str, Any] = load(runner.dry_run)(request)
+    if not runner.has_cluster:
+        return {"job": job}
     from beambench.experiments.cost_outlook import outlook
     from beambench.store.run_store import RunStore
 
-    found, resolved = load(target)(request), request.resolved
+    resolved = request.resolved
     with RunStore.open(store_url(store)) as runs:
         cost = outlook(resolved.definition, resolved.variant, request.effective_limit, known, runs)
-    return {"job": {**found, "cost": cost.model_dump(mode="json")}}
+    return {"job": {**job, "cost": cost.model_dump(mode="json")}}

@@ -93,15 +93,18 @@ def find_runner(name: str) -> Runner:
 
 def lookup(name: str | None) -> Runner | None:
     """Return a runner as `find_runner` does, or None, as for one that an old record names."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    for entry in entry_points(RUNNERS)[0]:
-        if entry.name == name:
-            runner = load(entry.value, str(entry))
-            if not isinstance(runner, Runner) or runner.name != name:
-                raise UsageError(f"{entry}: {entry.value} is no Runner named {name!r}")
-            return runner
-    return None
+    entries = [entry for entry in entry_points(RUNNERS)[0] if entry.name == name]
+    own = BUILT_IN.get(name) if name is not None else None
+    owners = (["beambench"] if own else []) + [entry.distribution for entry in entries]
+    if len(owners) > 1:
+        raise UsageError(f"runner {name!r} is in {' and in '.join(owners)}: uninstall one")
+    if own is not None or not entries:
+        return own
+    (entry,) = entries
+    runner = load(entry.value, str(entry))
+    if not isinstance(runner, Runner) or runner.name != name:
+        raise UsageError(f"{entry}: {entry.value} is no Runner named {name!r}")
+    return runner
 
 
 def is_local_runner(name: str | None) -> bool:

@@ -1,0 +1,169 @@
+"""A runner that an installed distribution brings along: no file of beambench knows it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+import beambench
+from beambench.cli.main import execute
+from beambench.definition.entry_points import entry_points
+from beambench.definition.runners import find_runner, runner_names
+from beambench.errors import UsageError
+from beambench.store import RunStore, sqlite_url
+from installed import install
+
+ENTRY_POINTS = """
+[beambench.runners]
+acme = acme_runners:ACME
+acme-broken = acme_runners:NOTHING
+acme-other = acme_runners:ACME
+"""
+RUNNER = """
+from beambench.definition.runners import Runner
+
+ACME = Runner(
+    name="acme",
+    beam_name="AcmeRunner",
+    execution="acme_runners.execution:execute",
+    request_check="acme_runners.execution:check",
+    dry_run="acme_runners.execution:dry_run",
+    profile="smoke",
+    repeats=2,
+)
+"""
+EXECUTION = """
+from beambench.controller.assemble import Execution
+from beambench.errors import UsageError
+from beambench.experiments.records import Subject, make_record
+from beambench.record.run_record import InputRecord, ModelRecord
+from fake_workers import measured
+
+RAN = {
+    "executed": "acme",
+    "implementation": "acme 7",
+    "counters": "committed",
+    "options": [],
+    "site": "north",
+}
+
+
+def check(request):
+    if request.seed == 13:
+        raise UsageError("acme: no luck with seed 13")
+
+
+def dry_run(request):
+    return {"jobs": request.repeat_count}
+
+
+def execute(request, cancelled, announce):
+    execution = Execution(max_failed=request.failed_share)
+    for _ in range(request.repeat_count):
+        execution.add("pipeline", measured(runner=RAN))
+    subject = Subject(
+        InputRecord(kind="synthetic", count=100, digest=None),
+        ModelRecord(name="noop", weights="none"),
+        environment={},
+    )
+    started_at = "2026-01-31T10:00:00.000Z"
+    return make_record(
+        request, subject, execution, None, started_at=started_at, expected=request.repeat_count
+    )
+"""
+FILES = {"acme_runners/__init__.py": RUNNER, "acme_runners/execution.py": EXECUTION}
+
+
+@pytest.fixture(autouse=True)
+def _installed(tmp_path, monkeypatch):
+    folder = install(tmp_path / "site", "acme-runners", ENTRY_POINTS, FILES)
+    monkeypatch.syspath_prepend(str(folder))
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    entry_points.cache_clear()
+    yield
+    entry_points.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == "acme_runners"]:
+        del sys.modules[name]
+
+
+def test_the_command_line_runs_stores_and_prints_on_it(capsys):
+    words = ["run", "overhead-noop", "--runner", "acme", "--store", "sqlite:///runs.db"]
+    assert execute(words) == 0
+    printed = capsys.readouterr()
+    assert "variant stock, profile smoke, runner acme" in printed.out
+    with RunStore.open("sqlite:///runs.db") as store:
+        (record,) = store.history("overhead-noop")
+    assert (record.runner.requested, record.runner.executed) == ("acme", "acme")
+    assert [repeat.runner["site"] for repeat in record.repeats] == ["north", "north"]
+    assert record.metrics["throughput_elements"].value == 10.0
+    assert execute(["show", record.run_id, "--store", "sqlite:///runs.db"]) == 0
+    assert "runner acme" in capsys.readouterr().out
+
+
+def test_a_dry_run_says_what_the_runner_says(capsys):
+    words = ["run", "overhead-noop", "--runner", "acme", "--dry-run", "--json"]
+    assert execute(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["runner"], document["config"]["repeats"]) == ("acme", 2)
+    assert document["job"]["jobs"] == 2
+
+
+def test_python_runs_on_it(tmp_path):
+    record = beambench.run("overhead-noop", runner="acme", store=sqlite_url(tmp_path / "runs.db"))
+    assert record.runner.executed == "acme"
+
+
+def test_its_flags_are_printed(capsys):
+    assert execute(["options", "overhead-noop", "--runner", "acme"]) == 0
+    assert capsys.readouterr().out.startswith("--runner=AcmeRunner\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--seed", "13"], "acme: no luck with seed 13"),
+        (["--on-stop", "cancel"], "--on-stop goes with --runner dataflow or --attach"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(words, line, capsys):
+    assert execute(["run", "overhead-noop", "--runner", "acme", *words]) == 2
+    assert line in capsys.readouterr().err
+
+
+def test_a_pipeline_that_exists_does_not_run_on_it(tmp_path, capsys):
+    (tmp_path / "here" / "mine.py").write_text("def run(argv, test_pipeline): pass\n")
+    assert execute(["run", "--pipeline", "mine:run", "--runner", "acme"]) == 2
+    assert "runner 'acme': --pipeline runs on the direct runner only" in capsys.readouterr().err
+
+
+def test_names_are_listed_without_an_import():
+    names = ["direct", "dataflow", "acme", "acme-broken", "acme-other"]
+    assert runner_names() == names
+    assert "acme_runners" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("acme-broken", "acme_runners:NOTHING cannot be imported: AttributeError"),
+        ("acme-other", "acme_runners:ACME is no Runner named 'acme-other'"),
+        ("acne", "no runner 'acne' (did you mean 'acme'?); there is: direct, dataflow, acme"),
+    ],
+)
+def test_a_runner_that_cannot_be_had_is_named(name, words):
+    with pytest.raises(UsageError) as caught:
+        find_runner(name)
+    assert words in str(caught.value)
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path, monkeypatch):
+    entry = "[beambench.runners]\ndirect = acme_runners:ACME\n"
+    folder = install(tmp_path / "more", "acme-direct", entry, {})
+    monkeypatch.syspath_prepend(str(folder))
+    entry_points.cache_clear()
+    with pytest.raises(UsageError, match=r"'direct' is in beambench and in acme-direct 1\.2"):
+        find_runner("direct")
