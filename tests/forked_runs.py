@@ -71,10 +71,10 @@ class Forkery:
 def serve() -> None:
     import requests  # noqa: F401
 
-    import beambench.cli.output
     import beambench.cli.process
     import beambench.cli.progress
     import beambench.experiments.run
+    import beambench.presentation.runs
     import beambench.publishers.outbox
     import beambench.store.run_store
     from beambench.__main__ import main

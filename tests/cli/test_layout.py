@@ -13,11 +13,11 @@ import termios
 import pytest
 
 import costed_runs
-from beambench.cli.layout import Column, Page
 from beambench.cli.progress import ProgressReporter
 from beambench.definition.library import Library
 from beambench.experiments.request import make_request
 from beambench.experiments.run import Step
+from beambench.presentation.layout import Column, Page
 from beambench.store import RunStore
 
 STORE = "sqlite:///runs.db"

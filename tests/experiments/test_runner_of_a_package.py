@@ -109,7 +109,9 @@ def test_a_dry_run_says_what_the_runner_says(capsys):
     assert execute(words) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["runner"], document["config"]["repeats"]) == ("acme", 2)
-    assert document["job"]["jobs"] == 2
+    assert document["job"] == {"jobs": 2}
+    assert execute(words[:-1]) == 0
+    assert capsys.readouterr().out.endswith("  beam flags: none\n  jobs: 2\n")
 
 
 def test_python_runs_on_it(tmp_path):

@@ -67,9 +67,10 @@ def cost(
     as_json: JsonOption = False,
 ) -> None:
     """Price a run: what a job on Dataflow used, or what a local run foretells of a cluster."""
-    from beambench.cli.output import print_cost, print_json
     from beambench.experiments.cost import cost as priced
     from beambench.experiments.cost_request import CostRequest
+    from beambench.presentation.costs import print_cost
+    from beambench.presentation.values import print_json
     from beambench.store.run_store import RunStore
 
     request = CostRequest(

@@ -10,8 +10,9 @@ from beambench.errors import EXIT_FAILED
 
 def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Say what is installed, and which runners and devices can be used here, and why not."""
-    from beambench.cli.output import print_checks, print_json
     from beambench.experiments.doctor import examine
+    from beambench.presentation.environment import print_checks
+    from beambench.presentation.values import print_json
 
     checks = examine(store_url(store))
     if as_json:

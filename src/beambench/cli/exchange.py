@@ -56,9 +56,9 @@ def export_runs(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Write stored runs as JSON (whole, for import), CSV or Markdown."""
-    from beambench.cli.output import print_json
     from beambench.experiments import exchange
     from beambench.experiments.publishing import runs_named
+    from beambench.presentation.values import print_json
     from beambench.store.run_store import RunStore
 
     if (bool(runs), benchmark is not None, since is not None).count(True) != 1:
@@ -115,8 +115,8 @@ def import_runs(
     as_json: JsonOption = False,
 ) -> None:
     """Bring in runs of another store, or the history that Beam's own suite has published."""
-    from beambench.cli.output import print_json, print_text
     from beambench.experiments import exchange
+    from beambench.presentation.values import print_json, print_text
     from beambench.store.run_store import RunStore
 
     if bool(files) == (source is not None):

@@ -96,7 +96,8 @@ def _checked(request: Request, named: Sequence[str]) -> list[str]:
 
 
 def _print_plans(work: Work[R], as_json: bool) -> None:
-    from beambench.cli.output import print_json, print_plan
+    from beambench.presentation.plans import print_plan
+    from beambench.presentation.values import print_json
 
     documents: list[dict[str, Any]] = [
         {
@@ -137,10 +138,10 @@ def _execute_all(
     work: Work[R], publishers: Sequence[Sequence[str]], url: str, as_json: bool
 ) -> int:
     """Run, save and print one request after the other; return the exit code."""
-    from beambench.cli.output import print_record
     from beambench.cli.progress import ProgressReporter
     from beambench.experiments.run import execute_all
     from beambench.experiments.saving import RunSaver
+    from beambench.presentation.runs import print_record
     from beambench.store.run_store import RunStore
 
     results, total = _Results(), len(work.requests)
@@ -180,7 +181,7 @@ def _complain(message: str, runs: int, error: BeambenchError) -> None:
 
 def _print_end(results: Sequence[Saved], runs: int, as_json: bool) -> None:
     """Print the records as JSON, and why runs did not succeed."""
-    from beambench.cli.output import print_json
+    from beambench.presentation.values import print_json
 
     if as_json and results:
         documents = [saved.record.model_dump(mode="json") for saved in results]

@@ -18,7 +18,8 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """List the stored runs of a benchmark, the newest first."""
-    from beambench.cli.output import print_history, print_json
+    from beambench.presentation.runs import print_history
+    from beambench.presentation.values import print_json
     from beambench.store.run_store import RunStore
 
     with RunStore.open(store_url(store)) as runs:

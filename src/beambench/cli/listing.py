@@ -9,7 +9,8 @@ COLUMNS = ("name", "title", "workload", "scenario", "model", "input", "cluster")
 
 def list_benchmarks(definitions: DefinitionsOption = None, as_json: JsonOption = False) -> None:
     """List the benchmarks: those of the catalog, of installed distributions and your own."""
-    from beambench.cli.output import print_benchmarks, print_json
+    from beambench.presentation.plans import print_benchmarks
+    from beambench.presentation.values import print_json
 
     known = library(definitions)
     said = len(known.problems)

@@ -41,10 +41,10 @@ def options(
     as_json: JsonOption = False,
 ) -> None:
     """Print a benchmark as flags of Beam, one a line, as `run --options-file` reads them."""
-    from beambench.cli.output import print_json, print_text
     from beambench.definition.options_file import as_line, flags_of
     from beambench.experiments.request import importable
     from beambench.experiments.worker_requirements import worker_requirements, write_image
+    from beambench.presentation.values import print_json, print_text
     from beambench.workloads.base import check_workload, load_class
 
     find_runner(runner)

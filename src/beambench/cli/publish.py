@@ -115,8 +115,9 @@ def _finish(
     Rows that a server refused are a failure of the runs that were asked for by name, but not of
     emptying the queue.
     """
-    from beambench.cli.output import print_json, print_reports
     from beambench.experiments.publishing import undelivered
+    from beambench.presentation.deliveries import print_reports
+    from beambench.presentation.values import print_json
 
     parked = store.deliveries.rows(runs=runs, states=("parked",))
     if as_json:
@@ -132,7 +133,7 @@ def _finish(
 
 
 def _document(report: Report, parked: Sequence[Delivery]) -> dict[str, Any]:
-    from beambench.cli.output import parked_document
+    from beambench.presentation.deliveries import parked_document
 
     return {
         "publisher": report.publisher,
@@ -144,7 +145,8 @@ def _document(report: Report, parked: Sequence[Delivery]) -> dict[str, Any]:
 
 
 def _print_status(store: RunStore, as_json: bool) -> None:
-    from beambench.cli.output import print_json, print_status
+    from beambench.presentation.deliveries import print_status
+    from beambench.presentation.values import print_json
     from beambench.publishers.outbox import PUBLISHERS
     from beambench.store.deliveries import STATES
 
@@ -158,8 +160,9 @@ def _print_status(store: RunStore, as_json: bool) -> None:
 def _verify(
     records: Sequence[RunRecord], names: Sequence[str], timeout: float, as_json: bool
 ) -> int:
-    from beambench.cli.output import print_json, print_verified
     from beambench.experiments.publishing import publishers_of
+    from beambench.presentation.deliveries import print_verified
+    from beambench.presentation.values import print_json
     from beambench.publishers import outbox
     from beambench.publishers.base import UnavailableError
 

@@ -20,7 +20,9 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a stored run, or the definition of a benchmark."""
-    from beambench.cli.output import print_definition, print_json, print_record
+    from beambench.presentation.plans import print_definition
+    from beambench.presentation.runs import print_record
+    from beambench.presentation.values import print_json
 
     known = library(definitions)
     name = known.add_if_file(what)

@@ -21,7 +21,8 @@ def validate(
     as_json: JsonOption = False,
 ) -> None:
     """Check definitions: every variant in every profile, and what the workload knows of it."""
-    from beambench.cli.output import print_json, print_validation
+    from beambench.presentation.plans import print_validation
+    from beambench.presentation.values import print_json
 
     places: list[str | None] = [*what] if what else [None]
     rows = [row for one in places for row in _check(one, definitions)]

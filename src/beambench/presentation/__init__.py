@@ -1,0 +1,1 @@
+"""What is shown to people, and to scripts, on stdout."""

@@ -1,0 +1,63 @@
+"""Rows on their way to publishers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from beambench.presentation.layout import Column, Page, escape
+from beambench.presentation.values import show_value
+
+if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
+    from beambench.publishers.outbox import Report, Verified
+    from beambench.store.deliveries import Delivery
+
+
+def print_status(counts: Mapping[str, Mapping[str, int]], parked: Sequence[Delivery]) -> None:
+    """Print how many rows of each publisher are in each state, and the parked ones by name."""
+    states = next(iter(counts.values()))
+    columns = [Column("publisher"), *(Column(state, right=True) for state in states)]
+    rows = [[name, *map(str, states.values())] for name, states in counts.items()]
+    Page().print_table(columns, rows)
+    _print_parked(parked)
+
+
+def print_reports(reports: Sequence[Report], parked: Sequence[Delivery]) -> None:
+    """Print what was delivered, and every row that is parked, by name."""
+    for report in reports:
+        if report.delivered:
+            Page().print(f"{report.publisher}: {report.delivered} rows delivered")
+    if not any(report.delivered or report.queued for report in reports):
+        Page().print("nothing is queued")
+    _print_parked(parked)
+
+
+def parked_document(row: Delivery) -> dict[str, str]:
+    """Name a row that a server refused, with its words."""
+    what = row.content.get("metric") or "run"
+    return {"run": row.run_id, "target": row.place, "row": what, "problem": row.problem}
+
+
+def _print_parked(rows: Sequence[Delivery]) -> None:
+    for row in rows:
+        one = parked_document(row)
+        Page().print_entry(
+            escape(
+                f"parked: {row.publisher} {one['target']}: run {one['run']}, {one['row']}: "
+                f"{one['problem']}"
+            )
+        )
+
+
+def print_verified(found: Sequence[Verified]) -> None:
+    """Print for each target how many rows are there and hold what was sent."""
+    for one in found:
+        age = "" if one.age is None else f", {show_value(one.age, 's')} old"
+        Page().print_entry(
+            escape(
+                f"{one.publisher} {one.target}: run {one.run_id}: {one.equal} of {one.rows} rows "
+                f"there and equal{age}"
+            )
+        )
+        for difference in one.differences:
+            Page().print_entry(escape(f"  {difference}"))

@@ -1,0 +1,221 @@
+"""A run, and the history of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from beambench.presentation.layout import Column, Page, escape
+from beambench.presentation.values import show_value
+
+if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
+    from beambench.record.run_record import MetricValue, RunRecord, Verification
+    from beambench.store.run_store import RunSummary
+
+HEADLINE = (
+    "throughput_elements",
+    "inference_throughput_elements",
+    "throughput_elements_steady",
+    "throughput_written",
+    "throughput_bytes",
+    "inference_batch_latency_mean",
+    "inference_batch_latency_p50",
+    "inference_batch_latency_p90",
+    "inference_batch_latency_p95",
+    "inference_batch_latency_p99",
+    "inference_batch_size_mean",
+    "model_load_latency_mean",
+    "startup_time",
+    "run_time",
+    "cpu_time_per_element",
+    "inference_cpu_time_per_element",
+    "peak_rss",
+    "elements_failed",
+    "accuracy_top1",
+    "pipeline_efficiency",
+    "ceiling_efficiency",
+)
+
+MARKS = {
+    "derived": "derived: made from packaged data",
+    "synthetic": "synthetic",
+    "random": "random weights",
+}
+
+
+def print_record(record: RunRecord) -> None:
+    """Print a run: what ran, its metrics, its verification line, warnings."""
+    out = Page()
+    runner = record.runner
+    out.print(
+        f"[bold]{escape(record.benchmark)}[/bold]  variant {escape(record.variant)}, profile "
+        f"{escape(record.profile)}, runner {escape(runner.executed or runner.requested)}"
+        f"{escape(f' ({runner.implementation})') if runner.implementation else ''}"
+    )
+    out.print(f"input: {_input_line(record)}; model: {_model_line(record)}")
+    for choice in record.choices:
+        out.print(escape(f"{choice.setting}: {choice.value}, because {choice.reason}"))
+    if record.metrics:
+        _print_metrics(out, record)
+        _print_stages(out, record.metrics)
+    out.print(f"verification: {_verification_line(record.verification)}")
+    if record.verification.stock:
+        out.print(f"against stock: {_stock_line(record.verification.stock)}")
+    for line in _flow_lines(record):
+        out.print(escape(line))
+    for repeat in record.repeats:
+        if "job_id" in repeat.runner:
+            out.print(escape(_job_line(repeat.runner)))
+    for warning in record.warnings:
+        out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    outcome = f"run {escape(record.run_id)}: {record.status.replace('_', ' ')}"
+    out.print(outcome + (f": {escape(str(record.error))}" if record.status == "failed" else ""))
+
+
+def _flow_lines(record: RunRecord) -> Iterator[str]:
+    """Yield what became of the elements of each RunInference, once where all repeats agree."""
+    from beambench.controller.element_flow import described
+
+    repeats = [repeat for repeat in record.repeats if repeat.element_flows]
+    said = [[described(name, flow) for name, flow in one.element_flows.items()] for one in repeats]
+    if said and all(lines == said[0] for lines in said):
+        each = f" (each of {len(said)} repeats)" if len(said) > 1 else ""
+        yield from (f"{line}{each}" for line in said[0])
+    else:
+        for repeat, lines in zip(repeats, said, strict=True):
+            yield from (f"repeat {repeat.index + 1}: {line}" for line in lines)
+
+
+def _job_line(job: Mapping[str, Any]) -> str:
+    return f"job {job['job_id']}: {str(job['state']).lower()}, {job['console_url']}"
+
+
+def _input_line(record: RunRecord) -> str:
+    data = record.input
+    if data.kind == "unknown":
+        return "unknown"
+    mark = MARKS.get(data.kind, data.kind)
+    size = f", {show_value(data.bytes, 'B')}" if data.bytes else ""
+    return escape(f"{data.count} elements ({mark}{size})")
+
+
+def _model_line(record: RunRecord) -> str:
+    model = record.model
+    mark = MARKS.get(model.weights, f"{model.weights} weights")
+    size = f", {model.size_mib:.1f} MiB" if model.size_mib is not None else ""
+    return escape(f"{model.name} ({mark}{size})" if model.weights != "none" else model.name)
+
+
+def _print_metrics(out: Page, record: RunRecord) -> None:
+    repeats = sum(1 for repeat in record.repeats if repeat.status == "succeeded")
+    columns = [
+        Column("metric", whole=True),
+        Column("value", right=True, whole=True),
+        Column("95 % interval" if repeats >= 6 else "interval", right=True, whole=True),
+        Column("n", right=True),
+    ]
+    rows = []
+    for name in HEADLINE:
+        metric = record.metrics.get(name)
+        if metric is not None:
+            value = show_value(metric.value, metric.unit)
+            interval = _interval(metric) if name != "elements_failed" else ""  # a count is exact
+            rows.append([name, value, interval, f"{metric.n}"])
+    out.print_table(columns, rows)
+
+
+def _interval(metric: MetricValue) -> str:
+    if metric.ci_low is None or metric.ci_high is None:
+        return "indicative" if metric.n < 6 else ""
+    low, high = (show_value(end, metric.unit) for end in (metric.ci_low, metric.ci_high))
+    return f"{low} – {high}"
+
+
+def _print_stages(out: Page, metrics: Mapping[str, MetricValue]) -> None:
+    names = ("read", "preprocess", "inference", "postprocess", "overhead")
+    shares = [
+        f"{name} {metrics[f'stage_share_{name}'].value:.1%}"
+        for name in names
+        if f"stage_share_{name}" in metrics
+    ]
+    wait = metrics.get("stage_time_batch_wait")
+    if shares:
+        waiting = f"; an element waits {show_value(wait.value, 's')} for its batch" if wait else ""
+        out.print(f"where the time goes: {', '.join(shares)}{waiting}")
+
+
+def _verification_line(proven: Verification) -> str:
+    if proven.unverified is not None:
+        return escape(f"unverified: {proven.unverified}")
+    if proven.elements_in == 0:
+        return "none: no repeat ended with a proof of its work"
+    counts = (
+        f"{proven.elements_in} in, {proven.elements_out} out, {proven.elements_failed} failed, "
+        f"{proven.duplicates} duplicates"
+    )
+    agreed = _agreement_text(proven.reference, proven.reference_agreement)
+    verdict = "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
+    failed = [f"  failed: {one.id}: {one.stage}: {one.error}" for one in proven.failed]
+    line = f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}"
+    return "\n".join(map(escape, [line, *failed]))
+
+
+def _agreement_text(found: Mapping[str, Any], share: float | None) -> str:
+    """Say on how much of the sample the run and the bare loop agree."""
+    if share is None:
+        reason = f" ({found['reason']})" if "reason" in found else ""
+        return f"reference agreement unknown{reason}"
+    compared, sample = found.get("compared"), found.get("sample")
+    part = f"{compared} of {sample}" if compared and sample and compared < sample else f"{compared}"
+    values = found.get("not_finite")
+    alike = f", {values:.2%} of the outputs NaN or infinite alike" if values else ""
+    return (
+        f"reference agreement {share:.4g} ({part} {found.get('method')} compared with the bare "
+        f"loop{alike})"
+    )
+
+
+def _stock_line(found: Mapping[str, Any]) -> str:
+    """Say what a variant did to the outputs."""
+    parts = [f"{found.get('labels_equal')} of {found.get('compared')} sampled labels as stock's"]
+    cosine, difference = found.get("least_cosine"), found.get("largest_difference")
+    if cosine is not None:
+        parts.append(f"least cosine {cosine:.5g}")
+    if difference is not None:
+        parts.append(f"largest difference {difference:.2g}")
+    return escape(", ".join(parts))
+
+
+def print_history(name: str, rows: Sequence[RunSummary]) -> None:
+    if not rows:
+        Page().print(f"no run of {escape(name)} in this store")
+        return
+    columns = [
+        Column("run", whole=True),
+        Column("started (UTC)", whole=True, spare=True),  # the run's name begins with it
+        *map(Column, ("variant", "profile", "status", "input, weights")),
+        Column("elements/s", right=True),
+        Column("n", right=True),
+    ]
+    Page().print_table(columns, [_history_cells(row) for row in rows])
+
+
+def _history_cells(row: RunSummary) -> list[str]:
+    what, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
+    if row.imported is not None and row.imported.format == "beam":
+        what, rate, mark = "imported", "beam_average_elements", " (Beam's average)"
+    elif row.verification.unverified is not None:
+        what, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
+    metric = row.metrics.get(rate)
+    shown = ["unknown", ""]
+    if metric is not None:
+        shown = [show_value(metric.value, "1") + mark, f"{metric.n}"]
+    return [
+        row.run_id,
+        row.started_at[:19],
+        row.variant,
+        row.profile,
+        row.status.replace("_", " "),
+        what,
+        *shown,
+    ]
