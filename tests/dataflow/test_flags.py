@@ -8,7 +8,7 @@ import pytest
 
 from beambench.dataflow.flags import job_settings
 from beambench.definition.library import Library
-from beambench.definition.options_file import flags_of
+from beambench.definition.options_file.flags import flags_of
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from tiny_workloads import definition

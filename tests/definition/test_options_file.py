@@ -12,17 +12,10 @@ from hypothesis import strategies as st
 
 from beam_option_files import BEAM_FILES
 from beambench.definition.library import Library, Resolved
-from beambench.definition.options_file import (
-    DIRECT_FLAGS,
-    LEFT_OUT,
-    Flag,
-    Translation,
-    as_line,
-    flags_of,
-    parse,
-    read,
-    translate,
-)
+from beambench.definition.options_file.flags import flags_of
+from beambench.definition.options_file.names import DIRECT_FLAGS, LEFT_OUT
+from beambench.definition.options_file.syntax import Flag, as_line, parse, read
+from beambench.definition.options_file.translation import Translation, translate
 from beambench.definition.runners import BUILT_IN
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError

@@ -41,7 +41,8 @@ def options(
     as_json: JsonOption = False,
 ) -> None:
     """Print a benchmark as flags of Beam, one a line, as `run --options-file` reads them."""
-    from beambench.definition.options_file import as_line, flags_of
+    from beambench.definition.options_file.flags import flags_of
+    from beambench.definition.options_file.syntax import as_line
     from beambench.experiments.request import importable
     from beambench.experiments.worker_requirements import worker_requirements, write_image
     from beambench.presentation.values import print_json, print_text

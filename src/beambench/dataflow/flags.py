@@ -13,12 +13,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from beambench.definition.options_file import (
-    ACCELERATOR,
-    ONE_PROCESS,
-    REPEATABLE,
-    cluster_values,
-)
+from beambench.definition.options_file.flags import cluster_values
+from beambench.definition.options_file.names import ACCELERATOR, ONE_PROCESS, REPEATABLE
 from beambench.definition.schema import Cluster, Definition
 from beambench.errors import UsageError
 

@@ -33,7 +33,7 @@ from beambench.dataflow.client import (
 from beambench.dataflow.flags import JobSettings, job_settings
 from beambench.dataflow.follow import Clock, RealClock, look_at
 from beambench.definition.library import Library
-from beambench.definition.options_file import ACCELERATOR
+from beambench.definition.options_file.names import ACCELERATOR
 from beambench.definition.plan import Plan
 from beambench.definition.schema import Publish
 from beambench.errors import BeambenchError, RunError, UsageError

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from beambench.definition import options_file
 from beambench.definition.library import Library, Resolved, keys_of
+from beambench.definition.options_file.syntax import read
+from beambench.definition.options_file.translation import translate
 from beambench.definition.runners import DEFAULT, find_runner, load
 from beambench.definition.schema import KEYWORD_SOURCES, Definition, Publish
 from beambench.definition.yaml_file import as_value, parse
@@ -260,8 +261,8 @@ def _work(definition: Definition) -> tuple[object, ...]:
 def _with_options_file(request: RunRequest, library: Library, path: Path) -> RunRequest:
     """Return a request with what an options file says; the command line goes before it."""
     resolved = request.resolved
-    own = options_file.translate(
-        options_file.read(path),
+    own = translate(
+        read(path),
         resolved.definition,
         chosen=[".".join(keys_of(override)) for override in resolved.overrides],
         has_source=request.source is not None,

@@ -1,187 +1,33 @@
-"""Beam's option files: a definition as flags, one a line, and such a file as changes to one.
-
-Beam's own benchmarks keep the shape of the cluster, the tables and the model of each benchmark in
-such files. Nothing of a file is executed and no variable is expanded.
-"""
+"""A file as changes to a definition."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from beambench.definition.options_file.names import (
+    _CLUSTER_ONLY,
+    ACCELERATOR,
+    CLUSTER_FLAGS,
+    DIRECT_FLAGS,
+    DRIVER,
+    EXPERIMENTS,
+    LEFT_OUT,
+    MODEL_FLAGS,
+    REPEATABLE,
+    SERVICE_OPTIONS,
+    UNREAD,
+)
+from beambench.definition.options_file.syntax import Flag
 from beambench.definition.runners import DEFAULT, find_runner
-from beambench.definition.schema import KEYWORD_SOURCES, PLACES, Accelerator, Cluster, Definition
-from beambench.definition.yaml_file import as_value, read_text
-from beambench.errors import UsageError, nearest
+from beambench.definition.schema import KEYWORD_SOURCES, PLACES, Definition
+from beambench.definition.yaml_file import as_value
+from beambench.errors import nearest
 
-ACCELERATOR = "worker_accelerator"
-DRIVER = "install-nvidia-driver"
-ONE_PROCESS = "no_use_multiple_sdk_containers"
-"""Experiment: one SDK process on a worker, whatever number of vCPUs it has."""
-
-DISK_TYPE = "compute.googleapis.com/projects//zones//diskTypes/"
-"""What Dataflow wants in front of the type of a disk."""
-
-MODEL_FLAGS = (
-    "pretrained_model_name",
-    "bert_tokenizer",
-    "model",
-    "model_gcs_path",
-    "model_name",
-    "model_path",
-)
-"""Flags by which Beam's pipelines are told the model."""
-
-DIRECT_FLAGS = frozenset(
-    {
-        "allow_non_deterministic_key_coders",
-        "allow_unsafe_triggers",
-        "auto_unique_labels",
-        "default_sdk_harness_log_level",
-        "direct_embed_docker_python",
-        "direct_num_workers",
-        "direct_runner_bundle_repeat",
-        "direct_running_mode",
-        "direct_test_splits",
-        "disable_beartype",
-        "max_cache_memory_usage_mb",
-        "no_direct_runner_use_stacked_bundle",
-        "no_pipeline_type_check",
-        "no_save_main_session",
-        "performance_runtime_type_check",
-        "pickle_library",
-        "resource_hint",
-        "resource_hints",
-        "runtime_type_check",
-        "save_main_session",
-        "sdk_harness_log_level_overrides",
-        "type_check_additional",
-        "type_check_strictness",
-    }
-)
-"""Beam's own flags that are passed on, because the direct runner heeds them."""
-
-EXPERIMENTS = ("experiment", "experiments")
-SERVICE_OPTIONS = ("dataflow_service_option", "dataflow_service_options")
-REPEATABLE = (
-    *EXPERIMENTS,
-    *SERVICE_OPTIONS,
-    "resource_hint",
-    "resource_hints",
-    "sdk_harness_log_level_overrides",
-)
-"""Flags of which every occurrence counts, not only the last."""
-
-CLUSTER_FLAGS = frozenset(
-    {
-        "dataflow_kms_key",
-        "enable_streaming_engine",
-        "impersonate_service_account",
-        "labels",
-        "min_cpu_platform",
-        "network",
-        "no_use_public_ips",
-        "number_of_worker_harness_threads",
-        "sdk_location",
-        "service_account_email",
-        "subnetwork",
-        "use_public_ips",
-        "worker_region",
-        "worker_zone",
-        "zone",
-    }
-)
-"""Flags without a key in a definition, passed on because Dataflow heeds them."""
-
-_CLUSTER_ONLY = "only a cluster uses it, and this run is on the direct runner"
-_OUTPUT = "outputs are verified and counted, not written"
-_PUBSUB = "a streaming benchmark has a source of its own"
-LEFT_OUT: Mapping[str, str] = {
-    **dict.fromkeys(CLUSTER_FLAGS | PLACES, _CLUSTER_ONLY),
-    **dict.fromkeys(("output", "output_table"), _OUTPUT),
-    **dict.fromkeys(
-        (
-            "input_mode",
-            "input_subscription",
-            "pubsub_subscription",
-            "pubsub_topic",
-            "rate_limit",
-            "trigger_interval_sec",
-            "trigger_proc_time_sec",
-            "window_sec",
-            "window_size_sec",
-        ),
-        _PUBSUB,
-    ),
-    "images_dir": "name the images with --input",
-    "influx_db_name": "where a database is, is said where results are published",
-    "influx_hostname": "where a database is, is said where results are published",
-    "job_name": "beambench names its jobs",
-    "input_options": "it is for Beam's synthetic source, which no benchmark reads",
-    "requirements_file": "`beambench options NAME --requirements` prints those of the workers",
-    "runner": "the runner is chosen with beambench's own --runner",
-    "timeout_ms": "it limits one job on a cluster; the limit of a whole run is --timeout",
-}
-"""Flags of Beam and of its benchmarks that change nothing here, and why."""
-
-_PARAMETERS = "what the workload does is said with --set parameters.KEY=VALUE"
-_BATCHING = "use --set batching.min_batch_size=N and --set batching.max_batch_size=N"
-UNREAD: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            "chat",
-            "chat_template",
-            "feature_columns",
-            "image_size",
-            "max_tokens",
-            "top_k",
-            "use_dynamo",
-            "vllm_gpu_memory_utilization",
-            "vllm_max_num_seqs",
-        ),
-        _PARAMETERS,
-    ),
-    **dict.fromkeys(("batch_size", "max_batch_size", "min_batch_size"), _BATCHING),
-    "inference_batch_size": f"nor does Beam's RunInference: {_BATCHING}",
-    "large_model": "use --set model.large=true",
-    "model_copies": "use --set model.copies=N",
-}
-"""Flags of pipelines that would change the work and that no benchmark reads, and what does."""
-
-_NAME = re.compile(r"--([A-Za-z][A-Za-z0-9_-]*)")
 _COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
-_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
-_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_@%+=:,./{}\[\];~^!?*()<>|&-]*")
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One flag of a file.
-
-    Attributes:
-        name: without dashes.
-        value: None for a flag that stands alone.
-        where: file and line.
-    """
-
-    name: str
-    value: str | None
-    where: str
-
-    def __str__(self) -> str:
-        return f"--{self.name}" + ("" if self.value is None else f"={self.value}")
-
-    def bare(self) -> Flag:
-        """Return the flag without its value, which could be a secret that no record should hold."""
-        return Flag(self.name, None, self.where)
-
-    def refuse(self, problem: str) -> NoReturn:
-        raise UsageError(f"{self.where}: {self}: {problem}")
 
 
 @dataclass
@@ -199,134 +45,6 @@ class Translation:
     source: str | None = None
     beam_flags: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-
-
-# --- a definition as flags ------------------------------------------------------------------------
-
-
-def flags_of(definition: Definition, runner: str, model_flag: str | None) -> list[str]:
-    """Return a definition as flags, unquoted.
-
-    Args:
-        definition: a resolved definition.
-        runner: name of the runner, which says whether the shape of the cluster applies.
-        model_flag: name of the flag by which Beam's pipeline is told the model, if there is one.
-
-    Raises:
-        UsageError: a value that no line of a file can hold.
-    """
-    chosen = find_runner(runner)
-    values: list[tuple[str, str | int | None]] = [("runner", chosen.beam_name)]
-    if chosen.has_cluster and definition.cluster is not None:
-        values += cluster_values(definition.cluster)
-    table, measurement = definition.publish.bigquery, definition.publish.influxdb
-    values.append(("publish_to_big_query", "false" if table is None else "true"))
-    if table is not None:
-        values += [("metrics_dataset", table.dataset), ("metrics_table", table.table)]
-    values.append(("influx_measurement", (measurement and measurement.measurement) or ""))
-    values.append(("input_options", "{}"))  # without it Beam's load tests do not start
-    if definition.input.source not in KEYWORD_SOURCES:
-        values.append(("input_file", definition.input.source))
-    values.append(("device", definition.model.device.upper()))
-    if model_flag is not None:
-        values.append((model_flag, definition.model.name))
-    values.append(("model_state_dict_path", definition.model.path))
-    flags = [f"--{name}={value}" for name, value in values if value is not None]
-    if definition.scenario == "streaming":
-        flags.append("--streaming")
-    for flag in flags:
-        if set(flag) & set("\n\r\0"):
-            raise UsageError(f"{definition.name}: {flag!r} cannot stand in one line of a file")
-    return flags
-
-
-def cluster_values(cluster: Cluster) -> list[tuple[str, str | int | None]]:
-    """Return a cluster as names and values of Beam's flags; None: not said."""
-    values: list[tuple[str, str | int | None]] = [
-        ("project", cluster.project),
-        ("region", cluster.region),
-        ("temp_location", cluster.temp_location),
-        ("staging_location", cluster.staging_location),
-        ("machine_type", cluster.machine_type),
-        ("num_workers", cluster.workers),
-        ("max_num_workers", cluster.max_workers),
-        ("disk_size_gb", cluster.disk_gb),
-        ("disk_type", DISK_TYPE + cluster.disk_type),
-        ("autoscaling_algorithm", cluster.autoscaling.upper()),
-        ("flexrs_goal", "COST_OPTIMIZED" if cluster.spot else None),
-        ("sdk_container_image", cluster.container_image),
-        # The image holds all that a worker needs: nothing of Beam's is to be staged over it.
-        ("sdk_location", "container" if cluster.container_image else None),
-        *(("experiments", one) for one in cluster.experiments),
-        ("experiments", ONE_PROCESS if cluster.processes == 1 else None),
-        *(("dataflow_service_options", one) for one in cluster.service_options),
-    ]
-    if cluster.accelerator is not None:
-        values.append(("dataflow_service_options", _accelerator(cluster.accelerator)))
-    return values
-
-
-def _accelerator(wanted: Accelerator) -> str:
-    driver = "" if wanted.driver is False else f";{DRIVER}"
-    version = f":{wanted.driver}" if isinstance(wanted.driver, str) else ""
-    return f"{ACCELERATOR}=type:{wanted.type};count:{wanted.count}{driver}{version}"
-
-
-def as_line(flag: str) -> str:
-    """Return a flag as a line of a file: in quotes where a shell or Beam would split it."""
-    name, equals, value = flag.partition("=")
-    return name + equals + (value if _NEEDS_NO_QUOTES.fullmatch(value) else shlex.quote(value))
-
-
-# --- a file as changes to a definition ------------------------------------------------------------
-
-
-def read(path: Path) -> list[Flag]:
-    """Read the flags of a file.
-
-    Raises:
-        UsageError: the file cannot be read, or a line holds something else than flags.
-    """
-    return parse(read_text(path, "options file"), str(path))
-
-
-def parse(text: str, file: str) -> list[Flag]:
-    """Parse lines of `--flag=value`, `--flag value` or `--flag`; a line of `#` is a comment.
-
-    Raises:
-        UsageError: a line that holds something else, with file and line.
-    """
-    flags: list[Flag] = []
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            flags += _flags_in(line, f"{file}:{number}")
-    return flags
-
-
-def _flags_in(line: str, where: str) -> list[Flag]:
-    if "\0" in line:
-        raise UsageError(f"{where}: holds a NUL byte: remove it")
-    try:
-        words = shlex.split(line)
-    except ValueError as error:
-        problem = "a quote is not closed" if "quot" in str(error) else "ends in a backslash"
-        raise UsageError(f"{where}: {problem}: {line.strip()!r:.100}") from None
-    found: list[Flag] = []
-    may_have_value = False
-    for word in words:
-        dashed, equals, value = word.partition("=")
-        name = _NAME.fullmatch(dashed)
-        if name is not None:
-            found.append(Flag(name[1], value if equals else None, where))
-            may_have_value = not equals
-        elif may_have_value and (not word.startswith("-") or _NUMBER.fullmatch(word)):
-            found[-1] = Flag(found[-1].name, word, where)
-            may_have_value = False
-        elif word.startswith("#"):
-            raise UsageError(f"{where}: {word!r:.100}: put a comment on a line of its own")
-        else:
-            raise UsageError(f"{where}: {word!r:.100}: expected --flag=value")
-    return found
 
 
 def translate(
