@@ -7,13 +7,13 @@ import itertools
 import time
 
 import pytest
-from fake_server import fake_server
 
 from beambench.definition.schema import Publish
 from beambench.errors import UsageError
 from beambench.publishers import influxdb, outbox
 from beambench.publishers.influxdb import line
 from beambench.store import RunStore, sqlite_url
+from fake_server import fake_server
 from published_runs import LABEL, repeat, run_record
 
 ROWS = 11 + 2 + 1  # of Beam's format, of two metrics, of the run

@@ -8,13 +8,13 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from fake_server import fake_server
 
 from beambench.cli.main import execute
 from beambench.publishers import beam_format, beambench_format, outbox
 from beambench.publishers.bigquery import client_of
 from beambench.publishers.influxdb import InfluxServer
 from beambench.store import RunStore, sqlite_url
+from fake_server import fake_server
 from fast_runs import NAME, command_line, lay_out, python_path, wait_until
 from faulty_proxy import faulty_proxy
 from published_runs import LABEL, PUBLISH, repeat, run_record

@@ -13,9 +13,9 @@ from urllib.parse import quote, quote_plus
 
 import psutil
 import pytest
-from fake_server import fake_server
 
 from beambench.store import sqlite_url
+from fake_server import fake_server
 from fast_runs import NAME, command_line, lay_out, python_path
 from servers import new_database
 
