@@ -10,7 +10,7 @@ import pytest
 import beambench
 from beambench.cli.main import execute
 from beambench.definition.entry_points import entry_points
-from beambench.definition.runners import find_runner, runner_names
+from beambench.definition.runners import find_runner, lookup, runner_names
 from beambench.errors import UsageError
 from beambench.store import RunStore, sqlite_url
 from installed import install
@@ -20,6 +20,7 @@ ENTRY_POINTS = """
 acme = acme_runners:ACME
 acme-broken = acme_runners:NOTHING
 acme-other = acme_runners:ACME
+acme-pipelines = acme_runners:PIPELINES
 """
 RUNNER = """
 from beambench.definition.runners import Runner
@@ -32,6 +33,12 @@ ACME = Runner(
     dry_run="acme_runners.execution:dry_run",
     profile="smoke",
     repeats=2,
+)
+PIPELINES = Runner(
+    name="acme-pipelines",
+    beam_name="AcmeRunner",
+    execution="acme_runners.execution:execute",
+    pipeline_execution="acme_runners.execution:execute",
 )
 """
 EXECUTION = """
@@ -117,6 +124,34 @@ def test_a_dry_run_says_what_the_runner_says(capsys):
 def test_python_runs_on_it(tmp_path):
     record = beambench.run("overhead-noop", runner="acme", store=sqlite_url(tmp_path / "runs.db"))
     assert record.runner.executed == "acme"
+    assert (record.profile, len(record.repeats)) == ("smoke", 2)
+    assert beambench.run("overhead-noop", runner="acme", profile="local").profile == "local"
+
+
+def test_what_was_measured_on_it_is_not_taken_for_what_it_is_not(capsys):
+    words = ["run", "overhead-noop", "--runner", "acme", "--store", "sqlite:///runs.db"]
+    assert execute(words) == 0
+    with RunStore.open("sqlite:///runs.db") as store:
+        (record,) = store.history("overhead-noop")
+    capsys.readouterr()
+    cluster = ["--region", "us-central1", "--machine-type", "n1-standard-2", "--workers", "2"]
+    assert execute(["cost", record.run_id, *cluster, "--store", "sqlite:///runs.db"]) == 2
+    assert "ran on acme, which does not say how many processes" in capsys.readouterr().err
+
+
+def test_a_pipeline_runs_on_a_runner_that_runs_pipelines(tmp_path, capsys):
+    (tmp_path / "here" / "mine.py").write_text("def run(argv, test_pipeline): pass\n")
+    words = ["run", "--pipeline", "mine:run", "--runner", "acme-pipelines", "--repeats", "1"]
+    assert execute([*words, "--store", "sqlite:///runs.db"]) == 0
+    with RunStore.open("sqlite:///runs.db") as store:
+        (record,) = store.history("mine-run")
+    assert (record.runner.requested, record.runner.executed) == ("acme-pipelines", "acme")
+
+
+def test_a_record_of_a_runner_that_cannot_be_had_any_more_is_passed_over():
+    assert lookup("acme-broken") is None
+    assert lookup("gone") is None
+    assert lookup(None) is None
 
 
 def test_its_flags_are_printed(capsys):
@@ -143,7 +178,7 @@ def test_a_pipeline_that_exists_does_not_run_on_it(tmp_path, capsys):
 
 
 def test_names_are_listed_without_an_import():
-    names = ["direct", "dataflow", "acme", "acme-broken", "acme-other"]
+    names = ["direct", "dataflow", "acme", "acme-broken", "acme-other", "acme-pipelines"]
     assert runner_names() == names
     assert "acme_runners" not in sys.modules
 

@@ -217,7 +217,7 @@ def run(
     names = _checked_names(names, name, output)
     options = {
         "variant": variant,
-        "profile": _profile(context, profile, runner),
+        "profile": _profile(context, profile),
         "overrides": overrides or [],
         "source": source,
         "labels_file": labels_file,
@@ -245,7 +245,6 @@ def _external_work(
     shared: Mapping[str, Any],
 ) -> Work[ExternalRequest]:
     """Return what measures a pipeline of the user's own."""
-    from beambench.experiments.external import execute_external
     from beambench.experiments.external_request import make_external_request
 
     request = make_external_request(
@@ -256,7 +255,9 @@ def _external_work(
         labels=parse_labels(label or []),
         **shared,
     )
-    return Work([request], execute_external)
+    execution = find_runner(request.runner).pipeline_execution
+    assert execution is not None  # the request was checked
+    return Work([request], load(execution))
 
 
 def _checked_names(names: list[str] | None, name: str | None, output: str | None) -> list[str]:
@@ -283,11 +284,10 @@ def _benchmark_requests(
     return requests
 
 
-def _profile(context: typer.Context, profile: str, runner: str) -> str:
-    """Return the profile: that of the runner if none is said, on a cluster the whole benchmark."""
+def _profile(context: typer.Context, profile: str) -> str | None:
+    """Return the profile that was chosen, if one was: else the runner has one."""
     origin = context.get_parameter_source("profile")
-    chosen = origin is not None and origin.name != "DEFAULT"
-    return profile if chosen else find_runner(runner).profile or profile
+    return profile if origin is not None and origin.name != "DEFAULT" else None
 
 
 def _execution(context: typer.Context, runner: str, on_stop: OnStop) -> Callable[..., RunRecord]:

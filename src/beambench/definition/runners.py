@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from beambench.definition.entry_points import RUNNERS, entry_points
 from beambench.errors import UsageError, nearest
@@ -26,10 +26,13 @@ class Runner:
         is_local: the work is done on this machine, by processes that a run starts.
         has_cluster: the cluster of a definition applies, and with it Dataflow's flags.
         has_jobs: jobs go on without beambench: `--on-stop` and `--attach` apply.
-        runs_pipelines: `run --pipeline` runs on it.
+        pipeline_execution: likewise of (request, cancelled, announce), for `run --pipeline`; None:
+            it runs no pipeline that exists already.
         request_check: ``module:function`` that refuses, with a UsageError, a request that cannot
             run on it; None: there is nothing to refuse.
         dry_run: ``module:function`` of a request, that returns what a dry run can say of its job.
+        cost: what `beambench cost` can do with a run on it: price the `usage` that the service
+            tells, or make a `projection` of a cluster from processes whose number is known.
         profile: the profile unless one is chosen; None: `local`.
         repeats: repeats unless they are chosen; None: those of the profile.
     """
@@ -40,9 +43,10 @@ class Runner:
     is_local: bool = False
     has_cluster: bool = False
     has_jobs: bool = False
-    runs_pipelines: bool = False
+    pipeline_execution: str | None = None
     request_check: str | None = None
     dry_run: str | None = None
+    cost: Literal["usage", "projection"] | None = None
     profile: str | None = None
     repeats: int | None = None
 
@@ -52,8 +56,9 @@ DIRECT = Runner(
     beam_name="DirectRunner",
     execution="beambench.experiments.run:execute",
     is_local=True,
-    runs_pipelines=True,
+    pipeline_execution="beambench.experiments.external:execute_external",
     request_check="beambench.experiments.request:check_device",
+    cost="projection",
 )
 DATAFLOW = Runner(
     name="dataflow",
@@ -63,6 +68,7 @@ DATAFLOW = Runner(
     has_jobs=True,
     request_check="beambench.experiments.dataflow_request:check_job",
     dry_run="beambench.experiments.dataflow_plan:dry_run",
+    cost="usage",
     profile="full",
     repeats=1,
 )
@@ -81,30 +87,30 @@ def find_runner(name: str) -> Runner:
     Raises:
         UsageError: there is none, or its distribution is broken.
     """
-    runner = lookup(name)
-    if runner is None:
-        known = runner_names()
-        broken = "".join(f"; {problem}" for problem in entry_points(RUNNERS)[1])
-        raise UsageError(
-            f"no runner {name!r}{nearest(name, known)}; there is: {', '.join(known)}{broken}"
-        )
-    return runner
+    entries = [entry for entry in entry_points(RUNNERS)[0] if entry.name == name]
+    owners = ["beambench"] * (name in BUILT_IN) + [entry.distribution for entry in entries]
+    if len(owners) > 1:
+        raise UsageError(f"runner {name!r} is in {' and in '.join(owners)}: uninstall one")
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    for entry in entries:
+        runner = load(entry.value, str(entry))
+        if not isinstance(runner, Runner) or runner.name != name:
+            raise UsageError(f"{entry}: {entry.value} is no Runner named {name!r}")
+        return runner
+    known = runner_names()
+    broken = "".join(f"; {problem}" for problem in entry_points(RUNNERS)[1])
+    raise UsageError(
+        f"no runner {name!r}{nearest(name, known)}; there is: {', '.join(known)}{broken}"
+    )
 
 
 def lookup(name: str | None) -> Runner | None:
-    """Return a runner as `find_runner` does, or None, as for one that an old record names."""
-    entries = [entry for entry in entry_points(RUNNERS)[0] if entry.name == name]
-    own = BUILT_IN.get(name) if name is not None else None
-    owners = (["beambench"] if own else []) + [entry.distribution for entry in entries]
-    if len(owners) > 1:
-        raise UsageError(f"runner {name!r} is in {' and in '.join(owners)}: uninstall one")
-    if own is not None or not entries:
-        return own
-    (entry,) = entries
-    runner = load(entry.value, str(entry))
-    if not isinstance(runner, Runner) or runner.name != name:
-        raise UsageError(f"{entry}: {entry.value} is no Runner named {name!r}")
-    return runner
+    """Return the runner that a record names, or None if it cannot be had here any more."""
+    try:
+        return find_runner(name) if name is not None else None
+    except UsageError:
+        return None
 
 
 def is_local_runner(name: str | None) -> bool:

@@ -35,7 +35,7 @@ from beambench.analysis.projection import (
 )
 from beambench.cost.sheet import Mode, OwnMachine, Sheet, find_machine, machine_types
 from beambench.definition.plan import decided_definition
-from beambench.definition.runners import DEFAULT, is_local_runner
+from beambench.definition.runners import DEFAULT
 from beambench.errors import RunError, UsageError
 from beambench.experiments.cost_request import (
     NO_GPU,
@@ -43,6 +43,7 @@ from beambench.experiments.cost_request import (
     Source,
     benchmark_elements,
     differences,
+    has_known_processes,
     is_local,
     mode_of,
 )
@@ -127,7 +128,7 @@ def _check_projectable(request: CostRequest, source: Source) -> None:
     gpu = request.gpu or (accelerator.type if accelerator else NO_GPU)
     if gpu != NO_GPU:
         raise UsageError(f"{where}: ran on a CPU, and a plan with {gpu} {GPU_REFUSED}")
-    if not is_local_runner(record.runner.executed):
+    if not has_known_processes(record):
         raise UsageError(
             f"{where}: ran on {record.runner.executed}, which does not say how many processes "
             f"shared the work: measure with --runner {DEFAULT}"

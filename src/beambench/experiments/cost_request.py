@@ -14,13 +14,12 @@ from beambench.analysis.projection import Range
 from beambench.cost.estimate import mode_of_job
 from beambench.cost.sheet import Mode, Sheet, load_sheet, sheet_of
 from beambench.definition.library import Library
-from beambench.definition.runners import is_local_runner, lookup
+from beambench.definition.runners import lookup
 from beambench.definition.schema import Cluster, Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore, RunSummary
 
-"""The runner of which it is known how many processes shared the work."""
 NO_GPU = "none"
 """What `--gpu` says for machines without one."""
 
@@ -73,14 +72,19 @@ class Source:
 
 def is_job(record: RunRecord | RunSummary) -> bool:
     names = (record.runner.requested, record.runner.executed)
-    return any(runner is not None and runner.has_jobs for runner in map(lookup, names))
+    return any(runner is not None and runner.cost == "usage" for runner in map(lookup, names))
 
 
 def is_local(record: RunRecord) -> bool:
     """Tell whether a run measured its work on this machine, and nothing else."""
     output = record.config.get("output")
-    is_here = is_local_runner(record.runner.executed)
-    return record.status == "succeeded" and is_here and output is None
+    return record.status == "succeeded" and has_known_processes(record) and output is None
+
+
+def has_known_processes(record: RunRecord) -> bool:
+    """Tell whether a run's runner says how many processes shared the work."""
+    runner = lookup(record.runner.executed)
+    return runner is not None and runner.cost == "projection"
 
 
 def find(request: CostRequest, library: Library, runs: RunStore) -> Source:

@@ -164,7 +164,7 @@ def make_external_request(
 def _check_runner(runner: str) -> None:
     """Refuse a runner that would not run the pipeline."""
     known = lookup(runner)
-    if known is None or not known.runs_pipelines:
+    if known is None or known.pipeline_execution is None:
         raise UsageError(
             f"runner {runner!r}: --pipeline runs on the direct runner only: leave --runner, "
             "BEAMBENCH_RUNNER and `runner:` of beambench.yaml out, or give --runner direct"

@@ -186,10 +186,11 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
         RunError: it is right, but not on this machine.
     """
     chosen = dict(options)
+    runner = find_runner(str(chosen.get("runner", DEFAULT)))
     resolved = library.resolve(
         library.add_if_file(name),
         variant=str(chosen.pop("variant", "stock")),
-        profile=str(chosen.pop("profile", "local")),
+        profile=str(chosen.pop("profile", None) or runner.profile or "local"),
         overrides=chosen.pop("overrides", ()),  # type: ignore[arg-type]
     )
     request = RunRequest(resolved, **chosen)  # type: ignore[arg-type]
