@@ -204,3 +204,37 @@ def test_lines_that_are_no_sentence_fail_by_number_and_the_others_come_out(tmp_p
     assert proven.problems == []
     assert (proven.elements_in, proven.elements_out, proven.elements_failed) == (5, 3, 2)
     assert proven.reference_agreement == 1.0
+
+
+@pytest.mark.parametrize("masks", [[1, 1, 1], [0, 1, 2], [0, 0, 0], [9, 1, 0]], ids=str)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_logits_at_the_mask_alone_are_those_of_the_whole_model(masks, precision):
+    import torch
+    from transformers import BertConfig, BertForMaskedLM
+
+    from beambench.workloads.torch_handlers import MaskOnly, pad
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=200,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=64,
+    )
+    model = BertForMaskedLM(config).eval().to(getattr(torch, precision))
+    lengths = (12, 7, 10)
+    sentences = []
+    for count, length in zip(masks, lengths, strict=True):
+        ids = torch.randint(110, 200, (length,))
+        ids[torch.arange(count) + 1] = 103
+        sentences.append({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    padded = pad(sentences)
+    with torch.inference_mode():
+        whole = model(**padded).logits.float()
+        alone = MaskOnly(103)(model, padded)["logits"]
+    is_mask = padded["input_ids"] == 103
+    assert [len(one) for one in alone] == masks
+    tolerance = 1e-5 if precision == "float32" else 2e-2
+    for index, one in enumerate(alone):
+        assert torch.allclose(one, whole[index][is_mask[index]], atol=tolerance)

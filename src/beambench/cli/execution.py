@@ -159,10 +159,10 @@ def _execute_all(
             else:
                 saved = saver.save(result, chosen)
                 results.saved.append(saved)
-                with interruption.printing():
-                    for message in saved.messages:
-                        say(message)
-                    if not as_json:
+                for message in saved.messages:  # also after a signal: where a record was rescued to
+                    say(message)
+                if not as_json:
+                    with interruption.printing():
                         print_record(result)
         with interruption.printing():
             _print_end(results.saved, total, as_json)

@@ -22,7 +22,8 @@ class Runner:
         name: what `--runner` takes and records hold.
         beam_name: what Beam's own `--runner` takes.
         execution: ``module:function`` of (request, cancelled, announce) that runs a benchmark and
-            returns its record; with `has_jobs` it also takes `on_stop`.
+            returns its record; with `has_jobs` it also takes `on_stop`. That of `direct` starts
+            workers which run the pipeline on Beam's direct runner, whatever the name.
         is_local: the work is done on this machine, by processes that a run starts.
         has_cluster: the cluster of a definition applies, and with it Dataflow's flags.
         has_jobs: jobs go on without beambench: `--on-stop` and `--attach` apply.
@@ -107,8 +108,10 @@ def find_runner(name: str) -> Runner:
 
 def lookup(name: str | None) -> Runner | None:
     """Return the runner that a record names, or None if it cannot be had here any more."""
+    if name is None or name in BUILT_IN:
+        return BUILT_IN.get(name or "")
     try:
-        return find_runner(name) if name is not None else None
+        return find_runner(name)
     except UsageError:
         return None
 
@@ -128,6 +131,6 @@ def load(target: str, where: str = "runner") -> Any:
     module, _, name = target.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever a module of others does wrong
+    except (Exception, SystemExit) as error:  # whatever a module of others does wrong
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageError(f"{where}: {target} cannot be imported: {text[:300]}") from error

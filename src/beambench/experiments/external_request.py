@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from beambench.definition.runners import DEFAULT, lookup
+from beambench.definition.runners import DEFAULT, find_runner, runner_names
 from beambench.definition.schema import Name, Publish
 from beambench.errors import UsageError
 from beambench.experiments.request import (
@@ -163,8 +163,7 @@ def make_external_request(
 
 def _check_runner(runner: str) -> None:
     """Refuse a runner that would not run the pipeline."""
-    known = lookup(runner)
-    if known is None or known.pipeline_execution is None:
+    if runner not in runner_names() or find_runner(runner).pipeline_execution is None:
         raise UsageError(
             f"runner {runner!r}: --pipeline runs on the direct runner only: leave --runner, "
             "BEAMBENCH_RUNNER and `runner:` of beambench.yaml out, or give --runner direct"

@@ -28,7 +28,7 @@ def print_plan(document: Mapping[str, Any]) -> None:
         out.print("  unverified: the work of a pipeline that exists already cannot be proven")
     out.print(f"  beam flags: {escape(' '.join(config['beam_flags']) or 'none')}")
     job = document.get("job", {})
-    if "template" in job:
+    if "template" in job and "cost" in job:
         _print_job(job)
     else:  # of a runner that a package brings along
         for key, value in job.items():

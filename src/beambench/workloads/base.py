@@ -368,7 +368,7 @@ def load_class(workload: str) -> type[Workload]:
             "is its folder on PYTHONPATH?" if entry is None else "is all that it needs installed?"
         )
         raise UsageError(f"{where}: no module {error.name!r}: {hint}") from None
-    except Exception as error:  # whatever a user's own module does wrong
+    except (Exception, SystemExit) as error:  # whatever a user's own module does wrong
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageError(f"{where}: cannot be imported: {text[:300]}") from error
     loaded = getattr(module, class_name, None)
