@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 import servers
+from fake_server import FakeServer, fake_server
 
 Server = TypeVar("Server")
 
@@ -43,6 +44,15 @@ def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache))
         yield cache
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """A server that the environment names as InfluxDB's."""
+    with fake_server() as server:
+        monkeypatch.setenv("INFLUXDB_URL", server.url)
+        monkeypatch.setenv("INFLUXDB_DATABASE", "tests")
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,7 +10,6 @@ from beambench.cancellation import Cancellation
 from beambench.cli.main import app
 from beambench.errors import RunError, StoreError, UsageError, worst
 from beambench.store import RunStore
-from fake_server import fake_server
 from published_runs import run_record
 
 STORE = "sqlite:///runs.db"
@@ -145,14 +144,6 @@ def test_a_record_that_can_be_saved_nowhere_is_printed_all_the_same(
     assert answer.document["run_id"] == record.run_id
     assert answer.err.startswith("beambench: the disk is full; saving it as beambench-2026")
     assert answer.err.count("\n") == 1
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with fake_server() as server:
-        monkeypatch.setenv("INFLUXDB_URL", server.url)
-        monkeypatch.setenv("INFLUXDB_DATABASE", "tests")
-        yield server
 
 
 PUBLISHED = ["--profile", "full", "--publish", "influxdb", "--store", STORE]

@@ -12,7 +12,6 @@ from beambench.definition.library import Library
 from beambench.errors import StoreError, UsageError
 from beambench.experiments.python_api import run_benchmark
 from beambench.store import RunStore, sqlite_url
-from fake_server import fake_server
 
 pytestmark = pytest.mark.usefixtures("workers", "scratch")
 
@@ -25,14 +24,6 @@ def url(tmp_path, monkeypatch) -> str:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return sqlite_url(folder / "runs.db")
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with fake_server() as server:
-        monkeypatch.setenv("INFLUXDB_URL", server.url)
-        monkeypatch.setenv("INFLUXDB_DATABASE", "tests")
-        yield server
 
 
 def counts(url):

@@ -12,19 +12,10 @@ from beambench.experiments.publishing import check_publishers
 from beambench.experiments.saving import NotStoredError, RunSaver
 from beambench.publishers import outbox
 from beambench.store import RunStore, sqlite_url
-from fake_server import fake_server
 from published_runs import run_record
 
 ROWS = 11 + 2 + 1  # of Beam's format, of two metrics, of the run
 INFLUXDB = ["influxdb"]
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with fake_server() as server:
-        monkeypatch.setenv("INFLUXDB_URL", server.url)
-        monkeypatch.setenv("INFLUXDB_DATABASE", "tests")
-        yield server
 
 
 @pytest.fixture

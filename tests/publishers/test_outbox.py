@@ -13,18 +13,9 @@ from beambench.errors import UsageError
 from beambench.publishers import influxdb, outbox
 from beambench.publishers.influxdb import line
 from beambench.store import RunStore, sqlite_url
-from fake_server import fake_server
 from published_runs import LABEL, repeat, run_record
 
 ROWS = 11 + 2 + 1  # of Beam's format, of two metrics, of the run
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with fake_server() as found:
-        monkeypatch.setenv("INFLUXDB_URL", found.url)
-        monkeypatch.setenv("INFLUXDB_DATABASE", "tests")
-        yield found
 
 
 @pytest.fixture

@@ -94,6 +94,12 @@ def total(histogram: Mapping[int, int]) -> int:
     return sum(histogram.values())
 
 
+def nearest_rank(p: float, n: int) -> int:
+    """Return the rank of the p-quantile among n ascending values: max(1, ceil(p·n)), from 1."""
+    # p as it is written: in floating point 0.07 · 100 is above 7, which would be rank 8.
+    return max(1, math.ceil(Fraction(repr(float(p))) * n))
+
+
 def quantile(histogram: Mapping[int, int], p: float) -> float:
     """Return the p-quantile, p from 0 to 1, within RELATIVE_ERROR of that of the values themselves.
 
@@ -107,8 +113,7 @@ def quantile(histogram: Mapping[int, int], p: float) -> float:
     n = total(histogram)
     if n < 1:
         raise ValueError("the histogram holds no values")
-    # p as it is written: in floating point 0.07 · 100 is above 7, which would be rank 8.
-    rank = max(1, math.ceil(Fraction(repr(float(p))) * n))
+    rank = nearest_rank(p, n)
     seen = 0
     for index in sorted(histogram):
         seen += histogram[index]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any, NamedTuple
 
-from beambench.analysis.histogram import merge, quantile, total
+from beambench.analysis.histogram import merge, nearest_rank, quantile, total
 from beambench.analysis.intervals import median, median_interval, percentile_supported
 from beambench.metrics.definitions import BY_NAME, METRICS, PERCENTILES, STAGES
 from beambench.record.observation import Histogram, Measured, Observation
@@ -235,8 +233,7 @@ def percentiles(latencies: Histogram, sizes: Histogram) -> dict[str, Sample]:
 def _exact_quantile(counts: Histogram, share: float) -> float:
     """Nearest-rank quantile of values counted exactly, by value."""
     ordered = [value for value in sorted(counts) for _ in range(counts[value])]
-    rank = max(1, math.ceil(Fraction(str(share)) * len(ordered)))  # 0.95 as it is written
-    return float(ordered[rank - 1])
+    return float(ordered[nearest_rank(share, len(ordered)) - 1])
 
 
 def _stages(measured: Measured) -> dict[str, Sample]:

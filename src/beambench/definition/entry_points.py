@@ -7,6 +7,7 @@ of others.
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -66,6 +67,21 @@ def entry_points(group: str) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
             problems.append(f"{label}: entry_points.txt or METADATA cannot be read: {text[:200]}")
     everything = [one for name in sorted(found) for one in found[name]]
     return tuple(everything), tuple(problems)
+
+
+def entry_of(
+    group: str, kind: str, name: str, built_in: Collection[str], advice: str
+) -> EntryPoint | None:
+    """Return the entry point of the installed distribution that brings a name, if one does.
+
+    Raises:
+        UsageError: two bring it, or beambench has it itself; `advice` says what to do.
+    """
+    entries = [entry for entry in entry_points(group)[0] if entry.name == name]
+    owners = (["beambench"] if name in built_in else []) + [entry.distribution for entry in entries]
+    if len(owners) > 1:
+        raise UsageError(f"{kind} {name!r} is in {' and in '.join(owners)}: {advice}")
+    return entries[0] if entries else None
 
 
 def catalog_folder(entry: EntryPoint) -> Path:

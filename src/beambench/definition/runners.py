@@ -10,7 +10,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from beambench.definition.entry_points import RUNNERS, entry_points
+from beambench.definition.entry_points import RUNNERS, entry_of, entry_points
 from beambench.errors import UsageError, nearest
 
 
@@ -88,13 +88,10 @@ def find_runner(name: str) -> Runner:
     Raises:
         UsageError: there is none, or its distribution is broken.
     """
-    entries = [entry for entry in entry_points(RUNNERS)[0] if entry.name == name]
-    owners = ["beambench"] * (name in BUILT_IN) + [entry.distribution for entry in entries]
-    if len(owners) > 1:
-        raise UsageError(f"runner {name!r} is in {' and in '.join(owners)}: uninstall one")
+    entry = entry_of(RUNNERS, "runner", name, BUILT_IN, "uninstall one")
     if name in BUILT_IN:
         return BUILT_IN[name]
-    for entry in entries:
+    if entry is not None:
         runner = load(entry.value, str(entry))
         if not isinstance(runner, Runner) or runner.name != name:
             raise UsageError(f"{entry}: {entry.value} is no Runner named {name!r}")

@@ -17,9 +17,7 @@ from pydantic import ValidationError
 
 from beambench import __version__
 from beambench.cancellation import Cancellation
-from beambench.controller.assemble import (
-    Execution,
-)
+from beambench.controller.assemble import Execution
 from beambench.controller.worker_process import WorkerResult, run_task, utc_now
 from beambench.dataflow.client import (
     OBJECT,

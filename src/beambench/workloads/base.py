@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from beambench.definition.entry_points import WORKLOADS, EntryPoint, entry_points
+from beambench.definition.entry_points import WORKLOADS, EntryPoint, entry_of, entry_points
 from beambench.definition.library import describe
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError, nearest
@@ -325,14 +325,8 @@ def workload_entry(workload: str) -> EntryPoint | None:
     Raises:
         UsageError: two bring a workload of this name, or beambench has one itself.
     """
-    entries = [one for one in entry_points(WORKLOADS)[0] if one.name == workload]
-    owners = (["beambench"] if workload in BUILT_IN else []) + [one.distribution for one in entries]
-    if len(owners) > 1:
-        raise UsageError(
-            f"workload {workload!r} is in {' and in '.join(owners)}: uninstall one, or write "
-            "module:Class"
-        )
-    return entries[0] if entries else None
+    advice = "uninstall one, or write module:Class"
+    return entry_of(WORKLOADS, "workload", workload, BUILT_IN, advice)
 
 
 def shipped(workload: str) -> tuple[str, str | None]:
