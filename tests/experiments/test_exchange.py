@@ -11,7 +11,7 @@ import pytest
 
 from beambench.errors import RunError, UsageError
 from beambench.experiments import exchange
-from beambench.printable import printable
+from beambench.presentation import exports
 from beambench.record.run_record import SCHEMA_VERSION
 from published_runs import PUBLISH, repeat, run_record
 
@@ -146,7 +146,7 @@ def test_files_of_rows(tmp_path, form):
 def test_what_is_exported_as_json_comes_back_marked(tmp_path):
     records = [run_record(1), run_record(2, repeats=[repeat()])]
     path = tmp_path / "runs.json"
-    path.write_text(exchange.as_json(records), "utf-8")
+    path.write_text(exports.as_json(records), "utf-8")
     found = exchange.read_file(path, None, NOW)
     targets = {name: PUBLISH[name] for name in ("bigquery", "influxdb")}
     config = {"definition": {"publish": targets}}
@@ -154,7 +154,7 @@ def test_what_is_exported_as_json_comes_back_marked(tmp_path):
         assert after == before.model_copy(update={"config": config, "imported": after.imported})
     assert {one.imported.source for one in found.records} == {str(path)}
     again = tmp_path / "again.json"
-    again.write_text(exchange.as_json(found.records), "utf-8")
+    again.write_text(exports.as_json(found.records), "utf-8")
     assert exchange.read_file(again, None, NOW).records == found.records
 
 
@@ -194,7 +194,7 @@ def test_files_that_are_neither(tmp_path, text, problem):
         ('metric,test_id\nm,"t', "not CSV: unexpected end of data"),
         ("metric,test_id\nm,\0\n", "is not text: it holds NUL characters"),
         ("metric,test_id\n", "holds neither records nor rows"),
-        (exchange.as_csv([run_record()]), "export it with --format json"),
+        (exports.as_csv([run_record()]), "export it with --format json"),
     ],
 )
 def test_csv_files_that_are_neither(tmp_path, text, problem):
@@ -272,68 +272,16 @@ def test_a_record_of_others_cannot_say_which_server_gets_our_credentials(
     definition = {"title": "Mine", "publish": publish}
     record = run_record(config={"definition": definition, "seed": 1}, imported=imported)
     path = tmp_path / "run.json"
-    path.write_text(exchange.as_json([record]))
+    path.write_text(exports.as_json([record]))
     (found,) = exchange.read_file(path, None, NOW).records
     assert found.config == {"definition": {"title": "Mine", "publish": kept}, "seed": 1}
 
 
 def test_a_definition_in_a_record_is_an_object(tmp_path):
     path = tmp_path / "run.json"
-    path.write_text(exchange.as_json([run_record(config={"definition": "publish"})]))
+    path.write_text(exports.as_json([run_record(config={"definition": "publish"})]))
     with pytest.raises(UsageError, match=r"config\.definition: expected an object"):
         exchange.read_file(path, None, NOW)
-
-
-@pytest.mark.parametrize("beginning", ["=", "+", "-", "@", "\t=", "\r=", "\n="])
-def test_no_cell_of_csv_is_a_formula_or_a_row_of_its_own(beginning):
-    text = f"{beginning}1\r=2\n=3\t4"
-    metric = {"value": -1.0, "unit": "s", "direction": "lower", "n": 1}
-    written = exchange.as_csv([run_record(metrics={text: metric})])
-    (row,) = csv.DictReader(io.StringIO(written, newline=""))
-    assert (row["metric"], row["value"]) == (f"'{printable(text)}", "-1.0")
-
-
-def test_csv_has_a_row_for_each_metric():
-    record = run_record(labels={}, model={"name": "=HYPERLINK(1)", "weights": "none"})
-    rows = list(csv.DictReader(io.StringIO(exchange.as_csv([record]))))
-    assert [(row["metric"], row["value"], row["unit"], row["n"]) for row in rows] == [
-        ("throughput_elements", "3169.25", "1/s", "6"),
-        ("peak_rss", "1500000000.0", "B", "6"),
-    ]
-    assert rows[0]["model"] == "'=HYPERLINK(1)"  # a spreadsheet would compute it
-    assert rows[1]["ci_low"] == ""
-
-
-def test_markdown_has_a_table_for_each_run():
-    record = run_record(benchmark="a|b", variant="<script>")
-    text = exchange.as_markdown([record])
-    assert text.startswith(
-        "## a\\|b, &lt;script>: run 20260131T100001Z-00000001\n\n"
-        "2026-01-31T10:00:01.000Z; succeeded; profile smoke; runner direct; input synthetic; "
-        "weights none; verified\n\n"
-        "| metric | value | unit | 95 % interval | n | better |\n"
-    )
-    assert "| throughput\\_elements | 3169.25 | 1/s | 3000 – 3300.5 | 6 | higher |" in text
-
-
-def test_markdown_shows_no_text_of_others_as_markup():
-    metric = {"value": 1.0, "unit": "[u](x)|", "direction": "lower", "n": 1}
-    text = exchange.as_markdown(
-        [
-            run_record(
-                input={"kind": "<b>", "count": None, "digest": None},
-                metrics={"m\n# x": metric},
-                profile="~~p~~ $x$",
-                runner={"requested": "*r*", "executed": None},
-                imported={"source": "a\x1b[2J\u202e`b`", "format": "beam", "imported_at": NOW},
-            )
-        ]
-    )
-    assert (
-        "profile \\~\\~p\\~\\~ \\$x\\$; runner \\*r\\*; input &lt;b>; weights none; "
-        "verified; imported from a \\[2J \\`b\\`\n" in text
-    )
-    assert "\n| m # x | 1 | \\[u\\](x)\\| |  | 1 | lower |\n" in text
 
 
 @pytest.mark.parametrize("path", ["/", "", "..", "pipe"])

@@ -5,7 +5,6 @@ import time
 import pytest
 
 from beambench.errors import StoreError, UsageError
-from beambench.google_key import check_google_key
 from beambench.publishers.address import checked, place, quoted, setting
 from beambench.publishers.base import UnreachableError
 from beambench.publishers.influxdb import InfluxServer
@@ -126,38 +125,6 @@ def test_a_proxy_that_does_not_resolve(monkeypatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
     with pytest.raises(UnreachableError, match=r"the name of the proxy .* does not resolve"):
         InfluxServer("http://h", "d").query("SELECT", time.monotonic() + 5)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (None, "No such file or directory"),
-        ("", "is no key file: not JSON"),
-        ("[]", "is no key file: it has no `type`"),
-        ("{}", "is no key file: it has no `type`"),
-    ],
-)
-def test_a_key_file_that_is_none(tmp_path, monkeypatch, content, words):
-    path = tmp_path / "key.json"
-    if content is not None:
-        path.write_text(content)
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-    with pytest.raises(UsageError) as error:
-        check_google_key()
-    assert str(error.value) == f"GOOGLE_APPLICATION_CREDENTIALS: '{path}': {words}"
-
-
-def test_a_key_in_place_of_its_file(monkeypatch):
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", '{"private_key": "sesame"}')
-    with pytest.raises(UsageError, match="holds a key: set it to the path") as error:
-        check_google_key()
-    assert "sesame" not in str(error.value)
-
-
-def test_a_key_file(tmp_path, monkeypatch):
-    (tmp_path / "key.json").write_text('{"type": "authorized_user"}')
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-    check_google_key()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from beambench.credentials.masking import masked_url
 from beambench.errors import StoreError
-from beambench.store import RunStore, default_url, masked, sqlite_url, tables
+from beambench.store import RunStore, default_url, sqlite_url, tables
 
 
 def _refused(url: str) -> str:
@@ -48,7 +49,7 @@ def test_any_character_in_a_path(tmp_path, name):
     url = sqlite_url(tmp_path / name / name)
     RunStore.open(url).close()
     assert [p.name for p in (tmp_path / name).iterdir()] == [name]
-    assert masked(url) == url
+    assert masked_url(url) == url
 
 
 def test_percent_encoding_in_a_url(tmp_path):
@@ -109,7 +110,7 @@ def test_a_missing_driver_is_named(monkeypatch):
     ],
 )
 def test_a_password_is_masked(url, shown):
-    assert masked(url) == shown
+    assert masked_url(url) == shown
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from beambench.cli.settings import is_given, library, store_url
+from beambench.credentials.masking import masked
 from beambench.definition.runners import find_runner, load
 from beambench.errors import UsageError
-from beambench.record.masking import masked
 
 if TYPE_CHECKING:
     from beambench.definition.library import Library

@@ -58,6 +58,7 @@ def export_runs(
     """Write stored runs as JSON (whole, for import), CSV or Markdown."""
     from beambench.experiments import exchange
     from beambench.experiments.publishing import runs_named
+    from beambench.presentation.exports import FORMATS
     from beambench.presentation.values import print_json
     from beambench.store.run_store import RunStore
 
@@ -78,9 +79,9 @@ def export_runs(
     if output is None and form is Format.json:
         print_json([record.model_dump(mode="json") for record in records])
     elif output is None:
-        sys.stdout.write(exchange.FORMATS[form.value](records))
+        sys.stdout.write(FORMATS[form.value](records))
     else:
-        exchange.write(output, exchange.FORMATS[form.value](records))
+        exchange.write(output, FORMATS[form.value](records))
         say(f"{len(records)} run{'s' if len(records) != 1 else ''} written to {output}")
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beambench.cancellation import Cancellation
+from beambench.credentials.google import LOG_IN, VARIABLE, NoCredentialsError, application_default
 from beambench.errors import RunError, UsageError
-from beambench.google_key import check_google_key
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 CALL_SECONDS = 60.0
@@ -139,8 +139,6 @@ def _session(endpoint: str) -> Any:
         RunError: the packages are not installed.
     """
     try:
-        import google.auth
-        import google.auth.exceptions
         import google.auth.transport.requests
         import requests
     except ImportError as error:
@@ -151,13 +149,11 @@ def _session(endpoint: str) -> Any:
         session = requests.Session()
         session.trust_env = False  # a proxy is not this machine, and .netrc holds credentials
         return session
-    check_google_key()
     try:
-        credentials, _ = google.auth.default(scopes=[SCOPE])
-    except google.auth.exceptions.DefaultCredentialsError:
+        credentials, _ = application_default([SCOPE])
+    except NoCredentialsError:
         raise UsageError(
-            "no credentials for Google Cloud: run `gcloud auth application-default login` or set "
-            "GOOGLE_APPLICATION_CREDENTIALS"
+            f"no credentials for Google Cloud: run `{LOG_IN}` or set {VARIABLE}"
         ) from None
     return google.auth.transport.requests.AuthorizedSession(credentials)
 

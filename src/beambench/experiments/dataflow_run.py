@@ -19,6 +19,7 @@ from beambench import __version__
 from beambench.cancellation import Cancellation
 from beambench.controller.assemble import Execution
 from beambench.controller.worker_process import WorkerResult, run_task, utc_now
+from beambench.credentials.masking import secret_values, without
 from beambench.dataflow.client import (
     OBJECT,
     Client,
@@ -46,7 +47,6 @@ from beambench.experiments.run import (
     silent,
 )
 from beambench.experiments.work_dir import work_dir
-from beambench.record.masking import secret_values, without
 from beambench.record.observation import Observation
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore

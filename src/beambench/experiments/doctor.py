@@ -10,12 +10,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from beambench.credentials.google import LOG_IN, application_default
+from beambench.credentials.masking import masked_url
 from beambench.definition.runners import DATAFLOW, DIRECT
-from beambench.errors import BeambenchError, RunError
+from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.interpreter import MEND, check_interpreter, locate
 from beambench.machine.devices import cuda_devices
 from beambench.store.run_store import RunStore
-from beambench.store.tables import masked
 
 VLLM = ".venv-vllm/bin/python"
 """The interpreter that the text-generation benchmarks of the catalog name."""
@@ -129,14 +130,11 @@ def _dataflow_runner() -> Check:
         found = False
     detail = "needed for Dataflow and gs://: pip install 'beambench[gcp]'"
     if found:
-        import google.auth
-        import google.auth.exceptions
-
         try:
-            _, project = google.auth.default()
+            _, project = application_default()
             usable, detail = True, f"credentials found, project {project or 'not said'}"
-        except google.auth.exceptions.GoogleAuthError:
-            detail = "no Google credentials: run `gcloud auth application-default login`"
+        except UsageError:
+            detail = f"no Google credentials: run `{LOG_IN}`"
     return Check(kind="runner", name=DATAFLOW.name, usable=usable, detail=detail)
 
 
@@ -152,5 +150,5 @@ def _store(url: str) -> Check:
             store.check_writable()
     except BeambenchError as error:
         return Check(kind="store", name="store", usable=False, detail=str(error), required=True)
-    detail = f"{masked(url)} is writable"
+    detail = f"{masked_url(url)} is writable"
     return Check(kind="store", name="store", usable=True, detail=detail, required=True)

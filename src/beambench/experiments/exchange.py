@@ -8,7 +8,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,8 +19,7 @@ from pydantic import ValidationError
 from beambench.definition.runners import DATAFLOW
 from beambench.definition.text_encoding import decoded
 from beambench.errors import RunError, UsageError
-from beambench.printable import json_text, printable
-from beambench.publishers import beam_format, beambench_format
+from beambench.publishers import beam_format
 from beambench.record.run_record import (
     SCHEMA_VERSION,
     Direction,
@@ -314,81 +313,6 @@ def _metrics(values: Mapping[str, float]) -> dict[str, MetricValue]:
 
 def _time_text(when: datetime) -> str:
     return when.replace(tzinfo=None).isoformat() + "Z"
-
-
-def as_json(records: Sequence[RunRecord]) -> str:
-    """Return records as a JSON list, whole: `beambench import` reads it back."""
-    documents = [record.model_dump(mode="json") for record in records]
-    return json_text(documents) + "\n"
-
-
-def as_csv(records: Sequence[RunRecord]) -> str:
-    """Return a row for each metric of each run, with the columns of beambench's own table."""
-    names = [one.name for one in beambench_format.METRIC_COLUMNS if one.name != "row_id"]
-    text = io.StringIO()
-    # All text is quoted: before Python 3.13 a "\r" alone would not be, and begin a row for readers.
-    writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writeheader()
-    for record in records:
-        for row in beambench_format.metric_rows(record):
-            writer.writerow({key: _plain(value) for key, value in row.items()})
-    return text.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """Return a cell in one line: text that a spreadsheet would compute is quoted."""
-    if isinstance(value, str):
-        quote = "'" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else ""
-        return quote + printable(value)
-    return "" if value is None else value
-
-
-def as_markdown(records: Sequence[RunRecord]) -> str:
-    """Return a heading and a table of metrics for each run."""
-    return "\n".join(_section(record) for record in records)
-
-
-def _section(record: RunRecord) -> str:
-    imported = f"; imported from {record.imported.source}" if record.imported is not None else ""
-    unverified = record.verification.unverified
-    proof = (
-        f"unverified: {unverified}"
-        if unverified
-        else ("verified" if record.verification.passed else "not verified")
-    )
-    runner = record.runner.executed or record.runner.requested
-    lines = [
-        f"## {_cell(record.benchmark)}, {_cell(record.variant)}: run {_cell(record.run_id)}",
-        "",
-        f"{_cell(record.started_at)}; {record.status.replace('_', ' ')}; profile "
-        f"{_cell(record.profile)}; runner {_cell(runner)}; input {_cell(record.input.kind)}; "
-        f"weights {record.model.weights}; {_cell(proof + imported)}",
-        "",
-        "| metric | value | unit | 95 % interval | n | better |",
-        "| --- | ---: | --- | --- | ---: | --- |",
-        *_rows(record),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _rows(record: RunRecord) -> Iterator[str]:
-    for name, metric in record.metrics.items():
-        interval = ""
-        if metric.ci_low is not None and metric.ci_high is not None:
-            interval = f"{metric.ci_low:.6g} – {metric.ci_high:.6g}"
-        value, unit = f"{metric.value:.6g}", _cell(metric.unit)
-        cells = (_cell(name), value, unit, interval, f"{metric.n}", metric.direction)
-        yield f"| {' | '.join(cells)} |"
-
-
-def _cell(text: str) -> str:
-    """Return text that cannot end a cell, a line or become markup."""
-    visible = "".join(one if one.isprintable() else " " for one in text)
-    escaped = " ".join(visible.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_~$\[\]|])", r"\\\1", escaped)
-
-
-FORMATS = {"json": as_json, "csv": as_csv, "markdown": as_markdown}
 
 
 def write(path: Path, text: str) -> None:

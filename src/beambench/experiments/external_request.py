@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from beambench.credentials.masking import masked, secrets, without
 from beambench.definition.runners import DEFAULT, find_runner, runner_names
 from beambench.definition.schema import Name, Publish
 from beambench.errors import UsageError
@@ -25,7 +26,6 @@ from beambench.experiments.request import (
     check_seed,
     check_timeout,
 )
-from beambench.record.masking import masked, secrets, without
 
 EXISTING = "existing"
 """Variant and profile of a run whose settings are the pipeline's own."""

@@ -11,6 +11,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from beambench.credentials.masking import (
+    masked,
+    masked_values,
+    names_secret,
+    secret_values,
+    secrets,
+    without,
+)
 from beambench.definition.library import Library, Resolved, keys_of
 from beambench.definition.options_file.syntax import read
 from beambench.definition.options_file.translation import translate
@@ -23,14 +31,6 @@ from beambench.inputs.files import check_address, is_address
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.machine.devices import cuda_devices
-from beambench.record.masking import (
-    masked,
-    masked_values,
-    names_secret,
-    secret_values,
-    secrets,
-    without,
-)
 from beambench.workloads.base import check_workload, load_class
 from beambench.workloads.output import Target, check_file
 

@@ -11,15 +11,14 @@ import contextlib
 import errno
 import functools
 import io
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from beambench.credentials.google import LOG_IN, application_default, check_google_key
 from beambench.errors import RunError, UsageError
-from beambench.google_key import check_google_key
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 OBJECT = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^\r\n]*)?")
@@ -27,7 +26,6 @@ PATTERN = re.compile(r"[*?[]")
 """What Beam's file systems read as a pattern."""
 
 INSTALL = "pip install 'beambench[gcp]'"
-LOG_IN = "gcloud auth application-default login"
 CHUNK_BYTES = 1 << 20
 # Google's clients try again for two minutes a request, and Beam looks for credentials for 20 s.
 ANSWER_SECONDS = 30.0
@@ -216,16 +214,11 @@ def has_credentials() -> bool:
     Where there are none, Beam would look five times, for some 20 s in each process, and then ask
     as anyone may, too. Looking once is enough: it is told the answer.
     """
-    import google.auth
     from apache_beam.internal.gcp import auth
-    from google.auth.exceptions import DefaultCredentialsError
 
-    # Without any the library asks for a server of Google's machines: once is enough.
-    os.environ.setdefault("GCE_METADATA_TIMEOUT", "1")
-    os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
     try:
-        google.auth.default()
-    except DefaultCredentialsError:
+        application_default()
+    except UsageError:
         auth._Credentials._credentials_init = True
         return False
     return True

@@ -8,6 +8,7 @@ import re
 import socket
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from beambench.credentials.masking import masked_address
 from beambench.errors import UsageError
 
 EXAMPLE = "write http://host:8086"
@@ -101,20 +102,7 @@ def _split(url: str, where: str) -> SplitResult:
 
 def quoted(url: str) -> str:
     """Return an address as it was given, but for what may be a secret in it."""
-    head, tail = url, ""
-    if "@" in url:
-        scheme = re.match(r"[a-zA-Z][\w+.-]*://", url)
-        head, tail = scheme[0] if scheme else "", "***@" + url.rpartition("@")[2]
-        if "?" in url or "#" in url:
-            tail = "***"
-    return f"{_without_values(head + tail)!r:.200}"
-
-
-def _without_values(url: str) -> str:
-    def value(match: re.Match[str]) -> str:
-        return match[0] if match[2].lower() in HARMLESS else f"{match[1]}{match[2]}=***"
-
-    return re.sub(r"([?&#])([^=&]*)=[^&]*", value, url)
+    return f"{masked_address(url, HARMLESS)!r:.200}"
 
 
 def _bare(url: str) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar, Protocol
-from urllib.parse import quote
 
-from beambench.record.masking import without
+from beambench.credentials.masking import without_any_form
 from beambench.store.deliveries import Delivery
 from beambench.times import parse_time
 
@@ -112,18 +109,9 @@ def portions(rows: Sequence[Delivery], largest: int) -> Iterator[list[Delivery]]
 
 
 def shown(text: str, secrets: Sequence[str]) -> str:
-    """Return a server's words in one line, without secrets, cut to what is worth keeping.
-
-    A server may repeat what it was told, in the form in which it was told.
-    """
-    text = without([form for secret in secrets for form in _forms(secret)], text)
+    """Return a server's words in one line, without secrets, cut to what is worth keeping."""
+    text = without_any_form(secrets, text)
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if len(line) > LONGEST_WORDS:  # InfluxDB gives its reason after the whole row
         line = f"{line[: LONGEST_WORDS // 2]} … {line[-LONGEST_WORDS // 2 :]}"
     return line
-
-
-def _forms(secret: str) -> list[str]:
-    encoded = secret.encode("utf-8", "surrogateescape")
-    base64 = b64encode(encoded).decode()
-    return [secret, json.dumps(secret)[1:-1], quote(encoded, safe=""), base64, base64.rstrip("=")]

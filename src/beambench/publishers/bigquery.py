@@ -10,15 +10,14 @@ under way.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from beambench.credentials.google import LOG_IN, VARIABLE, NoCredentialsError, application_default
 from beambench.errors import RunError, UsageError
-from beambench.google_key import VARIABLE, check_google_key
 from beambench.publishers import beam_format, beambench_format
 from beambench.publishers.address import reason
 from beambench.publishers.base import (
@@ -207,13 +206,8 @@ def client_of(target: Mapping[str, Any]) -> bigquery.Client:
 
 @cache
 def _client(project: str | None, emulator: str | None) -> bigquery.Client:
-    # Without credentials the library asks for a server of Google's machines: once is enough.
-    os.environ.setdefault("GCE_METADATA_TIMEOUT", "1")
-    os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
-    logging.getLogger("google.auth.compute_engine._metadata").setLevel(logging.ERROR)
     try:
         from google.auth.credentials import AnonymousCredentials
-        from google.auth.exceptions import DefaultCredentialsError
         from google.cloud import bigquery
     except ImportError:
         raise RunError(
@@ -227,20 +221,17 @@ def _client(project: str | None, emulator: str | None) -> bigquery.Client:
             credentials=AnonymousCredentials(),
             client_options={"api_endpoint": endpoint},
         )
-    check_google_key()
     try:
-        return bigquery.Client(project=project)
-    except DefaultCredentialsError as error:
+        credentials, found = application_default(bigquery.Client.SCOPE)
+    except NoCredentialsError as error:
         if os.environ.get(VARIABLE):
             raise UsageError(f"bigquery: {VARIABLE}: {shown(str(error), ())}") from None
-        raise UsageError(
-            "bigquery: no credentials: run `gcloud auth application-default login`, or set "
-            "GOOGLE_APPLICATION_CREDENTIALS"
-        ) from None
-    except OSError:
+        raise UsageError(f"bigquery: no credentials: run `{LOG_IN}`, or set {VARIABLE}") from None
+    if not (project or found):
         raise UsageError(
             "bigquery: no project: set publish.bigquery.project or GOOGLE_CLOUD_PROJECT"
-        ) from None
+        )
+    return bigquery.Client(project=project or found, credentials=credentials)
 
 
 def _query(

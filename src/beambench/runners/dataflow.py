@@ -23,10 +23,10 @@ from apache_beam.options.pipeline_options import (
     TestOptions,
 )
 
+from beambench.credentials.google import LOG_IN, VARIABLE, NoCredentialsError, application_default
 from beambench.dataflow.flags import JobSettings
 from beambench.definition.plan import Plan
 from beambench.errors import RunError, UsageError
-from beambench.google_key import check_google_key
 from beambench.inputs import files
 from beambench.instrumentation.versions import FOLDER, version_flag
 from beambench.runners.direct import parse_flags
@@ -206,7 +206,7 @@ def check_cloud(*, credentials: bool) -> None:
     try:
         import google.auth
         import google.cloud.dataflow
-        import google.cloud.storage
+        import google.cloud.storage  # noqa: F401 - to see that they are there
     except ImportError as error:
         raise UsageError(
             f"{error.name} is missing in {sys.executable}, which --runner dataflow needs: "
@@ -214,13 +214,11 @@ def check_cloud(*, credentials: bool) -> None:
         ) from None
     if not credentials:
         return
-    check_google_key()
     try:
-        google.auth.default()
-    except google.auth.exceptions.DefaultCredentialsError:
+        application_default()
+    except NoCredentialsError:
         raise RunError(
-            "no Google credentials: run `gcloud auth application-default login`, or set "
-            "GOOGLE_APPLICATION_CREDENTIALS to a key file"
+            f"no Google credentials: run `{LOG_IN}`, or set {VARIABLE} to a key file"
         ) from None
 
 

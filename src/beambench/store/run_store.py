@@ -18,6 +18,7 @@ from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from beambench.cancellation import Cancellation
+from beambench.credentials.masking import masked_url
 from beambench.errors import StoreError, UsageError
 from beambench.printable import printable
 from beambench.record.run_record import SCHEMA_VERSION as RECORD_VERSION
@@ -32,7 +33,7 @@ from beambench.record.run_record import (
 )
 from beambench.store import tables
 from beambench.store.deliveries import Delivery, DeliveryQueue
-from beambench.store.tables import masked, runs, store_errors
+from beambench.store.tables import runs, store_errors
 from beambench.times import parse_time
 
 SHORTEST_PREFIX = 4
@@ -303,7 +304,7 @@ class RunStore:
         )
 
     def _error(self, run_id: str, problem: str) -> StoreError:
-        return StoreError(f"{masked(self._url)}: run {printable(run_id)}: {problem}")
+        return StoreError(f"{masked_url(self._url)}: run {printable(run_id)}: {problem}")
 
 
 def default_url() -> str:

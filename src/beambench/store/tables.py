@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from beambench.cancellation import Cancellation
+from beambench.credentials.masking import masked_url, password_of
 from beambench.errors import StoreError, UsageError
 from beambench.printable import printable
 
@@ -100,23 +101,6 @@ class StoreUrlError(StoreError, UsageError):
     """An address that cannot be that of a store (exit code 2)."""
 
 
-def masked(url: str) -> str:
-    """Return a store's address as it may be shown: one line, no password.
-
-    Works on the text and not on the parsed URL, so that it also holds for what cannot be parsed:
-    all from the first colon of the user part to the last @ goes, as do options called password.
-    """
-    password = _password(url)
-    shown = url.replace(f":{password}@", ":***@") if password else url
-    return printable(re.sub(r"(?i)(pass\w*=)[^&]*", r"\1***", shown))
-
-
-def _password(url: str) -> str | None:
-    start = r"^[^/]*://[^:/]*:" if "://" in url else r"^[^:]*:"
-    match = re.search(start + r"(.*)@", url, flags=re.DOTALL)
-    return match[1] if match else None
-
-
 def slices(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """Yield items in portions small enough for the parameters of one statement."""
     for start in range(0, len(items), _AT_ONCE):
@@ -134,7 +118,7 @@ def store_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError, ValueError, ImportError) as error:
-        raise StoreError(f"{masked(url)}: {_reason(error, url)}") from error
+        raise StoreError(f"{masked_url(url)}: {_reason(error, url)}") from error
 
 
 def _reason(error: Exception, url: str) -> str:
@@ -150,7 +134,7 @@ def _reason(error: Exception, url: str) -> str:
     for part, advice in _SQLITE_ADVICE.items():
         if part in text:
             return advice
-    for secret in filter(None, {_password(url), unquote(_password(url) or "")}):
+    for secret in filter(None, {password_of(url), unquote(password_of(url) or "")}):
         text = text.replace(secret, "***")
     return printable(text)
 
@@ -158,7 +142,7 @@ def _reason(error: Exception, url: str) -> str:
 def create_engine(url: str) -> sa.Engine:
     """Return an engine for a store URL, without connecting to the database yet."""
     if url != url.strip():
-        raise StoreUrlError(f"{masked(url)!r}: begins or ends with a space or line break")
+        raise StoreUrlError(f"{masked_url(url)!r}: begins or ends with a space or line break")
     if re.match(r"sqlite\b", url):
         return _sqlite_engine(url)
     try:
@@ -166,9 +150,11 @@ def create_engine(url: str) -> sa.Engine:
         backend = parsed.get_backend_name()
     except (sa.exc.ArgumentError, ValueError):
         # Without its cause: the text of some versions shows the password.
-        raise StoreUrlError(f"{masked(url)}: not a store URL: write {_EXAMPLES}") from None
+        raise StoreUrlError(f"{masked_url(url)}: not a store URL: write {_EXAMPLES}") from None
     if backend != "postgresql":
-        raise StoreUrlError(f"{masked(url)}: unknown kind of store {backend!r}: write {_EXAMPLES}")
+        raise StoreUrlError(
+            f"{masked_url(url)}: unknown kind of store {backend!r}: write {_EXAMPLES}"
+        )
     if parsed.drivername == backend:
         parsed = parsed.set(drivername=f"{backend}+psycopg")
     # A server that went away and came back costs a connection, not a run.
@@ -210,16 +196,18 @@ def _version(connection: sa.Connection, url: str) -> int | None:
         foreign = sorted({runs.name, deliveries.name} & set(present))
         if foreign:
             raise StoreError(
-                f"{masked(url)}: has a table {foreign[0]!r} that is not beambench's: "
+                f"{masked_url(url)}: has a table {foreign[0]!r} that is not beambench's: "
                 "name another store with --store"
             )
         return None
     version = connection.execute(sa.select(schema.c.version)).scalar_one_or_none()
     if version is None:
-        raise StoreError(f"{masked(url)}: holds no schema version: name another store with --store")
+        raise StoreError(
+            f"{masked_url(url)}: holds no schema version: name another store with --store"
+        )
     if version > SCHEMA_VERSION:
         raise StoreError(
-            f"{masked(url)}: schema {version} is newer than this beambench knows "
+            f"{masked_url(url)}: schema {version} is newer than this beambench knows "
             f"({SCHEMA_VERSION}): upgrade beambench or name another store with --store"
         )
     return int(version)
@@ -257,17 +245,17 @@ def sqlite_path(url: str) -> Path:
     """
     match = re.fullmatch(r"sqlite(?:\+pysqlite)?:///([^?]+)(\?.*)?", url, flags=re.DOTALL)
     if not match:
-        raise StoreError(f"{masked(url)}: not a SQLite file: write {_EXAMPLES}")
+        raise StoreError(f"{masked_url(url)}: not a SQLite file: write {_EXAMPLES}")
     if match[2]:
         raise StoreError(
-            f"{masked(url)}: a SQLite store takes no options: "
+            f"{masked_url(url)}: a SQLite store takes no options: "
             "write %3F for a question mark that belongs to the path"
         )
     path = unquote(match[1])
     if path == ":memory:":
-        raise StoreError(f"{masked(url)}: runs in memory would be lost: name a file")
+        raise StoreError(f"{masked_url(url)}: runs in memory would be lost: name a file")
     if "\0" in path:
-        raise StoreError(f"{masked(url)}: a path cannot hold a null character")
+        raise StoreError(f"{masked_url(url)}: a path cannot hold a null character")
     return (Path(path).expanduser() if path.startswith("~/") else Path(path)).absolute()
 
 
@@ -283,7 +271,7 @@ def _sqlite_engine(url: str) -> sa.Engine:
     # Opening a pipe would block for ever, and /dev/null would take every run and keep none.
     if path.exists() and not path.is_file():
         kind = "is a folder" if path.is_dir() else "is not a regular file"
-        raise StoreError(f"{masked(url)}: {kind}: name a file, as in sqlite:////folder/runs.db")
+        raise StoreError(f"{masked_url(url)}: {kind}: name a file, as in sqlite:////folder/runs.db")
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_S}
     )

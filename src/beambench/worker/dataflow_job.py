@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from beambench.credentials.masking import masked
 from beambench.dataflow.flags import JobSettings, job_settings
 from beambench.dataflow.packaging import staged_requirements, wheels_of
 from beambench.definition.plan import Plan, Preparation
 from beambench.definition.runners import DATAFLOW
 from beambench.inputs import files
 from beambench.instrumentation.versions import versions
-from beambench.record.masking import masked
 from beambench.record.observation import Observation
 from beambench.runners import dataflow
 from beambench.workloads import sinks

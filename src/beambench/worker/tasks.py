@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from beambench.credentials.masking import masked
 from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
 from beambench.definition.runners import DIRECT, find_runner
 from beambench.definition.schema import Definition, Model
@@ -31,7 +32,6 @@ from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
 from beambench.machine import bytecode
 from beambench.machine.environment import fingerprint
-from beambench.record.masking import masked
 from beambench.record.observation import Histogram, Observation, Prepared, Proof
 from beambench.runners import direct, loop
 from beambench.worker import dataflow_job

@@ -8,6 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from beambench.credentials.google import LOG_IN
 from beambench.errors import RunError, UsageError
 from beambench.inputs import files
 from beambench.workloads.output import Target, check_file, exists, row
@@ -119,7 +120,7 @@ def _client_of(target: Target) -> tuple[Any, str]:
     except ImportError:
         raise UsageError(f"output {target}: needs {files.INSTALL}") from None
     if not files.has_credentials():
-        raise UsageError(f"output {target}: no Google credentials were found: {files.LOG_IN}")
+        raise UsageError(f"output {target}: no Google credentials were found: {LOG_IN}")
     project, _, table = target.place.rpartition(":")
     return bigquery.Client(project=project), f"{project}.{table}"
 

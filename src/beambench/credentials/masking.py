@@ -1,13 +1,18 @@
-"""What a record never holds: values under the name of a secret, which the worker gets all the same.
+"""Masking: what keeps secrets out of records, messages and all else that is kept or shown.
 
-A secret is known by its name only: one in a flag of another name is shown.
+In flags and definitions a secret is known by its name only: one in a flag of another name is shown.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
+
+from beambench.printable import printable
 
 SECRET = re.compile(
     r"passw(?:or)?d|passphrase|token(?!s|i[sz])|secret|credential|connection_?string|gbek"
@@ -88,3 +93,55 @@ def without(secrets: Iterable[str], text: str) -> str:
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, MASK)
     return text
+
+
+def without_any_form(secrets: Iterable[str], text: str) -> str:
+    """Return a text with secrets masked, also as JSON, an address or a header writes them.
+
+    A server may repeat what it was told, in the form in which it was told.
+    """
+    return without([form for secret in secrets for form in _forms(secret)], text)
+
+
+def _forms(secret: str) -> list[str]:
+    encoded = secret.encode("utf-8", "surrogateescape")
+    base64 = b64encode(encoded).decode()
+    return [secret, json.dumps(secret)[1:-1], quote(encoded, safe=""), base64, base64.rstrip("=")]
+
+
+def masked_url(url: str) -> str:
+    """Return the address of a database as it may be shown: one line, no password.
+
+    Works on the text and not on the parsed URL, so that it also holds for what cannot be parsed:
+    all from the first colon of the user part to the last @ goes, as do options called password.
+    """
+    password = password_of(url)
+    shown = url.replace(f":{password}@", f":{MASK}@") if password else url
+    return printable(re.sub(r"(?i)(pass\w*=)[^&]*", rf"\1{MASK}", shown))
+
+
+def password_of(url: str) -> str | None:
+    """Return the password in the address of a database, as it is written there."""
+    start = r"^[^/]*://[^:/]*:" if "://" in url else r"^[^:]*:"
+    match = re.search(start + r"(.*)@", url, flags=re.DOTALL)
+    return match[1] if match else None
+
+
+def masked_address(url: str, harmless: Collection[str]) -> str:
+    """Return the address of a server that should hold no secret, without what may be one.
+
+    Args:
+        url: as it was given; it need not be one that can be parsed.
+        harmless: lower-case names of parameters whose values are no secrets.
+    """
+    head, tail = url, ""
+    if "@" in url:
+        scheme = re.match(r"[a-zA-Z][\w+.-]*://", url)
+        head, tail = scheme[0] if scheme else "", f"{MASK}@" + url.rpartition("@")[2]
+        if "?" in url or "#" in url:
+            tail = MASK
+
+    def value(match: re.Match[str]) -> str:
+        return match[0] if match[2].lower() in harmless else f"{match[1]}{match[2]}={MASK}"
+
+    return re.sub(r"([?&#])([^=&]*)=[^&]*", value, head + tail)

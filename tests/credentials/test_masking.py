@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from beambench.definition.library import Library
-from beambench.record.masking import (
+from beambench.credentials.masking import (
     masked,
     masked_values,
     names_secret,
@@ -15,6 +14,7 @@ from beambench.record.masking import (
     secrets,
     without,
 )
+from beambench.definition.library import Library
 
 
 @pytest.mark.parametrize(
