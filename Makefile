@@ -79,7 +79,7 @@ lock: setup
 docs: setup
 	$(BIN)/python -m beambench.metrics > docs/metrics.md
 	$(BIN)/python -m beambench.definition > docs/definition.schema.json
-	$(BIN)/python -m beambench.experiments.cost > docs/cost.schema.json
+	$(BIN)/python -m beambench.cost.report > docs/cost.schema.json
 	BEAMBENCH_TEST_WRITE_ERRORS=1 $(BIN)/pytest -q tests/cli/test_bad_input.py
 
 clean:

@@ -1,4 +1,4 @@
-"""`beambench cost`: what a job used, and what a local run foretells, as text and as JSON."""
+"""`beambench cost`: what a job used, and a local run projected, as text and as JSON."""
 
 import json
 from decimal import Decimal
@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import costed_runs
-from beambench.experiments.cost import CostReport
+from beambench.cost.report import CostReport
 from costed_runs import RESNET, job, local_run
 
 STORE = "sqlite:///runs.db"
@@ -52,7 +52,7 @@ def assumption(document, name):
 
 
 def test_a_projection_by_hand(keep, cost):
-    # tests/analysis/test_projection.py works out the time: 75 machines for 333.75 s are
+    # tests/cost/projection/test_projection.py works out the time: 75 machines for 333.75 s are
     # 25,031.25 s = 6.953125 machine hours of n1-standard-2 with 50 GB:
     #   vCPU     13.90625   vCPU h × 0.056    = 0.778750
     #   memory   52.1484375 GB h   × 0.003557 = 0.185491992
@@ -458,7 +458,8 @@ def test_a_run_that_really_ran(folder, beambench, cost):
 
 
 def test_a_job_by_hand(keep, cost):
-    # 25 machine hours as in tests/cost/test_estimate.py: 3.5344375, and 2 GB × 0.011 of shuffle.
+    # 25 machine hours as in tests/cost/prices/test_estimate.py: 3.5344375, and 2 GB × 0.011 of
+    # shuffle.
     keep(job())
     document = cost(job().run_id)
     assert (document["kind"], document["projection"]) == ("usage", None)
@@ -631,16 +632,16 @@ def test_numbers_that_no_plan_has_are_refused(keep, beambench, option, value):
 def test_the_schema_of_the_document_is_current():
     schema = CostReport.model_json_schema(mode="serialization")
     assert json.loads(SCHEMA.read_text("utf-8")) == schema, (
-        "python -m beambench.experiments.cost > docs/cost.schema.json"
+        "python -m beambench.cost.report > docs/cost.schema.json"
     )
 
 
 def test_old_prices_are_pointed_out(keep):
     import datetime
 
+    from beambench.cost.request import CostRequest
     from beambench.definition.library import Library
     from beambench.experiments.cost import cost as priced
-    from beambench.experiments.cost_request import CostRequest
     from beambench.store import RunStore
 
     keep(local_run())

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from beambench.cli.main import execute
-from beambench.cost.sheet import Sheet
+from beambench.cost.prices.sheet import Sheet
 from beambench.definition.library import Library
 from beambench.publishers import outbox
 from beambench.store.run_store import RunStore

@@ -11,7 +11,7 @@ from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, l
 from beambench.errors import UsageError
 
 if TYPE_CHECKING:
-    from beambench.analysis.projection import Range
+    from beambench.cost.assumption import Range
 
 FACTOR = "X|LOW:X:HIGH"
 LEAST, MOST = 1e-6, 10**6
@@ -66,9 +66,9 @@ def cost(
     definitions: DefinitionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Price a run: what a job on Dataflow used, or what a local run foretells of a cluster."""
+    """Price a run: what a job on Dataflow used, or a local run projected to a cluster."""
+    from beambench.cost.request import CostRequest
     from beambench.experiments.cost import cost as priced
-    from beambench.experiments.cost_request import CostRequest
     from beambench.presentation.costs import print_cost
     from beambench.presentation.values import print_json
     from beambench.store.run_store import RunStore
@@ -98,19 +98,19 @@ def cost(
 
 def _factor(option: str, text: str | None, *, least: float = 0, most: float = MOST) -> Range | None:
     """Read one number, or three: low, expected, high."""
-    from beambench.analysis.projection import Range
+    from beambench.cost.assumption import Range
 
     if text is None:
         return None
     try:
         numbers = [float(part) for part in text.split(":")]
         low, expected, high = numbers * 3 if len(numbers) == 1 else numbers
-        found = Range.of(low, expected, high)
+        factor = Range.of(low, expected, high)
     except ValueError:  # pydantic's too
-        found = None
-    if found is None or found.low < least or found.high > most:
+        factor = None
+    if factor is None or factor.low < least or factor.high > most:
         raise UsageError(
             f"{option} {text}: expected a number from {least:g} to {most:g}, or low:expected:high "
             "that rise"
         )
-    return found
+    return factor

@@ -93,10 +93,12 @@ def job_of(known: Library, store: str | None, request: RunRequest) -> dict[str, 
     job: dict[str, Any] = load(runner.dry_run)(request)
     if not runner.has_cluster:
         return {"job": job}
-    from beambench.experiments.cost_outlook import outlook
+    from beambench.experiments.cost import estimate_job_cost
     from beambench.store.run_store import RunStore
 
     resolved = request.resolved
     with RunStore.open(store_url(store)) as runs:
-        cost = outlook(resolved.definition, resolved.variant, request.effective_limit, known, runs)
+        cost = estimate_job_cost(
+            resolved.definition, resolved.variant, request.effective_limit, known, runs
+        )
     return {"job": {**job, "cost": cost.model_dump(mode="json")}}

@@ -1,1 +1,1 @@
-"""What usage costs: dated price sheets and machine shapes as data, and the estimate."""
+"""What runs cost: prices, the usage of jobs, projections of local runs, and the report."""

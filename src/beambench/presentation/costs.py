@@ -11,9 +11,9 @@ from beambench.presentation.values import show_value
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
     from decimal import Decimal
 
-    from beambench.analysis.projection import Assumption, Range
-    from beambench.cost.estimate import Cost, Line
-    from beambench.experiments.cost import CostReport, Money
+    from beambench.cost.assumption import Assumption, Range
+    from beambench.cost.prices.estimate import Cost, Line
+    from beambench.cost.report import CostReport, Money
 
 SMALL_MONEY = 0.001
 
@@ -65,21 +65,21 @@ def _planned(report: CostReport) -> str:
 
 
 def _print_ranges(out: Page, report: CostReport) -> None:
-    columns = [Column(""), *(Column(one, right=True) for one in ("low", "expected", "high"))]
+    columns = [Column(""), *(Column(bound, right=True) for bound in ("low", "expected", "high"))]
     table: list[list[str]] = []
-    found, currency = report.projection, report.sheet.currency
-    if found is not None:
+    projection, currency = report.projection, report.sheet.currency
+    if projection is not None:
         rows = [
-            ("throughput_elements", found.throughput_elements, "1/s"),
-            ("of one process", found.process_throughput, "1/s"),
-            ("set-up of a process", found.setup_seconds, "s"),
-            ("processing", found.processing_seconds, "s"),
-            ("wall time", found.wall_seconds, "s"),
-            ("worker time", found.worker_seconds, "s"),
+            ("throughput_elements", projection.throughput_elements, "1/s"),
+            ("of one process", projection.process_throughput, "1/s"),
+            ("set-up of a process", projection.setup_seconds, "s"),
+            ("processing", projection.processing_seconds, "s"),
+            ("wall time", projection.wall_seconds, "s"),
+            ("worker time", projection.worker_seconds, "s"),
         ]
         for name, values, unit in rows:
             table.append([name, *_cells(values, unit)])
-    if report.projection is None and report.elements != report.benchmark_elements:
+    if projection is None and report.elements != report.benchmark_elements:
         done = "of the job" if report.elements is None else f"of {report.elements:,} elements"
         table.append([f"cost {done}", *_money_cells(report.total, currency)])
     if report.per_thousand is None:
@@ -99,9 +99,8 @@ def _cells(values: Range, unit: str) -> list[str]:
 
 def _money_cells(money: Money, currency: str) -> list[str]:
     least = "at least " if money.at_least else ""
-    return [
-        f"{least}{show_money(one, currency)}" for one in (money.low, money.expected, money.high)
-    ]
+    ends = (money.low, money.expected, money.high)
+    return [f"{least}{show_money(end, currency)}" for end in ends]
 
 
 def show_money(money: Decimal, currency: str) -> str:
@@ -147,10 +146,11 @@ def _print_assumptions(out: Page, assumptions: Sequence[Assumption]) -> None:
         Column(""),
     ]
     table = []
-    for one in assumptions:
+    for assumption in assumptions:
         value = span = ""
-        if one.value is not None:
-            low, value, high = _cells(one.value, one.unit)
+        if assumption.value is not None:
+            low, value, high = _cells(assumption.value, assumption.unit)
             span = "" if low == high else f"{low} – {high}"
-        table.append([one.name.replace("_", " "), value, span, one.origin, one.note])
+        name = assumption.name.replace("_", " ")
+        table.append([name, value, span, assumption.origin, assumption.note])
     out.print_table(columns, table)

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from beambench.cost.estimate import cost_of_job, mode_of_job
-from beambench.cost.sheet import packaged_sheets
+from beambench.cost.prices.estimate import cost_of_job, mode_of_job
+from beambench.cost.prices.sheet import packaged_sheets
 from beambench.definition.schema import Cluster
 from beambench.record.run_record import Repeat, RunRecord
 

@@ -15,6 +15,8 @@ SCHEMA_VERSION = 1
 
 Status = Literal["succeeded", "failed", "cancelled", "timed_out"]
 Direction = Literal["higher", "lower", "neither"]
+ModelRuns = Literal["in_worker", "server", "elsewhere"]
+"""Where a model computes; see `beambench.workloads.base.Workload`."""
 
 
 class Part(BaseModel):

@@ -19,16 +19,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from beambench.definition.entry_points import WORKLOADS, EntryPoint, entry_of, entry_points
 from beambench.definition.library import describe
 from beambench.definition.schema import Definition
-from beambench.errors import UsageError, nearest
+from beambench.errors import UsageError, nearest, text_of
 from beambench.inputs import files
 from beambench.inputs.files import is_address
 from beambench.record.observation import NEAR_TIE
-from beambench.record.run_record import Choice
+from beambench.record.run_record import Choice, ModelRuns
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
 
-ModelRuns = Literal["in_worker", "server", "elsewhere"]
 BUILT_IN = {
     "huggingface_pipeline": "beambench.workloads.huggingface_pipeline:HuggingFacePipeline",
     "image_classification": "beambench.workloads.image_classification:ImageClassification",
@@ -374,6 +373,27 @@ def load_class(workload: str) -> type[Workload]:
     if lacking:
         raise UsageError(f"{where}: does not define {', '.join(lacking)}")
     return loaded
+
+
+def precision_of(cls: type[Workload], definition: Mapping[str, Any]) -> str:
+    """Return what a workload says that the model of a definition computes in.
+
+    Raises:
+        UsageError: it does not say: its own code failed, or returned no text.
+    """
+    try:
+        precision = cls.precision_of(definition)
+    except (Exception, SystemExit) as error:  # whatever a package's own code does wrong
+        text = " ".join(f"{type(error).__name__}: {text_of(error)}".split())
+        raise UsageError(
+            f"workload {definition['workload']!r}: precision_of failed: {text:.300}"
+        ) from error
+    if not isinstance(precision, str):
+        raise UsageError(
+            f"workload {definition['workload']!r}: precision_of returned "
+            f"{type(precision).__name__}, not the name of a precision"
+        )
+    return precision
 
 
 def check_workload(definition: Definition) -> None:

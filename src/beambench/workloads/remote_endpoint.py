@@ -11,7 +11,8 @@ from pydantic import Field
 
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError
-from beambench.workloads.base import Label, ModelRuns, Parameters, Weights, Workload
+from beambench.record.run_record import ModelRuns
+from beambench.workloads.base import Label, Parameters, Weights, Workload
 from beambench.workloads.rows import numbers
 
 if TYPE_CHECKING:

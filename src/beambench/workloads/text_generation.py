@@ -12,8 +12,9 @@ from pydantic import Field, field_validator
 from beambench.definition.schema import Definition, Scalar
 from beambench.errors import UsageError, nearest
 from beambench.inputs.text import text_of
+from beambench.record.run_record import ModelRuns
 from beambench.workloads import gemma
-from beambench.workloads.base import Label, ModelRuns, Parameters, Weights, Workload
+from beambench.workloads.base import Label, Parameters, Weights, Workload
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler

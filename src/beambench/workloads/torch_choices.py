@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from beambench.cost.sheet import machine_types
+from beambench.cost.prices.sheet import machine_types
 from beambench.definition.schema import Definition
 from beambench.record.run_record import Choice
 from beambench.workloads.torch_models import reason

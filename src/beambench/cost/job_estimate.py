@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from pydantic import Field
 
-from beambench.cost.estimate import (
+from beambench.cost.prices.estimate import (
     SECONDS_PER_HOUR,
     cost_of_job,
     gpu_of,
     machine_of,
     mode_of_job,
 )
-from beambench.cost.sheet import Sheet, packaged_sheets
-from beambench.definition.library import Library
+from beambench.cost.prices.sheet import Sheet, packaged_sheets
+from beambench.cost.report import CostReport, Money
 from beambench.definition.schema import Cluster, Definition
 from beambench.errors import BeambenchError
-from beambench.experiments.cost import Money, cost
-from beambench.experiments.cost_request import CostRequest
 from beambench.record.run_record import Part, Usage
-from beambench.store.run_store import RunStore
 
 
-class Outlook(Part):
+class JobEstimate(Part):
     """What a job that has not run yet may cost.
 
     Attributes:
@@ -44,32 +42,33 @@ class Outlook(Part):
     unknown: list[str] = Field(default_factory=list)
 
 
-def outlook(
-    definition: Definition, variant: str, elements: int | None, library: Library, runs: RunStore
-) -> Outlook:
-    """Say what a job of a benchmark may cost, as far as prices and a local run tell."""
+def estimate_job(definition: Definition, price_run: Callable[[], CostReport]) -> JobEstimate:
+    """Say what a job of a benchmark may cost, as far as prices and a run on this machine tell.
+
+    Args:
+        definition: of the benchmark; it names a cluster.
+        price_run: projects a run on this machine to the cluster; a `BeambenchError` of it says why
+            the whole is not known.
+    """
     cluster = definition.cluster
     assert cluster is not None, "a job has a cluster"
     sheet = packaged_sheets().get(cluster.region)
     if sheet is None:
         problem = f"there is no price sheet of region {cluster.region}"
-        return Outlook(workers=cluster.workers, unknown=[problem])
+        return JobEstimate(workers=cluster.workers, unknown=[problem])
     hour, unknown = _hour_of(definition, cluster, sheet), list[str]()
     if hour is None:
         unknown.append(f"an hour of {cluster.machine_type}: parts of it have no price")
-    known = {"currency": sheet.currency, "prices": f"{sheet.name}, {sheet.date}"}
-    found = Outlook(workers=cluster.workers, hour=hour, unknown=unknown, **known)
+    prices = {"currency": sheet.currency, "prices": f"{sheet.name}, {sheet.date}"}
+    estimate = JobEstimate(workers=cluster.workers, hour=hour, unknown=unknown, **prices)
     if definition.model.device == "gpu":
         problem = "the whole job: no run on this machine tells how long a GPU of the cluster takes"
-        return found.model_copy(update={"unknown": [*unknown, problem]})
-    request = CostRequest(
-        what=definition.name, variant=variant, elements=elements, definition=definition
-    )
+        return estimate.model_copy(update={"unknown": [*unknown, problem]})
     try:
-        report = cost(request, library, runs)
+        report = price_run()
     except BeambenchError as error:
-        return found.model_copy(update={"unknown": [*unknown, str(error)]})
-    return found.model_copy(
+        return estimate.model_copy(update={"unknown": [*unknown, str(error)]})
+    return estimate.model_copy(
         update={"total": report.total, "elements": report.elements, "run_id": report.run_id}
     )
 
@@ -93,5 +92,5 @@ def _hour_of(definition: Definition, cluster: Cluster, sheet: Sheet) -> Decimal 
         worker_seconds=seconds,
     )
     mode = mode_of_job(definition.scenario, spot=cluster.spot)
-    found, _ = cost_of_job(usage, cluster, mode, sheet)
-    return found.rounded().total if found.complete else None
+    cost, _ = cost_of_job(usage, cluster, mode, sheet)
+    return cost.rounded().total if cost.complete else None

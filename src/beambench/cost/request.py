@@ -10,15 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from beambench.analysis.projection import Range
-from beambench.cost.estimate import mode_of_job
-from beambench.cost.sheet import Mode, Sheet, load_sheet, sheet_of
-from beambench.definition.library import Library
+from beambench.cost.assumption import Range
+from beambench.cost.prices.estimate import mode_of_job
+from beambench.cost.prices.sheet import Mode, Sheet, load_sheet, sheet_of
 from beambench.definition.runners import lookup
 from beambench.definition.schema import Cluster, Definition
-from beambench.errors import RunError, UsageError, nearest
+from beambench.errors import UsageError
 from beambench.record.run_record import RunRecord
-from beambench.store.run_store import RunStore, RunSummary
 
 NO_GPU = "none"
 """What `--gpu` says for machines without one."""
@@ -70,7 +68,8 @@ class Source:
     cluster: Cluster | None
 
 
-def is_job(record: RunRecord | RunSummary) -> bool:
+def is_job(record: RunRecord) -> bool:
+    """Tell whether a service counted what a run used."""
     names = (record.runner.requested, record.runner.executed)
     return any(runner is not None and runner.cost == "usage" for runner in map(lookup, names))
 
@@ -87,47 +86,12 @@ def has_known_processes(record: RunRecord) -> bool:
     return runner is not None and runner.cost == "projection"
 
 
-def find(request: CostRequest, library: Library, runs: RunStore) -> Source:
-    name = library.add_if_file(request.what)
-    if name not in library.names():
-        return _of_run(_stored(request.what, library, runs))
-    definition = request.definition or _defined(name, library, request.variant)
-    candidates = runs.summaries(name, variant=request.variant)
-    usable = (
-        record
-        for found in candidates
-        if found.imported is None and found.model.name == definition.model.name
-        for record in [runs.get(found.run_id)]
-        if record is not None and is_local(record)
-    )
-    record = next(usable, None)
-    if record is None:
-        why = f" of model {definition.model.name} that did nothing else" if candidates else ""
-        raise RunError(
-            f"{name}: no succeeded run of variant {request.variant}{why} on this machine in this "
-            f"store: `beambench run {name} --variant {request.variant} --set threads=1`"
-        )
-    return Source(record, definition.model_dump(mode="json"), definition.cluster)
+def source_of(record: RunRecord) -> Source:
+    """Return a run with the definition that it had.
 
-
-def _defined(name: str, library: Library, variant: str) -> Definition:
-    """Return a benchmark with its largest profile."""
-    profiles = library.profiles(name)
-    profile = "full" if "full" in profiles else profiles[-1]
-    return library.resolve(name, variant=variant, profile=profile).definition
-
-
-def _stored(what: str, library: Library, runs: RunStore) -> RunRecord:
-    record = runs.get(what) if len(what) >= 4 and what[0].isdigit() else None
-    if record is None:
-        raise UsageError(
-            f"no run and no benchmark {what!r}{nearest(what, library.names())}: `beambench list` "
-            "shows the benchmarks, `beambench history NAME` the runs of one"
-        )
-    return record
-
-
-def _of_run(record: RunRecord) -> Source:
+    Raises:
+        UsageError: it had none, or one that cannot be read.
+    """
     if record.imported is not None and record.imported.format == "beam":
         raise UsageError(
             f"run {record.run_id}: imported from Beam's rows, which do not say what is needed"
@@ -139,8 +103,8 @@ def _of_run(record: RunRecord) -> Source:
             "its work: `cost` prices benchmarks"
         )
     try:
-        found = definition.get("cluster")
-        cluster = None if found is None else Cluster.model_validate(found)
+        shape = definition.get("cluster")
+        cluster = None if shape is None else Cluster.model_validate(shape)
     except ValidationError as error:
         raise UsageError(
             f"run {record.run_id}: its cluster cannot be read: {error.errors()[0]['msg']}"

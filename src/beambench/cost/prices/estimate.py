@@ -7,7 +7,15 @@ from decimal import Context, Decimal
 
 from pydantic import Field
 
-from beambench.cost.sheet import UNITS, Machine, Mode, OwnMachine, Resource, Sheet, machine_types
+from beambench.cost.prices.sheet import (
+    UNITS,
+    Machine,
+    Mode,
+    OwnMachine,
+    Resource,
+    Sheet,
+    machine_types,
+)
 from beambench.definition.schema import Cluster
 from beambench.record.run_record import Part, Usage
 

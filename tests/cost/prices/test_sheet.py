@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from beambench.cost.sheet import (
+from beambench.cost.prices.sheet import (
     UNITS,
     find_machine,
     load_sheet,

@@ -7,29 +7,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from beambench.analysis.projection import (
-    BOUNDS,
-    COMPILED,
-    GB,
-    Factors,
-    Fleet,
-    Measured,
-    Range,
+from beambench.cost.assumption import BOUNDS, Range
+from beambench.cost.prices.sheet import Machine, machine_types
+from beambench.cost.projection.factors import (
     default_efficiency,
     default_scale,
     default_stragglers,
+)
+from beambench.cost.projection.instructions import COMPILED, lacking
+from beambench.cost.projection.model import (
+    GB,
+    Factors,
+    Fleet,
+    Measurement,
     fits_threads,
     fitting_processes,
-    lacking,
     memory_gb,
     process_rate,
     project,
 )
-from beambench.cost.sheet import Machine, machine_types
 
 CHECKED = settings(max_examples=200, deadline=None, derandomize=True)
 N1 = machine_types()["n1-standard-2"]
-ONE = Measured(throughputs=[4.0, 5.0, 6.0], interval=None, startup=[10.0], peak_rss=1.5 * GB)
+ONE = Measurement(throughputs=[4.0, 5.0, 6.0], interval=None, startup=[10.0], peak_rss=1.5 * GB)
 CLUSTER = Fleet(name="n1-standard-2", machine=N1, workers=75, processes=2, copies=2, disk_gb=50)
 EXACT = Factors(
     scale=Range.exactly(0.5),
@@ -106,7 +106,7 @@ def test_the_median_lies_in_its_range_whatever_interval_was_imported():
 
 
 MEASURED = st.builds(
-    Measured,
+    Measurement,
     throughputs=st.lists(st.floats(0.01, 1e5), min_size=1, max_size=6),
     interval=st.none(),
     startup=st.lists(st.floats(0.01, 1e3), min_size=1, max_size=6),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.cost.estimate import (
+from beambench.cost.prices.estimate import (
     AMOUNTS,
     SECONDS_PER_HOUR,
     Cost,
@@ -15,7 +15,7 @@ from beambench.cost.estimate import (
     estimate,
     mode_of_job,
 )
-from beambench.cost.sheet import Sheet, sheet_of
+from beambench.cost.prices.sheet import Sheet, sheet_of
 from beambench.definition.schema import Cluster
 from beambench.record.run_record import Usage
 
