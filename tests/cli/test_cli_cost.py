@@ -1,6 +1,8 @@
 """`beambench cost`: what a job used, and a local run projected, as text and as JSON."""
 
 import json
+import shutil
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,8 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 import costed_runs
+from beambench.cost.prices.sheet import SHEETS, packaged_sheets
 from beambench.cost.report import CostReport
+from beambench.definition.entry_points import entry_points
 from costed_runs import RESNET, job, local_run
+from installed import ACME, WORKLOAD, install
 
 STORE = "sqlite:///runs.db"
 EXACT = ("--scale", "0.5", "--parallel-efficiency", "0.8", "--stragglers", "1.25")
@@ -311,6 +316,74 @@ def test_a_workload_of_the_users_own_says_where_its_model_runs(keep, beambench, 
     answer = beambench("cost", "20260131T1002", *plan)
     assert (answer.code, answer.out) == (2, "")
     assert words in answer.err
+
+
+def test_a_workload_of_the_users_own_says_what_its_model_computes_in(keep, beambench):
+    config = local_run(definition={"workload": "mine:Rounded"}).config
+    keep(local_run(1, config=config), local_run(2, config=config | {"precision": "bfloat16"}))
+    assert beambench("cost", "20260131T1001", "--store", STORE).code == 0
+    answer = beambench("cost", "20260131T1002", "--store", STORE)
+    assert (answer.code, answer.out) == (2, "")
+    assert "its speed in bfloat16 rests on avx512_bf16" in answer.err
+    assert f"`beambench cost {local_run(1).run_id}`" in answer.err
+
+
+@pytest.fixture
+def acme(tmp_path, monkeypatch):
+    """Install a distribution whose workload says what it computes in by these lines."""
+
+    def write(body):
+        hook = f"    @classmethod\n    def precision_of(cls, definition):\n        {body}\n\n"
+        module = WORKLOAD.replace("    def model_handler", f"{hook}    def model_handler", 1)
+        files = ACME | {"acme_benchmarks/workloads.py": module}
+        monkeypatch.syspath_prepend(str(install(tmp_path / "site", files=files)))
+        entry_points.cache_clear()
+
+    yield write
+    entry_points.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "acme_benchmarks"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ('return "bfloat16"', "its speed in bfloat16 rests on avx512_bf16"),
+        ('return definition["modle"]', "precision_of failed: KeyError: 'modle'"),
+        ("raise SystemExit", "precision_of failed: SystemExit"),
+        ("return []", "precision_of returned list, not the name of a precision"),
+    ],
+)
+def test_a_workload_of_a_package_that_goes_wrong_is_one_line(keep, beambench, acme, body, problem):
+    acme(body)
+    keep(local_run(definition={"workload": "acme-square"}))
+    answer = beambench("cost", local_run().run_id, "--store", STORE)
+    assert answer.code == 2
+    assert len(answer.err.splitlines()) == 1
+    assert problem in answer.err
+
+
+def test_a_price_sheet_is_one_file(folder, keep, cost, monkeypatch):
+    added = folder / "sheets"
+    shutil.copytree(SHEETS, added)
+    ours = (added / "dataflow-us-central1.yaml").read_text("utf-8")
+    assert "\nregion: us-central1\n" in ours
+    (added / "europe.yaml").write_text(
+        ours.replace("\nregion: us-central1\n", "\nregion: europe-west4\n").replace(
+            "price: 0.056", "price: 0.112"
+        )
+    )
+    monkeypatch.setattr("beambench.cost.prices.sheet.SHEETS", added)
+    packaged_sheets.cache_clear()
+    try:
+        keep(local_run(), job(2, overrides=["cluster.region=europe-west4"]))
+        here, there = cost(RESNET), cost(RESNET, "--region", "europe-west4")
+        assert [one["sheet"]["region"] for one in (here, there)] == ["us-central1", "europe-west4"]
+        amounts = [float(one["cost"]["expected"]["lines"][0]["money"]) for one in (here, there)]
+        assert amounts[1] == pytest.approx(2 * amounts[0], abs=2e-6)
+        assert cost(job(2).run_id)["sheet"]["region"] == "europe-west4"
+    finally:
+        packaged_sheets.cache_clear()
 
 
 def test_threads_that_only_the_run_had_are_an_assumption(keep, cost):
@@ -641,7 +714,7 @@ def test_old_prices_are_pointed_out(keep):
 
     from beambench.cost.request import CostRequest
     from beambench.definition.library import Library
-    from beambench.experiments.cost import cost as priced
+    from beambench.experiments.cost import price_run
     from beambench.store import RunStore
 
     keep(local_run())
@@ -649,7 +722,7 @@ def test_old_prices_are_pointed_out(keep):
     def notes(date):
         today = datetime.date.fromisoformat(date)
         with RunStore.open(STORE) as runs:
-            return priced(CostRequest(RESNET, today=today), Library(), runs)
+            return price_run(CostRequest(RESNET, today=today), Library(), runs)
 
     assert notes("2027-03-01").sheet.age_days == 151
     assert not any("days old" in note for note in notes("2027-03-01").notes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from fake_workers import crashed, measured
 
@@ -14,9 +16,52 @@ from beambench.record.run_record import InputRecord, ModelRecord, RunRecord
 STARTED = "2026-01-31T10:00:00.000Z"
 
 
-def record_of(*results, trouble=None, expected=1, error=None, **subject) -> RunRecord:
+OWN = """
+from beambench import Workload
+
+
+class Own(Workload):
+    input_types = ("numbers",)
+
+    @classmethod
+    def precision_of(cls, definition):
+        {body}
+
+    def model_handler(self):
+        raise NotImplementedError
+
+    def postprocess(self, prediction):
+        return 0
+"""
+OWN_DEFINITION = """
+name: own
+title: Own
+workload: {module}:Own
+model: {{name: m, weights: none}}
+input: {{type: numbers, source: synthetic}}
+profiles:
+  smoke: {{limit: 200, repeats: 1, timeout: 120, slot_seconds: 0.05}}
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Write a benchmark of one's own whose workload says what it computes in; return its path."""
+
+    def write(body: str) -> str:
+        module = f"own_{uuid.uuid4().hex}"
+        (tmp_path / f"{module}.py").write_text(OWN.format(body=body))
+        (tmp_path / "own.yaml").write_text(OWN_DEFINITION.format(module=module))
+        return str(tmp_path / "own.yaml")
+
+    return write
+
+
+def record_of(
+    *results, trouble=None, expected=1, error=None, benchmark="overhead-noop", **subject
+) -> RunRecord:
     request = make_request(
-        Library(), "overhead-noop", profile="smoke", labels={"a": "1"}, command=["x", "\udcff"]
+        Library(), benchmark, profile="smoke", labels={"a": "1"}, command=["x", "\udcff"]
     )
     execution = Execution(0.0)
     for result in results:
@@ -86,3 +131,26 @@ def test_a_repeat_that_was_stopped_ends_a_run():
 
 def test_it_is_the_version_that_started_the_run():
     assert record_of(measured(), beambench_version="0.0.9").beambench_version == "0.0.9"
+
+
+def test_a_workload_says_what_its_model_computes_in(own):
+    record = record_of(measured(), benchmark=own('return "bfloat16"'))
+    assert record.config["precision"] == "bfloat16"
+    assert "precision" not in record_of(measured()).config
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ('return definition["modle"]', "precision_of failed: KeyError: 'modle'"),
+        ("raise SystemExit(7)", "precision_of failed: SystemExit: 7"),
+        ("return 16", "precision_of returned int, not the name of a precision"),
+    ],
+)
+def test_a_workload_that_cannot_say_it_is_a_warning(own, body, problem):
+    record = record_of(measured(), benchmark=own(body))
+    assert record.status == "succeeded"
+    assert "precision" not in record.config
+    (warning,) = record.warnings
+    assert warning.startswith("workload 'own_")
+    assert warning.endswith(problem)

@@ -68,7 +68,7 @@ def cost(
 ) -> None:
     """Price a run: what a job on Dataflow used, or a local run projected to a cluster."""
     from beambench.cost.request import CostRequest
-    from beambench.experiments.cost import cost as priced
+    from beambench.experiments.cost import price_run
     from beambench.presentation.costs import print_cost
     from beambench.presentation.values import print_json
     from beambench.store.run_store import RunStore
@@ -92,7 +92,7 @@ def cost(
         worker_start=_factor("--worker-start", worker_start),
     )
     with RunStore.open(store_url(store)) as runs:
-        report = priced(request, library(definitions), runs)
+        report = price_run(request, library(definitions), runs)
     print_json(report.model_dump(mode="json")) if as_json else print_cost(report)
 
 

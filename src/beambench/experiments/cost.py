@@ -30,7 +30,7 @@ RUNS_LOOKED_AT = 20
 """The newest ones, for a run that could be projected in place of one that cannot."""
 
 
-def cost(request: CostRequest, library: Library, runs: RunStore) -> CostReport:
+def price_run(request: CostRequest, library: Library, runs: RunStore) -> CostReport:
     """Price a run.
 
     Raises:
@@ -53,7 +53,7 @@ def estimate_job_cost(
     request = CostRequest(
         what=definition.name, variant=variant, elements=elements, definition=definition
     )
-    return estimate_job(definition, lambda: cost(request, library, runs))
+    return estimate_job(definition, lambda: price_run(request, library, runs))
 
 
 def find_source(request: CostRequest, library: Library, runs: RunStore) -> Source:

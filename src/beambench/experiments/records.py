@@ -17,6 +17,8 @@ from beambench.controller.assemble import (
     warnings_of,
 )
 from beambench.controller.worker_process import WorkerResult, utc_now
+from beambench.definition.plan import decided_definition
+from beambench.errors import UsageError
 from beambench.printable import storable
 from beambench.record.run_record import (
     Choice,
@@ -28,6 +30,7 @@ from beambench.record.run_record import (
     Status,
     Verification,
 )
+from beambench.workloads.base import Workload, load_class, precision_of
 
 if TYPE_CHECKING:
     from beambench.experiments.run import Request
@@ -107,7 +110,7 @@ def make_record(
     metrics = execution.metrics()
     error = error or _error(execution, metrics, trouble)
     status = _status(execution, trouble, expected)
-    return RunRecord(
+    record = RunRecord(
         run_id=new_run_id(),
         **request.identity(),
         beambench_version=subject.beambench_version,
@@ -130,6 +133,28 @@ def make_record(
         warnings=list(dict.fromkeys([*subject.warnings, *warnings_of(execution, metrics)])),
         error=error,
     )
+    return _with_precision(record)
+
+
+def _with_precision(record: RunRecord) -> RunRecord:
+    """State what the model computed in, where that is not the `model.precision` of its definition.
+
+    `beambench cost` asks for it, and need not have the workload to import.
+    """
+    definition = record.config.get("definition")
+    if not isinstance(definition, dict):
+        return record
+    try:
+        cls, decided = load_class(definition["workload"]), decided_definition(record)
+    except UsageError:  # the job of another machine, whose workload is not here
+        return record
+    try:
+        precision = precision_of(cls, decided)
+    except UsageError as error:
+        return record.model_copy(update={"warnings": [*record.warnings, str(error)]})
+    if precision == Workload.precision_of(decided):
+        return record
+    return record.model_copy(update={"config": {**record.config, "precision": precision}})
 
 
 def _error(execution: Execution, metrics: Metrics, trouble: Trouble | None) -> str | None:

@@ -40,8 +40,8 @@ EXACT = Factors(
 )
 
 
-def numbers(found):
-    return found.low, found.expected, found.high
+def numbers(values):
+    return values.low, values.expected, values.high
 
 
 def test_by_hand():
@@ -53,17 +53,17 @@ def test_by_hand():
     #   wall time                                333.75 s
     #   worker time  75 × 333.75               = 25,031.25 s
     #   throughput   50,000 ÷ 208.75           = 239.52 elements/s
-    found = project(ONE, CLUSTER, EXACT, 50_000)
-    assert numbers(found.process_throughput) == pytest.approx((1.6, 2.0, 2.4))
-    assert found.setup_seconds.expected == pytest.approx(25)
-    assert found.processing_seconds.expected == pytest.approx(208.75)
-    assert found.wall_seconds.expected == pytest.approx(333.75)
-    assert found.worker_seconds.expected == pytest.approx(25_031.25)
-    assert found.throughput_elements.expected == pytest.approx(50_000 / 208.75)
+    projected = project(ONE, CLUSTER, EXACT, 50_000)
+    assert numbers(projected.process_throughput) == pytest.approx((1.6, 2.0, 2.4))
+    assert projected.setup_seconds.expected == pytest.approx(25)
+    assert projected.processing_seconds.expected == pytest.approx(208.75)
+    assert projected.wall_seconds.expected == pytest.approx(333.75)
+    assert projected.worker_seconds.expected == pytest.approx(25_031.25)
+    assert projected.throughput_elements.expected == pytest.approx(50_000 / 208.75)
     # Slowest: 334 ÷ 1.6 × 1.25 + 125 = 385.94 s; fastest: 334 ÷ 2.4 × 1.25 + 125 = 298.96 s.
-    assert found.wall_seconds.high == pytest.approx(385.9375)
-    assert found.wall_seconds.low == pytest.approx(298.958, abs=1e-3)
-    usage = found.usage["expected"]
+    assert projected.wall_seconds.high == pytest.approx(385.9375)
+    assert projected.wall_seconds.low == pytest.approx(298.958, abs=1e-3)
+    usage = projected.usage["expected"]
     assert usage.source == "projection"
     assert usage.vcpu_seconds == pytest.approx(2 * 25_031.25)
     assert usage.memory_gb_seconds == pytest.approx(7.5 * 25_031.25)
@@ -138,11 +138,13 @@ FACTORS = st.builds(
 @CHECKED
 @given(MEASURED, FLEETS, FACTORS, st.integers(1, 10**7))
 def test_ranges_rise_and_usage_is_that_of_all_workers(measured, fleet, factors, elements):
-    found = project(measured, fleet, factors, elements)  # Range itself refuses what does not rise
+    projected = project(
+        measured, fleet, factors, elements
+    )  # Range itself refuses what does not rise
     for bound in BOUNDS:
-        usage = found.usage[bound]
-        seconds = getattr(found.worker_seconds, bound)
-        assert seconds == pytest.approx(fleet.workers * getattr(found.wall_seconds, bound))
+        usage = projected.usage[bound]
+        seconds = getattr(projected.worker_seconds, bound)
+        assert seconds == pytest.approx(fleet.workers * getattr(projected.wall_seconds, bound))
         assert usage.vcpu_seconds == pytest.approx(seconds * N1.vcpus)
         assert (usage.disk_gb_seconds is None) == (fleet.disk_gb is None)
 
@@ -224,8 +226,8 @@ def test_the_assumed_efficiency_depends_on_who_shares_a_core():
     def efficiency(measured=ONE, processes=2, threads_per_core=2):
         shape = N1.model_copy(update={"threads_per_core": threads_per_core})
         fleet = replace(CLUSTER, machine=shape, processes=processes)
-        found, origin, _ = default_efficiency(measured, fleet)
-        return found.low, found.expected, found.high, origin
+        speed, origin, _ = default_efficiency(measured, fleet)
+        return speed.low, speed.expected, speed.high, origin
 
     assert efficiency() == (0.5, 0.6, 0.75, "assumed")  # two hyper-threads of one core
     assert efficiency(threads_per_core=1) == (0.75, 0.9, 1.0, "assumed")
@@ -244,8 +246,8 @@ def test_the_assumed_efficiency_depends_on_who_shares_a_core():
 
 def test_processes_that_share_a_copy_may_have_to_wait_for_it():
     fleet = replace(CLUSTER, machine=N1.model_copy(update={"vcpus": 8}), processes=4, copies=1)
-    found, origin, why = default_efficiency(ONE, fleet)
-    assert (found.low, found.expected, found.high, origin) == (0.25, 0.9, 1.0, "assumed")
+    factor, origin, why = default_efficiency(ONE, fleet)
+    assert (factor.low, factor.expected, factor.high, origin) == (0.25, 0.9, 1.0, "assumed")
     assert "at worst 1 compute at a time" in why
     # As many to a copy as ran here: that is in the measurement.
     alike = replace(ONE, processes=4, copies=1, shared_cores=True)
@@ -256,8 +258,8 @@ def test_a_process_may_be_a_whole_batch_behind():
     measured = replace(ONE, largest_batch=100)
     assert default_stragglers(measured, 50)[0] == Range.of(1, 1.1, 3)
     assert default_stragglers(measured, 5000)[0] == Range.of(1, 1.1, 1.25)
-    found, _, why = default_stragglers(ONE, 50)
-    assert (found, "size is not known" in why) == (Range.of(1, 1.1, 1.25), True)
+    factor, _, why = default_stragglers(ONE, 50)
+    assert (factor, "size is not known" in why) == (Range.of(1, 1.1, 1.25), True)
 
 
 @pytest.mark.parametrize("ends", [(2, 1, 3), (-1, 0, 1), (0, 1, float("inf"))])
