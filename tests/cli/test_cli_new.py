@@ -6,7 +6,7 @@ import pytest
 import typer.main
 
 from beambench.cli.main import app
-from beambench.experiments.new import templates
+from beambench.setup.new import templates
 from fast_runs import command_line
 
 FILES = ["mine.yaml", "mine.py", "mine_handler.py", "test_mine.py"]

@@ -104,7 +104,7 @@ def test_each_workload_has_its_own_requirements(beambench):
 def test_a_local_build_and_what_is_not_installed_are_said(beambench, monkeypatch):
     monkeypatch.setattr(Overhead, "requirements", ("not-to-be-found", "torch"))
     monkeypatch.setattr(
-        "beambench.experiments.worker_requirements.installed_version",
+        "beambench.setup.worker_requirements.installed_version",
         lambda name: None if name == "not-to-be-found" else "2.0+cpu",
     )
     answer = beambench("options", "overhead-noop", "--requirements")

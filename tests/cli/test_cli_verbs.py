@@ -401,6 +401,7 @@ LIGHT = [
     "beambench",
     "beambench.cli",
     "beambench.experiments",
+    "beambench.setup",
     "beambench.controller",
     "beambench.store",
     "beambench.definition",

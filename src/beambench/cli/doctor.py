@@ -10,9 +10,9 @@ from beambench.errors import EXIT_FAILED
 
 def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Say what is installed, and which runners and devices can be used here, and why not."""
-    from beambench.experiments.doctor import examine
     from beambench.presentation.environment import print_checks
     from beambench.presentation.values import print_json
+    from beambench.setup.doctor import examine
 
     checks = examine(store_url(store))
     if as_json:

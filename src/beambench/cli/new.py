@@ -26,9 +26,9 @@ def new(
     as_json: JsonOption = False,
 ) -> None:
     """Write a benchmark of your own: workload module, definition and test, which run at once."""
-    from beambench.experiments.new import write_benchmark
     from beambench.presentation.environment import print_written
     from beambench.presentation.values import print_json
+    from beambench.setup.new import write_benchmark
 
     written = write_benchmark(name, template, into, library(None))
     if as_json:

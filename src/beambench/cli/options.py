@@ -44,8 +44,8 @@ def options(
     from beambench.definition.options_file.flags import flags_of
     from beambench.definition.options_file.syntax import as_line
     from beambench.experiments.request import importable
-    from beambench.experiments.worker_requirements import worker_requirements, write_image
     from beambench.presentation.values import print_json, print_text
+    from beambench.setup.worker_requirements import worker_requirements, write_image
     from beambench.workloads.base import check_workload, load_class
 
     find_runner(runner)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from beambench.presentation.layout import Page, escape
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
-    from beambench.experiments.doctor import Check
-    from beambench.experiments.new import Written
+    from beambench.setup.doctor import Check
+    from beambench.setup.new import Written
 
 
 def print_written(written: Written) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from beambench import __version__
-from beambench.experiments import doctor
-from beambench.experiments.doctor import Check, examine
 from beambench.machine.devices import Devices
+from beambench.setup import doctor
+from beambench.setup.doctor import Check, examine
 from beambench.store import sqlite_url
 
 

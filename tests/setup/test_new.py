@@ -10,8 +10,8 @@ import yaml
 
 from beambench.definition.library import Library
 from beambench.errors import UsageError
-from beambench.experiments import new
-from beambench.experiments.new import templates, write_benchmark
+from beambench.setup import new
+from beambench.setup.new import templates, write_benchmark
 from beambench.workloads.base import check_workload, load_class
 
 MODELS = {"minimal": "sentiment_7_handler.py", "pytorch": "sentiment_7_model.py"}
