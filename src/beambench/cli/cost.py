@@ -17,47 +17,56 @@ FACTOR = "X|LOW:X:HIGH"
 LEAST, MOST = 1e-6, 10**6
 """Machines, seconds until a worker can start, or times that something is faster."""
 
+MachineTypeOption = Annotated[
+    str | None, typer.Option(help="Machine type; none: the definition's.")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, max=MOST, help="Machines; none: the definition's.")
+]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=4096, help="Processes on each machine; none: one for each vCPU."),
+]
+GpuOption = Annotated[
+    str | None, typer.Option(metavar="TYPE", help="Type of GPU, or none for CPUs only.")
+]
+ElementsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST**2, help="Elements; none: those of the full profile."),
+]
+SheetOption = Annotated[Path | None, typer.Option(metavar="PATH", help="Price sheet of your own.")]
+ScaleOption = Annotated[
+    str | None,
+    typer.Option(metavar=FACTOR, help="Speed of a process there / its speed in the run."),
+]
+EfficiencyOption = Annotated[
+    str | None,
+    typer.Option(metavar=FACTOR, help="Speed of a process among all of a machine / alone."),
+]
+StragglersOption = Annotated[
+    str | None, typer.Option(metavar=FACTOR, help="Time of the last worker / mean time.")
+]
+WorkerStartOption = Annotated[
+    str | None, typer.Option(metavar=FACTOR, help="Seconds until a worker can start.")
+]
+
 
 def cost(
     what: Annotated[str, typer.Argument(metavar="NAME|RUN", help="A benchmark, or a stored run.")],
-    machine_type: Annotated[
-        str | None, typer.Option(help="Machine type; none: the definition's.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="Machines; none: the definition's.")
-    ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option(min=1, max=4096, help="Processes on each machine; none: one for each vCPU."),
-    ] = None,
-    gpu: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="Type of GPU, or none for CPUs only.")
-    ] = None,
+    machine_type: MachineTypeOption = None,
+    workers: WorkersOption = None,
+    processes: ProcessesOption = None,
+    gpu: GpuOption = None,
     region: Annotated[str | None, typer.Option(help="Region; none: the definition's.")] = None,
     spot: Annotated[
         bool, typer.Option("--spot", help="Workers that may be taken away (FlexRS).")
     ] = False,
-    elements: Annotated[
-        int | None,
-        typer.Option(min=1, max=MOST**2, help="Elements; none: those of the full profile."),
-    ] = None,
-    sheet: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Price sheet of your own.")
-    ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option(metavar=FACTOR, help="Speed of a process there / its speed in the run."),
-    ] = None,
-    parallel_efficiency: Annotated[
-        str | None,
-        typer.Option(metavar=FACTOR, help="Speed of a process among all of a machine / alone."),
-    ] = None,
-    stragglers: Annotated[
-        str | None, typer.Option(metavar=FACTOR, help="Time of the last worker / mean time.")
-    ] = None,
-    worker_start: Annotated[
-        str | None, typer.Option(metavar=FACTOR, help="Seconds until a worker can start.")
-    ] = None,
+    elements: ElementsOption = None,
+    sheet: SheetOption = None,
+    scale: ScaleOption = None,
+    parallel_efficiency: EfficiencyOption = None,
+    stragglers: StragglersOption = None,
+    worker_start: WorkerStartOption = None,
     variant: Annotated[
         str,
         typer.Option(envvar="BEAMBENCH_VARIANT", help="Of the run, if a benchmark is named."),
