@@ -13,7 +13,8 @@ from beambench.experiments.request import make_request
 from beambench.experiments.run import Step
 from beambench.instrumentation.label import as_label
 from beambench.printable import json_text, printable, storable, storable_values
-from beambench.publishers import influxdb, outbox
+from beambench.publishers import outbox
+from beambench.publishers.influxdb.points import line
 from beambench.record.observation import Proof, SampledPrediction, WorkerError
 from beambench.record.run_record import RunRecord
 from beambench.store import RunStore
@@ -131,7 +132,7 @@ def test_rows_for_servers(stored):
         for one in rows:
             json.dumps(one.content, ensure_ascii=False).encode()  # half a pair cannot be
             if publisher == "influxdb":
-                influxdb.line(one).encode()
+                line(one).encode()
 
 
 def test_a_run_that_says_such_things_is_stored(beambench, folder, record, monkeypatch):

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from beambench.errors import StoreError, UsageError
-from beambench.publishers.address import checked, place, quoted, setting
 from beambench.publishers.base import UnreachableError
-from beambench.publishers.influxdb import InfluxServer
+from beambench.publishers.influxdb.address import checked, place, quoted, setting
+from beambench.publishers.influxdb.server import InfluxServer
 from beambench.store import RunStore
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from beambench.definition.library import Library
-from beambench.publishers import beam_format, outbox
+from beambench.publishers import beam_format
+from beambench.publishers.base import make_client
 from beambench.record.run_record import RunRecord
 from costed_runs import job
 from published_runs import LABEL, repeat, run_record
@@ -114,8 +115,11 @@ NAMES_IN_USE = {
 
 @pytest.mark.parametrize("name", Library().names())
 def test_every_benchmark_has_targets_in_both_formats(name):
-    publish = Library().resolve(name).definition.publish.model_dump()
-    bigquery, influxdb = (outbox.TARGETS[one](publish, name) for one in ("bigquery", "influxdb"))
+    publish = Library().resolve(name).definition.publish
+    bigquery, influxdb = (
+        make_client(one).targets(publish.section(one) or {}, name)
+        for one in ("bigquery", "influxdb")
+    )
     assert list(bigquery) == list(influxdb) == ["beam", "beambench_runs", "beambench_metrics"]
     assert bigquery["beam"]["dataset"] == "beam_run_inference"
     if name in NAMES_IN_USE:

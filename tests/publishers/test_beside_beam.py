@@ -13,8 +13,8 @@ import pytest
 from beambench.definition.library import Library
 from beambench.definition.plan import Plan, Preparation
 from beambench.publishers import beam_format, outbox
-from beambench.publishers.bigquery import client_of
-from beambench.publishers.influxdb import InfluxServer
+from beambench.publishers.bigquery.client import client_of
+from beambench.publishers.influxdb.server import InfluxServer
 from beambench.runners import direct
 from beambench.store import RunStore, sqlite_url
 from beambench.worker import tasks

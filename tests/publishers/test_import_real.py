@@ -9,8 +9,8 @@ import pytest
 
 from beambench.cli.main import execute
 from beambench.publishers import beam_format
-from beambench.publishers.bigquery import client_of
-from beambench.publishers.influxdb import InfluxServer
+from beambench.publishers.bigquery.client import client_of
+from beambench.publishers.influxdb.server import InfluxServer
 from beambench.store import RunStore, sqlite_url
 from old_suite import LABEL, days
 

@@ -8,10 +8,11 @@ import time
 
 import pytest
 
-from beambench.definition.schema import Publish
+from beambench.definition.publish import Publish
 from beambench.errors import UsageError
-from beambench.publishers import influxdb, outbox
-from beambench.publishers.influxdb import line
+from beambench.publishers import outbox
+from beambench.publishers.influxdb.client import InfluxDB
+from beambench.publishers.influxdb.points import line
 from beambench.store import RunStore, sqlite_url
 from published_runs import LABEL, repeat, run_record
 
@@ -224,7 +225,7 @@ def test_what_the_environment_does_not_say_is_named(monkeypatch, missing):
 
 def test_the_definition_goes_before_the_environment(monkeypatch):
     monkeypatch.setenv("INFLUXDB_URL", "http://127.0.0.1:9")
-    from beambench.publishers.influxdb import InfluxServer
+    from beambench.publishers.influxdb.server import InfluxServer
 
     found = InfluxServer.of({"url": "http://localhost:8/", "database": "mine", "user": "me"})
     assert (found.url, found.database, found.user) == ("http://localhost:8", "mine", "me")
@@ -266,14 +267,14 @@ def test_what_a_gateway_refuses_while_it_lets_others_pass_is_parked(store, serve
 
 
 def test_a_library_that_breaks_keeps_rows_and_other_targets(store, server, monkeypatch):
-    send = influxdb.InfluxDB.send
+    send = InfluxDB.send
 
     def breaking(self, rows, deadline):
         if rows[0].target["format"] == "beam":
             raise KeyError("something")
         return send(self, rows, deadline)
 
-    monkeypatch.setattr(influxdb.InfluxDB, "send", breaking)
+    monkeypatch.setattr(InfluxDB, "send", breaking)
     report = pass_over(queue_of(store, run_record()))
     assert (report.delivered, report.queued) == (3, 11)
     assert report.problem == "unexpected KeyError"

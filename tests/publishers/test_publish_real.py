@@ -11,8 +11,8 @@ import pytest
 
 from beambench.cli.main import execute
 from beambench.publishers import beam_format, beambench_format, outbox
-from beambench.publishers.bigquery import client_of
-from beambench.publishers.influxdb import InfluxServer
+from beambench.publishers.bigquery.client import BigQuery, client_of
+from beambench.publishers.influxdb.server import InfluxServer
 from beambench.store import RunStore, sqlite_url
 from fake_server import fake_server
 from fast_runs import NAME, command_line, lay_out, python_path, wait_until
@@ -198,7 +198,7 @@ def test_rows_that_arrived_without_an_answer_are_not_doubled(store, bigquery, na
     store.deliveries.add(outbox.rows_of(record, "bigquery"))
     with faulty_proxy(bigquery.url, share=0.0, strips_insert_ids=True) as proxy:
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", proxy.url)
-        publisher = outbox.PUBLISHERS["bigquery"]()
+        publisher = BigQuery()
         for kind in ("beam", "beambench"):  # tables first, so that only the rows get lost
             for row in store.deliveries.rows():
                 if row.target["format"] == kind:

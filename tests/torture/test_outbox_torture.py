@@ -21,8 +21,8 @@ import pytest
 
 from beambench.cli.main import execute
 from beambench.publishers import outbox
-from beambench.publishers.bigquery import client_of
-from beambench.publishers.influxdb import InfluxServer
+from beambench.publishers.bigquery.client import client_of
+from beambench.publishers.influxdb.server import InfluxServer
 from beambench.store import RunStore, sqlite_url
 from fast_runs import command_line, wait_until
 from faulty_proxy import FAULTS, faulty_proxy

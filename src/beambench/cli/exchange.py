@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from beambench.cli.messages import say
+from beambench.cli.publishers import HISTORIES
 from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, library, store_url
-from beambench.errors import RunError, UsageError, nearest
+from beambench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from beambench.definition.schema import Definition
@@ -27,13 +27,6 @@ class Format(str, Enum):
     json = "json"
     csv = "csv"
     markdown = "markdown"
-
-
-class Source(str, Enum):
-    """Databases that hold rows of Beam's suite."""
-
-    bigquery = "bigquery"
-    influxdb = "influxdb"
 
 
 def export_runs(
@@ -94,8 +87,12 @@ def import_runs(
         ),
     ] = None,
     source: Annotated[
-        Source | None,
-        typer.Option("--from", help="In place of FILE: the database that Beam's suite filled."),
+        str | None,
+        typer.Option(
+            "--from",
+            metavar=HISTORIES,
+            help="In place of FILE: the database that Beam's suite filled.",
+        ),
     ] = None,
     benchmark: Annotated[
         str | None, typer.Option(metavar="NAME", help="The benchmark whose history the rows are.")
@@ -120,17 +117,16 @@ def import_runs(
     from beambench.presentation.values import print_json, print_text
     from beambench.store.run_store import RunStore
 
-    if bool(files) == (source is not None):
-        raise UsageError("give FILE or --from bigquery or --from influxdb")
+    _check_source(source, files)
     if source is not None and benchmark is None:
-        raise UsageError(f"--from {source.value}: say whose history it is with --benchmark NAME")
+        raise UsageError(f"--from {source}: say whose history it is with --benchmark NAME")
     if table is not None and source is None:
         raise UsageError("--table goes with --from")
     now = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
     definition = _definition(benchmark, definitions) if benchmark is not None else None
     found: list[Found] = [exchange.read_file(path, benchmark, now) for path in files or []]
     if source is not None and definition is not None:
-        found.append(_from_database(source.value, definition, table, timeout, now))
+        found.append(exchange.read_database(source, definition, table, now, seconds=timeout))
     records: dict[str, RunRecord] = {}
     for one in found:
         for record in one.records:
@@ -151,39 +147,17 @@ def import_runs(
         print_text(f"{added} run{'s' if added != 1 else ''} imported{already}")
 
 
+def _check_source(source: str | None, files: list[Path] | None) -> None:
+    from beambench.definition.publishers import with_history
+
+    if source is not None and source not in with_history():
+        known = ", ".join(map(repr, with_history()))
+        raise UsageError(f"--from {source}: {source!r} is not one of {known}")
+    if bool(files) == (source is not None):
+        raise UsageError(f"give FILE or --from {' or --from '.join(with_history())}")
+
+
 def _definition(benchmark: str, definitions: list[Path] | None) -> Definition:
     resolved = library(definitions).resolve(benchmark, variant="stock")
     definition: Definition = resolved.definition
     return definition
-
-
-def _from_database(
-    source: str, definition: Definition, table: str | None, timeout: float, now: str
-) -> Found:
-    from beambench.experiments import exchange
-    from beambench.publishers import bigquery, influxdb, outbox
-    from beambench.publishers.base import UnavailableError
-
-    target: dict[str, Any] = outbox.TARGETS[source](
-        definition.publish.model_dump(), definition.name
-    )["beam"]
-    if table is not None:
-        target |= _given(source, table)
-    deadline = time.monotonic() + timeout
-    try:
-        if source == "influxdb":
-            rows, place = influxdb.rows_in(target, deadline)
-        else:
-            rows, place = bigquery.rows_in(target, deadline)
-    except UnavailableError as error:
-        raise RunError(f"{source}: cannot be read: {error}") from None
-    return exchange.from_rows(rows, definition.name, place, now, definition.model.name)
-
-
-def _given(source: str, table: str) -> dict[str, str]:
-    if source == "influxdb":
-        return {"measurement": table}
-    parts = table.split(".")
-    if len(parts) not in (2, 3) or not all(parts):
-        raise UsageError(f"--table {table}: write DATASET.TABLE or PROJECT.DATASET.TABLE")
-    return dict(zip(("project", "dataset", "table")[-len(parts) :], parts, strict=True))

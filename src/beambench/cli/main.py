@@ -27,6 +27,7 @@ from beambench.cli import (
     validate,
 )
 from beambench.cli.messages import say
+from beambench.cli.publishers import NamesPublishers
 from beambench.errors import EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 
 EPILOG = (
@@ -44,16 +45,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("run", epilog=EPILOG)(run.run)
+app.command("run", cls=NamesPublishers, epilog=EPILOG)(run.run)
 app.command("list")(listing.list_benchmarks)
 app.command("show")(show.show)
 app.command("options")(options.options)
 app.command("validate")(validate.validate)
 app.command("history")(history.history)
 app.command("cost")(cost.cost)
-app.command("publish")(publish.publish)
+app.command("publish", cls=NamesPublishers)(publish.publish)
 app.command("export")(exchange.export_runs)
-app.command("import")(exchange.import_runs)
+app.command("import", cls=NamesPublishers)(exchange.import_runs)
 app.command("new")(new.new)
 app.command("doctor")(doctor.doctor)
 

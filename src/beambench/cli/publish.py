@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from beambench.cli.messages import say
+from beambench.cli.publishers import PublisherOption
 from beambench.cli.settings import JsonOption, StoreOption, store_url
 from beambench.errors import EXIT_OK, EXIT_UNPUBLISHED, UsageError
 
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from beambench.record.run_record import RunRecord
     from beambench.store.deliveries import Delivery
     from beambench.store.run_store import RunStore
-
-PublisherOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--publish",
-        metavar="PUBLISHER",
-        envvar="BEAMBENCH_PUBLISH",
-        help="influxdb or bigquery; can be repeated. Default: publish.to of the benchmark.",
-    ),
-]
 
 
 def publish(
@@ -145,12 +136,14 @@ def _document(report: Report, parked: Sequence[Delivery]) -> dict[str, Any]:
 
 
 def _print_status(store: RunStore, as_json: bool) -> None:
+    from beambench.definition.publishers import publisher_names
     from beambench.presentation.deliveries import print_status
     from beambench.presentation.values import print_json
-    from beambench.publishers.outbox import PUBLISHERS
     from beambench.store.deliveries import STATES
 
-    counts = {name: dict.fromkeys(STATES, 0) for name in PUBLISHERS} | store.deliveries.counts()
+    counts = {
+        name: dict.fromkeys(STATES, 0) for name in publisher_names()
+    } | store.deliveries.counts()
     if as_json:
         print_json(counts)
     else:

@@ -14,7 +14,7 @@ from beambench.cli import dataflow
 from beambench.cli.dataflow import OnStop
 from beambench.cli.execution import Destination, Work, execute_or_plan
 from beambench.cli.messages import say
-from beambench.cli.publish import PublisherOption
+from beambench.cli.publishers import PublisherOption
 from beambench.cli.settings import (
     DefinitionsOption,
     JsonOption,

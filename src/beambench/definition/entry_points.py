@@ -18,6 +18,8 @@ WORKLOADS = "beambench.workloads"
 """Name of a workload -> ``module:Class``."""
 RUNNERS = "beambench.runners"
 """Name of a runner -> ``module:NAME`` of a `beambench.definition.runners.Runner`."""
+PUBLISHERS = "beambench.publishers"
+"""Name of a publisher -> ``module:NAME`` of a `beambench.definition.publishers.Publisher`."""
 CATALOGS = "beambench.catalogs"
 """Any name -> package or module, in whose folder the definitions lie."""
 

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from beambench.definition.entry_points import CATALOGS, EntryPoint, catalog_folder, entry_points
 from beambench.definition.schema import Definition, Profile
+from beambench.definition.validation import describe, worst
 from beambench.definition.yaml_file import parse, read_mapping
 from beambench.errors import UsageError, nearest
 
@@ -342,7 +342,7 @@ def _validated(content: dict[str, Any], path: Path, overrides: Sequence[str]) ->
     try:
         return Definition.model_validate(content)
     except ValidationError as error:
-        where = _culprit(_worst(error)["loc"], overrides) or str(path)
+        where = _culprit(worst(error)["loc"], overrides) or str(path)
         raise UsageError(f"{where}: {describe(error, Definition)}") from None
 
 
@@ -352,55 +352,3 @@ def _culprit(location: Sequence[int | str], overrides: Sequence[str]) -> str | N
         if all(key == part for key, part in zip(keys_of(override), location, strict=False)):
             return f"--set {override!r}"
     return None
-
-
-def _worst(error: ValidationError) -> ErrorDetails:
-    """Return the first unknown key, which explains a missing one, or else the first problem."""
-    problems = error.errors(include_url=False)
-    return next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
-
-
-def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line what is wrong with a bad key, and what it might have meant."""
-    first = _worst(error)
-    location = [str(part) for part in first["loc"]]
-    dotted = ".".join(location) or "the whole"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        known = [key for key in _keys_at(model, location[:-1]) if key != location[-1]]
-        hint = nearest(location[-1], known) or f": known are {', '.join(known) or 'none'}"
-        return f"unknown key {dotted}{hint}{more}"
-    if kind == "missing":
-        return f"key {dotted} is missing{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    value = first.get("input")
-    shown = "" if isinstance(value, dict) else f", not {value!r:.80}"
-    return f"{dotted}: {message[:1].lower()}{message[1:]}{shown}{more}"
-
-
-def _keys_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """Return the keys that the schema knows at a place."""
-    current: Any = model
-    inside = False  # the next part is the key or the index of a mapping or list of models
-    for part in location:
-        if inside:
-            inside = False
-            continue
-        field = current.model_fields.get(part) if _is_model(current) else None
-        inside = field is not None and get_origin(field.annotation) in (dict, list)
-        current = _model_in(field.annotation) if field is not None else current
-    keys = sorted(current.model_fields) if _is_model(current) else []
-    return [*keys, "inherit", "variants"] if current is Definition else keys
-
-
-def _is_model(candidate: Any) -> bool:
-    return isinstance(candidate, type) and issubclass(candidate, BaseModel)
-
-
-def _model_in(annotation: Any) -> Any:
-    """Return the model inside `X | None` or `dict[str, X]`, or the annotation itself."""
-    if _is_model(annotation):
-        return annotation
-    models = [_model_in(part) for part in getattr(annotation, "__args__", ())]
-    return next((model for model in models if _is_model(model)), annotation)

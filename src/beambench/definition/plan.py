@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from beambench.definition.schema import Definition, Section
+from beambench.definition.schema import Definition
+from beambench.definition.section import Section
 from beambench.errors import UsageError
 from beambench.record.run_record import Choice, RunRecord
 

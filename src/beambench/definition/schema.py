@@ -6,7 +6,10 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, create_model, model_validator
+
+from beambench.definition.publish import PublishSection, nowhere, whole_schema
+from beambench.definition.section import Project, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")]
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
@@ -18,12 +21,6 @@ KEYWORD_SOURCES = ("packaged", "synthetic")
 
 SIZE_TOLERANCE = 0.02
 """How far the weights file may differ from the size that the definition states."""
-
-
-class Section(BaseModel):
-    """A section of a definition: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Model(Section):
@@ -123,7 +120,6 @@ class Accelerator(Section):
 
 
 Bucket = Annotated[str, Field(pattern=r"^gs://[a-z0-9][a-z0-9._-]{1,221}[a-z0-9](/.*)?$")]
-Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:-]{0,199}$")]
 
 
 class Cluster(Section):
@@ -150,8 +146,8 @@ class Cluster(Section):
         None,
         description="Image of the workers; null: Beam's own, with packages installed at start.",
     )
-    experiments: list[str] = []
-    service_options: list[str] = []
+    experiments: list[str] = Field([])
+    service_options: list[str] = Field([])
     project: Project | None = Field(None, description="null: GOOGLE_CLOUD_PROJECT.")
     temp_location: Bucket | None = Field(
         None, description="gs:// folder for all that a job reads and writes besides its input."
@@ -161,41 +157,6 @@ class Cluster(Section):
 
 PLACES = frozenset({"project", "temp_location", "staging_location"})
 """Keys of a cluster that say where a job's files lie, and nothing of what is measured."""
-
-
-TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
-Measurement = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]
-Address = Annotated[str, Field(pattern=r"^https?://[^@?#\s]+$")]
-
-
-class BigQueryTarget(Section):
-    """Beam's rows go into `table`; beambench's own into beambench_runs and beambench_metrics."""
-
-    project: Project | None = Field(None, description="null: that of the platform's credentials.")
-    dataset: TableName | None = Field(None, description="null: beam_run_inference.")
-    table: TableName | None = Field(None, description="null: the benchmark's name.")
-    location: TableName | None = Field(
-        None, description="Of a dataset that is made; null: the server's."
-    )
-
-
-class InfluxTarget(Section):
-    """Beam's rows go into `measurement`; credentials come from the environment only."""
-
-    url: Address | None = Field(None, description="Without user and password; null: INFLUXDB_URL.")
-    database: str | None = Field(None, description="null: INFLUXDB_DATABASE.")
-    user: str | None = Field(None, description="null: INFLUXDB_USER.")
-    measurement: Measurement | None = Field(None, description="null: the benchmark's name.")
-
-
-class Publish(Section):
-    """Where results of this benchmark are published."""
-
-    to: list[Literal["influxdb", "bigquery"]] = Field(
-        [], description="Publishers that every run goes to without being told."
-    )
-    bigquery: BigQueryTarget | None = None
-    influxdb: InfluxTarget | None = None
 
 
 class Profile(Section):
@@ -244,7 +205,7 @@ class Definition(Section):
     )
     runner: RunnerSettings = RunnerSettings()
     cluster: Cluster | None = None
-    publish: Publish = Publish()
+    publish: PublishSection = Field(default_factory=nowhere)
     profiles: dict[Name, Profile] = Field(min_length=1)
 
     def digest(self) -> str:
@@ -276,7 +237,14 @@ def json_schema() -> dict[str, Any]:
     A file that inherits, or has no name because others inherit it, may leave out any key; what
     must be there is asked of a file that has a name and no parent.
     """
-    schema = DefinitionFile.model_json_schema()
+    publish = whole_schema()
+    whole = create_model(
+        "DefinitionFile",
+        __base__=DefinitionFile,
+        __doc__=DefinitionFile.__doc__,
+        publish=(publish, publish()),
+    )
+    schema = whole.model_json_schema()
     complete = _requirements(schema, schema["$defs"])
     for section in (schema, *schema["$defs"].values()):
         section.pop("required", None)

@@ -34,7 +34,7 @@ from beambench.dataflow.follow import Clock, RealClock, look_at
 from beambench.definition.library import Library
 from beambench.definition.options_file.names import ACCELERATOR
 from beambench.definition.plan import Plan
-from beambench.definition.schema import Publish
+from beambench.definition.publish import Publish
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.dataflow_job import Job, JobFacts, OnStop
 from beambench.experiments.records import Subject, Trouble, make_record

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -16,10 +17,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from beambench.definition.publishers import lookup, publisher_names
 from beambench.definition.runners import DATAFLOW
+from beambench.definition.schema import Definition
 from beambench.definition.text_encoding import decoded
 from beambench.errors import RunError, UsageError
 from beambench.publishers import beam_format
+from beambench.publishers.base import BEAM, UnavailableError, check_requirement, make_client
 from beambench.record.run_record import (
     SCHEMA_VERSION,
     Direction,
@@ -41,13 +45,6 @@ OWN_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 PREFIX = "beam-"
 """Run ids of imported rows are this and the ``test_id``, so that importing twice adds nothing."""
-
-KEPT_TARGETS = {
-    "bigquery": {"dataset": re.compile(r"[A-Za-z0-9_]+"), "table": re.compile(r"[A-Za-z0-9_-]+")},
-    "influxdb": {"measurement": re.compile(r"[A-Za-z0-9_.-]+")},
-}
-"""All that a record from a file keeps of ``publish``: names within a server and a project of ours.
-A dot in a name of BigQuery's could name another project."""
 
 KNOWN_LABELS: Sequence[tuple[str, str, float, str, Direction]] = (
     ("mean_inference_batch_latency_micro_secs", "inference_batch_latency_mean", 1e-6, "s", "lower"),
@@ -187,15 +184,42 @@ def _without_servers(config: dict[str, Any], where: str) -> dict[str, Any]:
         return config
     given = definition["publish"] if isinstance(definition["publish"], dict) else {}
     publish = {}
-    for publisher, names in KEPT_TARGETS.items():
-        target = given.get(publisher)
-        if isinstance(target, dict):
-            publish[publisher] = {
-                name: target[name]
-                for name, form in names.items()
-                if isinstance(target.get(name), str) and form.fullmatch(target[name])
+    for name in sorted(given.keys() & set(publisher_names())):
+        target, publisher = given[name], lookup(name)
+        if isinstance(target, dict) and publisher is not None:
+            publish[name] = {
+                key: target[key]
+                for key, form in publisher.portable_settings.items()
+                if isinstance(target.get(key), str) and form.fullmatch(target[key])
             }
     return {**config, "definition": {**definition, "publish": publish}}
+
+
+def read_database(
+    name: str, definition: Definition, table: str | None, now: str, *, seconds: float
+) -> Found:
+    """Read the rows that Beam's own suite has published of a benchmark.
+
+    Args:
+        name: of a publisher with a history.
+        definition: of the benchmark.
+        table: table or measurement; None: that of the benchmark.
+        now: time of the import.
+        seconds: time limit.
+
+    Raises:
+        UsageError: `table` is no name, or the environment does not say where the server is.
+        RunError: the server cannot be asked, or a package that is needed is missing.
+    """
+    deadline = time.monotonic() + seconds
+    check_requirement(name)
+    client = make_client(name)
+    target = client.targets(definition.publish.section(name) or {}, definition.name)[BEAM]
+    try:
+        rows, place = client.history(target, table, deadline)
+    except UnavailableError as error:
+        raise RunError(f"{name}: cannot be read: {error}") from None
+    return from_rows(rows, definition.name, place, now, definition.model.name)
 
 
 def from_rows(

@@ -15,8 +15,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from beambench.credentials.masking import masked, secrets, without
+from beambench.definition.publish import Publish
 from beambench.definition.runners import DEFAULT, find_runner, runner_names
-from beambench.definition.schema import Name, Publish
+from beambench.definition.schema import Name
 from beambench.errors import UsageError
 from beambench.experiments.request import (
     check_count,

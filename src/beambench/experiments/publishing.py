@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from beambench.cancellation import Cancellation
-from beambench.definition.schema import Publish
+from beambench.definition.publish import Publish
+from beambench.definition.publishers import publisher_names
 from beambench.errors import UsageError
 from beambench.publishers import outbox
 from beambench.record.run_record import RunRecord
@@ -85,7 +86,7 @@ def publishers_of(record: RunRecord, names: Sequence[str]) -> list[str]:
     if not chosen:
         raise UsageError(
             f"run {record.run_id}: no publisher is chosen: give --publish "
-            f"{' or --publish '.join(outbox.PUBLISHERS)}, or set publish.to of the benchmark"
+            f"{' or --publish '.join(publisher_names())}, or set publish.to of the benchmark"
         )
     return chosen
 

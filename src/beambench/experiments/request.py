@@ -22,8 +22,9 @@ from beambench.credentials.masking import (
 from beambench.definition.library import Library, Resolved, keys_of
 from beambench.definition.options_file.syntax import read
 from beambench.definition.options_file.translation import translate
+from beambench.definition.publish import Publish
 from beambench.definition.runners import DEFAULT, find_runner, load
-from beambench.definition.schema import KEYWORD_SOURCES, Definition, Publish
+from beambench.definition.schema import KEYWORD_SOURCES, Definition
 from beambench.definition.yaml_file import as_value, parse
 from beambench.errors import RunError, UsageError
 from beambench.experiments.interpreter import find_interpreter

@@ -20,7 +20,8 @@ from beambench.controller.assemble import (
 )
 from beambench.controller.worker_process import OnProgress, WorkerResult, run_task, utc_now
 from beambench.definition.plan import Plan, Preparation, Task, with_choices
-from beambench.definition.schema import Definition, Publish
+from beambench.definition.publish import Publish
+from beambench.definition.schema import Definition
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.experiments.records import Subject, Trouble, make_record
 from beambench.experiments.request import RunRequest, search_path

@@ -34,8 +34,10 @@ def print_reports(reports: Sequence[Report], parked: Sequence[Delivery]) -> None
 
 def parked_document(row: Delivery) -> dict[str, str]:
     """Name a row that a server refused, with its words."""
+    from beambench.publishers.outbox import place_of
+
     what = row.content.get("metric") or "run"
-    return {"run": row.run_id, "target": row.place, "row": what, "problem": row.problem}
+    return {"run": row.run_id, "target": place_of(row), "row": what, "problem": row.problem}
 
 
 def _print_parked(rows: Sequence[Delivery]) -> None:

@@ -1,20 +1,35 @@
-"""What a publisher is: something that takes rows of one target and says what became of each."""
+"""The client of a publisher: takes rows of one target and says what became of each."""
 
 from __future__ import annotations
 
+import errno
+import importlib
 import re
+import socket
 import time
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beambench.credentials.masking import without_any_form
-from beambench.store.deliveries import Delivery
+from beambench.definition.publishers import find_publisher
+from beambench.definition.runners import load
+from beambench.errors import RunError, UsageError
 from beambench.times import parse_time
+
+if TYPE_CHECKING:  # slow to import, and the settings of a publisher may stand beside its client
+    from beambench.record.run_record import RunRecord
+    from beambench.store.deliveries import Delivery
 
 REQUEST_SECONDS = 10.0
 """Longest wait for one answer of a server."""
+
+BEAM = "beam"
+"""Kind of the rows of Beam's own suite, which carry no id of ours."""
+
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 
 LONGEST_WORDS = 500
 """Characters of a server's answer that are kept."""
@@ -43,11 +58,67 @@ class Outcome:
     problem: str | None = None
 
 
-class Publisher(Protocol):
-    """A database that others read."""
+class Row(NamedTuple):
+    """A row before it is queued.
 
-    name: ClassVar[str]
+    Attributes:
+        kind: whose rows it belongs to; says the target.
+        key: what tells it from the other rows of its kind and run.
+        content: its columns, JSON values, among them the time as `timestamp` or `started_at`.
+    """
 
+    kind: str
+    key: str
+    content: dict[str, Any]
+
+
+class Client(ABC):
+    """The half of a publisher that makes rows, sends them and reads them back.
+
+    One is made for each pass over the queue. What it needs of the environment it reads when it is
+    asked for something, and no sooner.
+    """
+
+    @abstractmethod
+    def targets(
+        self, settings: Mapping[str, Any], benchmark: str
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Return where each kind of row goes: JSON, without credentials, kept with each row.
+
+        Args:
+            settings: the section of the definition, {} if there is none.
+            benchmark: its name.
+        """
+
+    @abstractmethod
+    def place(self, target: Mapping[str, Any]) -> str:
+        """Return what a target is called in messages, without the server."""
+
+    def rows(self, record: RunRecord) -> list[Row]:
+        """Return the rows of a run: those of Beam's suite, and beambench's own.
+
+        Kinds are ``beam``, ``beambench_metrics`` and ``beambench_runs``.
+        """
+        from beambench.publishers import beam_format, beambench_format
+
+        return [
+            *(Row(BEAM, row["metric"], row) for row in beam_format.rows(record)),
+            *(
+                Row(beambench_format.METRICS, row["metric"], row)
+                for row in beambench_format.metric_rows(record)
+            ),
+            Row(beambench_format.RUNS, "", beambench_format.run_row(record)),
+        ]
+
+    @abstractmethod
+    def check(self, target: Mapping[str, Any]) -> None:
+        """Check, without asking a server, that rows for a target can be sent from here.
+
+        Raises:
+            UsageError: the environment does not say where the server is, or lacks credentials.
+        """
+
+    @abstractmethod
     def send(self, rows: Sequence[Delivery], deadline: float) -> Outcome:
         """Send rows of one target. Rows that arrived before (attempts > 0) must not be doubled.
 
@@ -57,14 +128,65 @@ class Publisher(Protocol):
 
         Raises:
             UnavailableError: nothing was settled.
+            UsageError: the environment does not say where the server is, or lacks credentials.
         """
 
+    @abstractmethod
     def read_back(self, rows: Sequence[Delivery], deadline: float) -> dict[str, dict[str, Any]]:
-        """Return what the server has of rows of one target, by row id.
+        """Return what the server has of rows of one target and run, by row id.
 
         Raises:
             UnavailableError: the server cannot be asked.
+            UsageError: the environment does not say where the server is, or lacks credentials.
         """
+
+    def is_same_text(self, sent: str, found: str) -> bool:
+        """Tell whether a text that was read back is the one that was sent."""
+        return sent == found
+
+    def history(
+        self, target: Mapping[str, Any], table: str | None, deadline: float
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Return the rows that Beam's own suite has published, and where they are.
+
+        Only of publishers with `has_history`.
+
+        Args:
+            target: of the kind ``beam``.
+            table: what is read in place of the target's; None: that.
+            deadline: until when to go on, by ``time.monotonic``.
+
+        Raises:
+            UnavailableError: the server cannot be asked.
+            UsageError: `table` is no name, or the environment does not say where the server is.
+        """
+        raise NotImplementedError
+
+
+def make_client(name: str) -> Client:
+    """Return the client of a publisher.
+
+    Raises:
+        UsageError: there is no publisher of this name, or its distribution is broken.
+    """
+    publisher = find_publisher(name)
+    made = load(publisher.client, name)()
+    if not isinstance(made, Client):
+        raise UsageError(f"{name}: {publisher.client} is no Client")
+    return made
+
+
+def check_requirement(name: str) -> None:
+    """Raise RunError if a package that a publisher needs is not installed."""
+    needed = find_publisher(name).requirement
+    if needed is None:
+        return
+    try:
+        importlib.import_module(needed.module)
+    except ImportError:
+        raise RunError(
+            f"{name}: {needed.package} is not installed: pip install '{needed.install}'"
+        ) from None
 
 
 def seconds_left(deadline: float) -> float:
@@ -115,3 +237,31 @@ def shown(text: str, secrets: Sequence[str]) -> str:
     if len(line) > LONGEST_WORDS:  # InfluxDB gives its reason after the whole row
         line = f"{line[: LONGEST_WORDS // 2]} … {line[-LONGEST_WORDS // 2 :]}"
     return line
+
+
+def reason(error: Exception) -> str:
+    """Say why there was no answer to a request."""
+    import requests
+
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    proxy = isinstance(error, requests.exceptions.ProxyError)
+    if isinstance(cause, socket.gaierror):
+        what = "the name of the proxy (HTTP_PROXY, HTTPS_PROXY)" if proxy else "its name"
+        return f"{what} does not resolve ({cause.strerror})"
+    if proxy:
+        return "the proxy (HTTP_PROXY, HTTPS_PROXY) refused or cut the connection"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the secure connection failed"
+    if isinstance(cause, OSError) and cause.errno in UNREACHABLE:
+        return str(cause.strerror).lower()
+    if isinstance(error, requests.ConnectionError):
+        return "refused or cut the connection"
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return "the address of the proxy (HTTP_PROXY, HTTPS_PROXY) is none"
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return "no name of a host"
+    return type(error).__name__

@@ -11,35 +11,31 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from beambench.cancellation import POLL, Cancellation
-from beambench.definition.schema import Publish
-from beambench.errors import BeambenchError, StoreError, UsageError, nearest
-from beambench.publishers import beam_format, beambench_format, bigquery, influxdb
+from beambench.definition.publish import Publish, schema_for
+from beambench.definition.publishers import BUILT_IN, find_publisher, lookup, publisher_names
+from beambench.errors import BeambenchError, StoreError, UsageError
 from beambench.publishers.base import (
+    BEAM,
+    Client,
     Outcome,
-    Publisher,
+    Row,
     UnavailableError,
     UnreachableError,
     age,
+    check_requirement,
+    make_client,
     moment,
 )
 from beambench.record.run_record import RunRecord
 from beambench.store.deliveries import Delivery, DeliveryQueue, IsHeld
 
-PUBLISHERS: dict[str, type[Publisher]] = {
-    "influxdb": influxdb.InfluxDB,
-    "bigquery": bigquery.BigQuery,
-}
-TARGETS: dict[str, Callable[[Mapping[str, Any], str], dict[str, dict[str, Any]]]] = {
-    "influxdb": influxdb.targets,
-    "bigquery": bigquery.targets,
-}
 ROWS_AT_ONCE = 500
 FAILURES_IN_A_ROW = 3
 """After so many requests without any answer a server is left alone until the next pass."""
@@ -66,68 +62,69 @@ class Report:
 
 
 def check(names: Iterable[str]) -> list[str]:
-    """Return publisher names without repetition. Raises UsageError for an unknown one."""
-    known = list(PUBLISHERS)
+    """Return publisher names without repetition. Raises UsageError for one that cannot be had."""
     chosen = list(dict.fromkeys(names))
     for name in chosen:
-        if name not in known:
-            raise UsageError(
-                f"no publisher {name!r}{nearest(name, known)}: choose {' or '.join(known)}"
-            )
+        find_publisher(name)
     return chosen
 
 
 def publish_section(record: RunRecord) -> Publish:
-    """Return where a run says that it is to be published. Raises UsageError for what cannot be."""
+    """Return where a run says that it is to be published. Raises UsageError for what cannot be.
+
+    What it says of a publisher that is not installed here concerns no other.
+    """
     definition = record.config.get("definition") or {}
+    given = definition.get("publish") or {}
     try:
-        return Publish.model_validate(definition.get("publish") or {})
+        if isinstance(given, dict) and not given.keys() <= {"to", *BUILT_IN}:
+            given = {key: given[key] for key in given if key in ("to", *publisher_names())}
+        return schema_for(given).model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, ("publish", *first["loc"])))
         raise UsageError(f"run {record.run_id}: {key}: {first['msg']}") from None
 
 
-def check_settings(publisher: str, publish: Publish, benchmark: str) -> None:
-    """Raise UsageError or RunError if the environment does not say where rows go."""
-    target = TARGETS[publisher](publish.model_dump(), benchmark)["beam"]
-    if publisher == "influxdb":
-        influxdb.InfluxServer.of(target)
-    else:
-        bigquery.client_of(target)
+def check_settings(name: str, publish: Publish, benchmark: str) -> None:
+    """Check that rows of a benchmark can be sent from here; no server is asked.
+
+    Raises:
+        UsageError: the environment does not say where rows go, or lacks credentials.
+        RunError: a package that the publisher needs is missing.
+    """
+    check_requirement(name)
+    client = make_client(name)
+    target = next(iter(client.targets(publish.section(name) or {}, benchmark).values()))
+    client.check(target)
 
 
-def rows_of(record: RunRecord, publisher: str) -> list[Delivery]:
-    """Return every row of a run for one publisher: Beam's and beambench's own.
+def place_of(row: Delivery) -> str:
+    """Return what the target of a row is called, also if its publisher cannot be had any more."""
+    if lookup(row.publisher) is None:
+        return ", ".join(f"{key} {value}" for key, value in row.target.items())
+    return make_client(row.publisher).place(row.target)
+
+
+def rows_of(record: RunRecord, name: str) -> list[Delivery]:
+    """Return every row of a run for one publisher.
 
     Raises UsageError if the run names a target that cannot be one.
     """
-    targets = TARGETS[publisher](publish_section(record).model_dump(), record.benchmark)
-    found = [("beam", row["metric"], row) for row in beam_format.rows(record)]
-    found += [
-        (beambench_format.METRICS, row["metric"], row)
-        for row in beambench_format.metric_rows(record)
-    ]
-    found.append((beambench_format.RUNS, "", beambench_format.run_row(record)))
+    client = make_client(name)
+    targets = client.targets(publish_section(record).section(name) or {}, record.benchmark)
     return [
-        _delivery(record.run_id, publisher, kind, key, position, targets[kind], row)
-        for position, (kind, key, row) in enumerate(found)
+        _delivery(record.run_id, name, row, position, dict(targets[row.kind]))
+        for position, row in enumerate(client.rows(record))
     ]
 
 
 def _delivery(
-    run_id: str,
-    publisher: str,
-    kind: str,
-    key: str,
-    position: int,
-    target: dict[str, Any],
-    content: dict[str, Any],
+    run_id: str, publisher: str, row: Row, position: int, target: dict[str, Any]
 ) -> Delivery:
-    named = "\0".join((publisher, kind, run_id, key))
+    named = "\0".join((publisher, row.kind, run_id, row.key))
     row_id = hashlib.sha256(named.encode()).hexdigest()[:32]
-    if kind != "beam":
-        content = {"row_id": row_id, **content}
+    content = row.content if row.kind == BEAM else {"row_id": row_id, **row.content}
     return Delivery(row_id, run_id, publisher, target, position, content)
 
 
@@ -158,7 +155,7 @@ def deliver(
     """
     deadline = time.monotonic() + seconds
     cancelled = cancelled or Cancellation()
-    passes = [_Pass(queue, PUBLISHERS[name](), deadline, due, runs) for name in names]
+    passes = [_Pass(queue, name, deadline, due, runs) for name in names]
     if not cancelled.is_set():
         for one in passes:
             one.thread.start()
@@ -184,12 +181,12 @@ class _Pass:
     def __init__(
         self,
         queue: DeliveryQueue,
-        publisher: Publisher,
+        publisher: str,
         deadline: float,
         due: bool,
         runs: Collection[str] | None,
     ) -> None:
-        self.report = Report(publisher.name)
+        self.report = Report(publisher)
         self.abandoned = threading.Event()
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self.guarded, daemon=True)
@@ -212,18 +209,28 @@ class _Pass:
     def guarded(self) -> None:
         """Run, and keep what is raised for the thread that waits."""
         try:
-            with self._queue.lock(self._publisher.name, self._deadline) as is_held:
+            client = self._client()
+            if client is None:
+                return
+            with self._queue.lock(self._publisher, self._deadline) as is_held:
                 if is_held():
-                    self._run(is_held)
+                    self._run(client, is_held)
                 else:
                     self.report.problem = "another process is publishing"
         except BaseException as error:
             self.error = error
 
-    def _run(self, is_held: IsHeld) -> None:
-        batches = self._queue.queued(
-            self._publisher.name, ROWS_AT_ONCE, due=self._due, runs=self._runs
-        )
+    def _client(self) -> Client | None:
+        """Return the client, or None if the publisher, or what it needs, is not installed here."""
+        try:
+            check_requirement(self._publisher)
+            return make_client(self._publisher)
+        except BeambenchError as error:
+            self.report.problem = str(error)
+            return None
+
+    def _run(self, client: Client, is_held: IsHeld) -> None:
+        batches = self._queue.queued(self._publisher, ROWS_AT_ONCE, due=self._due, runs=self._runs)
         failures: Counter[str] = Counter()
         for ids in batches:
             rows = self._queue.load(ids)
@@ -234,16 +241,16 @@ class _Pass:
                 return
             if failures[target] < FAILURES_IN_A_ROW:
                 self._queue.begin(rows)
-                outcome, failed = self._send(rows)
+                outcome, failed = self._send(client, rows)
                 if self.abandoned.is_set():
                     return  # the caller has reported; the next attempt finds out what arrived
                 failures[target] = failures[target] + failed if failed else 0
                 self._settle(rows, outcome)
 
-    def _send(self, rows: Sequence[Delivery]) -> tuple[Outcome, int]:
+    def _send(self, client: Client, rows: Sequence[Delivery]) -> tuple[Outcome, int]:
         """Return what became of rows, and by how much the target's failures grow."""
         try:
-            return self._publisher.send(rows, self._deadline), 0
+            return client.send(rows, self._deadline), 0
         except UnreachableError as error:
             return Outcome(problem=str(error)), 1
         except UnavailableError as error:
@@ -301,15 +308,16 @@ def verify(record: RunRecord, name: str, *, seconds: float) -> list[Verified]:
         BeambenchError: the environment does not say where it is.
     """
     deadline = time.monotonic() + seconds
-    publisher = PUBLISHERS[name]()
+    check_requirement(name)
+    client = make_client(name)
     by_target: dict[str, list[Delivery]] = {}
     for row in rows_of(record, name):
         by_target.setdefault(str(sorted(row.target.items())), []).append(row)
-    return [_verified(publisher, rows, deadline) for rows in by_target.values()]
+    return [_verified(client, rows, deadline) for rows in by_target.values()]
 
 
-def _verified(publisher: Publisher, rows: Sequence[Delivery], deadline: float) -> Verified:
-    found = publisher.read_back(rows, deadline)
+def _verified(client: Client, rows: Sequence[Delivery], deadline: float) -> Verified:
+    found = client.read_back(rows, deadline)
     differences: dict[str, list[str]] = {}
     for row in rows:
         there = found.get(row.row_id)
@@ -320,12 +328,12 @@ def _verified(publisher: Publisher, rows: Sequence[Delivery], deadline: float) -
         differences[row.row_id] = [
             f"{what}: {key}: {there.get(key)!r:.60} instead of {value!r:.60}"
             for key, value in row.content.items()
-            if not _same(value, there, key)
+            if not _same(client, key, value, there.get(key))
         ]
     return Verified(
         run_id=rows[0].run_id,
-        publisher=publisher.name,
-        target=rows[0].place,
+        publisher=rows[0].publisher,
+        target=client.place(rows[0].target),
         rows=len(rows),
         found=len(found),
         equal=sum(not lines for lines in differences.values()),
@@ -337,17 +345,12 @@ def _verified(publisher: Publisher, rows: Sequence[Delivery], deadline: float) -
 _TIMES = ("timestamp", "started_at", "finished_at")
 
 
-def _same(sent: Any, row: Mapping[str, Any], key: str) -> bool:
-    """Tell whether a row that was read back has a value as it was sent.
-
-    InfluxDB has neither null fields nor, but for the time of the point, times: `read_back` has
-    found the point by its time.
-    """
-    there = row.get(key)
-    if sent is None or there is None:
-        return sent is there or (key in _TIMES and key not in row)
+def _same(client: Client, key: str, sent: Any, found: Any) -> bool:
+    """Tell whether a value that was read back is the one that was sent."""
+    if sent is None or found is None:
+        return sent is found
     if key in _TIMES:
-        return moment(there) == moment(sent)
+        return moment(found) == moment(sent)
     if isinstance(sent, int | float) and not isinstance(sent, bool):
-        return math.isclose(sent, float(there), rel_tol=TOLERANCE)
-    return str(sent) == str(there) or influxdb.tag_value(sent) == str(there)
+        return math.isclose(sent, float(found), rel_tol=TOLERANCE)
+    return client.is_same_text(str(sent), str(found))

@@ -56,12 +56,6 @@ class Delivery:
     attempts: int = 0
     problem: str = ""
 
-    @property
-    def place(self) -> str:
-        """The measurement or table that the row goes to."""
-        target = self.target
-        return str(target.get("measurement") or f"{target['dataset']}.{target['table']}")
-
 
 class DeliveryQueue:
     """The deliveries of one store. Every method raises StoreError, in one line."""

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from beambench.definition.entry_points import WORKLOADS, EntryPoint, entry_of, entry_points
-from beambench.definition.library import describe
 from beambench.definition.schema import Definition
+from beambench.definition.validation import describe
 from beambench.errors import UsageError, nearest, text_of
 from beambench.inputs import files
 from beambench.inputs.files import is_address

@@ -10,8 +10,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from beambench.definition.library import describe
-from beambench.definition.schema import PositiveInt, Section
+from beambench.definition.schema import PositiveInt
+from beambench.definition.section import Section
+from beambench.definition.validation import describe
 from beambench.definition.yaml_file import parse, read_text
 from beambench.errors import UsageError, nearest
 

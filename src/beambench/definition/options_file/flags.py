@@ -28,11 +28,11 @@ def flags_of(definition: Definition, runner: str, model_flag: str | None) -> lis
     values: list[tuple[str, str | int | None]] = [("runner", chosen.beam_name)]
     if chosen.has_cluster and definition.cluster is not None:
         values += cluster_values(definition.cluster)
-    table, measurement = definition.publish.bigquery, definition.publish.influxdb
+    table, points = (definition.publish.section(one) for one in ("bigquery", "influxdb"))
     values.append(("publish_to_big_query", "false" if table is None else "true"))
     if table is not None:
-        values += [("metrics_dataset", table.dataset), ("metrics_table", table.table)]
-    values.append(("influx_measurement", (measurement and measurement.measurement) or ""))
+        values += [("metrics_dataset", table["dataset"]), ("metrics_table", table["table"])]
+    values.append(("influx_measurement", (points or {}).get("measurement") or ""))
     values.append(("input_options", "{}"))  # without it Beam's load tests do not start
     if definition.input.source not in KEYWORD_SOURCES:
         values.append(("input_file", definition.input.source))

@@ -256,7 +256,7 @@ class _Translator:
         """Leave out keys of a section that the benchmark lacks and the file does not fill."""
         for section, own, needed in (
             ("cluster", self.definition.cluster, ("machine_type", "workers", "disk_gb")),
-            ("publish.bigquery", self.definition.publish.bigquery, ("dataset", "table")),
+            ("publish.bigquery", self.definition.publish.section("bigquery"), ("dataset", "table")),
         ):
             keys = [key for key in self.settings if key.startswith(f"{section}.")]
             missing = [name for name in needed if f"{section}.{name}" not in self.settings]

@@ -14,19 +14,21 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from beambench.credentials.google import LOG_IN, VARIABLE, NoCredentialsError, application_default
-from beambench.errors import RunError, UsageError
+from beambench.errors import UsageError
 from beambench.publishers import beam_format, beambench_format
-from beambench.publishers.address import reason
 from beambench.publishers.base import (
+    BEAM,
+    Client,
     Outcome,
     UnavailableError,
     UnreachableError,
     age,
     name_of,
     portions,
+    reason,
     seconds_left,
     shown,
 )
@@ -46,13 +48,29 @@ _SETTLES_WITH_OTHERS = ("stopped", "timeout", "backendError", "internalError", "
 """Reasons that do not blame the row: another row was refused, or the server had trouble."""
 
 
-class BigQuery:
+class BigQuery(Client):
     """Publishes rows into tables, which it makes and migrates."""
-
-    name: ClassVar[str] = "bigquery"
 
     def __init__(self) -> None:
         self._ready: set[tuple[str, ...]] = set()
+
+    def targets(self, settings: Mapping[str, Any], benchmark: str) -> dict[str, dict[str, Any]]:
+        where = {key: settings[key] for key in ("project", "location") if settings.get(key)}
+        where["dataset"] = settings.get("dataset") or DEFAULT_DATASET
+        table = settings.get("table") or name_of(benchmark)
+        return {
+            BEAM: {**where, "format": "beam", "table": table},
+            **{
+                name: {**where, "format": "beambench", "table": name}
+                for name in beambench_format.COLUMNS
+            },
+        }
+
+    def place(self, target: Mapping[str, Any]) -> str:
+        return f"{target['dataset']}.{target['table']}"
+
+    def check(self, target: Mapping[str, Any]) -> None:
+        client_of(target)
 
     def send(self, rows: Sequence[Delivery], deadline: float) -> Outcome:
         client, target = client_of(rows[0].target), rows[0].target
@@ -143,6 +161,17 @@ class BigQuery:
     def read_back(self, rows: Sequence[Delivery], deadline: float) -> dict[str, dict[str, Any]]:
         return self._find(rows, deadline, only_keys=False)
 
+    def history(
+        self, target: Mapping[str, Any], table: str | None, deadline: float
+    ) -> tuple[list[dict[str, Any]], str]:
+        target = {**target, **(_parts_of(table) if table is not None else {})}
+        client = client_of(target)
+        wanted = _table(client, target)
+        place = f"{wanted.project}.{wanted.dataset_id}.{wanted.table_id}"
+        with _availability():
+            found = _query(client, f"SELECT * FROM `{place}` ORDER BY timestamp", [], deadline)  # noqa: S608 - names of tables cannot be bound
+        return found, place
+
     def _find(
         self, rows: Sequence[Delivery], deadline: float, *, only_keys: bool
     ) -> dict[str, dict[str, Any]]:
@@ -179,26 +208,18 @@ class BigQuery:
         return {row_id: row for row_id, row in there.items() if row is not None}
 
 
-def targets(publish: Mapping[str, Any], benchmark: str) -> dict[str, dict[str, Any]]:
-    """Return the target of each kind of row: ``beam``, and the two of beambench's own."""
-    own = publish.get("bigquery") or {}
-    where = {key: own[key] for key in ("project", "location") if own.get(key)}
-    where["dataset"] = own.get("dataset") or DEFAULT_DATASET
-    table = own.get("table") or name_of(benchmark)
-    return {
-        "beam": {**where, "format": "beam", "table": table},
-        **{
-            name: {**where, "format": "beambench", "table": name}
-            for name in beambench_format.COLUMNS
-        },
-    }
+def _parts_of(table: str) -> dict[str, str]:
+    """Return the parts of the name of a table."""
+    parts = table.split(".")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise UsageError(f"--table {table}: write DATASET.TABLE or PROJECT.DATASET.TABLE")
+    return dict(zip(("project", "dataset", "table")[-len(parts) :], parts, strict=True))
 
 
 def client_of(target: Mapping[str, Any]) -> bigquery.Client:
     """Return a client with the platform's credentials, or none for an emulator.
 
     Raises:
-        RunError: the library is missing.
         UsageError: there are no credentials or no project.
     """
     return _client(target.get("project"), os.environ.get("BIGQUERY_EMULATOR_HOST"))
@@ -206,13 +227,9 @@ def client_of(target: Mapping[str, Any]) -> bigquery.Client:
 
 @cache
 def _client(project: str | None, emulator: str | None) -> bigquery.Client:
-    try:
-        from google.auth.credentials import AnonymousCredentials
-        from google.cloud import bigquery
-    except ImportError:
-        raise RunError(
-            "bigquery: google-cloud-bigquery is not installed: pip install 'beambench[bigquery]'"
-        ) from None
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import bigquery
+
     project = project or os.environ.get("GOOGLE_CLOUD_PROJECT") or None
     if emulator:
         endpoint = emulator if "://" in emulator else f"http://{emulator}"
@@ -334,18 +351,3 @@ def _availability() -> Iterator[None]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # The library trusts answers; one that was cut or changed on the way breaks it anywhere.
         raise UnavailableError(f"no answer of BigQuery's ({type(error).__name__})") from None
-
-
-def rows_in(target: Mapping[str, Any], deadline: float) -> tuple[list[dict[str, Any]], str]:
-    """Return all rows of a table in Beam's format, and the table's name.
-
-    Raises:
-        UnavailableError: the server cannot be asked, or has no such table.
-        UsageError: there are no credentials or no project.
-    """
-    client = client_of(target)
-    wanted = _table(client, target)
-    place = f"{wanted.project}.{wanted.dataset_id}.{wanted.table_id}"
-    with _availability():
-        found = _query(client, f"SELECT * FROM `{place}` ORDER BY timestamp", [], deadline)  # noqa: S608 - names of tables cannot be bound
-    return found, place

@@ -1,11 +1,9 @@
-"""Addresses and credentials as the environment gives them, and why a server was not reached."""
+"""Addresses and credentials of InfluxDB, as the environment gives them."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import socket
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from beambench.credentials.masking import masked_address
@@ -17,8 +15,6 @@ API_PATH = re.compile(r"/(?:write|query|ping|api/v2(?:/\w+)?)/?$")
 
 HARMLESS = ("bucket", "org", "orgid", "db", "rp", "precision")
 """Parameters whose values are no secrets."""
-
-UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 
 
 def setting(name: str, *, secret: bool = False, spaces: bool = False) -> str | None:
@@ -121,31 +117,3 @@ def place(url: str) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{port}{parts.path}"
-
-
-def reason(error: Exception) -> str:
-    """Say why there was no answer to a request."""
-    import requests
-
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
-    proxy = isinstance(error, requests.exceptions.ProxyError)
-    if isinstance(cause, socket.gaierror):
-        what = "the name of the proxy (HTTP_PROXY, HTTPS_PROXY)" if proxy else "its name"
-        return f"{what} does not resolve ({cause.strerror})"
-    if proxy:
-        return "the proxy (HTTP_PROXY, HTTPS_PROXY) refused or cut the connection"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the secure connection failed"
-    if isinstance(cause, OSError) and cause.errno in UNREACHABLE:
-        return str(cause.strerror).lower()
-    if isinstance(error, requests.ConnectionError):
-        return "refused or cut the connection"
-    if isinstance(error, requests.exceptions.InvalidProxyURL):
-        return "the address of the proxy (HTTP_PROXY, HTTPS_PROXY) is none"
-    if isinstance(error, requests.exceptions.InvalidURL):
-        return "no name of a host"
-    return type(error).__name__
