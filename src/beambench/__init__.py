@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from beambench.errors import BeambenchError, RunError, StoreError, UsageError
     from beambench.experiments.python_api import run_benchmark as run
     from beambench.experiments.saving import NotStoredError
+    from beambench.metrics import Metric, Sample
     from beambench.record.run_record import RunRecord
     from beambench.store.run_store import RunStore
     from beambench.workloads.base import Parameters, Weights, Workload
@@ -26,11 +27,13 @@ __version__ = "0.1.0"
 __all__ = [
     "BeambenchError",
     "Library",
+    "Metric",
     "NotStoredError",
     "Parameters",
     "RunError",
     "RunRecord",
     "RunStore",
+    "Sample",
     "StoreError",
     "UsageError",
     "Weights",
@@ -42,11 +45,13 @@ __all__ = [
 _PLACES = {
     "BeambenchError": "beambench.errors:BeambenchError",
     "Library": "beambench.definition.library:Library",
+    "Metric": "beambench.metrics:Metric",
     "NotStoredError": "beambench.experiments.saving:NotStoredError",
     "Parameters": "beambench.workloads.base:Parameters",
     "RunError": "beambench.errors:RunError",
     "RunRecord": "beambench.record.run_record:RunRecord",
     "RunStore": "beambench.store.run_store:RunStore",
+    "Sample": "beambench.metrics:Sample",
     "StoreError": "beambench.errors:StoreError",
     "UsageError": "beambench.errors:UsageError",
     "Weights": "beambench.workloads.base:Weights",

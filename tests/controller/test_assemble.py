@@ -11,6 +11,7 @@ from beambench.controller.assemble import (
     error_of,
     input_record,
     make_repeat,
+    metrics_of,
     model_record,
     runner_record,
     status_of,
@@ -19,7 +20,7 @@ from beambench.controller.assemble import (
 from beambench.controller.supervisor import Outcome
 from beambench.controller.verification import verification
 from beambench.controller.worker_process import WorkerResult
-from beambench.metrics.definitions import METRICS
+from beambench.metrics.registry import BUILT_IN
 from beambench.record.observation import (
     Distribution,
     Measured,
@@ -94,7 +95,8 @@ def execute(*results: tuple[str, Any], max_failed: float = 0.01) -> Execution:
 def judged(arm: Any, index: int, result: WorkerResult, max_failed: float) -> Repeat:
     """Return the repeat of a worker's result, verified by its proof of work alone."""
     proven = verification(result.observation, None) if result.observation is not None else None
-    return make_repeat(arm, index, result, proven, max_failed)
+    metrics = metrics_of(result, proven).values
+    return make_repeat(arm, index, result, proven, max_failed, metrics)
 
 
 # A repeat
@@ -276,7 +278,7 @@ def test_the_metrics_of_a_run_are_of_its_pipeline():
     assert found["throughput_elements"].value == pytest.approx(20.0)
     assert found["throughput_elements"].n == 2
     assert "pipeline_efficiency" in found
-    assert set(found) < {metric.name for metric in METRICS}
+    assert set(found) < {metric.name for metric in BUILT_IN}
 
 
 def test_a_failed_repeat_counts_its_failed_elements_and_nothing_else():

@@ -8,18 +8,15 @@ from typing import Any
 import pytest
 
 from beambench.analysis.histogram import bucket
-from beambench.controller.metric_values import (
-    Sample,
-    efficiency,
-    of_repeat,
-    of_run,
-    percentiles,
-    value_of,
-    window_seconds,
-)
-from beambench.metrics.definitions import METRICS
+from beambench.controller import metric_values
+from beambench.controller.metric_values import of_repeat
+from beambench.metrics import Sample
+from beambench.metrics.base import window_seconds
+from beambench.metrics.batches import PERCENTILES as SHARES_OF_PERCENTILES
+from beambench.metrics.batches import latency_percentile, size_percentile
+from beambench.metrics.registry import BUILT_IN, BY_NAME
 from beambench.record.observation import Distribution, Measured, Observation, Proof, Stages
-from beambench.record.run_record import Metrics, Repeat
+from beambench.record.run_record import Metrics, MetricValue, Repeat
 
 # 2,000 elements in 500 batches within 10 s, of which 10 failed.
 FULL: dict[str, Any] = {
@@ -122,7 +119,37 @@ def metrics_of(observation: Observation, **outside: Any) -> Metrics:
         "rss_samples": 75,
         "stock": {"compared": 32, "labels_equal": 24},
     } | outside
-    return of_repeat(observation, **given)
+    found = of_repeat(observation, **given)
+    assert found.unknown == {}
+    return found.values
+
+
+def of_run(repeats: Sequence[Repeat], observations: Sequence[Observation]) -> Metrics:
+    found = metric_values.of_run(repeats, observations)
+    assert found.unknown == {}
+    return found.values
+
+
+def value_of(name: str, sample: Sample, interval: tuple[float, float] | None = None) -> MetricValue:
+    return BY_NAME[name].value(sample, interval)
+
+
+def percentiles(latencies: Mapping[int, int], sizes: Mapping[int, int]) -> dict[str, Sample]:
+    """Return the percentiles that the numbers of batches support."""
+    samples = {}
+    for name, share in SHARES_OF_PERCENTILES.items():
+        samples[f"inference_batch_latency_{name}"] = latency_percentile(share, dict(latencies))
+        samples[f"inference_batch_size_{name}"] = size_percentile(share, dict(sizes))
+    return {name: sample for name, sample in samples.items() if sample.value is not None}
+
+
+def efficiency(name: str, pairs: Sequence[tuple[Repeat, Repeat]]) -> tuple[str, MetricValue] | None:
+    """Return the metric of these pairs and no others."""
+    arm = {"pipeline_efficiency": "loop", "ceiling_efficiency": "ceiling"}[name]
+    found = metric_values.of_pairs({arm: pairs})
+    assert found.unknown == {}
+    assert set(found.values) <= {name}
+    return next(iter(found.values.items()), None)
 
 
 def make_repeat(status: str = "succeeded", metrics: Metrics | None = None) -> Repeat:
@@ -172,7 +199,7 @@ def test_every_documented_metric_is_computed_and_no_other():
     pair = (make_repeat(metrics=found), make_repeat(metrics=found))
     pairs = {efficiency(name, [pair])[0] for name in PAIRS}
     of_the_run = of_run([make_repeat(metrics=found)], [observe()])
-    documented = {metric.name for metric in METRICS}
+    documented = {metric.name for metric in BUILT_IN}
     assert set(found) == set(EXPECTED)
     of_many = set(percentiles({bucket(1000): 4603}, {4: 4603})) - PERCENTILES
     assert len(of_many) == 2  # p99.9

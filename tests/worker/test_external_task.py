@@ -10,7 +10,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 import existing_pipelines
-from beambench.controller.assemble import make_repeat
+from beambench.controller.assemble import make_repeat, metrics_of
 from beambench.controller.cross_check import cross_check
 from beambench.controller.element_flow import problem_of
 from beambench.definition.plan import PLANS, ExternalPlan
@@ -132,7 +132,9 @@ def test_without_inference_only_the_process_is_known(output, make_result):
     found = observe("without_inference", output)
     assert found.steps == {}
     assert any("no RunInference" in warning for warning in found.warnings)
-    repeat = make_repeat("pipeline", 0, make_result(found), None, 0.0)
+    result = make_result(found)
+    metrics = metrics_of(result, None).values
+    repeat = make_repeat("pipeline", 0, result, None, 0.0, metrics)
     assert set(repeat.metrics) == {"run_time", "peak_rss"}
     assert (repeat.verification, repeat.cross_check, repeat.beam_metrics) == (None, {}, {})
 

@@ -53,7 +53,7 @@ def judged(folder: Path, limit: int = 200, max_failed: float = 0.01, **parameter
         return Observation.model_validate_json((folder / "result.json").read_text())
 
     reference, ran = seen("reference"), seen("pipeline")
-    return make_repeat("pipeline", 0, result_of(ran), verification(ran, reference), max_failed)
+    return make_repeat("pipeline", 0, result_of(ran), verification(ran, reference), max_failed, {})
 
 
 def result_of(observation: Observation) -> WorkerResult:
@@ -295,7 +295,7 @@ def test_a_module_of_the_users_own_that_swaps_two_outputs_is_caught_in_real_work
         for task in ("reference", "pipeline")
     )
     proven = verification(pipeline, reference)
-    message = problem(make_repeat("pipeline", 0, result_of(pipeline), proven, 0.01))
+    message = problem(make_repeat("pipeline", 0, result_of(pipeline), proven, 0.01, {}))
     assert "differ from the reference loop" in message
     assert pipeline.peak_rss is not None
     assert pipeline.peak_rss > 50e6

@@ -9,10 +9,19 @@ from typing import Any, Literal
 from beambench.analysis.memory_growth import Reading, growth
 from beambench.controller.cross_check import cross_check
 from beambench.controller.element_flow import problem_of, warnings_of_flows
-from beambench.controller.metric_values import efficiency, of_repeat, of_run, ratios_of
+from beambench.controller.metric_values import (
+    NOTHING,
+    MetricValues,
+    of_pairs,
+    of_repeat,
+    of_run,
+    ratios_of,
+    warnings_of_unknown,
+)
 from beambench.controller.verification import run_level, verification
 from beambench.controller.worker_process import WorkerResult
 from beambench.machine.noise import summarise
+from beambench.metrics.efficiency import PIPELINE_TO_LOOP
 from beambench.record.observation import Observation
 from beambench.record.run_record import (
     InputRecord,
@@ -25,6 +34,7 @@ from beambench.record.run_record import (
 )
 
 Arm = Literal["pipeline", "loop", "ceiling"]
+LOOPS: tuple[Arm, ...] = ("loop", "ceiling")
 MIB = 1 << 20
 MIN_PAIRS = 3
 """Pairs that must all lie above the limit before a run without an interval fails by it."""
@@ -41,6 +51,7 @@ class Execution:
         rounded: the model computes in less than float32.
         reference: the sample through the bare loop.
         stock: the same as `stock` runs it, for a variant whose model computes otherwise.
+        unknown: why metrics of each repeat have no value, where that is to be said.
     """
 
     max_failed: float
@@ -50,6 +61,7 @@ class Execution:
     repeats: list[Repeat] = field(default_factory=list)
     observations: list[Observation] = field(default_factory=list)
     references: list[Repeat] = field(default_factory=list)
+    unknown: list[Mapping[str, str]] = field(default_factory=list)
 
     def add(self, arm: Arm, result: WorkerResult) -> Repeat:
         """Add one executed repeat; return it as it stands in the record."""
@@ -61,8 +73,10 @@ class Execution:
             if observation is not None
             else None
         )
-        repeat = make_repeat(arm, index, result, proven, self.max_failed)
+        metrics, unknown = metrics_of(result, proven)
+        repeat = make_repeat(arm, index, result, proven, self.max_failed, metrics)
         known.append(repeat)
+        self.unknown.append(unknown)
         if arm == "pipeline" and repeat.status == "succeeded" and result.observation is not None:
             self.observations.append(result.observation)
         return repeat
@@ -82,16 +96,16 @@ class Execution:
         ]
 
     def metrics(self) -> Metrics:
+        """Compute the metrics of the run."""
+        return self.metric_values().values
+
+    def metric_values(self) -> MetricValues:
+        """Compute the metrics of the run, and why some have no value."""
         found = of_run(self.repeats, self.observations)
         if not self.is_single_threaded():
             return found
-        pairs = {
-            "pipeline_efficiency": self.pairs("loop"),
-            "ceiling_efficiency": self.pairs("ceiling"),
-        }
-        return found | dict(
-            entry for name, both in pairs.items() if (entry := efficiency(name, both)) is not None
-        )
+        pairs = of_pairs({arm: self.pairs(arm) for arm in LOOPS})
+        return MetricValues(found.values | pairs.values, {**found.unknown, **pairs.unknown})
 
     def is_single_threaded(self) -> bool:
         """Tell whether the pipeline had one thread, as the loop has; else they are no pair."""
@@ -104,12 +118,26 @@ class Execution:
         return summarise([repeat.noise for repeat in [*self.repeats, *self.references]])
 
 
+def metrics_of(result: WorkerResult, proven: Verification | None) -> MetricValues:
+    """Compute the metrics of a worker's result."""
+    if result.observation is None:
+        return NOTHING
+    return of_repeat(
+        result.observation,
+        run_time=result.outcome.duration,
+        peak_rss=result.peak_rss,
+        rss_samples=result.rss_samples,
+        stock=proven.stock if proven is not None else {},
+    )
+
+
 def make_repeat(
     arm: Arm,
     index: int,
     result: WorkerResult,
     proven: Verification | None,
     max_failed: float,
+    metrics: Metrics,
 ) -> Repeat:
     """Turn a worker's result into a repeat: its metrics, its verification, what went wrong."""
     observation = result.observation
@@ -127,15 +155,7 @@ def make_repeat(
         status="failed" if error is not None and result.status == "succeeded" else result.status,
         started_at=result.started_at,
         finished_at=result.finished_at,
-        metrics=of_repeat(
-            observation,
-            run_time=result.outcome.duration,
-            peak_rss=result.peak_rss,
-            rss_samples=result.rss_samples,
-            stock=proven.stock if proven is not None else {},
-        )
-        if observation is not None
-        else {},
+        metrics=metrics,
         verification=proven,
         noise=result.noise,
         batch_sizes=_sizes(measured.batch_sizes) if measured is not None else [],
@@ -290,6 +310,7 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
     }
     if len(digests) > 1:
         warnings.append("labels differ between repeats: see verification.digest of each")
+    warnings += warnings_of_unknown(execution.unknown, execution.metric_values().unknown)
     found = metrics.get("pipeline_efficiency")
     if found is not None and found.value > EFFICIENCY_LIMIT:
         warnings.append(
@@ -321,7 +342,10 @@ def error_of(execution: Execution, metrics: Metrics) -> str | None:
     for repeat in [*execution.repeats, *execution.references]:
         if repeat.error is not None:
             return f"{repeat.arm} repeat {repeat.index + 1}: {repeat.error['message']}"
-    found, ratios = metrics.get("pipeline_efficiency"), ratios_of(execution.pairs("loop"))
+    found, ratios = (
+        metrics.get("pipeline_efficiency"),
+        ratios_of(PIPELINE_TO_LOOP, execution.pairs("loop")),
+    )
     least = min(ratios) if len(ratios) >= MIN_PAIRS else 0.0
     if found is not None and max(found.ci_low or 0.0, least) > EFFICIENCY_LIMIT:
         return f"pipeline_efficiency is above {EFFICIENCY_LIMIT} beyond noise: measured wrongly"

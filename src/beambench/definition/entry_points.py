@@ -20,6 +20,8 @@ RUNNERS = "beambench.runners"
 """Name of a runner -> ``module:NAME`` of a `beambench.definition.runners.Runner`."""
 PUBLISHERS = "beambench.publishers"
 """Name of a publisher -> ``module:NAME`` of a `beambench.definition.publishers.Publisher`."""
+METRICS = "beambench.metrics"
+"""Name of a metric -> ``module:NAME`` of a `beambench.metrics.Metric`."""
 CATALOGS = "beambench.catalogs"
 """Any name -> package or module, in whose folder the definitions lie."""
 

@@ -22,11 +22,12 @@ from beambench.definition.runners import DATAFLOW
 from beambench.definition.schema import Definition
 from beambench.definition.text_encoding import decoded
 from beambench.errors import RunError, UsageError
+from beambench.metrics import Sample
+from beambench.metrics.registry import OF_BEAM
 from beambench.publishers import beam_format
 from beambench.publishers.base import BEAM, UnavailableError, check_requirement, make_client
 from beambench.record.run_record import (
     SCHEMA_VERSION,
-    Direction,
     Imported,
     InputRecord,
     MetricValue,
@@ -45,18 +46,6 @@ OWN_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 PREFIX = "beam-"
 """Run ids of imported rows are this and the ``test_id``, so that importing twice adds nothing."""
-
-KNOWN_LABELS: Sequence[tuple[str, str, float, str, Direction]] = (
-    ("mean_inference_batch_latency_micro_secs", "inference_batch_latency_mean", 1e-6, "s", "lower"),
-    ("mean_inference_request_batch_size", "inference_batch_size_mean", 1.0, "1", "neither"),
-    ("mean_load_model_latency_milli_secs", "model_load_latency_mean", 1e-3, "s", "lower"),
-    ("JobRuntimeSeconds", "run_time", 1.0, "s", "lower"),
-    ("AvgThroughputElements", "beam_average_elements", 1.0, "1", "higher"),
-    ("AvgThroughputBytes", "beam_average_bytes", 1.0, "B", "higher"),
-    ("EstimatedCost", "beam_estimated_cost", 1.0, "USD", "lower"),
-)
-"""End of a label, our metric, factor, unit and direction. The suite's throughputs are means of what
-are probably running totals, so they have names of their own and never share an axis with ours."""
 
 
 @dataclass
@@ -327,11 +316,12 @@ def _run_of_rows(
 
 
 def _metrics(values: Mapping[str, float]) -> dict[str, MetricValue]:
+    """Return our metrics of labels that are Beam's names for them, or end in one."""
     found = {}
     for label, value in values.items():
-        for ending, name, factor, unit, direction in KNOWN_LABELS:
-            if label == ending or label.endswith(f"_{ending}"):
-                found[name] = MetricValue(value=value * factor, unit=unit, direction=direction, n=1)
+        for metric in OF_BEAM:
+            if label == metric.beam_label or label.endswith(f"_{metric.beam_label}"):
+                found[metric.name] = metric.value(Sample(value * metric.beam_factor, 1))
     return found
 
 

@@ -27,6 +27,7 @@ from beambench.experiments.request import (
     check_seed,
     check_timeout,
 )
+from beambench.metrics.registry import check_metrics
 
 EXISTING = "existing"
 """Variant and profile of a run whose settings are the pipeline's own."""
@@ -140,6 +141,7 @@ def make_external_request(
     Raises:
         UsageError: the request cannot be right.
     """
+    check_metrics()
     check_folder()
     module, function = parts(pipeline)
     _check_hidden()

@@ -32,6 +32,7 @@ from beambench.inputs.files import check_address, is_address
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.machine.devices import cuda_devices
+from beambench.metrics.registry import check_metrics
 from beambench.workloads.base import check_workload, load_class
 from beambench.workloads.output import Target, check_file
 
@@ -186,6 +187,7 @@ def make_request(library: Library, name: str, **options: object) -> RunRequest:
         UsageError: the request cannot be right.
         RunError: it is right, but not on this machine.
     """
+    check_metrics()
     chosen = dict(options)
     runner = find_runner(str(chosen.get("runner", DEFAULT)))
     resolved = library.resolve(

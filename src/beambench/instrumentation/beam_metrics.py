@@ -18,21 +18,23 @@ from beambench.instrumentation.recorder import (
     SIZES,
     SLOT,
 )
-from beambench.record.observation import Distribution, Histogram, Measured, Stages
+from beambench.record.observation import Distribution, Histogram, Measured, RawMetrics, Stages
 
 
-class Ours:
-    """Our metrics by name, summed over the steps that wrote them."""
+class SummedMetrics:
+    """The metrics of a namespace by name, summed over the steps that wrote them."""
 
-    def __init__(self, query: dict[str, list[Any]]) -> None:
+    def __init__(self, query: dict[str, list[Any]], namespace: str = NAMESPACE) -> None:
         self.counters: dict[str, int] = {}
         self.distributions: dict[str, Distribution] = {}
         for entry in query["counters"]:
-            if entry.key.metric.namespace == NAMESPACE:
+            if entry.key.metric.namespace == namespace:
                 name = entry.key.metric.name
                 self.counters[name] = self.counters.get(name, 0) + int(entry.result or 0)
         for entry in query["distributions"]:
-            if entry.key.metric.namespace == NAMESPACE and entry.result is not None:
+            # One without a value (0) has neither a least nor a greatest one.
+            has_values = entry.result is not None and entry.result.count
+            if has_values and entry.key.metric.namespace == namespace:
                 self._add(entry.key.metric.name, _distribution(entry.result))
 
     def _add(self, name: str, new: Distribution) -> None:
@@ -44,8 +46,7 @@ class Ours:
                 min=min(old.min, new.min),
                 max=max(old.max, new.max),
             )
-        if new.count:
-            self.distributions[name] = new
+        self.distributions[name] = new
 
     def histogram(self, name: str) -> Histogram:
         return {int(key): count for key, count in self.family(name).items()}
@@ -62,6 +63,28 @@ class Ours:
 
 def _distribution(result: Any) -> Distribution:
     return Distribution(count=result.count, sum=result.sum, min=result.min, max=result.max)
+
+
+def raw_metrics(query: dict[str, list[Any]]) -> dict[str, RawMetrics]:
+    """Return what a pipeline wrote, by namespace, for metrics that read it by name."""
+    entries = query["counters"] + query["distributions"]
+    namespaces = dict.fromkeys(entry.key.metric.namespace for entry in entries)
+    summed = {namespace: SummedMetrics(query, namespace) for namespace in namespaces}
+    return {
+        namespace: RawMetrics(
+            counters={
+                name: count
+                for name, count in one.counters.items()
+                if namespace != NAMESPACE or "/" not in name
+            },
+            distributions={
+                name: values
+                for name, values in one.distributions.items()
+                if namespace != NAMESPACE or "/" not in name
+            },
+        )
+        for namespace, one in summed.items()
+    }
 
 
 def counters_kind(query: dict[str, list[Any]]) -> str:
@@ -91,7 +114,7 @@ def measured(
         slot_us: width of a time slot in microseconds.
         threads: pipeline threads that could be busy at once, None if unknown.
     """
-    ours = Ours(query)
+    ours = SummedMetrics(query)
     distributions = ours.distributions
     first, last = distributions.get("first_read_us"), distributions.get("output_us")
     window = _steady_window(ours)
@@ -132,14 +155,14 @@ def _count(distribution: Distribution | None) -> int:
     return distribution.count if distribution else 0
 
 
-def _first_cause(ours: Ours) -> str | None:
+def _first_cause(ours: SummedMetrics) -> str | None:
     """Return the error of the batch that was the first to fail."""
     prefix = f"{RETRY_CAUSE}/"
     first = {name: one.min for name, one in ours.distributions.items() if name.startswith(prefix)}
     return min(first, key=first.__getitem__).removeprefix(prefix) if first else None
 
 
-def _starts(ours: Ours) -> list[Distribution]:
+def _starts(ours: SummedMetrics) -> list[Distribution]:
     """Return when the batches of each worker began."""
     return [
         distribution
@@ -148,13 +171,13 @@ def _starts(ours: Ours) -> list[Distribution]:
     ]
 
 
-def _inference_window(ours: Ours) -> tuple[int, int] | None:
+def _inference_window(ours: SummedMetrics) -> tuple[int, int] | None:
     """Return [first batch begun, last batch finished] or None."""
     starts, ends = _starts(ours), ours.distributions.get(BATCH_END)
     return (min(one.min for one in starts), ends.max) if starts and ends else None
 
 
-def _steady_window(ours: Ours) -> tuple[int, int] | None:
+def _steady_window(ours: SummedMetrics) -> tuple[int, int] | None:
     """Return [last worker's first finished batch, first worker's last started batch] or None."""
     starts = [one.max for one in _starts(ours)]
     first_ends = ours.distributions.get("first_batch_end_us")
@@ -163,7 +186,9 @@ def _steady_window(ours: Ours) -> tuple[int, int] | None:
     return first_ends.max, min(starts)
 
 
-def _steady_elements(ours: Ours, window: tuple[int, int] | None, slot_us: int) -> int | None:
+def _steady_elements(
+    ours: SummedMetrics, window: tuple[int, int] | None, slot_us: int
+) -> int | None:
     """Count the elements of batches that ended inside the window, in whole slots.
 
     The first and the last batch of each worker are in no slot, so for one worker the count is
@@ -178,7 +203,7 @@ def _steady_elements(ours: Ours, window: tuple[int, int] | None, slot_us: int) -
     return sum(count for slot, count in slots.items() if low <= slot <= high)
 
 
-def _stages(ours: Ours) -> Stages | None:
+def _stages(ours: SummedMetrics) -> Stages | None:
     counters = ours.counters
     if "preprocessed_at_us" not in counters or "inferred_at_us" not in counters:
         return None

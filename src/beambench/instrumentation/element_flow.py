@@ -12,7 +12,7 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.ml.inference.base import RunInferenceDLQ
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions
 
-from beambench.instrumentation.beam_metrics import Ours
+from beambench.instrumentation.beam_metrics import SummedMetrics
 from beambench.instrumentation.recorder import MISSING_RESULTS, NAMESPACE, SURPLUS_RESULTS
 from beambench.printable import storable
 from beambench.record.run_record import ElementFlow
@@ -144,7 +144,7 @@ def flow_of(
         counts: of the pipeline that ran.
         inferred: elements of the batches that did not fail.
     """
-    ours = Ours(dict(own)).counters
+    ours = SummedMetrics(dict(own)).counters
     missing, surplus = ours.get(MISSING_RESULTS, 0), ours.get(SURPLUS_RESULTS, 0)
     if found is None:
         return ElementFlow(elements_in=inferred, missing=missing, surplus=surplus)

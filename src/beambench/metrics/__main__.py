@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from beambench.metrics.definitions import METRICS
+from collections.abc import Iterable
+
+from beambench.metrics.base import Metric
+from beambench.metrics.registry import BUILT_IN, metrics
 
 HEAD = """# Metrics
 
-Generated from `src/beambench/metrics/definitions.py` by `make docs`; do not edit.
+Generated from `src/beambench/metrics/` by `make docs`; do not edit. `python -m beambench.metrics`
+prints it with the metrics of installed packages, which
+[are added](definitions.md#metrics-of-a-package) through an entry point.
 
 A metric stands in every repeat and, combined, in the run, always with its unit, its direction and
 `n`. Within a repeat `n` counts what the column says. In the run, `median` is the median over the
@@ -22,16 +27,25 @@ never 0. Values of histograms have a relative error of at most 2 %.
 """
 
 
-def page() -> str:
+def page(listed: Iterable[Metric] = BUILT_IN) -> str:
     """Return docs/metrics.md."""
-    rows = [
-        f"| `{metric.name}` | {metric.unit} | {metric.direction} | {metric.counts} "
-        f"| {metric.aggregate} | {metric.formula} "
-        f"| {f'`{metric.beam_label}`' if metric.beam_label else ''} |"
-        for metric in METRICS
-    ]
-    return HEAD + "\n".join(rows) + "\n"
+    return HEAD + "\n".join(map(_row, listed)) + "\n"
+
+
+def _row(metric: Metric) -> str:
+    beam_label = f"`{metric.beam_label}`" if metric.beam_label else ""
+    origin = f" ({metric.origin})" if metric.origin else ""
+    cells = (
+        f"`{metric.name}`{origin}",
+        metric.unit,
+        metric.direction,
+        metric.counts,
+        metric.run_value,
+        metric.formula,
+        beam_label,
+    )
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201
+    print(page(metrics()), end="")  # noqa: T201

@@ -12,30 +12,6 @@ if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs
     from beambench.record.run_record import MetricValue, RunRecord, Verification
     from beambench.store.run_store import RunSummary
 
-HEADLINE = (
-    "throughput_elements",
-    "inference_throughput_elements",
-    "throughput_elements_steady",
-    "throughput_written",
-    "throughput_bytes",
-    "inference_batch_latency_mean",
-    "inference_batch_latency_p50",
-    "inference_batch_latency_p90",
-    "inference_batch_latency_p95",
-    "inference_batch_latency_p99",
-    "inference_batch_size_mean",
-    "model_load_latency_mean",
-    "startup_time",
-    "run_time",
-    "cpu_time_per_element",
-    "inference_cpu_time_per_element",
-    "peak_rss",
-    "elements_failed",
-    "accuracy_top1",
-    "pipeline_efficiency",
-    "ceiling_efficiency",
-)
-
 MARKS = {
     "derived": "derived: made from packaged data",
     "synthetic": "synthetic",
@@ -107,6 +83,12 @@ def _model_line(record: RunRecord) -> str:
 
 
 def _print_metrics(out: Page, record: RunRecord) -> None:
+    """Print what stands in the table of a run, and what is unknown here: others measured it."""
+    from beambench.metrics.registry import known_names, metrics
+
+    known, listed = known_names(), {metric.name: metric for metric in metrics()}
+    names = [name for name, metric in listed.items() if metric.shown == "table"]
+    exact = [name for name, metric in listed.items() if metric.run_value == "total"]
     repeats = sum(1 for repeat in record.repeats if repeat.status == "succeeded")
     columns = [
         Column("metric", whole=True),
@@ -115,11 +97,11 @@ def _print_metrics(out: Page, record: RunRecord) -> None:
         Column("n", right=True),
     ]
     rows = []
-    for name in HEADLINE:
+    for name in [*names, *(name for name in record.metrics if name not in known)]:
         metric = record.metrics.get(name)
         if metric is not None:
             value = show_value(metric.value, metric.unit)
-            interval = _interval(metric) if name != "elements_failed" else ""  # a count is exact
+            interval = "" if name in exact else _interval(metric)
             rows.append([name, value, interval, f"{metric.n}"])
     out.print_table(columns, rows)
 
@@ -132,11 +114,12 @@ def _interval(metric: MetricValue) -> str:
 
 
 def _print_stages(out: Page, metrics: Mapping[str, MetricValue]) -> None:
-    names = ("read", "preprocess", "inference", "postprocess", "overhead")
+    from beambench.metrics import registry
+
     shares = [
-        f"{name} {metrics[f'stage_share_{name}'].value:.1%}"
-        for name in names
-        if f"stage_share_{name}" in metrics
+        f"{metric.name.removeprefix('stage_share_')} {metrics[metric.name].value:.1%}"
+        for metric in registry.metrics()
+        if metric.shown == "shares" and metric.name in metrics
     ]
     wait = metrics.get("stage_time_batch_wait")
     if shares:

@@ -29,6 +29,13 @@ class Distribution(Part):
     max: int
 
 
+class RawMetrics(Part):
+    """The counters and distributions of one namespace, summed over the steps that wrote them."""
+
+    counters: dict[str, int] = Field(default_factory=dict)
+    distributions: dict[str, Distribution] = Field(default_factory=dict)
+
+
 class Stages(Part):
     """Sums over all elements, in microseconds. `wait` is from preprocessed to inference begun."""
 
@@ -153,6 +160,8 @@ class Observation(Part):
     """The one document that a worker writes.
 
     Attributes:
+        raw_metrics: what the pipeline wrote to Beam's metrics, by namespace; of ours without the
+            families of counters (``name/key``) that `measured` is made from. None of a loop.
         output_rows: rows in the target of the predictions, counted there after the pipeline.
         output_end: offset of the end of the pipeline that wrote them.
         memory: of the worker before each batch, or before some of many: batches and elements so
@@ -181,9 +190,18 @@ class Observation(Part):
     torch: dict[str, Any] | None = None
     runner: dict[str, Any] = Field(default_factory=dict)
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
+    raw_metrics: dict[str, RawMetrics] = Field(default_factory=dict)
     peak_rss: int | None = None
     output_rows: int | None = None
     output_end: int | None = None
     memory: list[tuple[int, int, int, int]] = Field(default_factory=list)
     exit_wait: float = 0.0
     warnings: list[str] = Field(default_factory=list)
+
+    def counter(self, namespace: str, name: str) -> int | None:
+        """Return a counter of the pipeline, None if nothing wrote it."""
+        return self.raw_metrics.get(namespace, RawMetrics()).counters.get(name)
+
+    def distribution(self, namespace: str, name: str) -> Distribution | None:
+        """Return a distribution of the pipeline, None if nothing wrote it."""
+        return self.raw_metrics.get(namespace, RawMetrics()).distributions.get(name)

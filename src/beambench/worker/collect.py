@@ -17,7 +17,7 @@ from beambench.dataflow.usage import is_tentative
 from beambench.definition.plan import Plan
 from beambench.errors import RunError
 from beambench.inputs import files
-from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
+from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
 from beambench.record.observation import Observation, Proof
 from beambench.worker.outputs import (
     ids_of,
@@ -66,6 +66,7 @@ def collect(plan: Plan) -> Observation:
         update={
             "measured": measured(query, proof.count, plan.slot_us, None),
             "beam_metrics": theirs(query, namespace_of(query)),
+            "raw_metrics": raw_metrics(query),
             "runner": {"counters": counters_kind(query) if any(query.values()) else None},
             "output_rows": written_rows(Target.of(plan.output), proof) if plan.output else None,
             "warnings": [*warnings, *observation.warnings],

@@ -18,7 +18,13 @@ from beambench.definition.plan import ExternalPlan
 from beambench.definition.runners import DIRECT
 from beambench.errors import BeambenchError, RunError, UsageError
 from beambench.instrumentation.batch_limits import limits_of, outside, outside_flags, seen_sizes
-from beambench.instrumentation.beam_metrics import counters_kind, measured, of_step, theirs
+from beambench.instrumentation.beam_metrics import (
+    counters_kind,
+    measured,
+    of_step,
+    raw_metrics,
+    theirs,
+)
 from beambench.instrumentation.element_flow import flow_of
 from beambench.instrumentation.ignored_settings import ignored_by, noted_settings
 from beambench.instrumentation.memory_log import MEMORY_LOG
@@ -90,6 +96,7 @@ def run_external(plan: ExternalPlan) -> Observation:
     return Observation(
         task=plan.task,
         measured=numbers(query),
+        raw_metrics=raw_metrics(query),
         memory=MEMORY_LOG.readings,
         steps=steps,
         runner={

@@ -20,7 +20,7 @@ from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import Manifest, resolve_input
 from beambench.inputs.text import quoted
 from beambench.instrumentation.batch_limits import LIMITS, outside
-from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
+from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
 from beambench.instrumentation.handler import (
     check_size,
     set_framework_threads,
@@ -269,6 +269,7 @@ def run_pipeline(plan: Plan) -> Observation:
                 "options": masked(direct.flags_of(plan)),
             },
             "beam_metrics": theirs(finished.query, namespace),
+            "raw_metrics": raw_metrics(finished.query),
             "memory": MEMORY_LOG.readings,
             "output_rows": rows,
             "output_end": end if target is not None else None,

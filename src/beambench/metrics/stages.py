@@ -1,0 +1,114 @@
+"""Where the time goes: the stages of an element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from beambench.metrics.base import MICRO, UNKNOWN, Metric, RawRepeat, Sample, per, window_seconds
+from beambench.record.observation import Stages
+
+BUSY = ("read", "preprocess", "inference", "postprocess")
+ALL = ("read", "preprocess", "batch_wait", "inference", "postprocess")
+
+
+def _known(repeat: RawRepeat) -> tuple[Stages, int, float] | None:
+    """Return the stages, their elements and the seconds from first read to last output."""
+    measured, window = repeat.measured, window_seconds(repeat.measured)
+    if measured.stages is None or measured.batch_size is None or window is None:
+        return None
+    return measured.stages, measured.batch_size.sum, window
+
+
+def _time(stage: str) -> Callable[[RawRepeat], Sample]:
+    def compute(repeat: RawRepeat) -> Sample:
+        known = _known(repeat)
+        if known is None:
+            return UNKNOWN
+        stages, n, _ = known
+        return Sample(per(getattr(stages, stage), n, MICRO), n)
+
+    return compute
+
+
+def _busy(repeat: RawRepeat) -> tuple[dict[str, float], int] | None:
+    """Return the share of each stage in the time of all threads, and the elements."""
+    known, threads = _known(repeat), repeat.measured.threads
+    if known is None or threads is None:
+        return None
+    stages, n, window = known
+    return {stage: getattr(stages, stage) * MICRO / (window * threads) for stage in BUSY}, n
+
+
+def _share(stage: str) -> Callable[[RawRepeat], Sample]:
+    def compute(repeat: RawRepeat) -> Sample:
+        busy = _busy(repeat)
+        return UNKNOWN if busy is None else Sample(busy[0][stage], busy[1])
+
+    return compute
+
+
+def _overhead(repeat: RawRepeat) -> Sample:
+    busy = _busy(repeat)
+    return UNKNOWN if busy is None else Sample(1 - sum(busy[0].values()), busy[1])
+
+
+def _share_of_waiting(repeat: RawRepeat) -> Sample:
+    known, latency = _known(repeat), repeat.measured.element_latency
+    if known is None or repeat.measured.threads is None or latency is None:
+        return UNKNOWN
+    stages, n, _ = known
+    if stages.batch_wait is None:
+        return UNKNOWN
+    own = stages.read + stages.preprocess + stages.postprocess
+    return Sample(per(stages.batch_wait, own + stages.batch_wait + latency), n)
+
+
+METRICS = (
+    *(
+        Metric(
+            name=f"stage_time_{stage}",
+            unit="s",
+            direction="lower",
+            formula="mean time from the end of an element's preprocessing to the start of its "
+            "inference"
+            if stage == "batch_wait"
+            else f"time spent in {stage} ÷ elements",
+            counts="elements",
+            of_repeat=_time(stage),
+            shown=None,
+        )
+        for stage in ALL
+    ),
+    *(
+        Metric(
+            name=f"stage_share_{stage}",
+            unit="1",
+            direction="neither",
+            formula=f"time spent in {stage} ÷ (last output − first element read)",
+            counts="elements",
+            of_repeat=_share(stage),
+            shown="shares",
+        )
+        for stage in BUSY
+    ),
+    Metric(
+        name="stage_share_overhead",
+        unit="1",
+        direction="lower",
+        formula="1 − the other shares of the window: Beam itself and our instrumentation",
+        counts="elements",
+        of_repeat=_overhead,
+        shown="shares",
+    ),
+    Metric(
+        name="stage_share_batch_wait",
+        unit="1",
+        direction="neither",
+        formula="share of an element's mean time from read to output that it waits for its batch: "
+        "wait ÷ (read + preprocess + wait + latency of its batch + postprocess); it overlaps "
+        "with work on other elements, so it is no part of the other shares",
+        counts="elements",
+        of_repeat=_share_of_waiting,
+        shown=None,
+    ),
+)

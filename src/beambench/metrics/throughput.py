@@ -1,0 +1,98 @@
+"""How much is done in a time."""
+
+from __future__ import annotations
+
+from beambench.metrics.base import MICRO, UNKNOWN, Metric, RawRepeat, Sample, per, window_seconds
+
+MIN_STEADY_BATCHES = 4
+
+
+def _elements(repeat: RawRepeat) -> Sample:
+    n = repeat.measured.elements
+    return Sample(per(n, window_seconds(repeat.measured)), n)
+
+
+def _inferred(repeat: RawRepeat) -> Sample:
+    """Stands for the throughput where the first read and the outputs are unknown."""
+    if not repeat.is_external or repeat.measured.inference_window is None:
+        return UNKNOWN
+    begin, end = repeat.measured.inference_window
+    n = repeat.measured.elements
+    # The wall clock may be set back in between: then the time is unknown, not below 0.
+    return Sample(per(n, max(0, end - begin) * MICRO), n)
+
+
+def _steady(repeat: RawRepeat) -> Sample:
+    measured = repeat.measured
+    if measured.steady_window is None or measured.batches < MIN_STEADY_BATCHES:
+        return UNKNOWN
+    begin, end = measured.steady_window
+    n = measured.steady_elements
+    return Sample(per(n, (end - begin) * MICRO), n or 0)
+
+
+def _written(repeat: RawRepeat) -> Sample:
+    rows, end = repeat.observation.output_rows, repeat.observation.output_end
+    begin = repeat.measured.first_read
+    if rows is None or end is None or begin is None:
+        return UNKNOWN
+    # The wall clock may be set back in between: then the time is unknown, not below 0.
+    return Sample(per(rows, max(0, end - begin) * MICRO), rows)
+
+
+def _bytes(repeat: RawRepeat) -> Sample:
+    measured = repeat.measured
+    return Sample(per(measured.bytes_read, window_seconds(measured)), measured.elements)
+
+
+METRICS = (
+    Metric(
+        name="throughput_elements",
+        unit="1/s",
+        direction="higher",
+        formula="elements out ÷ (last output − first element read), without model load, imports "
+        "and process start",
+        counts="elements",
+        of_repeat=_elements,
+    ),
+    Metric(
+        name="inference_throughput_elements",
+        unit="1/s",
+        direction="higher",
+        formula="of a pipeline that exists already (`--pipeline`), in place of "
+        "throughput_elements: elements inferred ÷ (last batch finished − first batch begun); "
+        "reading and preprocessing before the first batch and all that follows the last one are "
+        "not in it",
+        counts="elements",
+        of_repeat=_inferred,
+    ),
+    Metric(
+        name="throughput_elements_steady",
+        unit="1/s",
+        direction="higher",
+        formula="elements of the batches finished in the steady window ÷ its length; the window "
+        "goes from the last worker's first finished batch to the first worker's last started "
+        "batch; absent with fewer than 4 batches",
+        counts="elements",
+        of_repeat=_steady,
+    ),
+    Metric(
+        name="throughput_written",
+        unit="1/s",
+        direction="higher",
+        formula="rows in the target of --output ÷ (end of the pipeline − first element read): "
+        "with all of the writing, of which throughput_elements has only what happens before the "
+        "last output; absent without --output",
+        counts="rows",
+        of_repeat=_written,
+    ),
+    Metric(
+        name="throughput_bytes",
+        unit="B/s",
+        direction="higher",
+        formula="bytes read ÷ (last output − first element read): of text its lines in UTF-8, "
+        "whole, also where a sentence is cut to what the model takes (a warning counts those)",
+        counts="elements",
+        of_repeat=_bytes,
+    ),
+)
