@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
 from apache_beam.ml.inference.base import (
     KeyedModelHandler,
     KeyModelMapping,
@@ -41,6 +42,7 @@ class Successor(ModelHandler[int, PredictionResult, Model]):
         for example in batch:
             if example in self._fails:
                 raise ValueError(f"cannot infer {example}")
+            Metrics.counter("existing", "inferred").inc()
             yield PredictionResult(example, example + 1)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
+from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
 from beambench.instrumentation.recorder import MAX_SLOTS
 from beambench.record.observation import Distribution, Stages
 
@@ -232,3 +232,31 @@ def test_a_result_is_committed_if_any_metric_is():
     assert counters_kind(attempted) == "attempted"
     attempted["distributions"][0].committed = spread(1, 1, 1, 1)
     assert counters_kind(attempted) == "committed"
+
+
+def test_all_that_a_pipeline_wrote_is_handed_over_by_namespace_and_summed_over_steps():
+    found = raw_metrics(
+        {
+            "counters": [
+                entry("words", 3, "A", "acme"),
+                entry("words", 4, "B", "acme"),
+                entry("words", 9, "A", "other"),
+                entry("cpu_us", 5),
+                entry("slot/1", 5),
+            ],
+            "distributions": [
+                entry("length", spread(2, 6, 1, 5), "A", "acme"),
+                entry("length", spread(1, 9, 9, 9), "B", "acme"),
+                entry("never", spread(0, 0, None, None), "B", "acme"),  # type: ignore[arg-type]
+                entry("batch_start_us/w", spread(1, 1, 1, 1)),
+            ],
+        }
+    )
+    assert {namespace: one.counters for namespace, one in found.items()} == {
+        "acme": {"words": 7},
+        "other": {"words": 9},
+        "beambench": {"cpu_us": 5},  # of what a family of counters means, `measured` says more
+    }
+    lengths = Distribution(count=3, sum=15, min=1, max=9)
+    assert found["acme"].distributions == {"length": lengths}
+    assert found["beambench"].distributions == {}

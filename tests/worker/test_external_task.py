@@ -72,6 +72,12 @@ def test_elements_and_batches_are_those_that_beam_counts(output):
     assert found.runner["implementation"] == "FnApiRunner, in_memory"
     assert found.warnings == []
     assert found.proof is None
+    size = step.beam_metrics["inference_request_batch_size"]
+    values = found.distribution(size["namespace"], "inference_request_batch_size")
+    assert values is not None
+    assert values.sum == 22
+    assert found.counter("existing", "inferred") == 22  # the handler's own
+    assert found.counter("existing", "nothing") is None
 
 
 @pytest.mark.real

@@ -238,6 +238,9 @@ def test_pipeline_and_loop_report_the_same_proof(tmp_path):
         "options": ["--dataflow_kms_key=***"],
     }
     assert pipeline.beam_metrics["num_inferences"]["value"] == 200
+    namespace = pipeline.beam_metrics["num_inferences"]["namespace"]
+    assert pipeline.counter(namespace, "num_inferences") == 200
+    assert loop.raw_metrics == {}
     assert loop.measured.batch_sizes == {10: 2, 30: 6}  # the last one is the rest
     assert {one.id: one.label for one in pipeline.sample} == {
         one.id: one.label for one in loop.sample
