@@ -101,11 +101,11 @@ class Execution:
 
     def metric_values(self) -> MetricValues:
         """Compute the metrics of the run, and why some have no value."""
-        found = of_run(self.repeats, self.observations)
+        combined = of_run(self.repeats, self.observations)
         if not self.is_single_threaded():
-            return found
+            return combined
         pairs = of_pairs({arm: self.pairs(arm) for arm in LOOPS})
-        return MetricValues(found.values | pairs.values, {**found.unknown, **pairs.unknown})
+        return MetricValues(combined.values | pairs.values, {**combined.unknown, **pairs.unknown})
 
     def is_single_threaded(self) -> bool:
         """Tell whether the pipeline had one thread, as the loop has; else they are no pair."""

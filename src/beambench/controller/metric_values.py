@@ -181,6 +181,6 @@ def _one_line(text: str) -> str:
 
 
 def _split(computed: Mapping[str, MetricValue | str | None]) -> MetricValues:
-    values = {name: one for name, one in computed.items() if isinstance(one, MetricValue)}
-    unknown = {name: one for name, one in computed.items() if isinstance(one, str)}
+    values = {name: value for name, value in computed.items() if isinstance(value, MetricValue)}
+    unknown = {name: reason for name, reason in computed.items() if isinstance(reason, str)}
     return MetricValues(values, unknown)

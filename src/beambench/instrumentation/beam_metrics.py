@@ -74,16 +74,16 @@ def raw_metrics(query: dict[str, list[Any]]) -> dict[str, RawMetrics]:
         namespace: RawMetrics(
             counters={
                 name: count
-                for name, count in one.counters.items()
+                for name, count in metrics.counters.items()
                 if namespace != NAMESPACE or "/" not in name
             },
             distributions={
                 name: values
-                for name, values in one.distributions.items()
+                for name, values in metrics.distributions.items()
                 if namespace != NAMESPACE or "/" not in name
             },
         )
-        for namespace, one in summed.items()
+        for namespace, metrics in summed.items()
     }
 
 

@@ -159,7 +159,7 @@ class Metric:
             if value not in allowed:
                 return f"{field} {value!r}: expected one of {', '.join(map(repr, allowed))}"
         computations = (self.of_repeat, self.of_repeats, self.of_pairs and self.of_pairs.ratio)
-        if [callable(one) for one in computations if one is not None] != [True]:
+        if [callable(function) for function in computations if function is not None] != [True]:
             return "expected a function for one of of_repeat, of_repeats and of_pairs"
         return None
 

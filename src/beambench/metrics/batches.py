@@ -83,7 +83,7 @@ def _percentiles(
     def over_repeats(share: float) -> Callable[[Sequence[Observation]], Sample]:
         def compute(observations: Sequence[Observation]) -> Sample:
             """Percentiles come from merged histograms, never from a mean of percentiles."""
-            measured = [one.measured for one in observations if one.measured is not None]
+            measured = [each.measured for each in observations if each.measured is not None]
             if not all(map(_is_complete, measured)):
                 return UNKNOWN
             return percentile(share, merge(map(histogram, measured)))

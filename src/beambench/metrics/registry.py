@@ -40,7 +40,7 @@ OF_BEAM = tuple(
 )
 """What rows of Beam's own suite have too."""
 
-_TAKEN = {metric.name for metric in (*BUILT_IN, *imported.METRICS)}
+_RESERVED = {metric.name for metric in (*BUILT_IN, *imported.METRICS)}
 
 
 def metrics() -> tuple[Metric, ...]:
@@ -65,7 +65,7 @@ def check_metrics() -> None:
 
 def known_names() -> set[str]:
     """Return the names of all metrics that a record of this installation can have."""
-    return _TAKEN | {metric.name for metric in metrics()}
+    return _RESERVED | {metric.name for metric in metrics()}
 
 
 def _of_distributions() -> tuple[list[Metric], list[str]]:
@@ -79,7 +79,7 @@ def _of_distributions() -> tuple[list[Metric], list[str]]:
 
 
 def _loaded(entry: EntryPoint) -> Metric:
-    entry_of(METRICS, "metric", entry.name, _TAKEN, "uninstall one")
+    entry_of(METRICS, "metric", entry.name, _RESERVED, "uninstall one")
     metric = load(entry.value, str(entry))
     if not isinstance(metric, Metric) or metric.name != entry.name:
         raise UsageError(f"{entry}: {entry.value} is no Metric named {entry.name!r}")
