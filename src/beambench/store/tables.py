@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from beambench.cancellation import Cancellation
-from beambench.credentials.masking import masked_url, password_of
+from beambench.credentials.masking import MASK, masked_url, password_of
 from beambench.errors import StoreError, UsageError
 from beambench.printable import printable
 
@@ -135,7 +135,7 @@ def _reason(error: Exception, url: str) -> str:
         if part in text:
             return advice
     for secret in filter(None, {password_of(url), unquote(password_of(url) or "")}):
-        text = text.replace(secret, "***")
+        text = text.replace(secret, MASK)
     return printable(text)
 
 
