@@ -342,11 +342,9 @@ def error_of(execution: Execution, metrics: Metrics) -> str | None:
     for repeat in [*execution.repeats, *execution.references]:
         if repeat.error is not None:
             return f"{repeat.arm} repeat {repeat.index + 1}: {repeat.error['message']}"
-    found, ratios = (
-        metrics.get("pipeline_efficiency"),
-        ratios_of(PIPELINE_TO_LOOP, execution.pairs("loop")),
-    )
+    ratios = ratios_of(PIPELINE_TO_LOOP, execution.pairs("loop"))
     least = min(ratios) if len(ratios) >= MIN_PAIRS else 0.0
-    if found is not None and max(found.ci_low or 0.0, least) > EFFICIENCY_LIMIT:
+    efficiency = metrics.get("pipeline_efficiency")
+    if efficiency is not None and max(efficiency.ci_low or 0.0, least) > EFFICIENCY_LIMIT:
         return f"pipeline_efficiency is above {EFFICIENCY_LIMIT} beyond noise: measured wrongly"
     return None

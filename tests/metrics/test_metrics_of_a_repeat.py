@@ -1,0 +1,282 @@
+"""Literal observations in, literal metrics of one repeat out."""
+
+from __future__ import annotations
+
+import pytest
+
+from beambench.analysis.histogram import bucket
+from beambench.metrics import Sample
+from beambench.metrics.base import window_seconds
+from beambench.metrics.registry import BUILT_IN
+from beambench.record.observation import Distribution, Measured, Proof
+from raw_repeats import (
+    FROM_BUCKETS,
+    FULL,
+    PERCENTILES,
+    batches,
+    efficiency,
+    make_repeat,
+    metrics_of,
+    observe,
+    of_run,
+    percentiles,
+    value_of,
+)
+
+TOKEN_RATES = {"output_tokens_rate", "prompt_tokens_rate"}
+TOKENS = TOKEN_RATES | {"output_tokens_per_request", "time_per_output_token"}
+
+OF_EXTERNAL = {"inference_throughput_elements", "inference_cpu_time_per_element"}
+
+# name: value, unit, direction, n
+EXPECTED = {
+    "throughput_elements": (199.0, "1/s", "higher", 1990),
+    "throughput_elements_steady": (200.0, "1/s", "higher", 1600),
+    "throughput_written": (160.0, "1/s", "higher", 2000),
+    "throughput_bytes": (500_000.0, "B/s", "higher", 1990),
+    "inference_batch_latency_mean": (0.001582, "s", "lower", 500),
+    "inference_batch_latency_p50": (0.001, "s", "lower", 500),
+    "inference_batch_latency_p90": (0.005, "s", "lower", 500),
+    "inference_batch_latency_p95": (0.005, "s", "lower", 500),
+    "inference_batch_latency_p99": (0.009, "s", "lower", 500),
+    "inference_batch_size_mean": (4.0, "1", "neither", 500),
+    "inference_batch_size_p50": (4.0, "1", "neither", 500),
+    "inference_batch_size_p90": (6.0, "1", "neither", 500),
+    "inference_batch_size_p95": (6.0, "1", "neither", 500),
+    "inference_batch_size_p99": (6.0, "1", "neither", 500),
+    "model_load_latency_mean": (1.5, "s", "lower", 2),
+    "model_loads": (2.0, "1", "lower", 2),
+    "run_time": (15.0, "s", "lower", 1),
+    "startup_time": (2.0, "s", "lower", 1),
+    "cpu_time_per_element": (0.002, "s", "lower", 1990),
+    "peak_rss": (1e9, "B", "lower", 75),
+    "output_tokens_rate": (4000.0, "1/s", "higher", 1990),
+    "prompt_tokens_rate": (1990.0, "1/s", "higher", 1990),
+    "output_tokens_per_request": (40_000 / 1990, "1", "neither", 1990),
+    "time_per_output_token": (0.0001875, "s", "lower", 1990),
+    "server_start_time_mean": (1.2, "s", "lower", 2),
+    "elements_failed": (10.0, "1", "lower", 2000),
+    "accuracy_top1": (0.9, "1", "higher", 1000),
+    "stock_agreement": (0.75, "1", "higher", 32),
+    "stage_time_read": (0.0002, "s", "lower", 2000),
+    "stage_time_preprocess": (0.0005, "s", "lower", 2000),
+    "stage_time_batch_wait": (0.003, "s", "lower", 2000),
+    "stage_time_inference": (0.0025, "s", "lower", 2000),
+    "stage_time_postprocess": (0.00005, "s", "lower", 2000),
+    "stage_share_read": (0.04, "1", "neither", 2000),
+    "stage_share_preprocess": (0.1, "1", "neither", 2000),
+    "stage_share_inference": (0.5, "1", "neither", 2000),
+    "stage_share_postprocess": (0.01, "1", "neither", 2000),
+    "stage_share_overhead": (0.35, "1", "lower", 2000),
+    # 6 ÷ (0.4 + 1 + 6 + 7.5 + 0.1)
+    "stage_share_batch_wait": (0.4, "1", "neither", 2000),
+}
+PAIRS = {"pipeline_efficiency", "ceiling_efficiency"}
+SHARES = {name for name in EXPECTED if name.startswith("stage_share_")}
+STAGES = {name for name in EXPECTED if name.startswith("stage_")}
+BUSY = ("read", "preprocess", "inference", "postprocess", "overhead")
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_full_observation(name):
+    value, unit, direction, n = EXPECTED[name]
+    found = metrics_of(observe())[name]
+    assert found.value == pytest.approx(value, rel=0.02 if name in FROM_BUCKETS else 1e-12)
+    assert (found.unit, found.direction, found.n) == (unit, direction, n)
+    assert (found.ci_low, found.ci_high) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"output_rows": None}, {"output_rows": 0}, {"output_end": None}, {"output_end": 1}]
+)
+def test_writing_has_a_rate_only_where_rows_and_time_are_known(changes):
+    found = metrics_of(observe().model_copy(update=changes))
+    assert set(found) == set(EXPECTED) - {"throughput_written"}
+
+
+def test_every_documented_metric_is_computed_and_no_other():
+    found = metrics_of(observe())
+    pair = (make_repeat(metrics=found), make_repeat(metrics=found))
+    pairs = {efficiency(name, [pair])[0] for name in PAIRS}
+    of_the_run = of_run([make_repeat(metrics=found)], [observe()])
+    documented = {metric.name for metric in BUILT_IN}
+    assert set(found) == set(EXPECTED)
+    of_many = set(percentiles({bucket(1000): 4603}, {4: 4603})) - PERCENTILES
+    assert len(of_many) == 2  # p99.9
+    assert set(found) | pairs == documented - OF_EXTERNAL - of_many
+    assert set(of_the_run) | pairs == documented - OF_EXTERNAL - of_many
+
+
+def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
+    unproven = {"proof": None, "expected": None, "labelled": 0, "correct": 0, "task": "external"}
+    found = metrics_of(
+        observe(
+            elements=2000,
+            first_read=None,
+            last_output=None,
+            bytes_read=None,
+            stages=None,
+            inference_window=(2_500_000, 10_500_000),
+        ).model_copy(update=unproven),
+        stock={},
+    )
+    assert found["inference_throughput_elements"].model_dump() == {
+        "value": 250.0,
+        "unit": "1/s",
+        "direction": "higher",
+        "n": 2000,
+        "ci_low": None,
+        "ci_high": None,
+    }
+    assert found["inference_cpu_time_per_element"].value == 0.00199
+    of_any = ("inference", "model", "run", "peak", "server", "time_per", "output_tokens_per")
+    same = {name for name in EXPECTED if name.startswith(of_any)}
+    assert set(found) == OF_EXTERNAL | same | {"throughput_elements_steady"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "absent"),
+    [
+        (
+            {"first_read": None},
+            {"throughput_elements", "throughput_bytes", "throughput_written", "startup_time"}
+            | STAGES
+            | TOKEN_RATES,
+        ),
+        ({"first_read": -1}, {"startup_time"}),
+        ({"last_output": None}, {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES),
+        (
+            {"last_output": 2_000_000},
+            {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES,
+        ),
+        (
+            {"last_output": 1_999_999},
+            {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES,
+        ),
+        ({"steady_window": None}, {"throughput_elements_steady"}),
+        ({"steady_elements": None}, {"throughput_elements_steady"}),
+        ({"steady_elements": 0}, {"throughput_elements_steady"}),
+        ({"bytes_read": None}, {"throughput_bytes"}),
+        ({"batch_size": None}, {"inference_batch_size_mean"} | STAGES),
+        ({"batch_latency": None}, {"inference_batch_latency_mean"}),
+        ({"loads": None}, {"model_load_latency_mean", "model_loads"}),
+        ({"cpu": None}, {"cpu_time_per_element"}),
+        (
+            {"elements": 0},
+            {"throughput_elements", "throughput_bytes", "cpu_time_per_element", *TOKENS},
+        ),
+        ({"quantities": {}}, TOKENS),
+        ({"quantities": {"prompt_tokens": 1}}, TOKENS - {"prompt_tokens_rate"}),
+        ({"server_starts": None}, {"server_start_time_mean"}),
+        ({"labelled": 0, "correct": 0}, {"accuracy_top1"}),
+        ({"stages": None}, STAGES),
+        ({"element_latency": None}, {"stage_share_batch_wait", "time_per_output_token"}),
+        (
+            {"stages": FULL["stages"].model_copy(update={"batch_wait": None})},
+            {"stage_time_batch_wait", "stage_share_batch_wait"},
+        ),
+        ({"threads": None}, SHARES),
+        # Counters that do not add up: some batches are in no histogram, or in one that is not its.
+        ({"folded": 1}, PERCENTILES),
+        ({"batches": 501}, PERCENTILES),
+        ({"batch_sizes": {2: 100, 4: 300, 6: 99}}, PERCENTILES),
+        ({"latencies": {bucket(1000): 499}}, PERCENTILES),
+        ({"retried_batches": 1}, PERCENTILES),
+    ],
+)
+def test_what_is_unknown_is_absent(changes, absent):
+    full, found = metrics_of(observe()), metrics_of(observe(**changes))
+    assert set(full) - set(found) == absent
+    assert set(found) <= set(full)
+
+
+def test_the_memory_is_absent_if_nobody_saw_it():
+    assert set(EXPECTED) - set(metrics_of(observe(), peak_rss=None)) == {"peak_rss"}
+    assert metrics_of(observe(), rss_samples=0)["peak_rss"].n == 1  # the kernel's own figure
+
+
+def test_without_a_comparison_with_stock_its_agreement_is_absent():
+    assert set(EXPECTED) - set(metrics_of(observe(), stock={})) == {"stock_agreement"}
+    nothing = {"compared": 0, "labels_equal": 0}
+    assert "stock_agreement" not in metrics_of(observe(), stock=nothing)
+
+
+def test_an_empty_input_has_no_share_of_failures():
+    proof = Proof(count=0, failed=0, ids="0", failed_ids="0", labels="0")
+    assert "elements_failed" not in metrics_of(observe(proof))
+
+
+@pytest.mark.parametrize("part", ["measured", "proof"])
+def test_nothing_is_known_without_measurements_or_proof(part):
+    assert metrics_of(observe().model_copy(update={part: None})) == {}
+
+
+@pytest.mark.parametrize(("count", "known"), [(3, False), (4, True)])
+def test_a_steady_window_needs_four_batches(count, known):
+    found = metrics_of(batches({1000: count}))
+    assert ("throughput_elements_steady" in found) is known
+
+
+def test_sizes_are_of_what_the_model_computed():
+    found = metrics_of(
+        observe(
+            batch_sizes={2: 100, 4: 300, 6: 100},
+            replaced_sizes={6: 100, 4: 40},  # 60 of 6 were run one by one, as 40 of 4 were, …
+            computed_sizes={1: 480, 5: 40},  # … and 40 of 6 held one element that had failed before
+            retried_batches=100,
+            latencies={bucket(1000): 400},
+        )
+    )
+    n = 500 - 140 + 520
+    assert found["inference_batch_size_mean"].n == n
+    assert found["inference_batch_size_mean"].value == (2000 - 760 + 480 + 200) / n
+    assert {found[f"inference_batch_size_{p}"].value for p in ("p50",)} == {1.0}
+    assert (found["inference_batch_size_p99"].value, found["inference_batch_size_p99"].n) == (5, n)
+
+
+def test_without_a_batch_that_was_computed_its_size_is_unknown():
+    sizes = {2: 100, 4: 300, 6: 100}
+    found = metrics_of(observe(replaced_sizes=sizes, empty_batches=500, latencies={}))
+    assert "inference_batch_size_mean" not in found
+
+
+def test_retried_batches_are_sizes_but_no_latencies():
+    found = metrics_of(
+        observe(
+            retried_batches=1,
+            latencies={bucket(1000): 499},
+            batch_latency=Distribution(count=499, sum=499_000, min=1000, max=1000),
+        )
+    )
+    assert found["inference_batch_latency_p99"].n == 499
+    assert found["inference_batch_latency_mean"].n == 499
+    assert found["inference_batch_size_p99"].n == 500
+
+
+def test_shares_are_of_all_threads_and_sum_to_one():
+    for threads in (1, 2):
+        found = metrics_of(observe(threads=threads))
+        assert found["stage_share_inference"].value == pytest.approx(0.5 / threads)
+        assert sum(found[f"stage_share_{stage}"].value for stage in BUSY) == pytest.approx(1)
+        assert found["stage_share_batch_wait"].value == pytest.approx(0.4)
+
+
+def test_the_window_goes_from_the_first_read_to_the_last_output():
+    assert window_seconds(Measured(**FULL)) == pytest.approx(10.0)
+
+
+def test_a_value_carries_what_its_definition_says():
+    found = value_of("peak_rss", Sample(3, 4), (1.0, 5.0))
+    assert found.model_dump() == {
+        "value": 3.0,
+        "unit": "B",
+        "direction": "lower",
+        "n": 4,
+        "ci_low": 1.0,
+        "ci_high": 5.0,
+    }
+
+
+def test_a_metric_that_is_not_defined_has_no_value():
+    with pytest.raises(KeyError):
+        value_of("bogus", Sample(1.0, 1))
