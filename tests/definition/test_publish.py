@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import ValidationError
 
-from beambench.definition.publish import nowhere, schema_for
+from beambench.definition.publish import nowhere, recorded, validated
 from beambench.definition.publishers import BUILT_IN, find_publisher
 
 LOADED = """
@@ -30,10 +31,23 @@ def test_a_definition_is_resolved_without_any_client():
 def test_those_built_in_have_a_section_each(name):
     publisher = find_publisher(name)
     assert nowhere().section(name) is None
-    section = schema_for({}).model_validate({name: {}}).section(name)
+    section = validated({name: {}}).section(name)
     assert section == dict.fromkeys(publisher.settings.model_fields)
 
 
-def test_what_is_no_section_is_left_to_the_schema():
-    for content in (None, 3, "influxdb", {"to": "influxdb"}, {3: {}}):
-        assert list(schema_for(content).model_fields) == ["to", "bigquery", "influxdb"]
+@pytest.mark.parametrize("content", [None, 3, "influxdb", {"to": "influxdb"}, {3: {}}])
+def test_what_is_no_section_is_refused(content):
+    for read in (validated, recorded):
+        with pytest.raises(ValidationError):
+            read(content)
+
+
+def test_what_was_recorded_elsewhere_names_publishers_that_are_not_here():
+    content = {"to": ["acme"], "bigquery": None, "influxdb": None, "acme": {"shelf": "x"}}
+    section = recorded(content)
+    assert section.model_dump() == content
+    assert recorded(section.model_dump()) == section
+    with pytest.raises(ValidationError):
+        validated(content)
+    with pytest.raises(ValidationError):
+        recorded({**content, "influxdb": {"measurement": "two\nlines"}})

@@ -13,15 +13,18 @@ import pytest
 from beambench.cli.main import execute
 from beambench.definition.entry_points import entry_points
 from beambench.definition.library import Library
+from beambench.definition.plan import Plan, with_choices
 from beambench.definition.publishers import find_publisher, lookup, publisher_names
 from beambench.definition.schema import Definition, json_schema
 from beambench.errors import UsageError
 from beambench.experiments import exchange
 from beambench.publishers import outbox
 from beambench.publishers.base import make_client
+from beambench.record.run_record import Choice
 from beambench.store import RunStore
 from installed import install
 from published_runs import run_record
+from tiny_workloads import make_plan
 
 ENTRY_POINTS = """
 [beambench.publishers]
@@ -273,14 +276,21 @@ def test_a_record_of_others_keeps_no_more_than_it_says(tmp_path):
 
 def test_a_worker_elsewhere_needs_no_publisher(site):
     definition = Library([Path("mine.yaml")]).resolve("mine").definition
-    content = pickle.dumps(definition)
+    content, plan = (
+        pickle.dumps(definition),
+        make_plan(site, definition=definition).model_dump_json(),
+    )
     assert pickle.loads(content) == definition
     shutil.rmtree(site)
     forget()
-    found = pickle.loads(content)
-    assert isinstance(found, Definition)
-    assert found.publish.section("acme") is None
-    assert found.publish.section("influxdb") == definition.publish.section("influxdb")
+    for found in (pickle.loads(content), Plan.model_validate_json(plan).definition):
+        assert isinstance(found, Definition)
+        assert found.model_dump() == definition.model_dump()
+        half = Choice(setting="model.precision", value="float16", reason="")
+        auto = found.model_copy(
+            update={"model": found.model.model_copy(update={"precision": "auto"})}
+        )
+        assert with_choices(auto, [half]).publish == found.publish
 
 
 @pytest.mark.parametrize(

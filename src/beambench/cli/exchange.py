@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -127,14 +128,7 @@ def import_runs(
     found: list[Found] = [exchange.read_file(path, benchmark, now) for path in files or []]
     if source is not None and definition is not None:
         found.append(exchange.read_database(source, definition, table, now, seconds=timeout))
-    records: dict[str, RunRecord] = {}
-    for one in found:
-        for record in one.records:
-            records.setdefault(record.run_id, record)
-    left_out = [line for one in found for line in one.left_out]
-    twice = sum(len(one.records) for one in found) - len(records)
-    if twice:
-        left_out.append(f"{twice} with the id of a run that came before in this import")
+    records, left_out = _together(found)
     with RunStore.open(store_url(store)) as known:
         added = known.add_missing(list(records.values()))
     for line in left_out:
@@ -145,6 +139,19 @@ def import_runs(
         present = len(records) - added
         already = f", {present} were there already" if present else ""
         print_text(f"{added} run{'s' if added != 1 else ''} imported{already}")
+
+
+def _together(found: Sequence[Found]) -> tuple[dict[str, RunRecord], list[str]]:
+    """Return the runs of several files by their ids, and a line for all that was left out."""
+    records: dict[str, RunRecord] = {}
+    for one in found:
+        for record in one.records:
+            records.setdefault(record.run_id, record)
+    left_out = [line for one in found for line in one.left_out]
+    twice = sum(len(one.records) for one in found) - len(records)
+    if twice:
+        left_out.append(f"{twice} with the id of a run that came before in this import")
+    return records, left_out
 
 
 def _check_source(source: str | None, files: list[Path] | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,16 +52,7 @@ def publish(
     from beambench.store.run_store import RunStore
 
     given = {"RUN": bool(runs), "--pending": pending, "--since": since is not None}
-    given["--status"] = status
-    chosen = [name for name, is_given in given.items() if is_given]
-    if len(chosen) != 1:
-        raise UsageError(
-            f"give one of RUN, --pending, --since and --status"
-            f"{', not ' + ' and '.join(chosen) if chosen else ''}"
-        )
-    if (verify or again) and (pending or status):
-        option = "--verify" if verify else "--again"
-        raise UsageError(f"{option} goes with RUN or --since")
+    _check_choice({**given, "--status": status}, {"--verify": verify, "--again": again})
     names = outbox.check(publishers or [])
     with RunStore.open(store_url(store)) as known:
         if status:
@@ -85,6 +76,19 @@ def publish(
             runs=list(wanted),
         )
         _finish(reports, known, as_json, list(wanted))
+
+
+def _check_choice(given: Mapping[str, bool], of_runs: Mapping[str, bool]) -> None:
+    """Refuse what says nothing, or two things, to do; `of_runs` goes with runs only."""
+    chosen = [name for name, is_given in given.items() if is_given]
+    if len(chosen) != 1:
+        raise UsageError(
+            f"give one of RUN, --pending, --since and --status"
+            f"{', not ' + ' and '.join(chosen) if chosen else ''}"
+        )
+    for option, is_given in of_runs.items():
+        if is_given and (given["--pending"] or given["--status"]):
+            raise UsageError(f"{option} goes with RUN or --since")
 
 
 def _deliver_all(store: RunStore, names: Sequence[str], timeout: float) -> list[Report]:

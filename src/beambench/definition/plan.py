@@ -6,8 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter
 
+from beambench.definition.publish import recorded
 from beambench.definition.schema import Definition
 from beambench.definition.section import Section
 from beambench.errors import UsageError
@@ -29,7 +30,8 @@ def with_choices(definition: Definition, choices: Sequence[Choice]) -> Definitio
     """
     if definition.model.precision != "auto":
         return definition
-    return Definition.model_validate(_applied(definition.model_dump(), choices))
+    document = {**definition.model_dump(), "publish": definition.publish}
+    return Definition.model_validate(_applied(document, choices))
 
 
 def decided_definition(record: RunRecord) -> dict[str, Any]:
@@ -89,6 +91,13 @@ class WorkerPlan(Section):
     slot_us: int
 
 
+def _recorded(definition: Any) -> Any:
+    """Return the content of a definition that was valid where the plan was made."""
+    if not isinstance(definition, dict) or "publish" not in definition:
+        return definition
+    return {**definition, "publish": recorded(definition["publish"])}
+
+
 class Plan(WorkerPlan):
     """One task of a benchmark for one worker.
 
@@ -105,7 +114,7 @@ class Plan(WorkerPlan):
     """
 
     task: Task
-    definition: Definition
+    definition: Annotated[Definition, BeforeValidator(_recorded)]
     runner: str
     beam_flags: list[str] = Field(default_factory=list)
     source: str

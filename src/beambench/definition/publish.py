@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, create_model
 
 from beambench.definition.publishers import (
     BUILT_IN,
@@ -16,7 +16,6 @@ from beambench.definition.publishers import (
     publisher_names,
 )
 from beambench.definition.section import Section
-from beambench.errors import UsageError
 
 
 class Publish(Section):
@@ -30,71 +29,85 @@ class Publish(Section):
         return found
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (self.model_dump(),)  # the class is made, and has no name to import
+        return recorded, (self.model_dump(),)  # the class is made, and has no name to import
 
 
-def _unpickled(content: dict[str, Any]) -> Publish:
-    """Return a section as it was; without the others where a publisher is not installed.
+class _OpenPublish(Publish):
+    """The same, with what it says of publishers that are not installed as it is."""
 
-    Workers elsewhere get definitions, and publish nothing.
-    """
-    try:
-        return schema_for(content).model_validate(content)
-    except (UsageError, ValidationError):
-        return schema_for({}).model_validate({key: content[key] for key in BUILT_IN})
+    model_config = ConfigDict(extra="allow")
 
 
-def schema_for(content: Any) -> type[Publish]:
-    """Return the schema of a section: with the publishers built in, and others that it names.
+def validated(content: Any) -> Any:
+    """Return the section of a definition, with the errors of pydantic where it is not valid.
 
     Nothing of a distribution is imported that the section does not name.
-
-    Args:
-        content: of the section, as a file or a record holds it.
 
     Raises:
         UsageError: the distribution of a publisher that it names is broken.
     """
-    given = content if isinstance(content, dict) else {}
-    sections, to = given.keys() - {"to"}, given.get("to")
-    chosen = {name for name in to if isinstance(name, str)} if isinstance(to, list) else set()
-    if sections | chosen <= BUILT_IN.keys():
-        return _schema(tuple(BUILT_IN), _sections(()))
-    names = publisher_names()
-    return _schema(tuple(names), _sections(sections.intersection(names) - BUILT_IN.keys()))
+    if isinstance(content, Publish):
+        return content
+    return _schema_for(content).model_validate(content)
+
+
+def recorded(content: Any) -> Any:
+    """Return a section that was valid when it was recorded, perhaps elsewhere.
+
+    A worker with another interpreter, or another machine, may lack a publisher: what the section
+    says of it is left as it is.
+    """
+    named = _sections_in(content) | _chosen_in(content)
+    if named <= BUILT_IN.keys() or named <= set(publisher_names()):
+        return validated(content)
+    others = _sections_in(content).intersection(publisher_names()) - BUILT_IN.keys()
+    return _made(_OpenPublish, _settings(others)).model_validate(content)
 
 
 def whole_schema() -> type[Publish]:
     """Return the schema with all publishers that are installed and not broken."""
     usable = [name for name in publisher_names() if lookup(name) is not None]
-    return _schema(tuple(usable), _sections(set(usable) - BUILT_IN.keys()))
+    return _made(Publish, _settings(set(usable) - BUILT_IN.keys()), tuple(usable))
 
 
-def _sections(others: Iterable[str]) -> tuple[tuple[str, type[Section]], ...]:
+def _schema_for(content: Any) -> type[Publish]:
+    """Return the schema of a section: with the publishers built in, and others that it names."""
+    sections = _sections_in(content)
+    if sections | _chosen_in(content) <= BUILT_IN.keys():
+        return _made(Publish, _settings(()), tuple(BUILT_IN))
+    names = publisher_names()
+    others = sections.intersection(names) - BUILT_IN.keys()
+    return _made(Publish, _settings(others), tuple(names))
+
+
+def _sections_in(content: Any) -> set[Any]:
+    return set(content) - {"to"} if isinstance(content, dict) else set()
+
+
+def _chosen_in(content: Any) -> set[str]:
+    to = content.get("to") if isinstance(content, dict) else None
+    return {name for name in to if isinstance(name, str)} if isinstance(to, list) else set()
+
+
+def _settings(others: Iterable[str]) -> tuple[tuple[str, type[Section]], ...]:
     """Return name and schema of the publishers built in and of some others, by name."""
     known = [*map(built_in, BUILT_IN), *map(find_publisher, others)]
     return tuple(sorted(((one.name, one.settings) for one in known), key=lambda pair: pair[0]))
 
 
 @functools.cache
-def _schema(
-    names: tuple[str, ...], sections: tuple[tuple[str, type[Section]], ...]
+def _made(
+    base: type[Publish],
+    settings: tuple[tuple[str, type[Section]], ...],
+    names: tuple[str, ...] | None = None,
 ) -> type[Publish]:
-    own = Publish.model_fields["to"]
-    fields: dict[str, Any] = {name: (settings | None, None) for name, settings in sections}
-    choice = list[Literal[names]]  # type: ignore[valid-type]
-    return create_model(
-        "Publish",
-        __base__=Publish,
-        __doc__=Publish.__doc__,
-        to=(choice, Field([], description=own.description)),
-        **fields,
-    )
-
-
-def validated(content: Any) -> Any:
-    """Return a section that is valid, with the errors of pydantic where it is not."""
-    return content if isinstance(content, Publish) else schema_for(content).model_validate(content)
+    """Make a schema: with the settings of some publishers; `to` takes these names, None: any."""
+    fields: dict[str, Any] = {name: (schema | None, None) for name, schema in settings}
+    if names is not None:
+        choice = list[Literal[names]]  # type: ignore[valid-type]
+        description = Publish.model_fields["to"].description
+        fields = {"to": (choice, Field([], description=description)), **fields}
+    return create_model("Publish", __base__=base, __doc__=Publish.__doc__, **fields)
 
 
 PublishSection = Annotated[SerializeAsAny[Publish], BeforeValidator(validated)]
@@ -103,4 +116,4 @@ PublishSection = Annotated[SerializeAsAny[Publish], BeforeValidator(validated)]
 
 def nowhere() -> Publish:
     """Return the section of a definition that says nothing of it."""
-    return schema_for({})()
+    return _schema_for({})()

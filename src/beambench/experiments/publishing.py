@@ -82,7 +82,7 @@ def runs_named(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
 
 def publishers_of(record: RunRecord, names: Sequence[str]) -> list[str]:
     """Return the publishers named, else those of a run's definition; UsageError without any."""
-    chosen = outbox.check(names or outbox.chosen_by(record))
+    chosen = outbox.check(names or outbox.publish_section(record).to)
     if not chosen:
         raise UsageError(
             f"run {record.run_id}: no publisher is chosen: give --publish "

@@ -11,15 +11,15 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from beambench.cancellation import POLL, Cancellation
-from beambench.definition.publish import Publish, schema_for
-from beambench.definition.publishers import find_publisher, lookup, publisher_names
+from beambench.definition.publish import Publish, recorded
+from beambench.definition.publishers import find_publisher, lookup
 from beambench.errors import BeambenchError, StoreError, UsageError
 from beambench.publishers.base import (
     BEAM,
@@ -70,37 +70,15 @@ def check(names: Iterable[str]) -> list[str]:
 
 
 def publish_section(record: RunRecord) -> Publish:
-    """Return where a run says that it is to be published. Raises UsageError for what cannot be.
-
-    What it says of a publisher that is not installed here concerns no other, and is left out.
-    """
-    given = _given(record)
-    if isinstance(given, dict):
-        missing = {*given, *_chosen(given)} - {"to", *publisher_names()}
-        given = {key: given[key] for key in given if key not in missing}
-        if missing.intersection(_chosen(given)):
-            given["to"] = [name for name in given["to"] if name not in missing]
+    """Return where a run says that it is to be published. Raises UsageError for what cannot be."""
+    definition = record.config.get("definition") or {}
     try:
-        return schema_for(given).model_validate(given)
+        section: Publish = recorded(definition.get("publish") or {})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, ("publish", *first["loc"])))
         raise UsageError(f"run {record.run_id}: {key}: {first['msg']}") from None
-
-
-def chosen_by(record: RunRecord) -> list[str]:
-    """Return the publishers that a run says it goes to, installed here or not."""
-    publish_section(record)
-    return _chosen(_given(record))
-
-
-def _given(record: RunRecord) -> Any:
-    return (record.config.get("definition") or {}).get("publish") or {}
-
-
-def _chosen(given: Mapping[str, Any]) -> list[str]:
-    to = given.get("to")
-    return [name for name in to if isinstance(name, str)] if isinstance(to, list) else []
+    return section
 
 
 def check_settings(name: str, publish: Publish, benchmark: str) -> None:
