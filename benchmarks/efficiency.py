@@ -33,9 +33,16 @@ from beambench.cancellation import Cancellation
 from beambench.controller.metric_values import window_seconds
 from beambench.controller.worker_process import run_task
 from beambench.definition.library import Library
-from beambench.definition.plan import Plan, Preparation
+from beambench.definition.plan import (
+    CalibratePlan,
+    LoopPlan,
+    PipelinePlan,
+    Preparation,
+    PreparePlan,
+)
 from beambench.inputs.elements import parsed
 from beambench.machine.noise import NoiseMonitor
+from beambench.runners.direct.runner import DIRECT
 from beambench.workloads.text import packaged_encoder
 
 MAX_AGAIN = 20
@@ -100,10 +107,17 @@ class Arms:
 
     def _task(self, variant: str, task: str, sizes: list[int]):  # type: ignore[no-untyped-def]
         resolved = self._resolved[variant]
-        plan = Plan(
-            task=task,
+        kind, own = {
+            "prepare": (PreparePlan, {}),
+            "calibrate": (CalibratePlan, {}),
+            "loop": (LoopPlan, {"batch_sizes": sizes}),
+            "pipeline": (PipelinePlan, {"runner": DIRECT.pipeline}),
+        }[task]
+        if task != "prepare":
+            own = {**own, "preparation": self._prepared[variant]}
+        plan = kind(
+            **own,
             definition=resolved.definition,
-            runner="direct",
             seed=0,
             source=self._source,
             limit=self._limits[variant],
@@ -112,8 +126,6 @@ class Arms:
             project_dir=os.getcwd(),
             epoch_ns=time.time_ns(),
             slot_us=int(resolved.profile.slot_seconds * 1e6),
-            preparation=self._prepared.get(variant),
-            batch_sizes=sizes,
         )
         result = run_task(plan, deadline=time.monotonic() + 3600, cancelled=Cancellation())
         if result.status != "succeeded":

@@ -63,20 +63,21 @@ def child(kind: str, count: int, size: int) -> None:
     from apache_beam.ml.inference.base import KeyedModelHandler
 
     from beambench.definition.library import Library
-    from beambench.definition.plan import Plan, Preparation
-    from beambench.runners import direct
-    from beambench.workloads import pipeline
+    from beambench.definition.plan import PipelinePlan, Preparation
+    from beambench.runners.direct.beam import pipeline as direct
+    from beambench.runners.direct.runner import DIRECT
     from beambench.workloads.base import Weights, load_class
+    from beambench.workloads.pipeline import body
+    from beambench.workloads.pipeline.outputs import Outputs
 
     folder = tempfile.mkdtemp()
     ids = Path(folder) / "ids.txt"
     ids.write_text("".join(f"{number}\n" for number in range(count)))
     limits = [f"batching.{end}_batch_size={size}" for end in ("min", "max")]
     definition = Library().resolve("overhead-noop", overrides=limits).definition
-    plan = Plan(
-        task="pipeline",
+    plan = PipelinePlan(
         definition=definition,
-        runner="direct",
+        runner=str(DIRECT.pipeline),
         seed=0,
         source="synthetic",
         limit=count,
@@ -88,7 +89,7 @@ def child(kind: str, count: int, size: int) -> None:
         preparation=Preparation(root="", ids_file=str(ids), count=count, sample=[]),
     )
     workload = load_class(definition.workload)(definition, Weights(None))
-    instrumented = pipeline.instrumented
+    instrumented = body.instrumented
 
     def assembled(*arguments: Any) -> Any:
         if kind == "without":
@@ -101,9 +102,9 @@ def child(kind: str, count: int, size: int) -> None:
         keyed = handler._base._base
         return keyed.with_preprocess_fn(Begin(before)).with_postprocess_fn(End(after))
 
-    pipeline.instrumented = assembled
+    body.instrumented = assembled
     direct.IN_PROCESS = "not checked: without instrumentation no batch is counted"
-    direct.run(workload, plan, pipeline.Outputs.within(folder))
+    direct.run(workload, plan, Outputs.within(folder))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"window": TIMES["last"] - TIMES["first"], "peak": peak}))
 

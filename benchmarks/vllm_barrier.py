@@ -33,14 +33,15 @@ from typing import Any, ClassVar, NamedTuple
 
 from beambench.analysis.intervals import median, median_interval
 from beambench.cancellation import Cancellation
+from beambench.controller.interpreter import find_interpreter
 from beambench.controller.metric_values import window_seconds
 from beambench.controller.supervisor import supervise
 from beambench.controller.worker_process import run_task
 from beambench.definition.library import Library
-from beambench.definition.plan import Plan, Preparation
-from beambench.experiments.interpreter import find_interpreter
+from beambench.definition.plan import LoopPlan, PipelinePlan, Preparation, PreparePlan
 from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler
+from beambench.runners.direct.runner import DIRECT
 from beambench.workloads.base import Parameters
 from beambench.workloads.text_generation import GenerationParameters, TextGeneration
 
@@ -111,7 +112,7 @@ class Arms:
         prepared = self._run("prepare", "stock").observation.prepared
         self._preparation = Preparation.model_validate(prepared.preparation)
 
-    def _plan(self, task: str, variant: str) -> tuple[Plan, str]:
+    def _plan(self, task: str, variant: str) -> tuple[Any, str]:
         options = self._options
         overrides = [
             f"model.name={options.model}",
@@ -127,10 +128,16 @@ class Arms:
             ]
         resolved = self._library.resolve(NAME, variant=variant, overrides=overrides)
         named = options.interpreter or resolved.definition.interpreter
-        plan = Plan(
-            task=task,
+        kind, own = {
+            "prepare": (PreparePlan, {}),
+            "loop": (LoopPlan, {"batch_sizes": []}),
+            "pipeline": (PipelinePlan, {"runner": DIRECT.pipeline}),
+        }[task]
+        if task != "prepare":
+            own = {**own, "preparation": self._preparation}
+        plan = kind(
+            **own,
             definition=resolved.definition,
-            runner="direct",
             seed=0,
             source="packaged",
             limit=options.limit,
@@ -139,7 +146,6 @@ class Arms:
             project_dir=os.getcwd(),
             epoch_ns=time.time_ns(),
             slot_us=int(resolved.profile.slot_seconds * 1e6),
-            preparation=self._preparation,
         )
         return plan, find_interpreter(named, resolved.path)
 
@@ -235,7 +241,7 @@ def client(plan_file: str, answer_file: str, barrier: int) -> None:
 
     from beambench.worker.tasks import make_workload, read_elements
 
-    plan = Plan.model_validate_json(Path(plan_file).read_text())
+    plan = LoopPlan.model_validate_json(Path(plan_file).read_text())
     workload, elements = make_workload(plan), read_elements(plan)
     handler = workload.model_handler()
     server = handler.load_model()
@@ -274,7 +280,7 @@ def serve(plan_file: str) -> None:
     """Start a server as the handler does, print its port, and end it when the input closes."""
     from beambench.worker.tasks import make_workload
 
-    plan = Plan.model_validate_json(Path(plan_file).read_text())
+    plan = LoopPlan.model_validate_json(Path(plan_file).read_text())
     server = make_workload(plan).model_handler().load_model()
     print(server.get_server_port(), flush=True)
     sys.stdin.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import servers
 from fake_server import FakeServer, fake_server
+from fake_workers import Workers
 
 Server = TypeVar("Server")
 
@@ -44,6 +46,27 @@ def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache))
         yield cache
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
+    """Replace the processes of a run; nothing real is started."""
+    workers = Workers()
+    monkeypatch.setattr("beambench.controller.worker_process.run_task", workers)
+    monkeypatch.setattr(
+        "beambench.experiments.benchmark.fingerprint", lambda folder: {"found_in": str(folder)}
+    )
+    return workers
+
+
+@pytest.fixture
+def scratch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Keep temporary files in a folder of the test's own."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
 
 
 @pytest.fixture

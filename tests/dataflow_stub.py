@@ -282,6 +282,9 @@ class FakeClock:
     def now(self) -> float:
         return self.time
 
+    def utc_now(self) -> str:
+        return CREATED
+
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
         self.time += seconds

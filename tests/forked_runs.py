@@ -73,9 +73,10 @@ def serve() -> None:
 
     import beambench.cli.process
     import beambench.cli.progress
-    import beambench.experiments.run
+    import beambench.experiments.benchmark
     import beambench.presentation.runs
     import beambench.publishers.outbox
+    import beambench.runners.direct.runner
     import beambench.store.run_store
     from beambench.__main__ import main
 

@@ -9,11 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "experiments"))
-
+from beambench.version import __version__
 from fake_workers import COUNT, DEFAULTS
-
-from beambench import __version__
 
 NAME = "stubbed"
 DEFINITION = f"""

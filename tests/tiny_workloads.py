@@ -10,8 +10,18 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from beambench.definition.plan import Plan, Preparation, Task
+from beambench.definition.plan import (
+    BenchmarkPlan,
+    CalibratePlan,
+    LoopPlan,
+    PipelinePlan,
+    Preparation,
+    PreparePlan,
+    ReferencePlan,
+)
 from beambench.definition.schema import Definition
+from beambench.runners.dataflow.plans import CollectPlan, SubmitPlan, TemplatePlan
+from beambench.runners.direct.runner import DIRECT
 from beambench.workloads.base import Label, Parameters, Workload
 
 if TYPE_CHECKING:
@@ -138,12 +148,26 @@ def definition(workload: str = "tiny_workloads:Tiny", **changed: Any) -> Definit
     return Definition.model_validate({**parts, **changed})
 
 
-def make_plan(folder: Path, task: Task = "pipeline", **changed: Any) -> Plan:
+JOB = {"job_name": "tiny-job", "variant": "stock", "profile": "smoke"}
+PLANS: dict[str, tuple[type[BenchmarkPlan], dict[str, Any]]] = {
+    "prepare": (PreparePlan, {}),
+    "reference": (ReferencePlan, {}),
+    "calibrate": (CalibratePlan, {}),
+    "loop": (LoopPlan, {"batch_sizes": []}),
+    "pipeline": (PipelinePlan, {"runner": DIRECT.pipeline}),
+    "template": (TemplatePlan, JOB),
+    "submit": (SubmitPlan, JOB),
+    "collect": (CollectPlan, JOB),
+}
+"""Class of the plan of each task, and what it says beside what all do."""
+NOTHING_PREPARED = {"root": "", "ids_file": "ids.txt", "count": 0, "sample": []}
+
+
+def make_plan(folder: Path, task: str = "pipeline", /, **changed: Any) -> Any:
     """Return a plan for a tiny workload that works in `folder`."""
+    kind, own = PLANS[task]
     parts: dict[str, Any] = {
-        "task": task,
         "definition": definition(),
-        "runner": "direct",
         "seed": 0,
         "source": "synthetic",
         "limit": 40,
@@ -153,7 +177,17 @@ def make_plan(folder: Path, task: Task = "pipeline", **changed: Any) -> Plan:
         "epoch_ns": 0,
         "slot_us": 1_000_000,
     }
-    return Plan.model_validate({**parts, **changed})
+    prepared = {} if kind is PreparePlan else {"preparation": NOTHING_PREPARED}
+    return kind.model_validate({**parts, **prepared, **own, **changed})
+
+
+def for_task(plan: BenchmarkPlan, task: str, /, **changed: Any) -> Any:
+    """Return a plan of the same benchmark for another task."""
+    kind, own = PLANS[task]
+    names = kind.model_fields.keys() & type(plan).model_fields.keys() - {"task", "function"}
+    same = {name: getattr(plan, name) for name in names}
+    prepared = {"preparation": NOTHING_PREPARED} if kind is not PreparePlan else {}
+    return kind.model_validate({**prepared, **own, **same, **changed})
 
 
 def prepared(

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from beambench.version import __version__
+
 if TYPE_CHECKING:
     from beambench.definition.library import Library
     from beambench.errors import BeambenchError, RunError, StoreError, UsageError
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from beambench.store.run_store import RunStore
     from beambench.workloads.base import Parameters, Weights, Workload
 
-__version__ = "0.1.0"
 __all__ = [
     "BeambenchError",
     "Library",

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 from beam_option_files import BEAM_FILES
-from beambench import __version__
 from beambench.definition.library import Library
+from beambench.version import __version__
 from beambench.workloads.overhead import Overhead
 
 RESNET101 = "pytorch-image-classification-resnet101"

@@ -5,12 +5,12 @@ import io
 import pytest
 
 from beambench.cli.progress import PLAIN_SECONDS, ProgressReporter, progress_text
+from beambench.controller.session import Step
 from beambench.definition.library import Library
-from beambench.experiments.request import make_request
-from beambench.experiments.run import Step
 from beambench.presentation.runs import print_record
 from beambench.presentation.values import show_value
 from beambench.record.run_record import RunRecord
+from beambench.request.benchmark import make_request
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def results(monkeypatch):
                 announce(request)
                 yield request, result() if callable(result) else result
 
-        monkeypatch.setattr("beambench.experiments.run.execute_all", execute_all)
+        monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
 
     return use
 
@@ -219,7 +219,7 @@ def test_a_signal_asks_the_run_to_stop_and_the_record_is_stored(
         assert cancelled.is_set()
         yield requests[0], record
 
-    monkeypatch.setattr("beambench.experiments.run.execute_all", execute_all)
+    monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
     answer = beambench("run", NAMES[0], "--json", "--store", STORE)
     assert answer.code == 130
     assert stored() == [record.run_id]
@@ -233,7 +233,7 @@ def test_labels_go_into_the_request(beambench, monkeypatch, make_record):
         seen.extend(requests)
         yield requests[0], make_record()
 
-    monkeypatch.setattr("beambench.experiments.run.execute_all", execute_all)
+    monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
     labels = ["--label", "a=1", "--label", "b=x=y", "--label", "c="]
     beambench("run", NAMES[0], *labels, "--store", STORE)
     assert seen[0].labels == {"a": "1", "b": "x=y", "c": ""}

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from beambench import __version__
 from beambench.cli.listing import COLUMNS
 from beambench.store import RunStore
+from beambench.version import __version__
 
 CATALOG = [
     "huggingface-pipeline-minilm",
@@ -410,7 +410,8 @@ LIGHT = [
     "beambench.record",
     "beambench.analysis",
     "beambench.cost",
-    "beambench.dataflow",
+    "beambench.request",
+    "beambench.runners",
 ]
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys
@@ -419,7 +420,7 @@ for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     below = [] if name == "beambench" else pkgutil.walk_packages(module.__path__, f"{name}.")
     for found in below:
-        if not found.name.endswith("__main__"):
+        if not found.name.endswith("__main__") and ".beam." not in found.name:
             importlib.import_module(found.name)
     loaded[name] = [heavy for heavy in json.loads(sys.argv[2]) if heavy in sys.modules]
 print(json.dumps(loaded))

@@ -14,10 +14,10 @@ import pytest
 
 import costed_runs
 from beambench.cli.progress import ProgressReporter
+from beambench.controller.session import Step
 from beambench.definition.library import Library
-from beambench.experiments.request import make_request
-from beambench.experiments.run import Step
 from beambench.presentation.layout import Column, Page
+from beambench.request.benchmark import make_request
 from beambench.store import RunStore
 
 STORE = "sqlite:///runs.db"

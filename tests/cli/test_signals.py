@@ -16,7 +16,7 @@ import pytest
 import stub_worker
 from beambench.cancellation import Cancellation
 from beambench.cli.progress import ProgressReporter
-from beambench.experiments.run import Step
+from beambench.controller.session import Step
 from beambench.store import RunStore, sqlite_url
 
 # Another signal comes at every line of the handler.

@@ -164,7 +164,7 @@ def result(monkeypatch):
         def execute_all(requests, cancelled, announce, run):
             yield requests[0], given
 
-        monkeypatch.setattr("beambench.experiments.run.execute_all", execute_all)
+        monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
 
     return use
 

@@ -7,16 +7,16 @@ import json
 import pytest
 
 from beambench.cli.progress import ProgressReporter
+from beambench.controller.session import Step
 from beambench.controller.worker_process import Observation
 from beambench.definition.library import Library
-from beambench.experiments.request import make_request
-from beambench.experiments.run import Step
 from beambench.instrumentation.label import as_label
 from beambench.printable import json_text, printable, storable, storable_values
 from beambench.publishers import outbox
 from beambench.publishers.influxdb.points import line
 from beambench.record.observation import Proof, SampledPrediction, WorkerError
 from beambench.record.run_record import RunRecord
+from beambench.request.benchmark import make_request
 from beambench.store import RunStore
 from beambench.worker.__main__ import _write
 from beambench.workloads.output import row
@@ -139,7 +139,7 @@ def test_a_run_that_says_such_things_is_stored(beambench, folder, record, monkey
     def execute_all(requests, cancelled, announce, run):
         yield requests[0], record
 
-    monkeypatch.setattr("beambench.experiments.run.execute_all", execute_all)
+    monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
     answer = beambench("run", "overhead-noop", "--store", STORE)
     assert answer.code == 3
     assert steers(answer.out + answer.err) == set()

@@ -17,9 +17,8 @@ from beambench.controller.assemble import (
     status_of,
     warnings_of,
 )
-from beambench.controller.supervisor import Outcome
+from beambench.controller.results import TaskResult
 from beambench.controller.verification import verification
-from beambench.controller.worker_process import WorkerResult
 from beambench.metrics.registry import BUILT_IN
 from beambench.record.observation import (
     Distribution,
@@ -67,20 +66,20 @@ def observe(
     return Observation(**(fields | changes))
 
 
-def result_of(observation: Observation | None = None, **changes: Any) -> WorkerResult:
+def result_of(observation: Observation | None = None, **changes: Any) -> TaskResult:
     error = observation.error if observation is not None else None
     fields: dict[str, Any] = {
         "status": "succeeded" if observation is not None and error is None else "failed",
         "observation": observation,
         "error": CRASH if observation is None else error and error.model_dump(),
-        "outcome": Outcome("exited", 0, None, 12.5, ""),
+        "duration": 12.5,
         "started_at": "2026-01-01T00:00:00.000Z",
         "finished_at": "2026-01-01T00:00:13.000Z",
         "noise": {"reasons": [], "disturbed": False},
         "peak_rss": 1000,
         "rss_samples": 9,
     }
-    return WorkerResult(**(fields | changes))
+    return TaskResult(**(fields | changes))
 
 
 def execute(*results: tuple[str, Any], max_failed: float = 0.01) -> Execution:
@@ -88,11 +87,11 @@ def execute(*results: tuple[str, Any], max_failed: float = 0.01) -> Execution:
     execution = Execution(max_failed)
     for arm, what in results:
         observation = observe(what) if isinstance(what, int | float) else None
-        execution.add(arm, what if isinstance(what, WorkerResult) else result_of(observation))
+        execution.add(arm, what if isinstance(what, TaskResult) else result_of(observation))
     return execution
 
 
-def judged(arm: Any, index: int, result: WorkerResult, max_failed: float) -> Repeat:
+def judged(arm: Any, index: int, result: TaskResult, max_failed: float) -> Repeat:
     """Return the repeat of a worker's result, verified by its proof of work alone."""
     proven = verification(result.observation, None) if result.observation is not None else None
     metrics = metrics_of(result, proven).values
@@ -150,8 +149,8 @@ def test_a_repeat_without_a_proof_has_failed_unless_its_pipeline_can_have_none(m
     repeat = judged("pipeline", 0, result_of(observe(**{missing: None})), 0.01)
     assert repeat.status == "failed"
     assert repeat.error["message"] == "the worker gave no proof of its work"
-    external = observe(task="external", **{missing: None})
-    assert judged("pipeline", 0, result_of(external), 0.01).status == "succeeded"
+    unproven = observe(task="existing", **{missing: None})
+    assert judged("pipeline", 0, result_of(unproven), 0.01).status == "succeeded"
 
 
 def test_batch_sizes_are_in_the_order_in_which_beam_grows_them():

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from beambench.cancellation import Cancellation
+from beambench.clock import utc_now
 from beambench.controller import worker_process
+from beambench.controller.results import TaskResult
 from beambench.controller.supervisor import Outcome
-from beambench.controller.worker_process import WorkerResult, run_task, utc_now
+from beambench.controller.worker_process import run_task
 from beambench.definition.library import Library
-from beambench.definition.plan import Plan
+from beambench.definition.plan import PipelinePlan, Preparation
 from beambench.errors import RunError
 from beambench.record.observation import Observation, WorkerError
 
@@ -60,11 +62,11 @@ def samplers(monkeypatch) -> list[FakeSampler]:
 
 
 @pytest.fixture
-def plan(tmp_path) -> Plan:
-    return Plan(
-        task="pipeline",
+def plan(tmp_path) -> PipelinePlan:
+    return PipelinePlan(
         definition=Library().resolve("overhead-noop", profile="smoke").definition,
-        runner="direct",
+        runner="module:run",
+        preparation=Preparation(root="", ids_file="ids.txt", count=4, sample=[]),
         seed=0,
         source="synthetic",
         limit=4,
@@ -77,7 +79,7 @@ def plan(tmp_path) -> Plan:
 
 
 @pytest.fixture
-def run(monkeypatch, plan) -> Callable[..., WorkerResult]:
+def run(monkeypatch, plan) -> Callable[..., TaskResult]:
     """Run the plan in a worker that writes `wrote` and ends with `outcome`."""
 
     def call(
@@ -86,7 +88,7 @@ def run(monkeypatch, plan) -> Callable[..., WorkerResult]:
         seen: dict[str, Any] | None = None,
         starts: bool = True,
         **options: Any,
-    ) -> WorkerResult:
+    ) -> TaskResult:
         def fake(argv: list[str], *, on_start: Callable[[int], None], **given: Any) -> Outcome:
             if seen is not None:
                 seen.update(given, argv=argv, plan=json.loads(Path(argv[-2]).read_text()))
@@ -113,12 +115,12 @@ def test_the_worker_is_started_with_plan_and_result(run, plan, tmp_path):
     run(seen=seen, deadline=77.0, cancelled=cancelled, on_progress=progress)
     files = [str(tmp_path / "plan.json"), str(tmp_path / "result.json")]
     assert seen["argv"] == [sys.executable, "-m", "beambench.worker", *files]
-    assert Plan.model_validate(seen["plan"]) == plan
+    assert PipelinePlan.model_validate(seen["plan"]) == plan
     assert (seen["deadline"], seen["cancelled"], seen["on_progress"]) == (77.0, cancelled, progress)
     assert seen["log_path"] == tmp_path / "worker.log"
 
 
-def environment_of(run: Callable[..., WorkerResult], *search_path: str) -> dict[str, str]:
+def environment_of(run: Callable[..., TaskResult], *search_path: str) -> dict[str, str]:
     seen: dict[str, Any] = {}
     run(seen=seen, search_path=search_path)
     return dict(seen["env"])
@@ -166,7 +168,7 @@ def test_a_worker_that_did_its_task(run):
     result = run()
     assert (result.status, result.error) == ("succeeded", None)
     assert result.observation == Observation(task="pipeline", peak_rss=500)
-    assert result.outcome == EXITED
+    assert result.duration == EXITED.duration
 
 
 @pytest.mark.parametrize("kind", ["usage", "run"])
@@ -229,7 +231,7 @@ def test_what_is_done_counts_however_the_worker_ended_after_it(run, outcome, war
 
 def test_seconds_that_a_worker_waited_in_vain_at_its_exit_do_not_count(run):
     wrote = Observation(task="pipeline", exit_wait=5.0).model_dump_json()
-    assert run(Outcome("exited", 0, None, 9.0, ""), wrote).outcome.duration == 4.0
+    assert run(Outcome("exited", 0, None, 9.0, ""), wrote).duration == 4.0
 
 
 @pytest.mark.parametrize(

@@ -595,7 +595,7 @@ def test_beam_reads_a_printed_benchmark(name, runner):
 
 @pytest.mark.real
 def test_what_is_passed_on_is_beams():
-    from beambench.runners.flags_read import beam_parser
+    from beambench.runners.direct.beam.flags_read import beam_parser
 
     known = beam_parser()._option_string_actions
     assert [name for name in sorted(DIRECT_FLAGS) if f"--{name}" not in known] == []

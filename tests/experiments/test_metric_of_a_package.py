@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_workers import measured
 
 import beambench
 from beambench.cli.main import execute
@@ -24,6 +23,7 @@ from beambench.publishers import outbox
 from beambench.record.observation import Distribution, RawMetrics
 from beambench.record.run_record import RunRecord
 from beambench.store import RunStore
+from fake_workers import measured
 from installed import install
 
 pytestmark = pytest.mark.usefixtures("workers", "scratch")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 
 import pytest
-from fake_workers import crashed
 
 import beambench
 from beambench.definition.library import Library
 from beambench.errors import StoreError, UsageError
 from beambench.experiments.python_api import run_benchmark
 from beambench.store import RunStore, sqlite_url
+from fake_workers import crashed
 
 pytestmark = pytest.mark.usefixtures("workers", "scratch")
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake_workers import crashed, gave_up, measured
 
 from beambench.cli.main import execute
 from beambench.record.run_record import MetricValue, Repeat, RunRecord, Verification
 from beambench.store import RunStore, sqlite_url
+from fake_workers import crashed, gave_up, measured
 
 pytestmark = pytest.mark.usefixtures("workers", "scratch")
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 
 import pytest
-from fake_workers import crashed, measured
 
 from beambench.controller.assemble import Execution
+from beambench.controller.results import Trouble
 from beambench.definition.library import Library
-from beambench.experiments.records import Subject, Trouble, make_record
-from beambench.experiments.request import make_request
+from beambench.experiments.records import (
+    Subject,
+    first_error,
+    make_record,
+    trouble_or_first_error,
+)
 from beambench.record.run_record import InputRecord, ModelRecord, RunRecord
+from beambench.request.benchmark import make_request
+from fake_workers import KILLED, crashed, measured
 
 STARTED = "2026-01-31T10:00:00.000Z"
+FINISHED = "2026-01-31T10:01:00.000Z"
 
 
 OWN = """
@@ -58,7 +66,7 @@ def own(tmp_path):
 
 
 def record_of(
-    *results, trouble=None, expected=1, error=None, benchmark="overhead-noop", **subject
+    *results, trouble=None, expected=1, judge=first_error, benchmark="overhead-noop", **subject
 ) -> RunRecord:
     request = make_request(
         Library(), benchmark, profile="smoke", labels={"a": "1"}, command=["x", "\udcff"]
@@ -77,15 +85,17 @@ def record_of(
         execution,
         trouble,
         started_at=STARTED,
+        finished_at=FINISHED,
         expected=expected,
         added_config={"more": 1},
-        error=error,
+        judge=judge,
     )
 
 
 def test_a_run_that_succeeded():
     record = record_of(measured(warnings=["b", "a"]), warnings=["a"])
-    assert (record.status, record.error, record.started_at) == ("succeeded", None, STARTED)
+    assert (record.status, record.error) == ("succeeded", None)
+    assert (record.started_at, record.finished_at) == (STARTED, FINISHED)
     assert record.warnings == ["a", "b"]
     assert record.labels == {"a": "1"}
     assert record.command == ["x", r"\udcff"]
@@ -113,9 +123,16 @@ def test_the_error_is_what_came_first_unless_something_ended_the_run(
     assert (record.error is None) == (error is None)
 
 
-def test_what_went_wrong_can_be_given():
-    record = record_of(crashed(), trouble=Trouble("failed", "no room"), error="no room")
+def test_another_judge_may_put_what_ended_the_run_first():
+    no_room = Trouble("failed", "no room")
+    record = record_of(crashed(), trouble=no_room, judge=trouble_or_first_error)
     assert (record.status, record.error) == ("failed", "no room")
+    assert record_of(crashed(), judge=trouble_or_first_error).error.startswith("pipeline repeat 1")
+
+
+def test_what_is_said_of_repeats_that_failed_is_not_lost():
+    said = dataclasses.replace(crashed(), warnings=["x", "y"])
+    assert record_of(said, measured(), warnings=["a", "x"]).warnings == ["a", "x", "y"]
 
 
 def test_repeats_that_are_missing_fail_a_run():
@@ -123,10 +140,11 @@ def test_repeats_that_are_missing_fail_a_run():
 
 
 def test_a_repeat_that_was_stopped_ends_a_run():
-    execution = Execution(0.0)
-    stopped = execution.add("pipeline", crashed("timed_out", "timed out"))
-    assert Trouble.of_repeat(stopped) == Trouble("timed_out", "timed out")
-    assert Trouble.of_repeat(execution.add("pipeline", crashed())) is None
+    stopped = crashed("timed_out", "timed out")
+    assert Trouble.of("step 1", stopped) == Trouble("timed_out", "timed out in step 1")
+    left = dataclasses.replace(stopped, ending="timed out, but it goes on")
+    assert Trouble.of("step 1", left) == Trouble("timed_out", "timed out, but it goes on")
+    assert Trouble.of("step 1", crashed()) == Trouble("failed", KILLED)
 
 
 def test_it_is_the_version_that_started_the_run():

@@ -10,6 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from beambench.cancellation import Cancellation
+from beambench.controller.session import Step, silent
+from beambench.controller.worker_process import OnProgress
+from beambench.definition.library import Library
+from beambench.definition.plan import decided_definition
+from beambench.errors import RunError, UsageError
+from beambench.experiments.benchmark import execute as execute_run
+from beambench.experiments.benchmark import schedule
+from beambench.experiments.experiment import execute_all
+from beambench.experiments.records import new_run_id
+from beambench.record.observation import Observation, SampledPrediction
+from beambench.record.run_record import RunRecord
+from beambench.request.benchmark import RunRequest, make_request
+from beambench.runners.direct.runner import DIRECT
+from beambench.workloads.base import check_workload
 from fake_workers import (
     BEST_BATCH_SIZE,
     COUNT,
@@ -22,25 +38,6 @@ from fake_workers import (
     prepared,
 )
 
-from beambench.cancellation import Cancellation
-from beambench.controller.worker_process import OnProgress
-from beambench.definition.library import Library
-from beambench.definition.plan import decided_definition
-from beambench.errors import RunError, UsageError
-from beambench.experiments.records import new_run_id
-from beambench.experiments.request import RunRequest, make_request
-from beambench.experiments.run import (
-    Run,
-    Step,
-    execute_all,
-    schedule,
-    silent,
-)
-from beambench.experiments.run import execute as execute_run
-from beambench.record.observation import Observation, SampledPrediction
-from beambench.record.run_record import RunRecord
-from beambench.workloads.base import check_workload
-
 pytestmark = pytest.mark.usefixtures("workers", "scratch")
 
 PREPARING = ["prepare", "reference"]
@@ -51,7 +48,7 @@ def request_of(**options: Any) -> RunRequest:
 
 
 def execute(announce=silent, cancelled: Cancellation | None = None, **options: Any) -> RunRecord:
-    return Run(request_of(**options), cancelled or Cancellation(), announce).execute()
+    return execute_run(request_of(**options), cancelled or Cancellation(), announce)
 
 
 # Order
@@ -77,10 +74,9 @@ def test_a_run_prepares_samples_and_repeats(workers, scratch):
     assert record.error is None
     first, *others = workers.plans
     assert (first.source, first.limit, first.seed, first.slot_us) == ("synthetic", 7, 3, 50_000)
-    assert (first.runner, first.beam_flags, first.labels) == ("direct", [], None)
-    assert first.preparation is None
+    assert (first.runs_here, first.beam_flags, first.labels) == (True, [], None)
+    assert {plan.runner for plan in workers.plans[2:]} == {DIRECT.pipeline}
     assert {plan.preparation.count for plan in others} == {COUNT}
-    assert [plan.batch_sizes for plan in workers.plans] == [[], [], [], [10, 30, 60]]
     assert workers.plans == sorted(workers.plans, key=lambda plan: plan.epoch_ns)
     deadlines = {options["deadline"] for options in workers.options}
     assert len(deadlines) == 1
@@ -130,7 +126,7 @@ def execute_variant(name: str, variant: str, *overrides: str, **options: Any) ->
     request = make_request(
         Library(), name, profile="smoke", variant=variant, overrides=overrides, **options
     )
-    return Run(request, Cancellation()).execute()
+    return execute_run(request, Cancellation())
 
 
 @pytest.mark.parametrize(
@@ -226,7 +222,7 @@ def test_the_sample_of_stock_is_a_step_of_its_own_before_the_loop_is_calibrated(
     request = make_request(
         Library(), RESNET, profile="smoke", variant="tuned-channels-last", reference=True
     )
-    Run(request, Cancellation(), announce).execute()
+    execute_run(request, Cancellation(), announce)
     assert [step.label for step in steps] == [
         "prepare",
         "reference sample",
@@ -617,7 +613,7 @@ def test_a_record_holds_no_secret_and_the_worker_gets_them_all(workers, tmp_path
     command = ["beambench", "run", "x", "--set", more, f"--set={setting}", "--", *flags]
     resolved = Library().resolve("overhead-noop", profile="smoke", overrides=[more, setting])
     request = RunRequest(resolved, repeats=1, beam_flags=flags, command=command)
-    record = Run(request, Cancellation()).execute()
+    record = execute_run(request, Cancellation())
     assert "hunter" not in record.model_dump_json()
     assert record.config["overrides"] == [
         "parameters.note={private_key: '***'}",

@@ -21,6 +21,7 @@ acme = acme_runners:ACME
 acme-broken = acme_runners:NOTHING
 acme-other = acme_runners:ACME
 acme-pipelines = acme_runners:PIPELINES
+acme-jobs = acme_runners:JOBS
 """
 RUNNER = """
 from beambench.definition.runners import Runner
@@ -28,25 +29,35 @@ from beambench.definition.runners import Runner
 ACME = Runner(
     name="acme",
     beam_name="AcmeRunner",
-    execution="acme_runners.execution:execute",
-    request_check="acme_runners.execution:check",
-    dry_run="acme_runners.execution:dry_run",
+    run_task="acme_runners.tasks:run_task",
+    request_check="acme_runners.tasks:check",
+    dry_run="acme_runners.tasks:dry_run",
+    doctor="acme_runners.tasks:doctor",
     profile="smoke",
     repeats=2,
 )
 PIPELINES = Runner(
     name="acme-pipelines",
     beam_name="AcmeRunner",
-    execution="acme_runners.execution:execute",
-    pipeline_execution="acme_runners.execution:execute",
+    run_task="acme_runners.tasks:run_task",
+    existing="acme_runners.tasks:run_existing",
+)
+JOBS = Runner(
+    name="acme-jobs",
+    beam_name="AcmeRunner",
+    run_task="acme_runners.tasks:run_task",
+    repeat="acme_runners.tasks:run_job",
+    repeat_label="job",
+    failures=1,
 )
 """
-EXECUTION = """
-from beambench.controller.assemble import Execution
+TASKS = """
+import dataclasses
+
+from beambench.controller.results import Trouble
 from beambench.errors import UsageError
-from beambench.experiments.records import Subject, make_record
-from beambench.record.run_record import InputRecord, ModelRecord
-from fake_workers import measured
+from beambench.record.run_record import Usage
+from fake_workers import DEFAULTS, crashed, measured
 
 RAN = {
     "executed": "acme",
@@ -66,21 +77,34 @@ def dry_run(request):
     return {"jobs": request.repeat_count}
 
 
-def execute(request, cancelled, announce):
-    execution = Execution(max_failed=request.failed_share)
-    for _ in range(request.repeat_count):
-        execution.add("pipeline", measured(runner=RAN))
-    subject = Subject(
-        InputRecord(kind="synthetic", count=100, digest=None),
-        ModelRecord(name="noop", weights="none"),
-        environment={},
-    )
-    started_at = "2026-01-31T10:00:00.000Z"
-    return make_record(
-        request, subject, execution, None, started_at=started_at, expected=request.repeat_count
+def doctor():
+    return False, "the site is closed"
+
+
+def run_task(plan, **options):
+    assert plan.task != "existing" or plan.function == "acme_runners.tasks:run_existing"
+    if plan.task in ("pipeline", "existing"):
+        return measured(task=plan.task, runner=RAN)
+    return DEFAULTS[plan.task]()
+
+
+def run_job(repeat):
+    if repeat.plan.seed == 7:
+        return Trouble("failed", "no job 7")
+    if repeat.plan.seed == 8:
+        return crashed(message="job 8 fell over")
+    draft = repeat.draft(Trouble("failed", "not read back"))
+    assert (draft.status, draft.error) == ("failed", "not read back")
+    repeat.session.announce(repeat.step, 100)({"done": 50})
+    return dataclasses.replace(
+        measured(runner=RAN),
+        duration=None,
+        usage=Usage(source="service", vcpu_seconds=120.0),
+        beam_metrics={"JobSeconds": {"namespace": "", "step": "", "value": 3.0}},
+        warnings=[f"seen by {repeat.step.label}"],
     )
 """
-FILES = {"acme_runners/__init__.py": RUNNER, "acme_runners/execution.py": EXECUTION}
+FILES = {"acme_runners/__init__.py": RUNNER, "acme_runners/tasks.py": TASKS}
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +172,42 @@ def test_a_pipeline_runs_on_a_runner_that_runs_pipelines(tmp_path, capsys):
     assert (record.runner.requested, record.runner.executed) == ("acme-pipelines", "acme")
 
 
+def test_its_repeats_may_be_carried_out_in_a_way_of_its_own(capsys):
+    words = ["run", "overhead-noop", "--runner", "acme-jobs", "--repeats", "2"]
+    words += ["--profile", "smoke", "--store", "sqlite:///runs.db"]
+    assert execute(words) == 0
+    with RunStore.open("sqlite:///runs.db") as store:
+        (record,) = store.history("overhead-noop")
+    assert [repeat.usage.vcpu_seconds for repeat in record.repeats] == [120.0, 120.0]
+    assert record.repeats[0].beam_metrics["JobSeconds"]["value"] == 3.0
+    assert "run_time" not in record.metrics  # nobody says how long they took
+    assert record.warnings[-2:] == ["seen by job 1", "seen by job 2"]
+    assert "job 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seed", "repeats", "error"),
+    [("7", 0, "no job 7"), ("8", 1, "pipeline repeat 1: job 8 fell over")],
+)
+def test_its_repeats_may_fail(seed, repeats, error):
+    words = ["run", "overhead-noop", "--runner", "acme-jobs", "--repeats", "2", "--seed", seed]
+    words += ["--profile", "smoke", "--store", "sqlite:///runs.db"]
+    assert execute(words) == 3
+    with RunStore.open("sqlite:///runs.db") as store:
+        (record,) = store.history("overhead-noop")
+    assert (record.status, record.error, len(record.repeats)) == ("failed", error, repeats)
+
+
+def test_doctor_asks_it(capsys):
+    assert execute(["doctor", "--store", "sqlite:///runs.db", "--json"]) == 0
+    checks = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    acme, other, broken = (checks[name] for name in ("acme", "acme-pipelines", "acme-broken"))
+    assert (acme["kind"], acme["usable"], acme["detail"]) == ("runner", False, "the site is closed")
+    assert (other["usable"], other["detail"]) == (True, "installed")
+    assert not broken["usable"]
+    assert "acme_runners:NOTHING cannot be imported" in broken["detail"]
+
+
 def test_a_record_of_a_runner_that_cannot_be_had_any_more_is_passed_over():
     assert lookup("acme-broken") is None
     assert lookup("gone") is None
@@ -178,8 +238,8 @@ def test_a_pipeline_that_exists_does_not_run_on_it(tmp_path, capsys):
 
 
 def test_names_are_listed_without_an_import():
-    names = ["direct", "dataflow", "acme", "acme-broken", "acme-other", "acme-pipelines"]
-    assert runner_names() == names
+    own = ["acme", "acme-broken", "acme-other", "acme-pipelines", "acme-jobs"]
+    assert runner_names() == ["direct", "dataflow", *own]
     assert "acme_runners" not in sys.modules
 
 

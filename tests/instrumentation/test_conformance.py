@@ -17,9 +17,9 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from beambench.analysis.histogram import bucket
 from beambench.instrumentation.beam_metrics import counters_kind, measured
 from beambench.record.observation import Measured, Proof
-from beambench.runners import direct
+from beambench.runners.direct.beam import pipeline as direct
 from beambench.workloads.base import Label, Weights, Workload
-from beambench.workloads.pipeline import Outputs
+from beambench.workloads.pipeline.outputs import Outputs
 from tiny_workloads import definition, make_plan, prepared
 
 pytestmark = pytest.mark.real

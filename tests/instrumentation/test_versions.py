@@ -17,13 +17,14 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from beambench import __version__
-from beambench.dataflow.packaging import wheels_of
 from beambench.errors import RunError
 from beambench.instrumentation.versions import VERSIONS, check_versions, version_flag, versions
 from beambench.record.observation import Proof
+from beambench.runners.dataflow.packaging import wheels_of
+from beambench.version import __version__
 from beambench.workloads.base import Weights
-from beambench.workloads.pipeline import Outputs, build
+from beambench.workloads.pipeline.assembly import batch_parts, build
+from beambench.workloads.pipeline.outputs import Outputs
 from tiny_workloads import Tiny, make_plan, prepared
 
 pytestmark = pytest.mark.real
@@ -76,7 +77,7 @@ def run_in(place: Path, folder: Path) -> Proof:
     )
     outputs = Outputs.within(str(folder))
     pipeline = beam.Pipeline(runner=runner, options=options)
-    build(pipeline, Tiny(plan.definition, Weights(None)), plan, outputs)
+    build(pipeline, Tiny(plan.definition, Weights(None)), plan, batch_parts(plan, outputs))
     pipeline.run().wait_until_finish()
     return Proof.model_validate_json(Path(outputs.proof).read_text())
 

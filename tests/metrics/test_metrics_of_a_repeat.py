@@ -108,7 +108,7 @@ def test_every_documented_metric_is_computed_and_no_other():
 
 
 def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
-    unproven = {"proof": None, "expected": None, "labelled": 0, "correct": 0, "task": "external"}
+    unproven = {"proof": None, "expected": None, "labelled": 0, "correct": 0, "task": "existing"}
     found = metrics_of(
         observe(
             elements=2000,

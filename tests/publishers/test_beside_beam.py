@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from beambench.definition.library import Library
-from beambench.definition.plan import Plan, Preparation
+from beambench.definition.plan import Preparation, PreparePlan
 from beambench.publishers import beam_format, outbox
 from beambench.publishers.bigquery.client import client_of
 from beambench.publishers.influxdb.server import InfluxServer
-from beambench.runners import direct
+from beambench.runners.direct.beam import pipeline as direct
 from beambench.store import RunStore, sqlite_url
 from beambench.worker import tasks
 from published_runs import repeat, run_record
+from tiny_workloads import for_task
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -70,10 +71,8 @@ def finished(tmp_path_factory) -> tuple[Any, Any]:
             "input.source=synthetic",
         ],
     )
-    plan = Plan(
-        task="prepare",
+    plan = PreparePlan(
         definition=resolved.definition,
-        runner="direct",
         seed=0,
         source="synthetic",
         limit=ELEMENTS,
@@ -86,7 +85,7 @@ def finished(tmp_path_factory) -> tuple[Any, Any]:
     prepared = tasks.prepare(plan).prepared
     assert prepared is not None
     preparation = Preparation.model_validate(prepared.preparation)
-    plan = plan.model_copy(update={"task": "pipeline", "preparation": preparation})
+    plan = for_task(plan, "pipeline", preparation=preparation)
     queries = []
     with pytest.MonkeyPatch.context() as patch:
         run = direct.run

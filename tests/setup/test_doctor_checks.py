@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from beambench import __version__
 from beambench.machine.devices import Devices
 from beambench.setup import doctor
 from beambench.setup.doctor import Check, examine
 from beambench.store import sqlite_url
+from beambench.version import __version__
 
 
 @pytest.fixture

@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from beambench.controller.assemble import make_repeat
-from beambench.controller.supervisor import Outcome
+from beambench.controller.results import TaskResult
 from beambench.controller.verification import verification
-from beambench.controller.worker_process import WorkerResult
-from beambench.definition.plan import Preparation, Task
+from beambench.definition.plan import Preparation
 from beambench.errors import RunError
 from beambench.record.observation import Observation
 from beambench.record.run_record import Repeat
 from beambench.worker import tasks
 from beambench.worker.__main__ import _write
-from beambench.worker.tasks import TASKS, sample_of
-from tiny_workloads import definition, make_plan, prepared
+from beambench.worker.tasks import sample_of
+from tiny_workloads import definition, for_task, make_plan, prepared
 
 pytestmark = pytest.mark.real
 
@@ -43,25 +43,26 @@ def _no_fingerprint(monkeypatch) -> None:
 def judged(folder: Path, limit: int = 200, max_failed: float = 0.01, **parameters: Any) -> Repeat:
     """Prepare, sample the reference, run the pipeline, and make a repeat of it all."""
     plan = make_plan(folder, "prepare", definition=definition(parameters=parameters), limit=limit)
-    found = TASKS["prepare"](plan).prepared
+    found = tasks.prepare(plan).prepared
     assert found is not None
     preparation = Preparation.model_validate(found.preparation)
 
-    def seen(task: Task) -> Observation:
-        changes = {"task": task, "preparation": preparation}
-        _write(folder / "result.json", TASKS[task](plan.model_copy(update=changes)))
+    def seen(task: Callable[[Any], Observation], name: str) -> Observation:
+        told = for_task(plan, name, preparation=preparation)
+        _write(folder / "result.json", task(told))
         return Observation.model_validate_json((folder / "result.json").read_text())
 
-    reference, ran = seen("reference"), seen("pipeline")
+    reference = seen(tasks.run_reference, "reference")
+    ran = seen(tasks.run_pipeline, "pipeline")
     return make_repeat("pipeline", 0, result_of(ran), verification(ran, reference), max_failed, {})
 
 
-def result_of(observation: Observation) -> WorkerResult:
-    return WorkerResult(
+def result_of(observation: Observation) -> TaskResult:
+    return TaskResult(
         status="succeeded",
         observation=observation,
         error=None,
-        outcome=Outcome("exited", 0, None, 1.0, ""),
+        duration=1.0,
         started_at="",
         finished_at="",
         noise={},

@@ -20,7 +20,7 @@ def test_ids_proof_and_predictions_can_lie_in_a_bucket(tmp_path, bucket):
     there = here.model_copy(
         update={
             "folder": f"{bucket}/job",
-            "preparation": here.prepared().model_copy(update={"ids_file": ids}),
+            "preparation": here.preparation.model_copy(update={"ids_file": ids}),
         }
     )
     local = run_pipeline(here)

@@ -26,12 +26,10 @@ from tiny_workloads import definition, make_plan, prepared
 @pytest.fixture
 def do(tmp_path, monkeypatch) -> Callable[..., Observation]:
     """Return a function that runs the worker's `main` in this process with a task of its own."""
-    from beambench.worker import tasks
-
     plan_file, result_file = tmp_path / "plan.json", tmp_path / "result.json"
 
     def run(task: Callable[[Any], Observation], code: int) -> Observation:
-        monkeypatch.setitem(tasks.TASKS, "calibrate", task)
+        monkeypatch.setattr(worker, "_carried_out", task)
         plan_file.write_text(make_plan(tmp_path, "calibrate").model_dump_json())
         assert worker.main(str(plan_file), str(result_file)) == code
         return Observation.model_validate_json(result_file.read_text("utf-8"))

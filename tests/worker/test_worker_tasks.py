@@ -6,7 +6,7 @@ import itertools
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +17,7 @@ from beambench.definition.plan import Preparation
 from beambench.errors import RunError, UsageError
 from beambench.instrumentation.handler import check_size, size_of
 from beambench.record.observation import Observation
-from beambench.runners import direct
+from beambench.runners.direct.beam import pipeline as direct
 from beambench.worker import tasks
 from beambench.worker.outputs import classes_of, named_differences, read_predictions
 from beambench.worker.tasks import (
@@ -170,7 +170,7 @@ def test_ids_of_any_text_are_read_back_as_they_are(tmp_path):
 @pytest.mark.parametrize("text", ["0\n1\n", "", "0\n1\n2\n3\n4\n"])
 def test_a_list_that_has_changed_since_is_not_run(tmp_path, task, text):
     plan = make_plan(tmp_path, preparation=prepared(tmp_path, IDS[:4]))
-    Path(plan.prepared().ids_file).write_text(text)
+    Path(plan.preparation.ids_file).write_text(text)
     with pytest.raises(RunError, match=f"has {len(text.split())} of 4 prepared elements"):
         task(plan)
 
@@ -213,6 +213,7 @@ def planned(folder: Path, task: Any, ids: list[str], **changed: Any) -> Observat
     parameters = changed.pop("parameters", {})
     plan = make_plan(
         folder,
+        get_type_hints(task)["plan"].model_fields["task"].default,
         **{
             "definition": definition(parameters=parameters),
             "preparation": prepared(folder, ids, sample_of(ids, 0)),

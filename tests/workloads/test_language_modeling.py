@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beambench.controller.verification import verification
-from beambench.definition.plan import Plan, Preparation
+from beambench.definition.plan import PipelinePlan, Preparation
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from beambench.worker.tasks import prepare, run_pipeline, run_reference
@@ -175,7 +175,7 @@ Another good line, the last.
 LONG, NO_TEXT, GOOD = "4", "6", ["1", "5", "7"]
 
 
-def planned(folder: Path, definition: Definition) -> Plan:
+def planned(folder: Path, definition: Definition) -> PipelinePlan:
     (folder / "lines.txt").write_bytes(TEXT)
     plan = make_plan(
         folder, "prepare", definition=definition, source=str(folder / "lines.txt"), limit=None
@@ -190,7 +190,7 @@ def planned(folder: Path, definition: Definition) -> Plan:
 @pytest.mark.parametrize("variant", ["stock", "tuned", "tuned-buckets"])
 def test_lines_that_are_no_sentence_fail_by_number_and_the_others_come_out(tmp_path, variant):
     plan = planned(tmp_path, of_catalog(BERT, variant))
-    assert plan.prepared().count == 5  # an empty line is no element
+    assert plan.preparation.count == 5  # an empty line is no element
     found = run_pipeline(plan)
     failed = {one.id: (one.stage, one.error) for one in found.failed}
     assert set(failed) == {LONG, NO_TEXT}

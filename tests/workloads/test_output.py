@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 import servers
-from beambench.definition.plan import Plan
+from beambench.definition.plan import PipelinePlan
 from beambench.errors import RunError, UsageError
 from beambench.inputs import files
 from beambench.worker.tasks import prepare, run_pipeline
-from beambench.workloads import sinks
 from beambench.workloads.base import Weights
 from beambench.workloads.output import Target, check_file, row
-from beambench.workloads.pipeline import Outputs, build
+from beambench.workloads.pipeline import sinks
+from beambench.workloads.pipeline.assembly import batch_parts, build
+from beambench.workloads.pipeline.outputs import Outputs
 from buckets import put
 from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
 
@@ -39,7 +40,7 @@ def as_class(outputs: list[float]) -> int:
     return outputs.index(max(outputs))
 
 
-def planned(folder: Path, output: str, **changed: Any) -> Plan:
+def planned(folder: Path, output: str, **changed: Any) -> PipelinePlan:
     parameters = {"fail_at": [FAILED], "stage": "preprocess", **changed.pop("parameters", {})}
     return make_plan(
         folder,
@@ -160,13 +161,13 @@ def test_parquet_has_three_columns_of_text(tmp_path, bucket, remote, labels):
     assert by_id(table.to_pylist()) == expected(of[labels])
 
 
-def steps(plan: Plan) -> set[str]:
+def steps(plan: PipelinePlan) -> set[str]:
     """Return the full names of all transforms of a pipeline."""
     import apache_beam as beam
 
     pipeline = beam.Pipeline()
     files_of_plan = Outputs.within(plan.work_dir)
-    build(pipeline, Tiny(plan.definition, Weights(None)), plan, files_of_plan)
+    build(pipeline, Tiny(plan.definition, Weights(None)), plan, batch_parts(plan, files_of_plan))
     return set(pipeline.applied_labels)
 
 

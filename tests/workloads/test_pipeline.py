@@ -10,21 +10,18 @@ from typing import Any
 import pytest
 
 from beambench.controller.cross_check import cross_check
-from beambench.definition.plan import Plan
+from beambench.definition.plan import PipelinePlan
 from beambench.errors import UsageError
 from beambench.instrumentation.beam_metrics import measured, theirs
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import Clock
 from beambench.record.observation import Measured, Proof
-from beambench.runners import direct
+from beambench.runners.direct.beam import pipeline as direct
 from beambench.worker.outputs import read_predictions
 from beambench.workloads.base import Weights
-from beambench.workloads.pipeline import (
-    Outputs,
-    check_settings,
-    format_prediction,
-    instrumented,
-)
+from beambench.workloads.pipeline.body import check_settings, instrumented
+from beambench.workloads.pipeline.outputs import Outputs
+from beambench.workloads.pipeline.sinks import format_prediction
 from tiny_workloads import Echo, Tiny, definition, make_plan, outputs_of, prepared
 
 pytestmark = pytest.mark.real
@@ -35,7 +32,7 @@ THIRTY = [str(number) for number in range(30)]
 class Ran:
     """A finished pipeline and all that it left."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PipelinePlan) -> None:
         cls = Echo if plan.definition.workload.endswith("Echo") else Tiny
         self.workload = cls(plan.definition, Weights(None))
         files = Outputs.within(plan.work_dir)

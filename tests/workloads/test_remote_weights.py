@@ -9,7 +9,7 @@ import pytest
 from platformdirs import user_cache_dir
 
 from beambench.definition.library import Library
-from beambench.definition.plan import Plan, Preparation
+from beambench.definition.plan import PipelinePlan, Preparation
 from beambench.errors import RunError, UsageError
 from beambench.record.observation import Prepared
 from beambench.worker.tasks import prepare, run_reference
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.real
 SMALL = ("parameters.resize=64", "parameters.crop=64")
 
 
-def planned(folder: Path, name: str, weights: str, path: str, *overrides: str) -> Plan:
+def planned(folder: Path, name: str, weights: str, path: str, *overrides: str) -> PipelinePlan:
     given = [f"model.weights={weights}"] + ([f"model.path={path}"] if path else [])
     definition = Library().resolve(name, overrides=[*given, *overrides]).definition
     cache = user_cache_dir("beambench", appauthor=False)
@@ -32,13 +32,13 @@ def planned(folder: Path, name: str, weights: str, path: str, *overrides: str) -
     )
 
 
-def ready(plan: Plan) -> Prepared:
+def ready(plan: PipelinePlan) -> Prepared:
     found = prepare(plan).prepared
     assert found is not None
     return found
 
 
-def labels(plan: Plan, prepared: Prepared) -> dict[str, Any]:
+def labels(plan: PipelinePlan, prepared: Prepared) -> dict[str, Any]:
     preparation = Preparation.model_validate(prepared.preparation)
     found = run_reference(plan.model_copy(update={"preparation": preparation})).sample
     assert [one.error for one in found] == [None] * 12

@@ -25,7 +25,8 @@ from beambench.errors import (
 
 if TYPE_CHECKING:
     from beambench.cancellation import Cancellation
-    from beambench.experiments.run import Announce, Request
+    from beambench.controller.session import Announce
+    from beambench.experiments.experiment import Request
     from beambench.experiments.saving import RunSaver, Saved
     from beambench.record.run_record import RunRecord
 
@@ -139,7 +140,7 @@ def _execute_all(
 ) -> int:
     """Run, save and print one request after the other; return the exit code."""
     from beambench.cli.progress import ProgressReporter
-    from beambench.experiments.run import execute_all
+    from beambench.experiments.experiment import execute_all
     from beambench.experiments.saving import RunSaver
     from beambench.presentation.runs import print_record
     from beambench.store.run_store import RunStore

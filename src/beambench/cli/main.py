@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from beambench import __version__
 from beambench.cli import (
     cost,
     doctor,
@@ -29,6 +28,7 @@ from beambench.cli import (
 from beambench.cli.messages import say
 from beambench.cli.publishers import NamesPublishers
 from beambench.errors import EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
+from beambench.version import __version__
 
 EPILOG = (
     "Precedence: command line > environment (BEAMBENCH_*) > project file (beambench.yaml) > "

@@ -43,7 +43,7 @@ def options(
     """Print a benchmark as flags of Beam, one a line, as `run --options-file` reads them."""
     from beambench.definition.options_file.flags import flags_of
     from beambench.definition.options_file.syntax import as_line
-    from beambench.experiments.request import importable
+    from beambench.definition.user_modules import importable, search_path
     from beambench.presentation.values import print_json, print_text
     from beambench.setup.worker_requirements import worker_requirements, write_image
     from beambench.workloads.base import check_workload, load_class
@@ -54,7 +54,7 @@ def options(
         benchmarks.add_if_file(name), variant=variant, profile=profile, overrides=overrides or []
     )
     definition = resolved.definition
-    with importable(resolved):
+    with importable(search_path(resolved)):
         check_workload(definition)
         if image is not None:
             files = write_image(definition, resolved.path, image)

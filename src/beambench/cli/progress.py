@@ -8,7 +8,8 @@ import sys
 import time
 from typing import Any, TextIO
 
-from beambench.experiments.run import Request, Step
+from beambench.controller.session import Step
+from beambench.experiments.experiment import Request
 from beambench.printable import printable
 
 CLEAR_LINE = "\r\x1b[K"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from beambench.cli import dataflow
-from beambench.cli.dataflow import OnStop
+from beambench.cli import jobs
 from beambench.cli.execution import Destination, Work, execute_or_plan
+from beambench.cli.jobs import OnStop
 from beambench.cli.messages import say
 from beambench.cli.publishers import PublisherOption
 from beambench.cli.settings import (
@@ -23,14 +23,19 @@ from beambench.cli.settings import (
     library,
     store_url,
 )
-from beambench.definition.runners import BUILT_IN, DEFAULT, find_runner, load
+from beambench.definition.entry_points import load
+from beambench.definition.runners import DEFAULT, built_in_runners, find_runner
 from beambench.errors import UsageError
 
 if TYPE_CHECKING:
     from beambench.definition.library import Library
-    from beambench.experiments.external_request import ExternalRequest
-    from beambench.experiments.request import RunRequest
-    from beambench.record.run_record import RunRecord
+    from beambench.request.benchmark import RunRequest
+    from beambench.request.existing import ExistingRequest
+
+BENCHMARK = "beambench.experiments.benchmark:execute"
+EXISTING = "beambench.experiments.existing:execute_existing"
+ATTACHED = "beambench.experiments.attach:execute_attached"
+"""What runs a request; imported once there is one."""
 
 FOR_BENCHMARKS = (
     "profile",
@@ -186,7 +191,7 @@ def run(
     """Run benchmarks and store one run record for each. Beam flags can follow after --."""
     destination = Destination(store, publishers or (), as_json, dry_run)
     if attach is not None:
-        attached = dataflow.attached(
+        attached = jobs.attached(
             context,
             attach,
             names or [],
@@ -197,7 +202,7 @@ def run(
             timeout=timeout,
             labels=parse_labels(label or []),
         )
-        return execute_or_plan(Work([attached], dataflow.execute_attached), destination)
+        return execute_or_plan(Work([attached], load(ATTACHED)), destination)
     if cancel:
         raise UsageError("--cancel goes with --attach JOB_ID")
     if pipeline is not None:
@@ -212,8 +217,8 @@ def run(
         "max_failed": max_failed,
     }
     if pipeline is not None:
-        external = _external_work(pipeline, name, known, label, context, shared)
-        return execute_or_plan(external, destination)
+        existing = _existing_work(pipeline, name, known, label, context, shared)
+        return execute_or_plan(existing, destination)
     names = _checked_names(names, name, output)
     options = {
         "variant": variant,
@@ -229,25 +234,26 @@ def run(
         "output": output,
         "overwrite": overwrite,
         "dry_run": dry_run,
+        "on_stop": on_stop.value,
     }
+    _check_on_stop(context, runner)
     requests = _benchmark_requests(known, names, **shared, **options)
-    execute = _execution(context, runner, on_stop)
-    details = functools.partial(dataflow.job_of, known, store)
-    return execute_or_plan(Work(requests, execute, details), destination)
+    details = functools.partial(jobs.job_of, known, store)
+    return execute_or_plan(Work(requests, load(BENCHMARK), details), destination)
 
 
-def _external_work(
+def _existing_work(
     pipeline: str,
     name: str | None,
     known: Library,
     label: Sequence[str] | None,
     context: typer.Context,
     shared: Mapping[str, Any],
-) -> Work[ExternalRequest]:
+) -> Work[ExistingRequest]:
     """Return what measures a pipeline of the user's own."""
-    from beambench.experiments.external_request import make_external_request
+    from beambench.request.existing import make_existing_request
 
-    request = make_external_request(
+    request = make_existing_request(
         pipeline,
         name,
         taken=known.names(),
@@ -255,9 +261,7 @@ def _external_work(
         labels=parse_labels(label or []),
         **shared,
     )
-    execution = find_runner(request.runner).pipeline_execution
-    assert execution is not None  # the request was checked
-    return Work([request], load(execution))
+    return Work([request], load(EXISTING))
 
 
 def _checked_names(names: list[str] | None, name: str | None, output: str | None) -> list[str]:
@@ -275,7 +279,7 @@ def _benchmark_requests(
     known: Library, names: Sequence[str], **options: object
 ) -> list[RunRequest]:
     """Return the requests of some benchmarks, and say what is to be known of them."""
-    from beambench.experiments.request import make_request
+    from beambench.request.benchmark import make_request
 
     requests = [make_request(known, name, **options) for name in names]
     for request in requests:
@@ -290,20 +294,11 @@ def _profile(context: typer.Context, profile: str) -> str | None:
     return profile if origin is not None and origin.name != "DEFAULT" else None
 
 
-def _execution(context: typer.Context, runner: str, on_stop: OnStop) -> Callable[..., RunRecord]:
-    """Return what runs a benchmark on a runner.
-
-    Raises:
-        UsageError: --on-stop where no job goes on.
-    """
-    chosen = find_runner(runner)
-    if chosen.has_jobs:
-        return functools.partial(load(chosen.execution), on_stop=on_stop.value)
-    if is_given(context, "on_stop"):
-        with_jobs = " or ".join(name for name, known in BUILT_IN.items() if known.has_jobs)
+def _check_on_stop(context: typer.Context, runner: str) -> None:
+    """Refuse --on-stop where no job goes on."""
+    if not find_runner(runner).has_jobs and is_given(context, "on_stop"):
+        with_jobs = " or ".join(known.name for known in built_in_runners() if known.has_jobs)
         raise UsageError(f"--on-stop goes with --runner {with_jobs} or --attach")
-    execute: Callable[..., RunRecord] = load(chosen.execution)
-    return execute
 
 
 def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> None:

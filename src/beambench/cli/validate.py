@@ -66,7 +66,7 @@ def _file_rows(files: list[Path], known: Any) -> list[dict[str, Any]]:
 
 
 def _row(what: str, known: Any, name: str) -> dict[str, Any]:
-    from beambench.experiments.request import importable
+    from beambench.definition.user_modules import importable, search_path
     from beambench.workloads.base import check_workload
 
     row: dict[str, Any] = {"what": what, "name": name, "definition_hash": None, "error": None}
@@ -74,7 +74,7 @@ def _row(what: str, known: Any, name: str) -> dict[str, Any]:
         for variant in known.variants(name):
             for profile in known.profiles(name, variant):
                 resolved = known.resolve(name, variant=variant, profile=profile)
-                with importable(resolved):
+                with importable(search_path(resolved)):
                     check_workload(resolved.definition)
                 if row["definition_hash"] is None:
                     row["definition_hash"] = resolved.definition_hash

@@ -18,8 +18,8 @@ from beambench.controller.metric_values import (
     ratios_of,
     warnings_of_unknown,
 )
+from beambench.controller.results import TaskResult
 from beambench.controller.verification import run_level, verification
-from beambench.controller.worker_process import WorkerResult
 from beambench.machine.noise import summarise
 from beambench.metrics.efficiency import PIPELINE_TO_LOOP
 from beambench.record.observation import Observation
@@ -33,8 +33,8 @@ from beambench.record.run_record import (
     Verification,
 )
 
-Arm = Literal["pipeline", "loop", "ceiling"]
-LOOPS: tuple[Arm, ...] = ("loop", "ceiling")
+ArmName = Literal["pipeline", "loop", "ceiling"]
+LOOPS: tuple[ArmName, ...] = ("loop", "ceiling")
 MIB = 1 << 20
 MIN_PAIRS = 3
 """Pairs that must all lie above the limit before a run without an interval fails by it."""
@@ -52,6 +52,7 @@ class Execution:
         reference: the sample through the bare loop.
         stock: the same as `stock` runs it, for a variant whose model computes otherwise.
         unknown: why metrics of each repeat have no value, where that is to be said.
+        warnings: of who carried out the repeats.
     """
 
     max_failed: float
@@ -62,8 +63,9 @@ class Execution:
     observations: list[Observation] = field(default_factory=list)
     references: list[Repeat] = field(default_factory=list)
     unknown: list[Mapping[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
-    def add(self, arm: Arm, result: WorkerResult) -> Repeat:
+    def add(self, arm: ArmName, result: TaskResult) -> Repeat:
         """Add one executed repeat; return it as it stands in the record."""
         known = self.repeats if arm == "pipeline" else self.references
         index = sum(1 for repeat in known if repeat.arm == arm)
@@ -77,6 +79,7 @@ class Execution:
         repeat = make_repeat(arm, index, result, proven, self.max_failed, metrics)
         known.append(repeat)
         self.unknown.append(unknown)
+        self.warnings += result.warnings
         if arm == "pipeline" and repeat.status == "succeeded" and result.observation is not None:
             self.observations.append(result.observation)
         return repeat
@@ -86,7 +89,7 @@ class Execution:
         done = [one.batch_sizes for one in self.repeats if one.status == "succeeded"]
         return done[-1] if done else []
 
-    def pairs(self, arm: Arm) -> list[tuple[Repeat, Repeat]]:
+    def pairs(self, arm: ArmName) -> list[tuple[Repeat, Repeat]]:
         """Return the n-th pipeline repeat with the n-th of the other arm, where both succeeded."""
         others = [repeat for repeat in self.references if repeat.arm == arm]
         return [
@@ -118,13 +121,13 @@ class Execution:
         return summarise([repeat.noise for repeat in [*self.repeats, *self.references]])
 
 
-def metrics_of(result: WorkerResult, proven: Verification | None) -> MetricValues:
+def metrics_of(result: TaskResult, proven: Verification | None) -> MetricValues:
     """Compute the metrics of a worker's result."""
     if result.observation is None:
         return NOTHING
     return of_repeat(
         result.observation,
-        run_time=result.outcome.duration,
+        run_time=result.duration,
         peak_rss=result.peak_rss,
         rss_samples=result.rss_samples,
         stock=proven.stock if proven is not None else {},
@@ -132,9 +135,9 @@ def metrics_of(result: WorkerResult, proven: Verification | None) -> MetricValue
 
 
 def make_repeat(
-    arm: Arm,
+    arm: ArmName,
     index: int,
-    result: WorkerResult,
+    result: TaskResult,
     proven: Verification | None,
     max_failed: float,
     metrics: Metrics,
@@ -162,10 +165,11 @@ def make_repeat(
         batches_retried=measured.retried_batches if measured is not None else 0,
         retry_cause=measured.retry_cause if measured is not None else None,
         runner=observation.runner if observation is not None else {},
-        beam_metrics=theirs,
+        beam_metrics=theirs | dict(result.beam_metrics),
         cross_check=check,
         element_flows=flows,
         output_rows=observation.output_rows if observation is not None else None,
+        usage=result.usage,
         error=error,
     )
 
@@ -220,7 +224,7 @@ def _verdict(proven: Verification | None, max_failed: float) -> dict[str, Any] |
 
 def _unproven(observation: Observation) -> dict[str, Any] | None:
     """Say that a benchmark must prove its work; a pipeline that exists already cannot."""
-    if observation.task == "external":
+    if observation.task == "existing":
         return None
     return _problem("the worker gave no proof of its work")
 

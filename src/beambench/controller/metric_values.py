@@ -31,7 +31,7 @@ NOTHING = MetricValues({}, {})
 def of_repeat(
     observation: Observation,
     *,
-    run_time: float,
+    run_time: float | None,
     peak_rss: int | None,
     rss_samples: int,
     stock: Mapping[str, Any],
@@ -40,7 +40,7 @@ def of_repeat(
 
     Args:
         observation: what the worker reported; it must hold measurements.
-        run_time: seconds from the start of the worker process to its end.
+        run_time: seconds from the start of the worker process to its end; None if unknown.
         peak_rss: greatest sum of resident memory over the process tree, in bytes.
         rss_samples: how often the memory was looked at.
         stock: how far the outputs are from those of `stock`; empty if that was not looked at.
@@ -49,7 +49,7 @@ def of_repeat(
     if measured is None:
         return NOTHING
     repeat = RawRepeat(observation, measured, run_time, peak_rss, rss_samples, stock)
-    if observation.proof is None and not repeat.is_external:
+    if observation.proof is None and not repeat.is_existing:
         return NOTHING
     computed: dict[str, MetricValue | str | None] = {}
     for metric in metrics():

@@ -7,16 +7,17 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from beambench.cancellation import Cancellation
+from beambench.clock import utc_now
+from beambench.controller.results import TaskResult
 from beambench.controller.supervisor import Outcome, supervise
-from beambench.definition.plan import AnyPlan
+from beambench.definition.plan import WorkerPlan
 from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler
 from beambench.record.observation import Observation
@@ -25,35 +26,15 @@ from beambench.record.run_record import Status
 OnProgress = Callable[[dict[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class WorkerResult:
-    """How one task went, seen from inside (observation) and from outside."""
-
-    status: Status
-    observation: Observation | None
-    error: dict[str, Any] | None
-    outcome: Outcome
-    started_at: str
-    finished_at: str
-    noise: dict[str, Any]
-    peak_rss: int | None
-    rss_samples: int
-
-
-def utc_now() -> str:
-    """Return the time in UTC, ISO 8601, to the millisecond."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def run_task(
-    plan: AnyPlan,
+    plan: WorkerPlan,
     *,
     deadline: float,
     cancelled: Cancellation,
     interpreter: str = sys.executable,
     search_path: Sequence[str] = (),
     on_progress: OnProgress | None = None,
-) -> WorkerResult:
+) -> TaskResult:
     """Run a plan in a worker and wait for it, until the deadline (monotonic) or cancellation."""
     folder = Path(plan.work_dir)
     plan_file, result_file = folder / "plan.json", folder / "result.json"
@@ -87,11 +68,11 @@ def run_task(
     if observation is not None:
         observation = _with_ending(observation, outcome)
         outcome = replace(outcome, duration=outcome.duration - observation.exit_wait)
-    return WorkerResult(
+    return TaskResult(
         status=_status(outcome, observation),
         observation=observation,
         error=_error(outcome, observation, unreadable),
-        outcome=outcome,
+        duration=outcome.duration,
         started_at=started_at,
         finished_at=utc_now(),
         noise=noise.stop(seen.cpu_seconds if seen else None),

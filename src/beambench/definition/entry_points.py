@@ -7,10 +7,12 @@ of others.
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
+from typing import Any
 
 from beambench.errors import UsageError
 
@@ -111,3 +113,17 @@ def catalog_folder(entry: EntryPoint) -> Path:
         if place.with_suffix(".py").is_file():
             return place.parent
     raise UsageError(f"{entry}: no package {entry.value!r}: install the distribution again")
+
+
+def load(target: str, where: str = "runner") -> Any:
+    """Return what ``module:name`` names.
+
+    Raises:
+        UsageError: it cannot be imported.
+    """
+    module, _, name = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:  # whatever a module of others does wrong
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(f"{where}: {target} cannot be imported: {text[:300]}") from error

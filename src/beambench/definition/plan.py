@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field
 
 from beambench.definition.publish import recorded
 from beambench.definition.schema import Definition
@@ -16,11 +16,6 @@ from beambench.record.run_record import Choice, RunRecord
 
 SAMPLE_SIZE = 32
 """Elements at most whose labels are compared with the reference loop in every run."""
-
-Task = Literal[
-    "prepare", "pipeline", "loop", "calibrate", "reference", "template", "submit", "collect"
-]
-"""`template` writes what a service would be given, `submit` gives it, `collect` reads back."""
 
 
 def with_choices(definition: Definition, choices: Sequence[Choice]) -> Definition:
@@ -80,12 +75,18 @@ class WorkerPlan(Section):
     """What every worker is told, whatever its task.
 
     Attributes:
+        task: what the task is called.
+        function: ``module:function`` that carries the plan out, and returns the observation.
+        project_dir: folder in which the run was started.
         epoch_ns: start of the plan on the wall clock; all measured times are offsets from it.
         slot_us: width of a time slot in microseconds.
     """
 
+    task: str
+    function: str
     seed: int
     work_dir: str
+    cache_dir: str
     project_dir: str
     epoch_ns: int
     slot_us: int
@@ -98,63 +99,94 @@ def _recorded(definition: Any) -> Any:
     return {**definition, "publish": recorded(definition["publish"])}
 
 
-class Plan(WorkerPlan):
-    """One task of a benchmark for one worker.
+class BenchmarkPlan(WorkerPlan):
+    """A task of a benchmark.
 
     Attributes:
-        batch_sizes: for `loop`: sizes to replay; one size means batches of that size throughout.
+        limit: elements at most.
+        labels: file of the true labels.
         output: where predictions are written as part of the pipeline (a path, gs:// or bq:).
-        overwrite: for `prepare`: what is there already may be replaced.
-        folder: for a service: the gs:// folder of this job, with all that it reads and writes.
-        job_name: for a service: what the job is called there.
-        template_path: for `template`: where it is written.
-        job_metrics: for `collect`: file with the job and its metrics, as the service gave them.
-        kept: for `submit`: goes into the job's folder as it is; all that another process needs to
-            take the run up and make its record.
+        runs_here: the model runs on this machine, so that what its CPU can do matters.
     """
 
-    task: Task
     definition: Annotated[Definition, BeforeValidator(_recorded)]
-    runner: str
     beam_flags: list[str] = Field(default_factory=list)
     source: str
     limit: int | None
     labels: str | None = None
-    cache_dir: str
-    preparation: Preparation | None = None
-    batch_sizes: list[int] = Field(default_factory=list)
     output: str | None = None
+    runs_here: bool = True
+
+
+class PreparePlan(BenchmarkPlan):
+    """Make input and weights ready, choose the sample, and describe the environment.
+
+    Attributes:
+        overwrite: what is at `output` already may be replaced.
+    """
+
+    task: Literal["prepare"] = "prepare"
+    function: str = "beambench.worker.tasks:prepare"
     overwrite: bool = False
-    folder: str | None = None
-    job_name: str | None = None
-    template_path: str | None = None
-    job_metrics: str | None = None
-    kept: dict[str, Any] = Field(default_factory=dict)
+
+
+class PreparedPlan(BenchmarkPlan):
+    """A task that needs a preparation."""
+
+    preparation: Preparation
 
     def decided_definition(self) -> Definition:
         """Return the definition with what it leaves open decided."""
-        return with_choices(self.definition, self.prepared().choices)
-
-    def prepared(self) -> Preparation:
-        """Return the preparation, which every task but `prepare` needs."""
-        if self.preparation is None:
-            raise ValueError(f"task {self.task} needs a preparation")
-        return self.preparation
+        return with_choices(self.definition, self.preparation.choices)
 
 
-class ExternalPlan(WorkerPlan):
-    """One execution of a pipeline that exists already.
+class ReferencePlan(PreparedPlan):
+    """Run the sample through the loop, one element at a time."""
+
+    task: Literal["reference"] = "reference"
+    function: str = "beambench.worker.tasks:run_reference"
+
+
+class CalibratePlan(PreparedPlan):
+    """Find the batch size at which the loop is fastest."""
+
+    task: Literal["calibrate"] = "calibrate"
+    function: str = "beambench.worker.tasks:calibrate"
+
+
+class LoopPlan(PreparedPlan):
+    """Run the loop once.
+
+    Attributes:
+        batch_sizes: to replay; one size means batches of that size throughout.
+    """
+
+    task: Literal["loop"] = "loop"
+    function: str = "beambench.worker.tasks:run_loop"
+    batch_sizes: list[int]
+
+
+class PipelinePlan(PreparedPlan):
+    """Run the pipeline once.
+
+    Attributes:
+        runner: ``module:function`` of (workload, plan, outputs) that runs the pipeline to its end
+            and returns an `workloads.pipeline.finished.Finished`.
+    """
+
+    task: Literal["pipeline"] = "pipeline"
+    function: str = "beambench.worker.tasks:run_pipeline"
+    runner: str
+
+
+class ExistingPlan(WorkerPlan):
+    """Execute a pipeline that exists already once.
 
     Attributes:
         pipeline: ``module:function`` that builds the pipeline.
         argv: all that the function gets as its `argv`: its own flags and Beam's.
     """
 
-    task: Literal["external"] = "external"
+    task: Literal["existing"] = "existing"
     pipeline: str
     argv: list[str]
-
-
-AnyPlan = Plan | ExternalPlan
-PLANS: TypeAdapter[AnyPlan] = TypeAdapter(Annotated[AnyPlan, Field(discriminator="task")])
-"""Reads a plan of either kind."""

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from beambench.definition.entry_points import PUBLISHERS, entry_of, entry_points
-from beambench.definition.runners import load
+from beambench.definition.entry_points import PUBLISHERS, entry_of, entry_points, load
 from beambench.definition.section import Section
 from beambench.errors import UsageError, nearest
 

@@ -6,11 +6,10 @@ talks to a service stands here as ``module:function`` and is loaded where it is 
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from beambench.definition.entry_points import RUNNERS, entry_of, entry_points
+from beambench.definition.entry_points import RUNNERS, entry_of, entry_points, load
 from beambench.errors import UsageError, nearest
 
 
@@ -21,65 +20,77 @@ class Runner:
     Attributes:
         name: what `--runner` takes and records hold.
         beam_name: what Beam's own `--runner` takes.
-        execution: ``module:function`` of (request, cancelled, announce) that runs a benchmark and
-            returns its record; with `has_jobs` it also takes `on_stop`. That of `direct` starts
-            workers which run the pipeline on Beam's direct runner, whatever the name.
+        pipeline: ``module:function`` of (workload, plan, outputs) that runs a benchmark's pipeline
+            in a worker to its end, and returns an `workloads.pipeline.finished.Finished`.
+        repeat: ``module:function`` of a `controller.session.PipelineRepeat` that carries out one
+            repeat in another way and returns a `TaskResult`, or the `Trouble` that ends the run
+            before there is one; None: a worker of this machine runs `pipeline`.
+        repeat_label: what a repeat is called while it is carried out.
+        existing: ``module:function`` of an `ExistingPlan` that runs a pipeline which exists
+            already, in a worker; None: it runs none.
+        attach: ``module:function`` of (job id, Beam flags, what stored runs say of the runner)
+            that returns the job as an `experiments.attach.StartedJob`. Jobs of this runner go on
+            without beambench, so that `--on-stop` and `--attach` apply; None: nothing goes on.
+        run_task: ``module:function`` that carries out a plan: a stand-in needs no worker.
         is_local: the work is done on this machine, by processes that a run starts.
         has_cluster: the cluster of a definition applies, and with it Dataflow's flags.
-        has_jobs: jobs go on without beambench: `--on-stop` and `--attach` apply.
-        pipeline_execution: likewise of (request, cancelled, announce), for `run --pipeline`; None:
-            it runs no pipeline that exists already.
         request_check: ``module:function`` that refuses, with a UsageError, a request that cannot
             run on it; None: there is nothing to refuse.
+        access_check: likewise of a request, before anything is started; it may ask a service.
         dry_run: ``module:function`` of a request, that returns what a dry run can say of its job.
+        doctor: ``module:function`` that returns whether it can be used here, and in a line why, or
+            what to do; None: nobody asks.
         cost: what `beambench cost` can do with a run on it: price the `usage` that the service
             tells, or make a `projection` of a cluster from processes whose number is known.
         profile: the profile unless one is chosen; None: `local`.
         repeats: repeats unless they are chosen; None: those of the profile.
+        failures: repeats that fail one after the other before the rest is left out.
     """
 
     name: str
     beam_name: str
-    execution: str
+    pipeline: str | None = None
+    repeat: str | None = None
+    repeat_label: str = "pipeline repeat"
+    existing: str | None = None
+    attach: str | None = None
+    run_task: str = "beambench.controller.worker_process:run_task"
     is_local: bool = False
     has_cluster: bool = False
-    has_jobs: bool = False
-    pipeline_execution: str | None = None
     request_check: str | None = None
+    access_check: str | None = None
     dry_run: str | None = None
+    doctor: str | None = None
     cost: Literal["usage", "projection"] | None = None
     profile: str | None = None
     repeats: int | None = None
+    failures: int = 2
+
+    @property
+    def has_jobs(self) -> bool:
+        return self.attach is not None
 
 
-DIRECT = Runner(
-    name="direct",
-    beam_name="DirectRunner",
-    execution="beambench.experiments.run:execute",
-    is_local=True,
-    pipeline_execution="beambench.experiments.external:execute_external",
-    request_check="beambench.experiments.request:check_device",
-    cost="projection",
-)
-DATAFLOW = Runner(
-    name="dataflow",
-    beam_name="DataflowRunner",
-    execution="beambench.experiments.dataflow_run:execute_on_dataflow",
-    has_cluster=True,
-    has_jobs=True,
-    request_check="beambench.experiments.dataflow_request:check_job",
-    dry_run="beambench.experiments.dataflow_plan:dry_run",
-    cost="usage",
-    profile="full",
-    repeats=1,
-)
-DEFAULT = DIRECT.name
-BUILT_IN = {runner.name: runner for runner in (DIRECT, DATAFLOW)}
+DEFAULT = "direct"
+BUILT_IN = {
+    "direct": "beambench.runners.direct.runner:DIRECT",
+    "dataflow": "beambench.runners.dataflow.runner:DATAFLOW",
+}
+"""As the entry points of a distribution."""
 
 
 def runner_names() -> list[str]:
     """Return the names of all runners; nothing of a distribution is imported."""
     return [*BUILT_IN, *(entry.name for entry in entry_points(RUNNERS)[0])]
+
+
+def built_in_runners() -> list[Runner]:
+    return [find_runner(name) for name in BUILT_IN]
+
+
+def runner_with_jobs() -> Runner:
+    """Return the built-in runner whose jobs go on without beambench."""
+    return next(runner for runner in built_in_runners() if runner.has_jobs)
 
 
 def find_runner(name: str) -> Runner:
@@ -90,7 +101,8 @@ def find_runner(name: str) -> Runner:
     """
     entry = entry_of(RUNNERS, "runner", name, BUILT_IN, "uninstall one")
     if name in BUILT_IN:
-        return BUILT_IN[name]
+        built_in: Runner = load(BUILT_IN[name])
+        return built_in
     if entry is not None:
         runner = load(entry.value, str(entry))
         if not isinstance(runner, Runner) or runner.name != name:
@@ -106,7 +118,7 @@ def find_runner(name: str) -> Runner:
 def lookup(name: str | None) -> Runner | None:
     """Return the runner that a record names, or None if it cannot be had here any more."""
     if name is None or name in BUILT_IN:
-        return BUILT_IN.get(name or "")
+        return load(BUILT_IN[name]) if name is not None else None
     try:
         return find_runner(name)
     except UsageError:
@@ -117,17 +129,3 @@ def is_local_runner(name: str | None) -> bool:
     """Tell whether a runner, which may be one of an old record, works on this machine."""
     runner = lookup(name)
     return runner is not None and runner.is_local
-
-
-def load(target: str, where: str = "runner") -> Any:
-    """Return what ``module:name`` names.
-
-    Raises:
-        UsageError: it cannot be imported.
-    """
-    module, _, name = target.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:  # whatever a module of others does wrong
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UsageError(f"{where}: {target} cannot be imported: {text[:300]}") from error

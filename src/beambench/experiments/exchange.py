@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from beambench.definition.publishers import lookup, publisher_names
-from beambench.definition.runners import DATAFLOW
+from beambench.definition.runners import runner_with_jobs
 from beambench.definition.schema import Definition
 from beambench.definition.text_encoding import decoded
 from beambench.errors import RunError, UsageError
@@ -274,7 +274,7 @@ def _run_of_rows(
     start, end = (_time_text(limit(when for when, *_ in rows)) for limit in (min, max))
     values = {label: value for _, label, value, _ in sorted(rows, key=lambda row: row[0])}
     job_id = next((job for *_, job in rows if job is not None), None)
-    runner = DATAFLOW.name if job_id is not None else "unknown"
+    runner = runner_with_jobs().name if job_id is not None else "unknown"
     unverified = "imported from rows that hold no proof of the work"
     repeat = Repeat(
         index=0,

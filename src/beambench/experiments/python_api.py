@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 from beambench.cancellation import Cancellation
 from beambench.definition.library import Library
-from beambench.definition.runners import find_runner, load
 from beambench.errors import StoreError, UsageError
-from beambench.experiments.request import RunRequest, make_request
-from beambench.experiments.run import silent
+from beambench.experiments.benchmark import execute
 from beambench.experiments.saving import NotStoredError, RunSaver
 from beambench.record.run_record import RunRecord
+from beambench.request.benchmark import RunRequest, make_request
 from beambench.store.run_store import RunStore
 
 _log = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ def run_benchmark(
         raise UsageError("publish: give a store too: rows wait in its queue until they are sent")
     request = make_request(library or Library(), name, **options)
     if store is None:
-        return _execute(request, Cancellation())
+        return execute(request, Cancellation())
     return _run_and_save(request, store, request.publish.to if publish is None else publish)
 
 
@@ -61,7 +60,7 @@ def _run_and_save(request: RunRequest, url: str, publishers: Sequence[str]) -> R
     cancelled = Cancellation()
     with RunStore.open(url) as store:
         saver = RunSaver(store, cancelled)
-        saved = saver.save(_execute(request, cancelled), publishers)
+        saved = saver.save(execute(request, cancelled), publishers)
         if not saved.is_stored:
             raise NotStoredError(saved)
         messages = saved.messages
@@ -72,8 +71,3 @@ def _run_and_save(request: RunRequest, url: str, publishers: Sequence[str]) -> R
     for message in messages:
         _log.warning("%s", message)
     return saved.record
-
-
-def _execute(request: RunRequest, cancelled: Cancellation) -> RunRecord:
-    record: RunRecord = load(find_runner(request.runner).execution)(request, cancelled, silent)
-    return record

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from beambench import __version__
 from beambench.controller.assemble import (
     Execution,
     error_of,
@@ -16,7 +15,7 @@ from beambench.controller.assemble import (
     status_of,
     warnings_of,
 )
-from beambench.controller.worker_process import WorkerResult, utc_now
+from beambench.controller.results import Trouble
 from beambench.definition.plan import decided_definition
 from beambench.errors import UsageError
 from beambench.printable import storable
@@ -25,38 +24,15 @@ from beambench.record.run_record import (
     InputRecord,
     Metrics,
     ModelRecord,
-    Repeat,
     RunRecord,
     Status,
     Verification,
 )
+from beambench.version import __version__
 from beambench.workloads.base import Workload, load_class, precision_of
 
 if TYPE_CHECKING:
-    from beambench.experiments.run import Request
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why a run ended before all its repeats were done."""
-
-    status: Status
-    message: str
-
-    @classmethod
-    def of(cls, step: str, result: WorkerResult) -> Trouble:
-        """Return what became of a worker that did not succeed in a step."""
-        if result.status in ("cancelled", "timed_out"):
-            return cls(result.status, f"{result.status.replace('_', ' ')} in {step}")
-        message = result.error["message"] if result.error is not None else "no result"
-        return cls("failed", message)
-
-    @classmethod
-    def of_repeat(cls, repeat: Repeat) -> Trouble | None:
-        """Return why a repeat ends the run, or None if it does not."""
-        if repeat.status not in ("cancelled", "timed_out"):
-            return None
-        return cls(repeat.status, repeat.error["message"] if repeat.error else repeat.status)
+    from beambench.experiments.experiment import Request
 
 
 @dataclass(frozen=True)
@@ -78,6 +54,24 @@ class Subject:
     beambench_version: str = __version__
 
 
+Judge = Callable[[Execution, Metrics, Trouble | None], str | None]
+"""Says why a run failed, from repeats, metrics and what ended it early; None: it did not."""
+
+
+def first_error(execution: Execution, metrics: Metrics, trouble: Trouble | None) -> str | None:
+    """Say what ended the run; where that is a failure, an error of a repeat came first."""
+    if trouble is not None and trouble.status != "failed":
+        return trouble.message
+    return error_of(execution, metrics) or (trouble.message if trouble else None)
+
+
+def trouble_or_first_error(
+    execution: Execution, metrics: Metrics, trouble: Trouble | None
+) -> str | None:
+    """Say what ended the run, or else the first error of a repeat."""
+    return trouble.message if trouble is not None else error_of(execution, metrics)
+
+
 def new_run_id() -> str:
     """Return an id that sorts by time: UTC to the second and 8 random hex digits."""
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
@@ -91,9 +85,10 @@ def make_record(
     trouble: Trouble | None,
     *,
     started_at: str,
+    finished_at: str,
     expected: int,
+    judge: Judge,
     added_config: Mapping[str, Any] | None = None,
-    error: str | None = None,
 ) -> RunRecord:
     """Return the record of a run that has ended, whatever its status.
 
@@ -103,12 +98,13 @@ def make_record(
         execution: the repeats.
         trouble: why the run ended early, None if it did not.
         started_at: when the run began, in UTC.
+        finished_at: when it ended.
         expected: how many repeats and references there are in a run that succeeded.
+        judge: says why it failed.
         added_config: what stands in the configuration beside that of the request.
-        error: what went wrong; None: the trouble, or the first error of a repeat before a failure.
     """
     metrics = execution.metrics()
-    error = error or _error(execution, metrics, trouble)
+    error = judge(execution, metrics, trouble)
     status = _status(execution, trouble, expected)
     record = RunRecord(
         run_id=new_run_id(),
@@ -117,7 +113,7 @@ def make_record(
         runner=runner_record(request.runner, execution.repeats),
         status="failed" if error is not None and status == "succeeded" else status,
         started_at=started_at,
-        finished_at=utc_now(),
+        finished_at=finished_at,
         input=subject.input,
         model=subject.model,
         config={**request.configuration(), **(added_config or {})},
@@ -130,7 +126,11 @@ def make_record(
         environment=dict(subject.environment),
         labels=dict(request.labels),
         command=[storable(word) for word in request.shown_command],
-        warnings=list(dict.fromkeys([*subject.warnings, *warnings_of(execution, metrics)])),
+        warnings=list(
+            dict.fromkeys(
+                [*subject.warnings, *warnings_of(execution, metrics), *execution.warnings]
+            )
+        ),
         error=error,
     )
     return _with_precision(record)
@@ -155,13 +155,6 @@ def _with_precision(record: RunRecord) -> RunRecord:
     if precision == Workload.precision_of(decided):
         return record
     return record.model_copy(update={"config": {**record.config, "precision": precision}})
-
-
-def _error(execution: Execution, metrics: Metrics, trouble: Trouble | None) -> str | None:
-    """Return what ended the run; where that is a failure, an error of a repeat came first."""
-    if trouble is not None and trouble.status != "failed":
-        return trouble.message
-    return error_of(execution, metrics) or (trouble.message if trouble else None)
 
 
 def _status(execution: Execution, trouble: Trouble | None, expected: int) -> Status:

@@ -15,10 +15,10 @@ import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.options.value_provider import RuntimeValueProvider
 
+from beambench.definition.options_file.names import FOLDER
 from beambench.errors import RunError
 
 VERSIONS = "beambench_versions"
-FOLDER = "beambench_folder"
 """Option with the folder of a job, for whoever takes it up again: Beam changes temp_location."""
 
 

@@ -49,7 +49,7 @@ class RawRepeat:
         observation: what its worker reported; `observation.counter` and `.distribution` are
             Beam's, of any namespace.
         measured: of that, what was measured inside the pipeline.
-        run_time: seconds from the start of the worker process to its end.
+        run_time: seconds from the start of the worker process to its end; None if unknown.
         peak_rss: greatest sum of resident memory over the process tree, in bytes.
         rss_samples: how often the memory was looked at.
         stock: how far the outputs are from those of `stock`; empty if that was not looked at.
@@ -57,15 +57,15 @@ class RawRepeat:
 
     observation: Observation
     measured: Measured
-    run_time: float
+    run_time: float | None
     peak_rss: int | None
     rss_samples: int
     stock: Mapping[str, Any]
 
     @property
-    def is_external(self) -> bool:
+    def is_existing(self) -> bool:
         """Whether it is of a pipeline that exists already, which proves nothing."""
-        return self.observation.task == "external"
+        return self.observation.task == "existing"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from beambench.definition.entry_points import METRICS, EntryPoint, entry_of, entry_points
-from beambench.definition.runners import load
+from beambench.definition.entry_points import METRICS, EntryPoint, entry_of, entry_points, load
 from beambench.errors import UsageError
 from beambench.metrics import (
     batches,

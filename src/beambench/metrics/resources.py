@@ -15,7 +15,7 @@ def _cpu_time_to_output(repeat: RawRepeat) -> Sample:
 
 
 def _cpu_time_of_inference(repeat: RawRepeat) -> Sample:
-    if not repeat.is_external or repeat.measured.inference_window is None:
+    if not repeat.is_existing or repeat.measured.inference_window is None:
         return UNKNOWN
     return _cpu_time(repeat.measured)
 

@@ -14,7 +14,7 @@ def _elements(repeat: RawRepeat) -> Sample:
 
 def _inferred(repeat: RawRepeat) -> Sample:
     """Stands for the throughput where the first read and the outputs are unknown."""
-    if not repeat.is_external or repeat.measured.inference_window is None:
+    if not repeat.is_existing or repeat.measured.inference_window is None:
         return UNKNOWN
     begin, end = repeat.measured.inference_window
     n = repeat.measured.elements

@@ -14,8 +14,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beambench.credentials.masking import without_any_form
+from beambench.definition.entry_points import load
 from beambench.definition.publishers import find_publisher
-from beambench.definition.runners import load
 from beambench.errors import RunError, UsageError
 from beambench.times import parse_time
 

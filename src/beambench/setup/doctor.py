@@ -6,15 +6,16 @@ import importlib.metadata
 import importlib.util
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from beambench.credentials.google import LOG_IN, application_default
+from beambench.controller.interpreter import MEND, check_interpreter, locate
 from beambench.credentials.masking import masked_url
-from beambench.definition.runners import DATAFLOW, DIRECT
-from beambench.errors import BeambenchError, RunError, UsageError
-from beambench.experiments.interpreter import MEND, check_interpreter, locate
+from beambench.definition.entry_points import load
+from beambench.definition.runners import DEFAULT, find_runner, runner_names
+from beambench.errors import BeambenchError, RunError
 from beambench.machine.devices import cuda_devices
 from beambench.store.run_store import RunStore
 
@@ -71,8 +72,7 @@ def examine(url: str) -> list[Check]:
         ),
         *packages,
         _vllm(),
-        _direct_runner(packages[0]),
-        _dataflow_runner(),
+        *_runners(),
         Check(kind="device", name="cpu", usable=True, detail=platform.machine(), required=True),
         _gpu(),
         _store(url),
@@ -116,26 +116,16 @@ def _vllm() -> Check:
     return Check(kind="python", name="vllm", usable=usable, detail=detail)
 
 
-def _direct_runner(beam: Check) -> Check:
-    detail = "FnApiRunner in the worker's own process" if beam.usable else "apache-beam is missing"
-    return Check(kind="runner", name=DIRECT.name, usable=beam.usable, detail=detail, required=True)
-
-
-def _dataflow_runner() -> Check:
-    """Look for what jobs and gs:// need; nothing is asked of Google."""
-    usable = False
-    try:
-        found = importlib.util.find_spec("google.cloud.dataflow") is not None
-    except ModuleNotFoundError:
-        found = False
-    detail = "needed for Dataflow and gs://: pip install 'beambench[gcp]'"
-    if found:
+def _runners() -> Iterator[Check]:
+    """Ask each runner; of one whose distribution is broken, say what is wrong with it."""
+    for name in runner_names():
+        required = name == DEFAULT
         try:
-            _, project = application_default()
-            usable, detail = True, f"credentials found, project {project or 'not said'}"
-        except UsageError:
-            detail = f"no Google credentials: run `{LOG_IN}`"
-    return Check(kind="runner", name=DATAFLOW.name, usable=usable, detail=detail)
+            doctor = find_runner(name).doctor
+            usable, detail = load(doctor)() if doctor is not None else (True, "installed")
+        except BeambenchError as error:
+            usable, detail = False, str(error)
+        yield Check(kind="runner", name=name, usable=usable, detail=detail, required=required)
 
 
 def _gpu() -> Check:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from beambench import __version__
-from beambench.dataflow.packaging import dockerfile, installed_version, pinned, wheels_of
+from beambench.controller.interpreter import find_interpreter, versions_in, versions_of
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError
-from beambench.experiments.interpreter import find_interpreter, versions_in, versions_of
+from beambench.runners.dataflow.packaging import dockerfile, installed_version, pinned, wheels_of
+from beambench.version import __version__
 from beambench.workloads.base import load_class, shipped
 
 DOCKERFILE = "Dockerfile"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
 import sys
 import threading
 import traceback
+import typing
 from pathlib import Path
+from typing import Any
 
 from beambench.errors import BeambenchError, UsageError, text_of
 from beambench.printable import storable_values
@@ -24,19 +27,24 @@ OURS = {BeambenchError.__name__, *(cls.__name__ for cls in BeambenchError.__subc
 
 def main(plan_path: str, result_path: str) -> int:
     """Do the task of a plan. The result is written whole or not at all; return an exit code."""
-    from beambench.definition.plan import PLANS
-
-    plan = PLANS.validate_json(Path(plan_path).read_text("utf-8"))
+    document = json.loads(Path(plan_path).read_text("utf-8"))
     _report_progress()
     try:
-        from beambench.worker.tasks import TASKS
-
-        observation = TASKS[plan.task](plan)
+        observation = _carried_out(document)
     except (Exception, SystemExit) as error:  # a handler may call sys.exit, with 0 even
-        observation = Observation(task=plan.task, error=_described(error))
+        observation = Observation(task=document["task"], error=_described(error))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     _write(Path(result_path), observation.model_copy(update={"peak_rss": peak}))
     return 0 if observation.error is None else 1
+
+
+def _carried_out(document: dict[str, Any]) -> Observation:
+    """Carry a plan out by the function that it names, whose annotation says what plan it takes."""
+    module, _, name = document["function"].partition(":")
+    function = getattr(importlib.import_module(module), name)
+    plan = typing.get_type_hints(function)["plan"].model_validate(document)
+    observation: Observation = function(plan)
+    return observation
 
 
 def _described(error: BaseException) -> WorkerError:

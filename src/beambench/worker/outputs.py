@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from beambench.definition.plan import Plan
+from beambench.definition.plan import PreparedPlan
 from beambench.errors import RunError
 from beambench.inputs import files
 from beambench.inputs.elements import Element, parsed
@@ -15,8 +15,8 @@ from beambench.instrumentation.handler import Output
 from beambench.instrumentation.proof import accounts_for, expected_of
 from beambench.record.observation import Observation, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement
-from beambench.workloads import sinks
 from beambench.workloads.output import Target
+from beambench.workloads.pipeline import sinks
 
 LISTED = 20
 """Failed, missing and duplicate elements that are named; all are counted."""
@@ -37,13 +37,13 @@ def named_differences(ids: Sequence[str], seen: Sequence[str]) -> tuple[list[str
     return missing, duplicates
 
 
-def read_elements(plan: Plan) -> list[Element]:
+def read_elements(plan: PreparedPlan) -> list[Element]:
     """Return the elements that were prepared.
 
     Raises:
         RunError: the file has changed since, so a pipeline that reads it would prove too little.
     """
-    prepared = plan.prepared()
+    prepared = plan.preparation
     elements = [parsed(line, prepared.root) for line in files.lines_of(prepared.ids_file)]
     if any(files.is_address(source) for _, source in elements if isinstance(source, str)):
         files.has_credentials()  # looked for now, and not when the first element is read
@@ -58,13 +58,13 @@ def ids_of(elements: Iterable[Element]) -> list[str]:
     return [element.id for element in elements]
 
 
-def truth_of(plan: Plan, ids: Sequence[str]) -> dict[str, int]:
+def truth_of(plan: PreparedPlan, ids: Sequence[str]) -> dict[str, int]:
     """Return the class of each labelled element; to be read before a handler changes the folder."""
     return labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
 
 
 def observed(
-    plan: Plan,
+    plan: PreparedPlan,
     outputs: Iterable[Output],
     ids: Sequence[str],
     proof: Proof,
@@ -74,7 +74,7 @@ def observed(
 
     A label that is a text is neither right nor wrong: the truth is the index of a class.
     """
-    wanted = set(plan.prepared().sample)
+    wanted = set(plan.preparation.sample)
     failed: list[FailedElement] = []
     sample: list[SampledPrediction] = []
     labelled = correct = named = 0
@@ -111,7 +111,7 @@ def observed(
     )
 
 
-def _named_classes(plan: Plan, count: int) -> list[str]:
+def _named_classes(plan: PreparedPlan, count: int) -> list[str]:
     if not count:
         return []
     return [

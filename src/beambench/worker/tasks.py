@@ -5,13 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from beambench.credentials.masking import masked
-from beambench.definition.plan import SAMPLE_SIZE, Plan, Preparation
-from beambench.definition.runners import DIRECT, find_runner
+from beambench.definition.entry_points import load
+from beambench.definition.plan import (
+    SAMPLE_SIZE,
+    BenchmarkPlan,
+    CalibratePlan,
+    LoopPlan,
+    PipelinePlan,
+    Preparation,
+    PreparedPlan,
+    PreparePlan,
+    ReferencePlan,
+)
 from beambench.definition.schema import Definition, Model
 from beambench.errors import UsageError
 from beambench.inputs import files
@@ -33,11 +43,8 @@ from beambench.instrumentation.recorder import Clock
 from beambench.machine import bytecode
 from beambench.machine.environment import fingerprint
 from beambench.record.observation import Histogram, Observation, Prepared, Proof
-from beambench.runners import direct, loop
-from beambench.worker import dataflow_job
+from beambench.worker import loop
 from beambench.worker.beam_warnings import kept_warnings
-from beambench.worker.collect import collect
-from beambench.worker.external import run_external
 from beambench.worker.outputs import (
     classes_of,
     ids_of,
@@ -49,17 +56,19 @@ from beambench.worker.outputs import (
     written_rows,
 )
 from beambench.worker.torch_settings import torch_settings
-from beambench.workloads import sinks
 from beambench.workloads.base import Weights, Workload, load_class, workload_entry
 from beambench.workloads.output import Target
-from beambench.workloads.pipeline import Outputs, metrics_namespace
+from beambench.workloads.pipeline import sinks
+from beambench.workloads.pipeline.body import metrics_namespace
+from beambench.workloads.pipeline.options import parse_flags
+from beambench.workloads.pipeline.outputs import Finished, Outputs
 from beambench.workloads.torch_choices import BFLOAT16_INSTRUCTIONS
 
 
-def prepare(plan: Plan) -> Observation:
+def prepare(plan: PreparePlan) -> Observation:
     """Make input and weights ready, choose the sample, and describe the environment."""
     definition = plan.definition
-    direct.parse_flags(plan.beam_flags)
+    parse_flags(plan.beam_flags)
     set_framework_threads(definition.threads)
     _keep_compiled_models(plan)
     manifest = resolve_input(
@@ -86,7 +95,7 @@ def prepare(plan: Plan) -> Observation:
         count=len(manifest.ids),
         sample=sample_of(manifest.ids, plan.seed),
         weights_path=str(weights.path) if weights.path else None,
-        choices=cls.choices(definition, weights, here=is_here(plan)),
+        choices=cls.choices(definition, weights, here=plan.runs_here),
     )
     environment = fingerprint(Path(plan.project_dir))
     return Observation(
@@ -107,15 +116,15 @@ def prepare(plan: Plan) -> Observation:
                 *label_warnings,
                 *cls.warnings(definition),
                 *weights.notes,
-                *(slow_precision(definition.model, environment) if is_here(plan) else ()),
+                *(slow_precision(definition.model, environment) if plan.runs_here else ()),
                 *of_processes(definition.runner.processes, environment),
-                *(bytecode.warnings() if is_here(plan) else ()),
+                *(bytecode.warnings() if plan.runs_here else ()),
             ],
         ),
     )
 
 
-def check_labels(cls: type[Workload], plan: Plan, ids: Sequence[str]) -> list[str]:
+def check_labels(cls: type[Workload], plan: BenchmarkPlan, ids: Sequence[str]) -> list[str]:
     """Check the labels against elements and model, and say if not every element has one.
 
     Raises:
@@ -140,17 +149,12 @@ def check_labels(cls: type[Workload], plan: Plan, ids: Sequence[str]) -> list[st
     return [f"{plan.labels}: labels {labelled} of {len(distinct)} elements: accuracy is over those"]
 
 
-def input_warnings(cls: type[Workload], plan: Plan, manifest: Manifest) -> list[str]:
+def input_warnings(cls: type[Workload], plan: BenchmarkPlan, manifest: Manifest) -> list[str]:
     """Return what the workload says of the user's own files, under the name of their source."""
     if manifest.kind not in ("directory", "list", "file"):
         return []
     elements = manifest.contents if manifest.contents is not None else list(manifest.paths())
     return [f"{plan.source}: {text}" for text in cls.input_warnings(plan.definition, elements)]
-
-
-def is_here(plan: Plan) -> bool:
-    """Tell whether the model runs on this machine; what this CPU can do says nothing of others."""
-    return find_runner(plan.runner).is_local
 
 
 def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
@@ -216,11 +220,11 @@ def _digest(path: Path | str | None) -> str | None:
     return digest.hexdigest()
 
 
-def make_workload(plan: Plan) -> Workload:
+def make_workload(plan: PreparedPlan) -> Workload:
     """Make the workload of a plan and apply its thread setting."""
     _keep_compiled_models(plan)
     definition = plan.decided_definition()
-    weights = Weights.at(plan.prepared().weights_path)
+    weights = Weights.at(plan.preparation.weights_path)
     if isinstance(weights.path, str):
         files.has_credentials()  # looked for now, and not while the model loads
     workload = load_class(definition.workload)(definition, weights)
@@ -228,7 +232,7 @@ def make_workload(plan: Plan) -> Workload:
     return workload
 
 
-def _keep_compiled_models(plan: Plan) -> None:
+def _keep_compiled_models(plan: BenchmarkPlan) -> None:
     """Let workers find the models that earlier ones compiled.
 
     Their usual place is the temporary folder, which ends with each worker: a model would be
@@ -237,13 +241,13 @@ def _keep_compiled_models(plan: Plan) -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(plan.cache_dir) / "torchinductor"))
 
 
-def run_pipeline(plan: Plan) -> Observation:
+def run_pipeline(plan: PipelinePlan) -> Observation:
     """Run the pipeline once, prove its work and read its metrics."""
     plan = placed(plan)
     workload = make_workload(plan)
     ids = ids_of(read_elements(plan))
     truth = truth_of(plan, ids)
-    outputs = Outputs.within(plan.folder or plan.work_dir)
+    outputs = Outputs.within(plan.work_dir)
     for leftover in (outputs.proof, outputs.predictions):  # an earlier repeat's would prove nothing
         files.remove(leftover)
     target = Target.of(plan.output) if plan.output is not None else None
@@ -251,7 +255,7 @@ def run_pipeline(plan: Plan) -> Observation:
         sinks.clear(target)
     MEMORY_LOG.clear()
     with kept_warnings() as kept:
-        finished = direct.run(workload, plan, outputs)
+        finished: Finished = load(plan.runner)(workload, plan, outputs)
     kept.check_device(plan.definition.model.device)
     end = Clock(plan.epoch_ns, plan.slot_us).offset_us()
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
@@ -263,10 +267,10 @@ def run_pipeline(plan: Plan) -> Observation:
         update={
             "measured": numbers,
             "runner": {
-                "executed": DIRECT.name,
+                "executed": finished.executed,
                 "implementation": finished.implementation,
                 "counters": counters_kind(finished.query),
-                "options": masked(direct.flags_of(plan)),
+                "options": masked(finished.flags),
             },
             "beam_metrics": theirs(finished.query, namespace),
             "raw_metrics": raw_metrics(finished.query),
@@ -282,7 +286,7 @@ def run_pipeline(plan: Plan) -> Observation:
     )
 
 
-def placed(plan: Plan) -> Plan:
+def placed(plan: PipelinePlan) -> PipelinePlan:
     """Return a plan whose output stays in its place if a handler changes the current folder."""
     if plan.output is None or not Target.of(plan.output).is_here:
         return plan
@@ -295,7 +299,7 @@ def off_request(definition: Definition, sizes: Histogram) -> list[str]:
     return [f"batching.{text}" for text in outside(asked, sizes)]
 
 
-def run_loop(plan: Plan) -> Observation:
+def run_loop(plan: LoopPlan) -> Observation:
     """Run the reference loop once over the whole input."""
     workload, elements = make_workload(plan), read_elements(plan)
     ids = ids_of(elements)
@@ -305,7 +309,7 @@ def run_loop(plan: Plan) -> Observation:
     return observation.model_copy(update={"measured": numbers})
 
 
-def calibrate(plan: Plan) -> Observation:
+def calibrate(plan: CalibratePlan) -> Observation:
     """Find the fixed batch size at which the loop is fastest."""
     workload, elements = make_workload(plan), read_elements(plan)
     limits = plan.definition.batching.max_batch_size, workload.largest_batch()
@@ -313,9 +317,9 @@ def calibrate(plan: Plan) -> Observation:
     return Observation(task=plan.task, best_batch_size=best)
 
 
-def run_reference(plan: Plan) -> Observation:
+def run_reference(plan: ReferencePlan) -> Observation:
     """Run the sample through the loop, one element at a time, for its labels and raw outputs."""
-    workload, sample = make_workload(plan), plan.prepared().sample
+    workload, sample = make_workload(plan), plan.preparation.sample
     clock = Clock(plan.epoch_ns, plan.slot_us)
     by_id = {element.id: element for element in read_elements(plan)}
     chosen = [by_id[element_id] for element_id in sample]
@@ -330,16 +334,3 @@ def run_reference(plan: Plan) -> Observation:
         near_tie=workload.near_tie,
         compares_outputs=workload.compares_outputs,
     )
-
-
-TASKS: dict[str, Callable[[Any], Observation]] = {
-    "prepare": prepare,
-    "pipeline": run_pipeline,
-    "loop": run_loop,
-    "calibrate": calibrate,
-    "reference": run_reference,
-    "external": run_external,
-    "collect": collect,
-    "template": dataflow_job.write_template,
-    "submit": dataflow_job.submit,
-}

@@ -139,3 +139,6 @@ UNREAD: Mapping[str, str] = {
     "model_copies": "use --set model.copies=N",
 }
 """Flags of pipelines that would change the work and that no benchmark reads, and what does."""
+
+FOLDER = "beambench_folder"
+"""Pipeline option of our own in which a job says where its folder is."""

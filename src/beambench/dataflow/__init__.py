@@ -1,1 +1,0 @@
-"""Dataflow jobs seen from outside: plain REST calls, no Beam."""

@@ -1,0 +1,225 @@
+"""`beambench run` of a benchmark: prepare, reference sample, and the pipeline beside its loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from beambench.cancellation import Cancellation
+from beambench.clock import Clock
+from beambench.controller.assemble import ArmName, Execution, input_record, model_record
+from beambench.controller.results import TaskResult, Trouble
+from beambench.controller.session import Announce, PipelineRepeat, Session, Step, silent
+from beambench.definition.entry_points import load
+from beambench.definition.plan import (
+    CalibratePlan,
+    LoopPlan,
+    PipelinePlan,
+    Preparation,
+    PreparePlan,
+    ReferencePlan,
+    with_choices,
+)
+from beambench.definition.runners import Runner, find_runner
+from beambench.definition.schema import Definition
+from beambench.errors import UsageError
+from beambench.experiments.experiment import Arm, Experiment, carry_out, failed_in_a_row
+from beambench.experiments.records import Subject, first_error, make_record
+from beambench.machine.environment import fingerprint
+from beambench.record.observation import Observation
+from beambench.record.run_record import RunRecord
+from beambench.request.benchmark import RunRequest
+
+
+def schedule(repeats: int, reference: bool) -> list[ArmName]:
+    """Return the order of the timed repeats.
+
+    Pipeline and loops take turns in mirrored blocks (A B C, C B A, …), so that a machine that
+    slowly gets faster or slower favours none of them.
+    """
+    block: list[ArmName] = ["pipeline", "loop", "ceiling"] if reference else ["pipeline"]
+    blocks = [block if index % 2 == 0 else block[::-1] for index in range(repeats)]
+    return [arm for arms in blocks for arm in arms]
+
+
+def execute(
+    request: RunRequest,
+    cancelled: Cancellation,
+    announce: Announce = silent,
+    clock: Clock | None = None,
+) -> RunRecord:
+    """Run a benchmark on its runner and return its record; see `carry_out`."""
+    return carry_out(BenchmarkRun(request).experiment(), cancelled, announce, clock)
+
+
+@dataclass
+class BenchmarkRun:
+    """The tasks of a benchmark's run, and what one leaves for the next."""
+
+    request: RunRequest
+    preparation: Preparation | None = None
+    prepared: Observation | None = None
+    best_batch_size: int | None = None
+    started_at: str = ""
+
+    @property
+    def runner(self) -> Runner:
+        return find_runner(self.request.runner)
+
+    @property
+    def has_sample(self) -> bool:
+        """Whether the sample is run here: not if the model is for a GPU of other machines."""
+        return self.runner.is_local or self.request.resolved.definition.model.device != "gpu"
+
+    def experiment(self) -> Experiment:
+        request, runner = self.request, self.runner
+        arms = {
+            "pipeline": Arm("pipeline", runner.repeat_label, self._pipeline),
+            "loop": Arm("loop", "loop repeat", self._loop),
+            "ceiling": Arm("ceiling", "ceiling repeat", self._ceiling),
+        }
+        steps = 1 + request.reference
+        return Experiment(
+            request,
+            prepare=self._prepare,
+            schedule=[arms[name] for name in schedule(request.repeat_count, request.reference)],
+            gives_up=failed_in_a_row(runner.failures),
+            judge=first_error,
+            subject=self._subject,
+            execution=Execution(request.failed_share),
+            steps_before=steps + (self.has_sample and 1 + (request.stock is not None)),
+            added_config=self._added_config,
+        )
+
+    def _added_config(self) -> dict[str, Any]:
+        return {"best_batch_size": self.best_batch_size} if self.request.reference else {}
+
+    def _prepare(self, session: Session, execution: Execution) -> Trouble | None:
+        """Make input and weights ready, run the sample, and find the best batch of the loop."""
+        self.started_at = session.clock.utc_now()
+        if self.runner.access_check is not None:
+            load(self.runner.access_check)(self.request)
+        step = session.next_step("prepare")
+        plan = PreparePlan(**self._fields(session), overwrite=self.request.overwrite)
+        result = session.run(plan, step)
+        self.prepared = result.observation
+        if result.error is not None and result.error["kind"] == "usage":
+            raise UsageError(result.error["message"])
+        details = result.observation.prepared if result.observation is not None else None
+        if details is None:
+            return Trouble.of(step.label, result)
+        self.preparation = Preparation.model_validate(details.preparation)
+        definition = with_choices(self.request.resolved.definition, self.preparation.choices)
+        execution.rounded = definition.model.precision != "float32"
+        return self._samples(session, execution) or self._calibrate(session)
+
+    def _samples(self, session: Session, execution: Execution) -> Trouble | None:
+        """Run the sample, and run it as `stock` does, to state what a variant does to outputs."""
+        if not self.has_sample:
+            return None
+        step = session.next_step("reference sample")
+        result = self._sample(session, step, self.request.placed_definition)
+        execution.reference = result.observation
+        stock = self.request.stock
+        if result.status == "succeeded" and stock is not None:
+            step = session.next_step("sample of stock")
+            result = self._sample(session, step, self.request.placed(stock))
+            execution.stock = result.observation
+        return None if result.status == "succeeded" else Trouble.of(step.label, result)
+
+    def _sample(self, session: Session, step: Step, definition: Definition) -> TaskResult:
+        fields = self._prepared_fields(session) | {"definition": definition}
+        return session.run(ReferencePlan(**fields), step, len(self._ready().sample))
+
+    def _calibrate(self, session: Session) -> Trouble | None:
+        if not self.request.reference:
+            return None
+        step = session.next_step("calibrate the loop")
+        result = session.run(CalibratePlan(**self._prepared_fields(session)), step)
+        if result.observation is None or result.observation.best_batch_size is None:
+            return Trouble.of(step.label, result)
+        self.best_batch_size = result.observation.best_batch_size
+        return None
+
+    def _pipeline(self, session: Session, step: Step, execution: Execution) -> TaskResult | Trouble:
+        runner = self.runner
+        plan = PipelinePlan(**self._prepared_fields(session), runner=runner.pipeline or "")
+        if runner.repeat is None:
+            return session.run(plan, step, self._ready().count)
+        context = PipelineRepeat(
+            session, step, plan, execution, self.request.on_stop, self._draft(session, execution)
+        )
+        result: TaskResult | Trouble = load(runner.repeat)(context)
+        return result
+
+    def _loop(self, session: Session, step: Step, execution: Execution) -> TaskResult | Trouble:
+        sizes = execution.batch_sizes()
+        if not sizes:
+            return Trouble("failed", "no pipeline repeat whose batches the loop can replay")
+        return self._replay(session, step, sizes)
+
+    def _ceiling(self, session: Session, step: Step, execution: Execution) -> TaskResult:
+        assert self.best_batch_size is not None
+        return self._replay(session, step, [self.best_batch_size])
+
+    def _replay(self, session: Session, step: Step, sizes: list[int]) -> TaskResult:
+        plan = LoopPlan(**self._prepared_fields(session), batch_sizes=sizes)
+        return session.run(plan, step, self._ready().count)
+
+    def _ready(self) -> Preparation:
+        assert self.preparation is not None, "nothing is repeated before it is prepared"
+        return self.preparation
+
+    def _fields(self, session: Session) -> dict[str, Any]:
+        """Return what every plan of the benchmark says."""
+        request = self.request
+        return session.places() | {
+            "seed": request.seed,
+            "slot_us": int(request.resolved.profile.slot_seconds * 1e6),
+            "definition": request.placed_definition,
+            "beam_flags": list(request.beam_flags),
+            "source": request.effective_source,
+            "limit": request.effective_limit,
+            "labels": request.effective_labels,
+            "output": request.output,
+            "runs_here": self.runner.is_local,
+        }
+
+    def _prepared_fields(self, session: Session) -> dict[str, Any]:
+        return self._fields(session) | {"preparation": self._ready()}
+
+    def _draft(self, session: Session, execution: Execution) -> Any:
+        """Return what makes the record of the run as if it ended before its first repeat."""
+
+        def draft(trouble: Trouble) -> RunRecord:
+            return make_record(
+                self.request,
+                self._subject(execution),
+                Execution(execution.max_failed),
+                trouble,
+                started_at=self.started_at,
+                finished_at=session.clock.utc_now(),
+                expected=self.request.repeat_count,
+                judge=first_error,
+            )
+
+        return draft
+
+    def _subject(self, execution: Execution) -> Subject:
+        """Return what is known of input, model and machine."""
+        request, prepared, reference = self.request, self.prepared, execution.reference
+        model = request.resolved.definition.model
+        details = prepared.prepared if prepared is not None else None
+        return Subject(
+            input=input_record(prepared, request.effective_source, request.effective_labels),
+            model=model_record(prepared, model.name, model.weights),
+            environment=details.environment if details is not None else fingerprint(Path.cwd()),
+            choices=self.preparation.choices if self.preparation is not None else [],
+            warnings=[
+                *request.warnings,
+                *(details.warnings if details is not None else []),
+                *(prepared.warnings if prepared is not None else []),
+                *(reference.warnings if reference is not None else []),
+            ],
+        )

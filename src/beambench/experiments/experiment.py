@@ -1,0 +1,204 @@
+"""An experiment as data (arms in an order, a rule to stop, a judge), and carrying it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from beambench.cancellation import Cancellation
+from beambench.clock import Clock, SystemClock
+from beambench.controller.assemble import ArmName, Execution
+from beambench.controller.results import TaskResult, Trouble
+from beambench.controller.session import Announce, Session, Step, silent
+from beambench.controller.work_dir import work_dir
+from beambench.definition.entry_points import load
+from beambench.definition.publish import Publish
+from beambench.definition.runners import find_runner
+from beambench.errors import BeambenchError, RunError
+from beambench.experiments.records import Judge, Subject, make_record
+from beambench.record.run_record import Repeat, RunRecord
+
+
+class Request(Protocol):
+    """What was asked for, of whatever kind: what it is called, and what its record says of it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def publish(self) -> Publish: ...
+
+    @property
+    def runner(self) -> str: ...
+
+    @property
+    def time_limit(self) -> float: ...
+
+    @property
+    def failed_share(self) -> float: ...
+
+    @property
+    def interpreter(self) -> str: ...
+
+    @property
+    def search_path(self) -> Sequence[str]: ...
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+    @property
+    def shown_command(self) -> Sequence[str]: ...
+
+    def identity(self) -> Mapping[str, str]: ...
+
+    def configuration(self) -> Mapping[str, object]: ...
+
+    def without_secrets(self, text: str) -> str: ...
+
+
+R = TypeVar("R", bound=Request)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A configuration that is measured, and the task that measures it.
+
+    Attributes:
+        name: under which its repeats are in the record.
+        label: what a repeat is called while it is carried out.
+        repeat: carries out one repeat; it may find that there can be none, which ends the run.
+    """
+
+    name: ArmName
+    label: str
+    repeat: Callable[[Session, Step, Execution], TaskResult | Trouble]
+
+
+GivesUp = Callable[[Sequence[Repeat]], bool]
+"""Tells from all repeats so far, in the order of their execution, whether the rest is left out."""
+
+
+def failed_in_a_row(count: int) -> GivesUp:
+    """Give up once so many repeats have failed one after the other."""
+
+    def gives_up(repeats: Sequence[Repeat]) -> bool:
+        last = [repeat.status for repeat in repeats[-count:]]
+        return len(last) == count and "succeeded" not in last
+
+    return gives_up
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is measured, in which order, until when, and what is made of it.
+
+    Attributes:
+        prepare: makes ready what the arms need; it may end the run.
+        schedule: the arm of each repeat, in order.
+        gives_up: the rule to stop early.
+        judge: says why the run failed, if it did.
+        subject: says what was run, as far as that is known in the end.
+        execution: what is known of the run before its first repeat.
+        steps_before: how many steps the preparation has.
+        started_at: when the run began, where that was before this process.
+        added_config: what stands in the configuration beside that of the request.
+    """
+
+    request: Request
+    prepare: Callable[[Session, Execution], Trouble | None]
+    schedule: Sequence[Arm]
+    gives_up: GivesUp
+    judge: Judge
+    subject: Callable[[Execution], Subject]
+    execution: Execution
+    steps_before: int = 0
+    started_at: str | None = None
+    added_config: Callable[[], Mapping[str, Any]] = dict
+
+
+def carry_out(
+    experiment: Experiment,
+    cancelled: Cancellation,
+    announce: Announce = silent,
+    clock: Clock | None = None,
+) -> RunRecord:
+    """Carry out an experiment and return its record, whatever its status.
+
+    Raises:
+        UsageError: the preparation, or a first repeat, came upon what only the user can mend.
+        RunError: there is no room to work in.
+    """
+    clock = clock or SystemClock(cancelled)
+    started_at = experiment.started_at or clock.utc_now()
+    request, execution = experiment.request, experiment.execution
+    deadline = clock.now() + request.time_limit
+    with work_dir() as folder:
+        session = Session(
+            work_dir=folder,
+            deadline=deadline,
+            clock=clock,
+            cancelled=cancelled,
+            announce=announce,
+            run_task=load(find_runner(request.runner).run_task),
+            masked=request.without_secrets,
+            steps=experiment.steps_before + len(experiment.schedule),
+            interpreter=request.interpreter,
+            search_path=request.search_path,
+        )
+        trouble = _executed(experiment, session, folder)
+    return make_record(
+        request,
+        experiment.subject(execution),
+        execution,
+        trouble,
+        started_at=started_at,
+        finished_at=clock.utc_now(),
+        expected=len(experiment.schedule),
+        judge=experiment.judge,
+        added_config=experiment.added_config(),
+    )
+
+
+def _executed(experiment: Experiment, session: Session, folder: Path) -> Trouble | None:
+    """Prepare and repeat; return what ended the run early."""
+    try:
+        return experiment.prepare(session, experiment.execution) or _repeated(experiment, session)
+    except OSError as error:
+        return Trouble("failed", f"{folder}: {error.strerror or error}")
+    except RunError as error:  # a worker could not be started; others did before it
+        return Trouble("failed", str(error))
+
+
+def _repeated(experiment: Experiment, session: Session) -> Trouble | None:
+    """Run the arms in turn. A failed repeat is recorded; the run goes on if it can."""
+    execution, repeats = experiment.execution, list[Repeat]()
+    for arm in experiment.schedule:
+        done = sum(1 for repeat in repeats if repeat.arm == arm.name)
+        step = session.next_step(f"{arm.label} {done + 1}")
+        result = arm.repeat(session, step, execution)
+        if isinstance(result, Trouble):
+            return result
+        repeats.append(execution.add(arm.name, result))
+        if repeats[-1].status in ("cancelled", "timed_out"):
+            return Trouble.of(step.label, result)
+        if experiment.gives_up(repeats):
+            return None
+    return None
+
+
+def execute_all(
+    requests: Sequence[R],
+    cancelled: Cancellation,
+    announce: Callable[[R], Announce],
+    run: Callable[[R, Cancellation, Announce], RunRecord],
+) -> Iterator[tuple[R, RunRecord | BeambenchError]]:
+    """Run one request after the other; an error of one does not keep the others from running."""
+    for request in requests:
+        try:
+            yield request, run(request, cancelled, announce(request))
+        except BeambenchError as error:
+            yield request, error
+        if cancelled.is_set():
+            return

@@ -1,0 +1,1 @@
+"""What is asked for, and all of it that can be checked before a worker starts."""

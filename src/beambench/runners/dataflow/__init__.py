@@ -1,0 +1,1 @@
+"""Dataflow: jobs that workers elsewhere carry out, seen from here by plain REST calls."""

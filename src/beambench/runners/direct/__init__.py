@@ -1,0 +1,1 @@
+"""The direct runner: Beam's FnApiRunner on this machine."""

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from beambench.runners.dataflow.client import Client, Endpoints, JobPlace
+from dataflow_stub import JOB_ID, PROJECT, REGION, DataflowStub, FakeClock, dataflow
+
+
+@pytest.fixture
+def stub() -> Iterator[DataflowStub]:
+    with dataflow() as found:
+        yield found
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def client(stub: DataflowStub, clock: FakeClock) -> Client:
+    endpoints = Endpoints(stub.url, stub.url, stub.url)
+    return Client(JobPlace(PROJECT, REGION, JOB_ID), endpoints, clock.wait)
