@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +33,6 @@ WITH_ATTACH = (
     "as_json",
 )
 """Parameters of `run` that a job which was started before does not have of its own."""
-
-
-class OnStop(str, Enum):
-    """What becomes of a job when beambench stops looking at it."""
-
-    leave = "leave"
-    cancel = "cancel"
 
 
 def attached(

@@ -37,6 +37,9 @@ EPILOG = (
     "reader of stdout went away."
 )
 
+RUNNING_VERBS = ("run",)
+"""Verbs that run something: Beam's own flags may follow them after --."""
+
 app = typer.Typer(
     name="beambench",
     help="Benchmarks for machine-learning inference in Apache Beam pipelines.",
@@ -89,8 +92,9 @@ def execute(arguments: list[str]) -> int:
     try:
         check_text(arguments)
         settings.check_environment()
-        if beam_flags is not None and "run" not in ours[:1]:
-            raise UsageError("Beam flags after -- go with `beambench run` only")
+        if beam_flags is not None and not set(ours[:1]) & set(RUNNING_VERBS):
+            verbs = " and ".join(f"`beambench {verb}`" for verb in RUNNING_VERBS)
+            raise UsageError(f"Beam flags after -- go with {verbs} only")
         project = settings.project_settings()
         code = app(
             ours or ["--help"],

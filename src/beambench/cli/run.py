@@ -5,16 +5,40 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Mapping, Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from beambench.cli import jobs
 from beambench.cli.execution import Destination, Work, execute_or_plan
-from beambench.cli.jobs import OnStop
 from beambench.cli.messages import say
 from beambench.cli.publishers import PublisherOption
+from beambench.cli.run_options import (
+    AttachOption,
+    CancelOption,
+    DryRunOption,
+    LabelOption,
+    LabelsFileOption,
+    LimitOption,
+    MaxFailedOption,
+    NameOption,
+    NamesArgument,
+    OnStop,
+    OnStopOption,
+    OptionsFileOption,
+    OutputOption,
+    OverridesOption,
+    OverwriteOption,
+    PipelineOption,
+    ProfileOption,
+    ReferenceOption,
+    RepeatsOption,
+    RunnerOption,
+    SeedOption,
+    SourceOption,
+    TimeoutOption,
+    VariantOption,
+)
 from beambench.cli.settings import (
     DefinitionsOption,
     JsonOption,
@@ -29,6 +53,7 @@ from beambench.errors import UsageError
 
 if TYPE_CHECKING:
     from beambench.definition.library import Library
+    from beambench.experiments.attach import AttachRequest
     from beambench.request.benchmark import RunRequest
     from beambench.request.existing import ExistingRequest
 
@@ -54,214 +79,106 @@ FOR_BENCHMARKS = (
 """Parameters of `run` that do not go with --pipeline."""
 
 
-class Reference(str, Enum):
-    """What a pipeline can be compared with in the same run."""
-
-    loop = "loop"
-
-
 def run(
     context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME...", help="Benchmarks, or definition files."),
-    ] = None,
-    pipeline: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODULE:FUNCTION",
-            help="In place of NAME: measure a pipeline that exists already, unverified; what "
-            "follows -- is given to its run(argv, test_pipeline=...).",
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="With --pipeline: the name to store its runs under.")
-    ] = None,
-    profile: Annotated[
-        str,
-        typer.Option(
-            envvar="BEAMBENCH_PROFILE",
-            help="How much is run: smoke, local, full; with --runner dataflow full is the default.",
-        ),
-    ] = "local",
-    variant: Annotated[
-        str, typer.Option(envvar="BEAMBENCH_VARIANT", help="Settings under a name.")
-    ] = "stock",
-    runner: Annotated[
-        str, typer.Option(envvar="BEAMBENCH_RUNNER", help="Where the pipeline is executed.")
-    ] = DEFAULT,
-    repeats: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            envvar="BEAMBENCH_REPEATS",
-            help="Whole executions; intervals need 6. With --runner dataflow, 1 unless given.",
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            metavar="PATH",
-            help="A directory of images or a text file with one path a line; for text, a file "
-            "with one sentence or prompt a line, here or at gs://; `packaged` or `synthetic`. All "
-            "elements are used unless --limit is given.",
-        ),
-    ] = None,
-    labels_file: Annotated[
-        str | None,
-        typer.Option(
-            "--labels", metavar="PATH", help="Rows of file,class_index (or tabs), for accuracy."
-        ),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Elements at most.")] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY.SUBKEY=VALUE", help="Change the definition."),
-    ] = None,
-    options_file: Annotated[
-        str | None,
-        typer.Option(
-            "--options-file",
-            metavar="PATH",
-            help="Flags, one a line, as in Beam's option files; --set and --input go before them.",
-        ),
-    ] = None,
-    reference: Annotated[
-        Reference | None,
-        typer.Option(help="Also run the same work without Beam, in turns, for the efficiency."),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(min=0, envvar="BEAMBENCH_SEED", help="Seed of samples and random weights."),
-    ] = 0,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS", envvar="BEAMBENCH_TIMEOUT", help="Time limit of the whole run."
-        ),
-    ] = None,
-    max_failed: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            envvar="BEAMBENCH_MAX_FAILED",
-            help="Share of failed elements above which the run fails.",
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TARGET",
-            help="Write the predictions, in the pipeline that is measured: PATH.jsonl, PATH.txt or "
-            "PATH.parquet, here or at gs://..., or bq:PROJECT.DATASET.TABLE.",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is at --output already.")
-    ] = False,
+    names: NamesArgument = None,
+    pipeline: PipelineOption = None,
+    name: NameOption = None,
+    profile: ProfileOption = "local",
+    variant: VariantOption = "stock",
+    runner: RunnerOption = DEFAULT,
+    repeats: RepeatsOption = None,
+    source: SourceOption = None,
+    labels_file: LabelsFileOption = None,
+    limit: LimitOption = None,
+    overrides: OverridesOption = None,
+    options_file: OptionsFileOption = None,
+    reference: ReferenceOption = None,
+    seed: SeedOption = 0,
+    timeout: TimeoutOption = None,
+    max_failed: MaxFailedOption = None,
+    output: OutputOption = None,
+    overwrite: OverwriteOption = False,
     publishers: PublisherOption = None,
     store: StoreOption = None,
     definitions: DefinitionsOption = None,
-    label: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label kept in the record.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be run; run and store nothing.")
-    ] = False,
-    attach: Annotated[
-        str | None,
-        typer.Option(
-            metavar="JOB_ID",
-            help="Take up a Dataflow job that `run` started: follow it, read it back, store the "
-            "run. NAME is not needed; if given, its definition must still be that of the job.",
-        ),
-    ] = None,
-    cancel: Annotated[
-        bool, typer.Option("--cancel", help="With --attach: end the job and store the run.")
-    ] = False,
-    on_stop: Annotated[
-        OnStop,
-        typer.Option(help="On Ctrl-C or at the time limit: let a Dataflow job go on, or end it."),
-    ] = OnStop.leave,
+    label: LabelOption = None,
+    dry_run: DryRunOption = False,
+    attach: AttachOption = None,
+    cancel: CancelOption = False,
+    on_stop: OnStopOption = OnStop.leave,
     as_json: JsonOption = False,
 ) -> None:
     """Run benchmarks and store one run record for each. Beam flags can follow after --."""
     destination = Destination(store, publishers or (), as_json, dry_run)
     if attach is not None:
-        attached = jobs.attached(
-            context,
-            attach,
-            names or [],
-            store_url(store),
-            definitions,
-            cancel=cancel,
-            on_stop=on_stop.value,
-            timeout=timeout,
-            labels=parse_labels(label or []),
-        )
-        return execute_or_plan(Work([attached], load(ATTACHED)), destination)
+        return execute_or_plan(_attached_work(context, attach), destination)
     if cancel:
         raise UsageError("--cancel goes with --attach JOB_ID")
     if pipeline is not None:
-        _check_pipeline_options(context, names)
-    known = library(definitions)
-    shared = {
-        "command": ["beambench", *sys.argv[1:]],
-        "runner": runner,
-        "repeats": repeats,
-        "seed": seed,
-        "timeout": timeout,
-        "max_failed": max_failed,
-    }
-    if pipeline is not None:
-        existing = _existing_work(pipeline, name, known, label, context, shared)
-        return execute_or_plan(existing, destination)
-    names = _checked_names(names, name, output)
-    options = {
-        "variant": variant,
-        "profile": _profile(context, profile),
-        "overrides": overrides or [],
-        "source": source,
-        "labels_file": labels_file,
-        "limit": limit,
-        "reference": reference is not None,
-        "labels": parse_labels(label or []),
-        "beam_flags": context.obj,
-        "options_file": options_file,
-        "output": output,
-        "overwrite": overwrite,
-        "dry_run": dry_run,
-        "on_stop": on_stop.value,
-    }
-    _check_on_stop(context, runner)
-    requests = _benchmark_requests(known, names, **shared, **options)
-    details = functools.partial(jobs.job_of, known, store)
-    return execute_or_plan(Work(requests, load(BENCHMARK), details), destination)
+        return execute_or_plan(_existing_work(context, pipeline), destination)
+    return execute_or_plan(_benchmark_work(context), destination)
 
 
-def _existing_work(
-    pipeline: str,
-    name: str | None,
-    known: Library,
-    label: Sequence[str] | None,
-    context: typer.Context,
-    shared: Mapping[str, Any],
-) -> Work[ExistingRequest]:
+def _attached_work(context: typer.Context, job_id: str) -> Work[AttachRequest]:
+    """Return what follows a job that was started before."""
+    given = context.params
+    request = jobs.attached(
+        context,
+        job_id,
+        given["names"] or [],
+        store_url(given["store"]),
+        given["definitions"],
+        cancel=given["cancel"],
+        on_stop=given["on_stop"].value,
+        timeout=given["timeout"],
+        labels=parse_labels(given["label"] or []),
+    )
+    return Work([request], load(ATTACHED))
+
+
+def _shared(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what benchmarks and a pipeline of the user's own are both told."""
+    names = ("runner", "repeats", "seed", "timeout", "max_failed")
+    return {"command": ["beambench", *sys.argv[1:]]} | {name: given[name] for name in names}
+
+
+def _existing_work(context: typer.Context, pipeline: str) -> Work[ExistingRequest]:
     """Return what measures a pipeline of the user's own."""
     from beambench.request.existing import make_existing_request
 
+    given = context.params
+    _check_pipeline_options(context, given["names"])
     request = make_existing_request(
         pipeline,
-        name,
-        taken=known.names(),
+        given["name"],
+        taken=library(given["definitions"]).names(),
         flags=context.obj,
-        labels=parse_labels(label or []),
-        **shared,
+        labels=parse_labels(given["label"] or []),
+        **_shared(given),
     )
     return Work([request], load(EXISTING))
+
+
+def _benchmark_work(context: typer.Context) -> Work[RunRequest]:
+    """Return what runs benchmarks."""
+    given = context.params
+    known = library(given["definitions"])
+    names = _checked_names(given["names"], given["name"], given["output"])
+    same = ("variant", "source", "labels_file", "limit", "options_file", "output", "overwrite")
+    options = {
+        **{name: given[name] for name in (*same, "dry_run")},
+        "profile": _profile(context, given["profile"]),
+        "overrides": given["overrides"] or [],
+        "reference": given["reference"] is not None,
+        "labels": parse_labels(given["label"] or []),
+        "beam_flags": context.obj,
+        "on_stop": given["on_stop"].value,
+    }
+    _check_on_stop(context, given["runner"])
+    requests = _benchmark_requests(known, names, **_shared(given), **options)
+    details = functools.partial(jobs.job_of, known, given["store"])
+    return Work(requests, load(BENCHMARK), details)
 
 
 def _checked_names(names: list[str] | None, name: str | None, output: str | None) -> list[str]:

@@ -200,6 +200,7 @@ def test_a_gpu_that_is_not_there_is_said(output):
 @pytest.fixture
 def make_result():
     from beambench.controller.results import TaskResult
+
     def make(observation: Observation) -> TaskResult:
         return TaskResult("succeeded", observation, None, 12.5, "", "", {}, 1 << 20, 3)
 
