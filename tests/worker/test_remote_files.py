@@ -7,7 +7,7 @@ import pytest
 from beambench.inputs import files
 from beambench.worker.tasks import run_loop, run_pipeline
 from buckets import put
-from tiny_workloads import make_plan, prepared
+from tiny_workloads import for_task, make_plan, prepared
 
 pytestmark = pytest.mark.real
 
@@ -33,4 +33,4 @@ def test_ids_proof_and_predictions_can_lie_in_a_bucket(tmp_path, bucket):
     assert not (tmp_path / "proof.json").exists()
     written = files.read_bytes(f"{bucket}/job/predictions.jsonl").splitlines()
     assert len(written) == len(IDS)
-    assert run_loop(there.model_copy(update={"batch_sizes": [8]})).proof == local.proof
+    assert run_loop(for_task(there, "loop", batch_sizes=[8])).proof == local.proof

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from beambench.definition.plan import CalibratePlan
 from beambench.errors import RunError, StoreError, UsageError
 from beambench.record.observation import Observation, WorkerError
 from beambench.worker import __main__ as worker
@@ -29,8 +31,14 @@ def do(tmp_path, monkeypatch) -> Callable[..., Observation]:
     plan_file, result_file = tmp_path / "plan.json", tmp_path / "result.json"
 
     def run(task: Callable[[Any], Observation], code: int) -> Observation:
-        monkeypatch.setattr(worker, "_carried_out", task)
-        plan_file.write_text(make_plan(tmp_path, "calibrate").model_dump_json())
+        def carried_out(plan: CalibratePlan) -> Observation:
+            return task(plan)
+
+        own = types.ModuleType("own_task")
+        own.carried_out = carried_out
+        monkeypatch.setitem(sys.modules, own.__name__, own)
+        plan = make_plan(tmp_path, "calibrate", function="own_task:carried_out")
+        plan_file.write_text(plan.model_dump_json())
         assert worker.main(str(plan_file), str(result_file)) == code
         return Observation.model_validate_json(result_file.read_text("utf-8"))
 

@@ -128,19 +128,17 @@ def test_what_is_prepared_is_what_the_others_read(tmp_path):
     assert ids_of(read_elements(plan.model_copy(update={"preparation": preparation}))) == IDS[:50]
 
 
-@pytest.mark.parametrize(("runner", "warned"), [("direct", True), ("dataflow", False)])
-def test_what_this_cpu_cannot_do_is_said_of_this_machine_only(
-    tmp_path, monkeypatch, runner, warned
-):
+@pytest.mark.parametrize("here", [True, False])
+def test_what_this_cpu_cannot_do_is_said_of_this_machine_only(tmp_path, monkeypatch, here):
     machine = {"instructions": {}, "cores": {"usable": 1}}
     monkeypatch.setattr(tasks, "fingerprint", lambda _: {"machine": machine})
     monkeypatch.setattr("beambench.machine.bytecode.warnings", lambda: ["no bytecode"])
     model = {"name": "tiny", "weights": "none", "precision": "bfloat16"}
-    plan = make_plan(tmp_path, "prepare", runner=runner, definition=definition(model=model))
+    plan = make_plan(tmp_path, "prepare", runs_here=here, definition=definition(model=model))
     found = prepare(plan).prepared
     assert found is not None
-    assert any("no bfloat16 instructions" in one for one in found.warnings) == warned
-    assert ("no bytecode" in found.warnings) == warned
+    assert any("no bfloat16 instructions" in one for one in found.warnings) == here
+    assert ("no bytecode" in found.warnings) == here
 
 
 def test_a_flag_that_beam_does_not_know_ends_the_preparation(tmp_path):
@@ -211,9 +209,12 @@ def test_predictions_are_read_back_line_by_line(tmp_path):
 
 def planned(folder: Path, task: Any, ids: list[str], **changed: Any) -> Observation:
     parameters = changed.pop("parameters", {})
+    fields = get_type_hints(task)["plan"].model_fields
+    if "batch_sizes" not in fields:
+        changed.pop("batch_sizes", None)
     plan = make_plan(
         folder,
-        get_type_hints(task)["plan"].model_fields["task"].default,
+        fields["task"].default,
         **{
             "definition": definition(parameters=parameters),
             "preparation": prepared(folder, ids, sample_of(ids, 0)),

@@ -20,7 +20,7 @@ from beambench.workloads.pipeline import sinks
 from beambench.workloads.pipeline.assembly import batch_parts, build
 from beambench.workloads.pipeline.outputs import Outputs
 from buckets import put
-from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
+from tiny_workloads import Tiny, definition, for_task, make_plan, outputs_of, prepared
 
 IDS = [str(number) for number in range(40)]
 FAILED = 3
@@ -199,7 +199,7 @@ def test_an_object_is_looked_for_before_anything_runs(tmp_path, bucket):
     check(f"{bucket}/new.jsonl")
     check(there, overwrite=True)
     with pytest.raises(UsageError, match=r"there\.jsonl: is there already: --overwrite replaces"):
-        prepare(planned(tmp_path, there).model_copy(update={"task": "prepare"}))
+        prepare(for_task(planned(tmp_path, there), "prepare"))
     with pytest.raises(UsageError, match=r"output gs://no-such/a\.jsonl: no such bucket"):
         check("gs://no-such/a.jsonl", overwrite=True)
 

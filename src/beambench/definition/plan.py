@@ -171,12 +171,15 @@ class PipelinePlan(PreparedPlan):
 
     Attributes:
         runner: ``module:function`` of (workload, plan, outputs) that runs the pipeline to its end
-            and returns an `workloads.pipeline.finished.Finished`.
+            and returns a `workloads.pipeline.outputs.Finished`.
+        folder: where the pipeline leaves proof and predictions, a path or an address that its
+            workers can write; None: `work_dir`.
     """
 
     task: Literal["pipeline"] = "pipeline"
     function: str = "beambench.worker.tasks:run_pipeline"
     runner: str
+    folder: str | None = None
 
 
 class ExistingPlan(WorkerPlan):

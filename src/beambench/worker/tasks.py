@@ -247,7 +247,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
     workload = make_workload(plan)
     ids = ids_of(read_elements(plan))
     truth = truth_of(plan, ids)
-    outputs = Outputs.within(plan.work_dir)
+    outputs = Outputs.within(plan.folder or plan.work_dir)
     for leftover in (outputs.proof, outputs.predictions):  # an earlier repeat's would prove nothing
         files.remove(leftover)
     target = Target.of(plan.output) if plan.output is not None else None

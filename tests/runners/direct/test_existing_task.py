@@ -284,7 +284,8 @@ def test_flags_that_something_reads_pass_in_each_form(output):
 def test_flags_that_only_the_function_itself_may_have_read_are_said(tmp_path):
     plan = {"pipeline": "existing_pipelines:by_hand", "seed": 0, "slot_us": 1, "epoch_ns": 0}
     argv = [f"--output={tmp_path}/out.txt", "--other", "hunter2", "--direct_num_workers=1"]
-    plan |= {"argv": argv, "work_dir": ".", "project_dir": "."}
+    plan |= {"argv": argv, "work_dir": ".", "project_dir": ".", "cache_dir": "."}
+    plan |= {"function": "x:y"}
     found = run_existing(ExistingPlan.model_validate(plan))
     said = "no parser of argparse read --output, --other: does anything else?"
     assert [one for one in found.warnings if "argparse" in one] == [said]
