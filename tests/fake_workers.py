@@ -125,6 +125,11 @@ DEFAULTS: dict[str, Callable[[], TaskResult]] = {
 }
 
 
+def run_task(plan: WorkerPlan, **options: Any) -> TaskResult:
+    """Stand in for ``run_task`` of a runner: give the result that a task has if all is well."""
+    return DEFAULTS[plan.task]()
+
+
 class Workers:
     """Stands in for ``run_task``: gives the scripted responses of a task in turn, then success."""
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from beambench.cli.main import execute
+from beambench.controller.assemble import Execution
 from beambench.definition.entry_points import entry_points
 from beambench.definition.library import Library
-from beambench.definition.plan import Plan, with_choices
+from beambench.definition.plan import PipelinePlan, with_choices
 from beambench.definition.publishers import find_publisher, lookup, publisher_names
 from beambench.definition.schema import Definition, json_schema
 from beambench.errors import UsageError
@@ -22,6 +23,7 @@ from beambench.publishers import outbox
 from beambench.publishers.base import make_client
 from beambench.record.run_record import Choice
 from beambench.store import RunStore
+from fake_workers import measured
 from installed import install
 from published_runs import run_record
 from tiny_workloads import make_plan
@@ -103,14 +105,8 @@ ODD = dataclasses.replace(ACME, name="acme-odd", client="acme_publishers:Shelf")
 """
 RUNNER = """
 from beambench.definition.runners import Runner
-from published_runs import run_record
 
-ACME = Runner(name="acme", beam_name="AcmeRunner", execution="acme_publishers.runner:execute")
-
-
-def execute(request, cancelled, announce):
-    publish = request.publish.model_dump(mode="json")
-    return run_record(benchmark=request.name, config={"definition": {"publish": publish}})
+ACME = Runner(name="acme", beam_name="AcmeRunner", run_task="fake_workers:run_task")
 """
 FILES = {"acme_publishers/__init__.py": PUBLISHER, "acme_publishers/runner.py": RUNNER}
 MINE = """
@@ -119,7 +115,15 @@ name: mine
 publish: {to: [acme], acme: {shelf: mine-shelf}}
 """
 RUN = ["run", "mine.yaml", "--runner", "acme"]
-ROWS = len(run_record().metrics)
+
+
+def metrics_of_a_run() -> int:
+    execution = Execution(max_failed=0.0)
+    execution.add("pipeline", measured())
+    return len(execution.metrics())
+
+
+ROWS = metrics_of_a_run()
 
 
 @pytest.fixture(autouse=True)
@@ -283,7 +287,7 @@ def test_a_worker_elsewhere_needs_no_publisher(site):
     assert pickle.loads(content) == definition
     shutil.rmtree(site)
     forget()
-    for found in (pickle.loads(content), Plan.model_validate_json(plan).definition):
+    for found in (pickle.loads(content), PipelinePlan.model_validate_json(plan).definition):
         assert isinstance(found, Definition)
         assert found.model_dump() == definition.model_dump()
         half = Choice(setting="model.precision", value="float16", reason="")
