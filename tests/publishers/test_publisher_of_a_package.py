@@ -119,7 +119,8 @@ RUN = ["run", "mine.yaml", "--runner", "acme"]
 
 def metrics_of_a_run() -> int:
     execution = Execution(max_failed=0.0)
-    execution.add("pipeline", measured())
+    for _ in range(3):  # repeats of the local profile
+        execution.add("pipeline", measured())
     return len(execution.metrics())
 
 
