@@ -342,7 +342,7 @@ SECTIONS: dict[str, list[Case]] = {
             "several benchmarks for one job",
             "run overhead-noop overhead-noop --attach 2026-01-31_01_02_03-123",
             USAGE,
-            ("--attach takes up one job", "not 2"),
+            ("--attach resumes one job", "not 2"),
         ),
         Case(
             "an address of the service in the clear",

@@ -52,7 +52,7 @@ def attached(
     from beambench.store.run_store import RunStore
 
     if len(names) > 1:
-        raise UsageError(f"--attach takes up one job: give one NAME or none, not {len(names)}")
+        raise UsageError(f"--attach resumes one job: give one NAME or none, not {len(names)}")
     for parameter in context.command.params:
         name = str(parameter.name)
         if name not in WITH_ATTACH and is_given(context, name):

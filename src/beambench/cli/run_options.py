@@ -131,7 +131,7 @@ AttachOption = Annotated[
     str | None,
     typer.Option(
         metavar="JOB_ID",
-        help="Take up a Dataflow job that `run` started: follow it, read it back, store the "
+        help="Resume a Dataflow job that `run` started: follow it, read it back, store the "
         "run. NAME is not needed; if given, its definition must still be that of the job.",
     ),
 ]

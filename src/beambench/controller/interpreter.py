@@ -15,7 +15,7 @@ from beambench.version import __version__
 
 SECONDS_TO_ANSWER = 5.0
 OLDEST = (3, 10)
-MEND = "`make setup-vllm` builds that of the text-generation benchmarks"
+FIX = "`make setup-vllm` builds that of the text-generation benchmarks"
 # Asks for metadata only: importing Beam takes seconds.
 QUESTION = """
 import importlib.metadata, json, sys
@@ -42,7 +42,7 @@ def find_interpreter(named: str | None, definition: Path) -> str:
     if path is None:
         raise RunError(
             f"interpreter {named}: is neither beside the definition, nor in the current folder, "
-            f"nor beside beambench's environment: {MEND}"
+            f"nor beside beambench's environment: {FIX}"
         )
     check_interpreter(path)
     return path
@@ -62,9 +62,9 @@ def versions_in(named: str, definition: Path, names: Sequence[str]) -> list[str 
     try:
         _, *versions = versions_of(path, names)
     except OSError as error:
-        raise RunError(f"interpreter {path}: {error.strerror or error}: {MEND}") from None
+        raise RunError(f"interpreter {path}: {error.strerror or error}: {FIX}") from None
     except (ValueError, TypeError):
-        raise RunError(f"interpreter {path}: is no Python that answers: {MEND}") from None
+        raise RunError(f"interpreter {path}: is no Python that answers: {FIX}") from None
     return versions
 
 
@@ -87,7 +87,7 @@ def check_interpreter(path: str) -> None:
     """
     problem = next(_problems(path), None)
     if problem is not None:
-        raise RunError(f"interpreter {path}: {problem}: {MEND}")
+        raise RunError(f"interpreter {path}: {problem}: {FIX}")
 
 
 def _problems(path: str) -> Iterator[str]:

@@ -279,7 +279,7 @@ class _Supervision:
         try:
             if self._process is not None and self._tree is not None:
                 self._lost_after = time.monotonic() - self._began
-                self._bury(self._process, self._tree)
+                self._reap(self._process, self._tree)
                 self._drain()
         finally:
             for name in list(self._read_ends):
@@ -289,7 +289,7 @@ class _Supervision:
                 os.close(self._control)
                 self._control = None
 
-    def _bury(self, process: subprocess.Popen[bytes], tree: ProcessTree) -> None:
+    def _reap(self, process: subprocess.Popen[bytes], tree: ProcessTree) -> None:
         if "status" in self._read_ends:  # it hangs
             tree.sample(force=True)
             process.kill()

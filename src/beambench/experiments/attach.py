@@ -166,7 +166,7 @@ def _check_definition(library: Library, name: str, job: StartedJob) -> None:
         raise UsageError(
             f"job {job.job_id} is of {draft.benchmark} with definition hash "
             f"{draft.definition_hash[:12]}, not of {name} as it is now "
-            f"({resolved.definition_hash[:12]}): leave NAME out to take it up as it was"
+            f"({resolved.definition_hash[:12]}): leave NAME out to resume it as it was"
         )
 
 

@@ -76,7 +76,7 @@ def _with_shown_flags(result: TaskResult, request: ExistingRequest) -> TaskResul
     """Return a result with the flags as they may be shown.
 
     Raises:
-        UsageError: only the user can mend what was wrong.
+        UsageError: only the user can fix what was wrong.
     """
     if result.error is not None and result.error["kind"] == "usage":
         raise UsageError(result.error["message"])

@@ -127,7 +127,7 @@ def carry_out(
     """Carry out an experiment and return its record, whatever its status.
 
     Raises:
-        UsageError: the preparation, or a first repeat, came upon what only the user can mend.
+        UsageError: the preparation, or a first repeat, came upon what only the user can fix.
         RunError: there is no room to work in.
     """
     clock = clock or SystemClock(cancelled)

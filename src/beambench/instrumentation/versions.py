@@ -19,7 +19,7 @@ from beambench.definition.options_file.names import FOLDER
 from beambench.errors import RunError
 
 VERSIONS = "beambench_versions"
-"""Option with the folder of a job, for whoever takes it up again: Beam changes temp_location."""
+"""Option with the folder of a job, for whoever resumes it: Beam changes temp_location."""
 
 
 class JobOptions(PipelineOptions):

@@ -149,7 +149,7 @@ class InferenceStep(Part):
 
 
 class WorkerError(Part):
-    """Why a worker gave up: a `usage` error is the user's to mend, a `run` error is not."""
+    """Why a worker gave up: a `usage` error is the user's to fix, a `run` error is not."""
 
     kind: Literal["usage", "run"]
     message: str

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from beambench.controller.interpreter import MEND, check_interpreter, locate
+from beambench.controller.interpreter import FIX, check_interpreter, locate
 from beambench.credentials.masking import masked_url
 from beambench.definition.entry_points import load
 from beambench.definition.runners import DEFAULT, find_runner, runner_names
@@ -79,7 +79,7 @@ def examine(url: str) -> list[Check]:
     ]
 
 
-def _package(distribution: str, module: str, use: str, mend: str) -> Check:
+def _package(distribution: str, module: str, use: str, fix: str) -> Check:
     found = importlib.util.find_spec(module) is not None
     return Check(
         kind="package",
@@ -87,7 +87,7 @@ def _package(distribution: str, module: str, use: str, mend: str) -> Check:
         usable=found,
         detail=f"{_version(distribution)}, for {use}"
         if found
-        else f"not installed, needed for {use}: {mend}",
+        else f"not installed, needed for {use}: {fix}",
         required=distribution == "apache-beam",
     )
 
@@ -112,7 +112,7 @@ def _vllm() -> Check:
     elif here is not None:
         detail = f"{here}: is there and used by runs from this folder; it was not executed"
     else:
-        detail = f"interpreter {VLLM}: is not there, needed for text generation: {MEND}"
+        detail = f"interpreter {VLLM}: is not there, needed for text generation: {FIX}"
     return Check(kind="python", name="vllm", usable=usable, detail=detail)
 
 

@@ -504,7 +504,7 @@ def test_a_job_that_cannot_be_looked_at_from_here_is_recorded(cluster, monkeypat
     assert alone(record)["job_id"] == JOB_ID
 
 
-# Taken up again
+# Resumed
 
 
 @pytest.fixture
@@ -517,7 +517,7 @@ def interrupted(cluster, stub, clock) -> RunRecord:
     return record
 
 
-def test_an_interrupted_job_is_taken_up_again(interrupted, clock, cluster):
+def test_an_interrupted_job_is_resumed(interrupted, clock, cluster):
     record = attach(clock)
     assert (record.status, record.error) == ("succeeded", None)
     assert record.run_id != interrupted.run_id

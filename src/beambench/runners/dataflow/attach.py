@@ -122,7 +122,7 @@ def find_job(
         version = document.get("beambench")
         raise RunError(
             f"{folder}/{JOB_FILE}: beambench {version} wrote it, {__version__} cannot read it: "
-            f"take the job up with that version ({type(error).__name__})"
+            f"resume the job with that version ({type(error).__name__})"
         ) from None
     plan = plan.model_copy(update={"folder": folder})
     return SubmittedJob(client, plan, dict(document.get("runner") or {}))

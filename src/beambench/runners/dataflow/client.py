@@ -46,7 +46,7 @@ class ServiceError(RunError):
 
     @property
     def may_pass(self) -> bool:
-        """Tell trouble of service or network from a refusal, which asking again does not mend."""
+        """Tell trouble of service or network from a refusal, which asking again does not fix."""
         return self.status is None or self.status == 429 or self.status >= 500
 
 

@@ -222,10 +222,10 @@ class Job:
         return status, f"{why}, but {name} goes on: {self.hint()}"
 
     def hint(self) -> str:
-        """Say how to take the job up again, and how to end it."""
+        """Say how to resume the job, and how to end it."""
         again = f"beambench run --attach {self.place.job_id}"
         flags = self.place.flags
-        return f"take it up with `{again} -- {flags}`, or end it with `{again} --cancel -- {flags}`"
+        return f"resume it with `{again} -- {flags}`, or end it with `{again} --cancel -- {flags}`"
 
     def result(self, collected: TaskResult | None, submitted_at: str) -> TaskResult:
         """Return the job as the result of a repeat.

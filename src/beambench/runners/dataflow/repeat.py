@@ -25,7 +25,7 @@ LEFT_OUT = (
     "the model runs on a GPU of the cluster: no reference sample was run here, so labels were not "
     "compared"
 )
-NOT_RESUMED = Trouble("failed", "the run was not taken up again")
+NOT_RESUMED = Trouble("failed", "the run was not resumed")
 """What stands in the record of a job until it is read back."""
 
 
