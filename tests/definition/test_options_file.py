@@ -16,7 +16,7 @@ from beambench.definition.options_file.flags import flags_of
 from beambench.definition.options_file.names import DIRECT_FLAGS, LEFT_OUT
 from beambench.definition.options_file.syntax import Flag, as_line, parse, read
 from beambench.definition.options_file.translation import Translation, translate
-from beambench.definition.runners import BUILT_IN
+from beambench.definition.runners import BUILT_IN, find_runner
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from beambench.workloads.base import load_class
@@ -570,7 +570,7 @@ def test_beam_reads_a_printed_benchmark(name, runner):
 
     definition = defined(name)
     options = PipelineOptions(shlex.split(printed(definition, runner)))
-    assert options.view_as(StandardOptions).runner == BUILT_IN[runner].beam_name
+    assert options.view_as(StandardOptions).runner == find_runner(runner).beam_name
     ours = options.view_as(LoadTestOptions)
     assert ours.input_options == {}
     assert ours.publish_to_big_query is (definition.publish.bigquery is not None)

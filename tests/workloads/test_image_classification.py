@@ -20,7 +20,7 @@ from beambench.workloads.base import Weights
 from beambench.workloads.image_classification import TORCHVISION, ImageClassification
 from buckets import put
 from image_benchmarks import EFFICIENTNET, RESNET, fetched, of_catalog, resnet18
-from tiny_workloads import make_plan
+from tiny_workloads import for_task, make_plan
 
 pytestmark = pytest.mark.real
 
@@ -327,7 +327,7 @@ def test_with_random_weights_outputs_are_compared_and_a_swap_is_caught(
     plan = make_plan(
         tmp_path, definition=definition, source="packaged", limit=12, cache_dir=str(cache)
     )
-    found = prepare(plan.model_copy(update={"task": "prepare"})).prepared
+    found = prepare(for_task(plan, "prepare")).prepared
     assert found is not None
     assert found.input_kind == "derived"
     assert found.weights_digest is not None

@@ -17,7 +17,7 @@ from beambench.worker.tasks import prepare, run_pipeline, run_reference
 from beambench.workloads.base import check_workload
 from beambench.workloads.language_modeling import masked
 from text_benchmarks import BERT, LINES, make, of_catalog, predicted, shrink, without_weights
-from tiny_workloads import make_plan
+from tiny_workloads import for_task, make_plan
 
 pytestmark = pytest.mark.real
 
@@ -184,7 +184,7 @@ def planned(folder: Path, definition: Definition) -> PipelinePlan:
     assert found is not None
     assert (found.input_kind, found.input_bytes) == ("file", sum(map(len, TEXT.split(b"\n"))) - 4)
     preparation = Preparation.model_validate(found.preparation)
-    return plan.model_copy(update={"task": "pipeline", "preparation": preparation})
+    return for_task(plan, "pipeline", preparation=preparation)
 
 
 @pytest.mark.parametrize("variant", ["stock", "tuned", "tuned-buckets"])

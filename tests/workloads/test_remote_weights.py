@@ -9,20 +9,20 @@ import pytest
 from platformdirs import user_cache_dir
 
 from beambench.definition.library import Library
-from beambench.definition.plan import PipelinePlan, Preparation
+from beambench.definition.plan import Preparation, PreparePlan
 from beambench.errors import RunError, UsageError
 from beambench.record.observation import Prepared
 from beambench.worker.tasks import prepare, run_reference
 from beambench.workloads.base import load_class
 from buckets import put
-from tiny_workloads import make_plan
+from tiny_workloads import for_task, make_plan
 
 pytestmark = pytest.mark.real
 
 SMALL = ("parameters.resize=64", "parameters.crop=64")
 
 
-def planned(folder: Path, name: str, weights: str, path: str, *overrides: str) -> PipelinePlan:
+def planned(folder: Path, name: str, weights: str, path: str, *overrides: str) -> PreparePlan:
     given = [f"model.weights={weights}"] + ([f"model.path={path}"] if path else [])
     definition = Library().resolve(name, overrides=[*given, *overrides]).definition
     cache = user_cache_dir("beambench", appauthor=False)
@@ -32,15 +32,15 @@ def planned(folder: Path, name: str, weights: str, path: str, *overrides: str) -
     )
 
 
-def ready(plan: PipelinePlan) -> Prepared:
+def ready(plan: PreparePlan) -> Prepared:
     found = prepare(plan).prepared
     assert found is not None
     return found
 
 
-def labels(plan: PipelinePlan, prepared: Prepared) -> dict[str, Any]:
+def labels(plan: PreparePlan, prepared: Prepared) -> dict[str, Any]:
     preparation = Preparation.model_validate(prepared.preparation)
-    found = run_reference(plan.model_copy(update={"preparation": preparation})).sample
+    found = run_reference(for_task(plan, "reference", preparation=preparation)).sample
     assert [one.error for one in found] == [None] * 12
     return {one.id: one.label for one in found}
 
