@@ -52,7 +52,7 @@ def images(ids: str, root: str, weights: str, model: str, output: str) -> None:
     import torch
     from apache_beam.examples.inference import pytorch_image_classification as example
 
-    from beambench.workloads.image_classification import build_model
+    from beambench.workloads.images.classification import build_model
 
     ORIGINALS.update(first=example.read_image, last=torch.argmax)
     example.read_image, torch.argmax = noting_first, noting_last  # type: ignore[assignment]
@@ -70,7 +70,7 @@ def sentences(lines: str, tokenizer: str, weights: str, model: str, output: str)
     from apache_beam.examples.inference import pytorch_language_modeling as example
     from transformers import BertConfig, BertForMaskedLM
 
-    from beambench.workloads.language_modeling import LanguageModeling
+    from beambench.workloads.text.language_modeling import LanguageModeling
 
     config: BertConfig = LanguageModeling.models[model]().config  # type: ignore[assignment]
     ORIGINALS.update(first=example.add_mask_to_last_word, last=example.PostProcessor.process)

@@ -43,7 +43,7 @@ from beambench.definition.plan import (
 from beambench.inputs.elements import parsed
 from beambench.machine.noise import NoiseMonitor
 from beambench.runners.direct.runner import DIRECT
-from beambench.workloads.text import packaged_encoder
+from beambench.workloads.text.base import packaged_encoder
 
 MAX_AGAIN = 20
 EXAMPLE = "Beam's example"

@@ -66,9 +66,10 @@ def child(kind: str, count: int, size: int) -> None:
     from beambench.definition.plan import PipelinePlan, Preparation
     from beambench.runners.direct.beam import pipeline as direct
     from beambench.runners.direct.runner import DIRECT
-    from beambench.workloads.base import Weights, load_class
+    from beambench.workloads.base import Weights
     from beambench.workloads.pipeline import body
     from beambench.workloads.pipeline.outputs import Outputs
+    from beambench.workloads.registry import load_class
 
     folder = tempfile.mkdtemp()
     ids = Path(folder) / "ids.txt"

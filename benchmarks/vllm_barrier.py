@@ -43,7 +43,7 @@ from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler
 from beambench.runners.direct.runner import DIRECT
 from beambench.workloads.base import Parameters
-from beambench.workloads.text_generation import GenerationParameters, TextGeneration
+from beambench.workloads.vllm.text_generation import GenerationParameters, TextGeneration
 
 NAME = "vllm-gemma-2b-batch"
 BARRIER = 32

@@ -7,7 +7,7 @@ from typing import Any
 
 from beambench.definition.library import Library
 from beambench.definition.schema import Definition
-from beambench.workloads.image_classification import ImageClassification
+from beambench.workloads.images.classification import ImageClassification
 
 EFFICIENTNET = "pytorch-image-classification-efficientnet-lite0"
 RESNET = "pytorch-image-classification-resnet{}"

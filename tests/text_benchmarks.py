@@ -11,10 +11,10 @@ from beambench.definition.plan import with_choices
 from beambench.definition.schema import Definition
 from beambench.record.run_record import Choice
 from beambench.workloads.base import Weights
-from beambench.workloads.language_modeling import LanguageModeling
-from beambench.workloads.sentiment import Sentiment
-from beambench.workloads.text import TextWorkload
-from beambench.workloads.text_embedding import TextEmbedding
+from beambench.workloads.text.base import TextWorkload
+from beambench.workloads.text.embedding import TextEmbedding
+from beambench.workloads.text.language_modeling import LanguageModeling
+from beambench.workloads.text.sentiment import Sentiment
 
 if TYPE_CHECKING:
     import torch

@@ -3,7 +3,7 @@
 import pytest
 
 from beambench.definition.library import CATALOG, Library
-from beambench.workloads.base import check_workload
+from beambench.workloads.registry import check_workload
 
 RESNET101 = "pytorch-image-classification-resnet101"
 RESNET152 = "pytorch-image-classification-resnet152"

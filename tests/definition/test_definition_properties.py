@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from beambench.definition.library import CATALOG, Library, _apply, _merged
 from beambench.definition.yaml_file import read_mapping
 from beambench.errors import UsageError
-from beambench.workloads.base import check_workload
+from beambench.workloads.registry import check_workload
 
 CHECKED = settings(max_examples=150, deadline=None, derandomize=True)
 KEYS = st.sampled_from(["a", "b", "c"])

@@ -7,7 +7,7 @@ import pytest
 from beambench.definition.entry_points import CATALOGS, WORKLOADS, entry_points
 from beambench.definition.library import Library
 from beambench.errors import UsageError
-from beambench.workloads.base import load_class, workload_entry
+from beambench.workloads.registry import load_class, workload_entry
 from installed import ACME, DEFINITION, install
 
 CATALOG = "[beambench.catalogs]\nacme = {}\n"

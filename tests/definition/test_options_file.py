@@ -19,7 +19,7 @@ from beambench.definition.options_file.translation import Translation, translate
 from beambench.definition.runners import BUILT_IN, find_runner
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
-from beambench.workloads.base import load_class
+from beambench.workloads.registry import load_class
 
 CHECKED = settings(max_examples=150, deadline=None, derandomize=True)
 LIBRARY = Library()

@@ -12,7 +12,7 @@ import pytest
 from beambench.definition.library import Library
 from beambench.inputs import files
 from beambench.inputs.lines import digest
-from beambench.workloads.image_classification import ImageClassification
+from beambench.workloads.images.classification import ImageClassification
 from buckets import put
 from fast_runs import command_line
 from image_benchmarks import EFFICIENTNET

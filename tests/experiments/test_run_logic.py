@@ -25,7 +25,7 @@ from beambench.record.observation import Observation, SampledPrediction
 from beambench.record.run_record import RunRecord
 from beambench.request.benchmark import RunRequest, make_request
 from beambench.runners.direct.runner import DIRECT
-from beambench.workloads.base import check_workload
+from beambench.workloads.registry import check_workload
 from fake_workers import (
     BEST_BATCH_SIZE,
     COUNT,

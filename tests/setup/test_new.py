@@ -12,7 +12,7 @@ from beambench.definition.library import Library
 from beambench.errors import UsageError
 from beambench.setup import new
 from beambench.setup.new import templates, write_benchmark
-from beambench.workloads.base import check_workload, load_class
+from beambench.workloads.registry import check_workload, load_class
 
 MODELS = {"minimal": "sentiment_7_handler.py", "pytorch": "sentiment_7_model.py"}
 

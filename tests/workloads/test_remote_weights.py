@@ -13,7 +13,7 @@ from beambench.definition.plan import Preparation, PreparePlan
 from beambench.errors import RunError, UsageError
 from beambench.record.observation import Prepared
 from beambench.worker.tasks import prepare, run_reference
-from beambench.workloads.base import load_class
+from beambench.workloads.registry import load_class
 from buckets import put
 from tiny_workloads import for_task, make_plan
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from beambench.errors import UsageError
-from beambench.workloads.base import BUILT_IN, Weights, Workload, check_workload, load_class
-from beambench.workloads.image_classification import ImageClassification
+from beambench.workloads.base import Weights, Workload
+from beambench.workloads.images.classification import ImageClassification
 from beambench.workloads.overhead import Overhead
+from beambench.workloads.registry import BUILT_IN, check_workload, load_class
 from tiny_workloads import Tiny, definition
 
 

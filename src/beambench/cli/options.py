@@ -46,7 +46,7 @@ def options(
     from beambench.definition.user_modules import importable, search_path
     from beambench.presentation.values import print_json, print_text
     from beambench.setup.worker_requirements import worker_requirements, write_image
-    from beambench.workloads.base import check_workload, load_class
+    from beambench.workloads.registry import check_workload, load_class
 
     find_runner(runner)
     benchmarks = library(definitions)

@@ -67,7 +67,7 @@ def _file_rows(files: list[Path], known: Any) -> list[dict[str, Any]]:
 
 def _row(what: str, known: Any, name: str) -> dict[str, Any]:
     from beambench.definition.user_modules import importable, search_path
-    from beambench.workloads.base import check_workload
+    from beambench.workloads.registry import check_workload
 
     row: dict[str, Any] = {"what": what, "name": name, "definition_hash": None, "error": None}
     try:

@@ -24,7 +24,8 @@ from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore
-from beambench.workloads.base import Workload, load_class, precision_of
+from beambench.workloads.base import Workload
+from beambench.workloads.registry import load_class, precision_of
 
 RUNS_LOOKED_AT = 20
 """The newest ones, for a run that could be projected in place of one that cannot."""

@@ -29,7 +29,8 @@ from beambench.record.run_record import (
     Verification,
 )
 from beambench.version import __version__
-from beambench.workloads.base import Workload, load_class, precision_of
+from beambench.workloads.base import Workload
+from beambench.workloads.registry import load_class, precision_of
 
 if TYPE_CHECKING:
     from beambench.experiments.experiment import Request

@@ -29,8 +29,8 @@ from beambench.definition.yaml_file import as_value, parse
 from beambench.errors import UsageError
 from beambench.metrics.registry import check_metrics
 from beambench.request.checks import check
-from beambench.workloads.base import check_workload, load_class
 from beambench.workloads.output import Target
+from beambench.workloads.registry import check_workload, load_class
 
 
 @dataclass(frozen=True)

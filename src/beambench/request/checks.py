@@ -14,8 +14,8 @@ from beambench.errors import RunError, UsageError
 from beambench.inputs.files import check_address, is_address
 from beambench.inputs.labels import read_labels
 from beambench.inputs.manifest import check_source
-from beambench.workloads.base import check_workload, load_class
 from beambench.workloads.output import Target, check_file
+from beambench.workloads.registry import check_workload, load_class
 
 if TYPE_CHECKING:
     from beambench.request.benchmark import RunRequest

@@ -10,7 +10,7 @@ from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError
 from beambench.runners.dataflow.packaging import dockerfile, installed_version, pinned, wheels_of
 from beambench.version import __version__
-from beambench.workloads.base import load_class, shipped
+from beambench.workloads.registry import load_class, shipped
 
 DOCKERFILE = "Dockerfile"
 

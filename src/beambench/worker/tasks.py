@@ -56,13 +56,14 @@ from beambench.worker.outputs import (
     written_rows,
 )
 from beambench.worker.torch_settings import torch_settings
-from beambench.workloads.base import Weights, Workload, load_class, workload_entry
+from beambench.workloads.base import Weights, Workload
 from beambench.workloads.output import Target
 from beambench.workloads.pipeline import sinks
 from beambench.workloads.pipeline.body import metrics_namespace
 from beambench.workloads.pipeline.options import parse_flags
 from beambench.workloads.pipeline.outputs import Finished, Outputs
-from beambench.workloads.torch_choices import BFLOAT16_INSTRUCTIONS
+from beambench.workloads.pytorch.choices import BFLOAT16_INSTRUCTIONS
+from beambench.workloads.registry import load_class, workload_entry
 
 
 def prepare(plan: PreparePlan) -> Observation:

@@ -1,1 +1,1 @@
-
+"""What is measured: read, preprocess, model handler, postprocess."""

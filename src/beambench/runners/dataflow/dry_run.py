@@ -18,7 +18,8 @@ from beambench.request.benchmark import RunRequest
 from beambench.runners.dataflow.flags import JobSettings, job_settings
 from beambench.runners.dataflow.plans import TemplatePlan
 from beambench.runners.dataflow.request import job_problems
-from beambench.workloads.base import Weights, load_class
+from beambench.workloads.base import Weights
+from beambench.workloads.registry import load_class
 
 SECONDS = 300.0
 """Time limit of a dry run: Beam and a framework are imported, nothing is computed."""

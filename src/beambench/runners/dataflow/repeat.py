@@ -16,7 +16,7 @@ from beambench.runners.dataflow.client import Client, Endpoints, JobPlace
 from beambench.runners.dataflow.flags import JobSettings, job_settings
 from beambench.runners.dataflow.job import Job, JobFacts
 from beambench.runners.dataflow.plans import CollectPlan, Origin, SubmitPlan, fields_of
-from beambench.workloads.base import load_class
+from beambench.workloads.registry import load_class
 
 COLLECT_SECONDS = 600.0
 """Time to read a job back, whatever is left of the run's."""

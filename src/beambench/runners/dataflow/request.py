@@ -14,7 +14,7 @@ from beambench.inputs.text import read_lines
 from beambench.request.benchmark import RunRequest
 from beambench.runners.dataflow.client import Endpoints, check_access
 from beambench.runners.dataflow.flags import TEMPLATE, job_settings
-from beambench.workloads.base import load_class
+from beambench.workloads.registry import load_class
 
 
 def check_job(request: RunRequest) -> None:

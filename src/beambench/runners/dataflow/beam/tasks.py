@@ -17,9 +17,10 @@ from beambench.runners.dataflow.flags import JobSettings, job_settings
 from beambench.runners.dataflow.packaging import staged_requirements, wheels_of
 from beambench.runners.dataflow.plans import JOB_FILE, JobPlan, SubmitPlan, TemplatePlan
 from beambench.runners.dataflow.runner import DATAFLOW
-from beambench.workloads.base import Weights, Workload, load_class, shipped
+from beambench.workloads.base import Weights, Workload
 from beambench.workloads.output import Target
 from beambench.workloads.pipeline import sinks
+from beambench.workloads.registry import load_class, shipped
 
 IDS_FILE = "ids.txt"
 WEIGHTS = "weights"

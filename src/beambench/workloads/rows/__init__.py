@@ -1,0 +1,1 @@
+"""Rows of numbers: scikit-learn and ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""Text through encoders: masked words, sentiment, embeddings, Hugging Face pipelines."""

@@ -1,0 +1,1 @@
+"""Text generation by a vLLM server."""
