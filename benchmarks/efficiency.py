@@ -31,7 +31,7 @@ from beam_examples import EXAMPLES
 from beambench.analysis.intervals import median, median_interval
 from beambench.cancellation import Cancellation
 from beambench.controller.metric_values import window_seconds
-from beambench.controller.worker_process import run_task
+from beambench.controller.processes.worker_process import run_task
 from beambench.definition.library import Library
 from beambench.definition.plan import (
     CalibratePlan,

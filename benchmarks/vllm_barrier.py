@@ -33,10 +33,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from beambench.analysis.intervals import median, median_interval
 from beambench.cancellation import Cancellation
-from beambench.controller.interpreter import find_interpreter
 from beambench.controller.metric_values import window_seconds
-from beambench.controller.supervisor import supervise
-from beambench.controller.worker_process import run_task
+from beambench.controller.processes.interpreter import find_interpreter
+from beambench.controller.processes.supervisor import supervise
+from beambench.controller.processes.worker_process import run_task
 from beambench.definition.library import Library
 from beambench.definition.plan import LoopPlan, PipelinePlan, Preparation, PreparePlan
 from beambench.machine.noise import NoiseMonitor

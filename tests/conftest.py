@@ -52,7 +52,7 @@ def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
     """Replace the processes of a run; nothing real is started."""
     workers = Workers()
-    monkeypatch.setattr("beambench.controller.worker_process.run_task", workers)
+    monkeypatch.setattr("beambench.controller.processes.worker_process.run_task", workers)
     monkeypatch.setattr(
         "beambench.experiments.benchmark.fingerprint", lambda folder: {"found_in": str(folder)}
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from beambench.cancellation import Cancellation
+from beambench.controller.processes.worker_process import OnProgress
 from beambench.controller.results import TaskResult
-from beambench.controller.worker_process import OnProgress
 from beambench.definition.plan import WorkerPlan
 from beambench.record.observation import (
     Distribution,

@@ -71,8 +71,8 @@ class Forkery:
 def serve() -> None:
     import requests  # noqa: F401
 
-    import beambench.cli.process
-    import beambench.cli.progress
+    import beambench.cli.console.process
+    import beambench.cli.console.progress
     import beambench.experiments.benchmark
     import beambench.presentation.runs
     import beambench.publishers.outbox
@@ -87,7 +87,7 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             become(order)
-            beambench.cli.process.exit_on_signals()
+            beambench.cli.console.process.exit_on_signals()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             main()
         say(pid)

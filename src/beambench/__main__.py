@@ -8,7 +8,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     # Ctrl-C while the lines below are imported ends the process, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from beambench.cli.process import exit_on_signals, open_closed_descriptors
+from beambench.cli.console.process import exit_on_signals, open_closed_descriptors
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from bad_input_cases import (
 )
 from cli_answer import Answer
 
-from beambench.controller.supervisor import Outcome
+from beambench.controller.processes.supervisor import Outcome
 from beambench.machine.devices import cuda_devices
 from beambench.store import RunStore
 
@@ -90,7 +90,9 @@ def answered(folder, monkeypatch, beambench):
             at = arguments.index("--") if "--" in arguments else len(arguments)
             arguments[at:at] = ["--json", "--store", "sqlite:///runs.db"]
         if case.here:
-            monkeypatch.setattr("beambench.controller.worker_process.supervise", work_here)
+            monkeypatch.setattr(
+                "beambench.controller.processes.worker_process.supervise", work_here
+            )
         elif case.real or case.file_size is not None:
             return as_process(arguments, case)
         return beambench(*arguments)

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from beambench.cli.progress import PLAIN_SECONDS, ProgressReporter, progress_text
+from beambench.cli.console.progress import PLAIN_SECONDS, ProgressReporter, progress_text
 from beambench.controller.session import Step
 from beambench.definition.library import Library
 from beambench.presentation.runs import print_record

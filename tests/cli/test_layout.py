@@ -13,7 +13,7 @@ import termios
 import pytest
 
 import costed_runs
-from beambench.cli.progress import ProgressReporter
+from beambench.cli.console.progress import ProgressReporter
 from beambench.controller.session import Step
 from beambench.definition.library import Library
 from beambench.presentation.layout import Column, Page

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from beambench.cli.progress import ProgressReporter
+from beambench.cli.console.progress import ProgressReporter
+from beambench.controller.processes.worker_process import Observation
 from beambench.controller.session import Step
-from beambench.controller.worker_process import Observation
 from beambench.definition.library import Library
 from beambench.instrumentation.label import as_label
 from beambench.printable import json_text, printable, storable, storable_values

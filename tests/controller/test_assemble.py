@@ -17,8 +17,8 @@ from beambench.controller.assemble import (
     status_of,
     warnings_of,
 )
+from beambench.controller.proof.verification import verification
 from beambench.controller.results import TaskResult
-from beambench.controller.verification import verification
 from beambench.metrics.registry import BUILT_IN
 from beambench.record.observation import (
     Distribution,

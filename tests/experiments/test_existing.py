@@ -53,7 +53,7 @@ def existing(**changes: Any) -> TaskResult:
 @pytest.fixture
 def own_workers(monkeypatch: pytest.MonkeyPatch, scratch: object) -> Workers:
     fake = Workers()
-    monkeypatch.setattr("beambench.controller.worker_process.run_task", fake)
+    monkeypatch.setattr("beambench.controller.processes.worker_process.run_task", fake)
     return fake
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from beambench.cancellation import Cancellation
+from beambench.controller.processes.worker_process import OnProgress
 from beambench.controller.session import Step, silent
-from beambench.controller.worker_process import OnProgress
 from beambench.definition.library import Library
 from beambench.definition.plan import decided_definition
 from beambench.errors import RunError, UsageError

@@ -15,13 +15,13 @@ import torch
 from apache_beam.ml.inference.base import PredictionResult
 
 from beambench.inputs.elements import parsed
-from beambench.instrumentation.handler import (
-    ElementFailure,
+from beambench.instrumentation.elements import (
     InstrumentedPostprocess,
     InstrumentedPreprocess,
     counted,
     label_of,
 )
+from beambench.instrumentation.failures import ElementFailure
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock, Progress
 

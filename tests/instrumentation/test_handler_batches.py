@@ -17,12 +17,8 @@ from hypothesis import strategies as st
 from beambench.analysis.histogram import bucket
 from beambench.errors import RunError
 from beambench.instrumentation import handler as handler_module
-from beambench.instrumentation.handler import (
-    ElementFailure,
-    InstrumentedModelHandler,
-    failure,
-    one_by_one,
-)
+from beambench.instrumentation.failures import ElementFailure, failure, one_by_one
+from beambench.instrumentation.handler import InstrumentedModelHandler
 from beambench.instrumentation.recorder import (
     COMPUTED_SIZES,
     LATENCIES,

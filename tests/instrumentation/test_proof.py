@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.instrumentation.handler import Output
+from beambench.instrumentation.elements import Output
 from beambench.instrumentation.proof import (
     MODULUS,
     ProofOfWork,

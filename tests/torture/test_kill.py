@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from beambench.controller.work_dir import LOCK, PREFIX
+from beambench.controller.processes.work_dir import LOCK, PREFIX
 from beambench.store import RunStore, sqlite_url
 from fast_runs import NAME, CommandLine, command_line, lay_out, python_path, wait_until
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from beambench.controller.assemble import Execution, warnings_of
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError, UsageError
-from beambench.instrumentation.handler import check_size, size_of
+from beambench.instrumentation.weights import check_size, size_of
 from beambench.record.observation import Observation
 from beambench.runners.direct.beam import pipeline as direct
 from beambench.worker import tasks

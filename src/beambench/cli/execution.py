@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
-from beambench.cli.messages import say
-from beambench.cli.process import Interruption, cancelled_by_signals
+from beambench.cli.console.messages import say
+from beambench.cli.console.process import Interruption, cancelled_by_signals
+from beambench.cli.console.terminal import reader_left, unwritten
 from beambench.cli.settings import store_url
-from beambench.cli.terminal import reader_left, unwritten
 from beambench.definition.runners import is_local_runner
 from beambench.errors import (
     EXIT_FAILED,
@@ -139,7 +139,7 @@ def _execute_all(
     work: Work[R], publishers: Sequence[Sequence[str]], url: str, as_json: bool
 ) -> int:
     """Run, save and print one request after the other; return the exit code."""
-    from beambench.cli.progress import ProgressReporter
+    from beambench.cli.console.progress import ProgressReporter
     from beambench.experiments.experiment import execute_all
     from beambench.experiments.saving import RunSaver
     from beambench.presentation.runs import print_record

@@ -17,15 +17,14 @@ from beambench.cli import (
     listing,
     new,
     options,
-    process,
     publish,
     run,
     settings,
     show,
-    terminal,
     validate,
 )
-from beambench.cli.messages import say
+from beambench.cli.console import process, terminal
+from beambench.cli.console.messages import say
 from beambench.cli.publishers import NamesPublishers
 from beambench.errors import EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 from beambench.version import __version__

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from beambench.cli import jobs
+from beambench.cli.console.messages import say
 from beambench.cli.execution import Destination, Work, execute_or_plan
-from beambench.cli.messages import say
 from beambench.cli.publishers import PublisherOption
 from beambench.cli.run_options import (
     AttachOption,

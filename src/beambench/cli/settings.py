@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from beambench.cli.messages import say
+from beambench.cli.console.messages import say
 from beambench.errors import UsageError, nearest
 
 PROJECT_FILE = "beambench.yaml"

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from beambench.analysis.memory_growth import Reading, growth
-from beambench.controller.cross_check import cross_check
-from beambench.controller.element_flow import problem_of, warnings_of_flows
 from beambench.controller.metric_values import (
     NOTHING,
     MetricValues,
@@ -18,8 +16,10 @@ from beambench.controller.metric_values import (
     ratios_of,
     warnings_of_unknown,
 )
+from beambench.controller.proof.cross_check import cross_check
+from beambench.controller.proof.element_flow import problem_of, warnings_of_flows
+from beambench.controller.proof.verification import run_level, verification
 from beambench.controller.results import TaskResult
-from beambench.controller.verification import run_level, verification
 from beambench.machine.noise import summarise
 from beambench.metrics.efficiency import PIPELINE_TO_LOOP
 from beambench.record.observation import Observation

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from beambench.cancellation import Cancellation
 from beambench.clock import Clock
 from beambench.controller.assemble import Execution
+from beambench.controller.processes.work_dir import cache_dir
+from beambench.controller.processes.worker_process import OnProgress
 from beambench.controller.results import TaskResult, Trouble, without_secrets
-from beambench.controller.work_dir import cache_dir
-from beambench.controller.worker_process import OnProgress
 from beambench.definition.plan import PipelinePlan, WorkerPlan
 from beambench.record.run_record import RunRecord
 

@@ -54,7 +54,7 @@ class Runner:
     repeat_label: str = "pipeline repeat"
     existing: str | None = None
     attach: str | None = None
-    run_task: str = "beambench.controller.worker_process:run_task"
+    run_task: str = "beambench.controller.processes.worker_process:run_task"
     is_local: bool = False
     has_cluster: bool = False
     request_check: str | None = None

@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeVar
 from beambench.cancellation import Cancellation
 from beambench.clock import Clock, SystemClock
 from beambench.controller.assemble import ArmName, Execution
+from beambench.controller.processes.work_dir import work_dir
 from beambench.controller.results import TaskResult, Trouble
 from beambench.controller.session import Announce, Session, Step, silent
-from beambench.controller.work_dir import work_dir
 from beambench.definition.entry_points import load
 from beambench.definition.publish import Publish
 from beambench.definition.runners import find_runner

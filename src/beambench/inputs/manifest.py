@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 
 from beambench.errors import UsageError, nearest
 from beambench.inputs import files, images, lines
+from beambench.inputs.contents import (
+    CHECK_ADDRESS,
+    UNREADABLE,
+    Content,
+    content_at,
+    described,
+    digest_of,
+    is_file,
+    read_objects,
+    unlisted,
+)
 from beambench.inputs.files import is_address
 from beambench.inputs.folder_cache import cached_folder
 from beambench.inputs.folders import Listing, folder_listing, object_listing
@@ -28,14 +36,6 @@ DEFAULT_LINES = 200
 GENERATED_VERSION = 1
 
 EXPECTED = "a list of images, one path on each line, or a directory of images"
-CHECK_ADDRESS = "check the address"
-# What a file that cannot be read contributes to the digest.
-UNREADABLE = "unreadable"
-READ_OBJECTS = 1000
-READ_BYTES = 256 << 20
-"""Objects of a store are read for the digest if they are no more than this, and no larger in all;
-else it covers what the store says of them."""
-READERS = 16
 LineContents = list[bytes]
 
 
@@ -63,13 +63,6 @@ class Manifest:
     def paths(self) -> list[str]:
         """Return the path or address of every element that lies somewhere."""
         return Listing(self.kind, self.root, self.ids, []).paths(None)
-
-
-class Content(NamedTuple):
-    """What is known of a file: SHA-256 in hex or what stands for it, size in bytes."""
-
-    digest: str
-    size: int
 
 
 def check_source(type: str, source: str) -> None:  # noqa: A002
@@ -112,7 +105,7 @@ def resolve_input(
         _connect(source, source)
     if type == "numbers":
         ids = [str(number) for number in range(DEFAULT_NUMBERS if limit is None else limit)]
-        return Manifest("synthetic", "", ids, _digest(ids), None, source)
+        return Manifest("synthetic", "", ids, digest_of(ids), None, source)
     if type in lines.TYPES:
         return _lines(type, source, limit, seed)
     if source in ("packaged", "synthetic"):
@@ -159,7 +152,7 @@ def _connect(source: str, address: str) -> None:
 
 def _check_any_there(source: str) -> None:
     paths = _listing(source).paths(None)
-    if not any(is_address(path) or _is_file(path) for path in paths):
+    if not any(is_address(path) or is_file(path) for path in paths):
         raise _all_unreadable(source, paths)
 
 
@@ -201,7 +194,7 @@ def _generated(source: str, count: int, seed: int, cache_dir: Path) -> Manifest:
         kind=kind,
         root=str(folder),
         ids=[file.name for file in files],
-        digest=_digest(file.sha256 for file in files),
+        digest=digest_of(file.sha256 for file in files),
         bytes=sum(file.bytes for file in files),
         source=source,
     )
@@ -222,21 +215,17 @@ def _remote_listing(source: str) -> Listing:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise _unlisted(source, error) from None
+            raise unlisted(source, error) from None
         else:
             return _list(source)
     try:
         objects = files.stored_in(folder, below=True)
     except OSError as error:
-        raise _unlisted(source, error) from None
+        raise unlisted(source, error) from None
     if not objects and source != folder:
         raise UsageError(f"{source}: no such object or folder: {CHECK_ADDRESS}")
     paths = [one.path.removeprefix(folder) for one in objects]
     return object_listing(source, folder.rstrip("/"), paths)
-
-
-def _unlisted(source: str, error: OSError) -> UsageError:
-    return UsageError(f"{source}: cannot be read ({error.strerror}): {CHECK_ADDRESS}")
 
 
 def _list(source: str) -> Listing:
@@ -277,7 +266,7 @@ def _absolute(lines: list[str], folder: Path) -> list[str]:
     """
     here = Path.cwd()
     found = {
-        line: next((base for base in (folder, here) if _is_file(str(base / line))), None)
+        line: next((base for base in (folder, here) if is_file(str(base / line))), None)
         for line in dict.fromkeys(lines)
         if not line.startswith("/") and not is_address(line)
     }
@@ -295,14 +284,14 @@ def _read(source: str, listing: Listing, limit: int | None) -> Manifest:
     if limit is not None and limit > len(ids):
         warnings.append(_too_few(source, len(ids), limit))
     distinct = list(dict.fromkeys(paths))
-    contents = {path: _content(path) for path in distinct if not is_address(path)}
+    contents = {path: content_at(path) for path in distinct if not is_address(path)}
     addresses = [path for path in distinct if is_address(path)]
     if addresses:
         for bucket in sorted({"/".join(address.split("/")[:3]) for address in addresses}):
             _connect(source, bucket)
-        remote = _read_objects(addresses)
+        remote = read_objects(addresses)
         if remote is None:
-            remote = _described(addresses)
+            remote = described(addresses)
             warnings.append(
                 f"{source}: {len(addresses)} of {len(distinct)} elements are too much to be read"
                 " from their store for the digest: it covers address, size and time of the last"
@@ -315,7 +304,7 @@ def _read(source: str, listing: Listing, limit: int | None) -> Manifest:
         kind=listing.kind,
         root=listing.root,
         ids=ids,
-        digest=_digest(
+        digest=digest_of(
             content.digest if (content := contents[path]) else UNREADABLE for path in paths
         ),
         bytes=sum(sizes),
@@ -354,72 +343,3 @@ def _all_unreadable(source: str, paths: list[str]) -> UsageError:
         f"{source}: {len(paths)} of {len(paths)} files missing or unreadable, the first is"
         f" {quoted(paths[0])}: {hint}"
     )
-
-
-def _is_file(path: str) -> bool:
-    """Tell whether ``path`` is a regular file; what cannot be looked at is none."""
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - pathlib's may raise
-    except (OSError, ValueError):
-        return False
-
-
-def _content(path: str) -> Content | None:
-    """Return what the file contains, or None if it cannot be read."""
-    if not _is_file(path):
-        return None
-    return _content_of(files.chunks(path))
-
-
-def _content_of(chunks: Iterable[bytes]) -> Content | None:
-    digest, size = sha256(), 0
-    try:
-        for chunk in chunks:
-            digest.update(chunk)
-            size += len(chunk)
-    except OSError:
-        return None
-    return Content(digest.hexdigest(), size)
-
-
-def _read_objects(addresses: list[str]) -> dict[str, Content | None] | None:
-    """Read objects of a store; return None if they are too many or too large."""
-    left = READ_BYTES if len(addresses) <= READ_OBJECTS else -1
-
-    def affordable(address: str) -> Iterator[bytes]:
-        nonlocal left
-        for chunk in files.chunks(address):
-            left -= len(chunk)
-            if left < 0:
-                return
-            yield chunk
-
-    def content(address: str) -> Content | None:
-        return None if left < 0 else _content_of(affordable(address))
-
-    with ThreadPoolExecutor(READERS) as pool:
-        found = dict(zip(addresses, pool.map(content, addresses), strict=True))
-    return None if left < 0 else found
-
-
-def _described(addresses: list[str]) -> dict[str, Content | None]:
-    """Return what the store says of objects, listing each folder once."""
-    folders = sorted({f"{address.rpartition('/')[0]}/" for address in addresses})
-    with ThreadPoolExecutor(READERS) as pool:
-        listed = [one for objects in pool.map(_listed, folders) for one in objects]
-    known = {
-        one.path: Content(f"address {one.path} {one.size} {one.changed:.6f}", one.size)
-        for one in listed
-    }
-    return {address: known.get(address) for address in addresses}
-
-
-def _listed(folder: str) -> list[files.Stored]:
-    try:
-        return files.stored_in(folder)
-    except OSError as error:
-        raise _unlisted(folder, error) from None
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return sha256("\n".join(parts).encode()).hexdigest()

@@ -14,21 +14,16 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
-from beambench.definition.schema import SIZE_TOLERANCE
-from beambench.errors import RunError, UsageError, text_of
-from beambench.inputs.elements import parsed
-from beambench.inputs.files import has_credentials, is_address, stored
-from beambench.instrumentation.label import as_label, as_numbers
+from beambench.errors import UsageError
+from beambench.inputs.files import has_credentials, is_address
+from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.memory_log import MEMORY_LOG
-from beambench.instrumentation.recorder import BatchRecorder, Clock, ElementRecorder, Load
-from beambench.printable import storable
-from beambench.record.observation import EVIDENCE
-
-MIB = 1 << 20
+from beambench.instrumentation.recorder import BatchRecorder, Clock, Load
+from beambench.instrumentation.weights import check_size
 
 PENDING_LOADS: dict[str, list[Load]] = {}
 """Loads not yet written, by handler. Where threads share a model, a copy of the handler that
@@ -36,22 +31,6 @@ did not load it may run the first batch, and the copy that did may never run one
 
 LOAD_FILE = "beambench-load-{handler}-{load}"
 """Where processes share a model, one that never runs a batch loads it and says so in a file."""
-
-Output = tuple[str, Any, Any, Any]
-"""(id, label, evidence, failure): `evidence` is the model's raw output as a list of floats, for
-sampled elements only; `failure` is (stage, error) or None."""
-
-
-def check_size(path: str, expected_mib: float | None) -> None:
-    """Raise RunError unless the weights have the size on disk that the definition states."""
-    if expected_mib is None:
-        return
-    size_mib = size_of(path) / MIB
-    if abs(size_mib - expected_mib) > SIZE_TOLERANCE * expected_mib:
-        raise RunError(
-            f"model.size_mib says {expected_mib:g} MiB but {path} has {size_mib:.1f} MiB: "
-            "this is not the model that the definition means"
-        )
 
 
 def set_framework_threads(threads: int | None) -> None:
@@ -63,35 +42,6 @@ def set_framework_threads(threads: int | None) -> None:
     except ImportError:
         raise UsageError("threads: sets those of torch, which is not installed") from None
     torch.set_num_threads(threads)
-
-
-def size_of(path: str) -> int:
-    """Return the bytes of weights: of a file, an object, or all files of a folder."""
-    if is_address(path):
-        return stored(path).size
-    return sum(file.stat().st_size for file in weights_files(Path(path)))
-
-
-def weights_files(path: Path) -> list[Path]:
-    """Return the files of weights on this machine, sorted: the file itself, or all of a folder."""
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file())
-
-
-class ElementFailure(NamedTuple):
-    """Takes the place of an element that failed, so that it is counted and named at the end."""
-
-    stage: str
-    error: str
-
-
-def failure(stage: str, error: Exception) -> ElementFailure:
-    lines = storable(text_of(error)).strip("- \n").splitlines()
-    if lines and lines[0].startswith("Traceback"):  # of the process that serves a shared model
-        lines = lines[-1:]
-    text = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
-    return ElementFailure(stage, text)
 
 
 class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
@@ -266,32 +216,6 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         return bool(self._inner.should_garbage_collect_on_timeout())
 
 
-def one_by_one(
-    infer: Callable[[Sequence[Any]], list[Any]], batch: Sequence[Any]
-) -> tuple[list[Any], list[int]]:
-    """Run a failed batch again in batches of one; what fails again takes its failure's place.
-
-    Returns:
-        The results, and the sizes (of 1) of the calls that did not fail.
-    """
-    results: list[Any] = []
-    computed: list[int] = []
-    for example in batch:
-        try:
-            found = infer([example])
-            if len(found) != 1:
-                raise miscounted(found, [example])
-            results += found
-            computed.append(1)
-        except Exception as error:
-            results.append(PredictionResult(None, failure("inference", error)))
-    return results, computed
-
-
-def miscounted(results: Sequence[Any], batch: Sequence[Any]) -> RunError:
-    return RunError(f"the model handler gave {len(results)} results for a batch of {len(batch)}")
-
-
 def _with_failures(batch: Sequence[Any], results: Sequence[Any]) -> list[Any]:
     """Put the elements that failed before inference back at their places among the results.
 
@@ -312,109 +236,3 @@ def _with_failures(batch: Sequence[Any], results: Sequence[Any]) -> list[Any]:
 def _length(of_keyed: Callable[[Any], int], keyed: tuple[str, Any]) -> int:
     """Return the length by which an element is batched; one that failed has none."""
     return 0 if type(keyed[1]) is ElementFailure else of_keyed(keyed)
-
-
-class InstrumentedPreprocess:
-    """line → (id, example): reads and preprocesses one element, and measures both."""
-
-    def __init__(
-        self,
-        read: Callable[[Any], Any],
-        preprocess: Callable[[Any], Any],
-        root: str | None,
-        clock: Clock,
-    ) -> None:
-        self._read = read
-        self._preprocess = preprocess
-        self._root = root
-        self._clock = clock
-        self._recorder: ElementRecorder | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_recorder": None}
-
-    def __call__(self, line: str) -> tuple[str, Any]:
-        if self._recorder is None:
-            self._recorder = ElementRecorder(self._clock)
-        self._recorder.reading()
-        start = time.perf_counter_ns()
-        read_end, size = None, 0
-        element_id, source = parsed(line, self._root)
-        try:
-            raw = self._read(source)
-            read_end = time.perf_counter_ns()
-            size = len(raw) if isinstance(raw, bytes) else 0
-            example = self._preprocess(raw)
-        except Exception as error:
-            example = failure("read" if read_end is None else "preprocess", error)
-        end = time.perf_counter_ns()
-        read_end = end if read_end is None else read_end
-        self._recorder.preprocessed(read_end - start, end - read_end, size)
-        return element_id, example
-
-
-class InstrumentedPostprocess:
-    """(id, prediction) → `Output`, and the time that it takes."""
-
-    def __init__(
-        self,
-        postprocess: Callable[[Any], Any],
-        evidence: Callable[[Any], Sequence[float] | None],
-        quantities: Callable[[Any], Mapping[str, int]],
-        sample: frozenset[str],
-        clock: Clock,
-    ) -> None:
-        self._postprocess = postprocess
-        self._evidence = evidence
-        self._quantities = quantities
-        self._sample = sample
-        self._clock = clock
-        self._recorder: ElementRecorder | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_recorder": None}
-
-    def __call__(self, keyed: tuple[str, Any]) -> Output:
-        if self._recorder is None:
-            self._recorder = ElementRecorder(self._clock)
-        element_id, prediction = keyed
-        start = time.perf_counter_ns()
-        evidence = self._evidence if element_id in self._sample else None
-        output = label_of(element_id, prediction, self._postprocess, evidence)
-        output, quantities = counted(output, prediction, self._quantities)
-        self._recorder.output(time.perf_counter_ns() - start, quantities)
-        return output
-
-
-def counted(
-    output: Output, prediction: Any, quantities: Callable[[Any], Mapping[str, int]]
-) -> tuple[Output, dict[str, int]]:
-    """Return what else to count of an element; one for which that fails has failed itself."""
-    if output[3] is not None:
-        return output, {}
-    try:
-        return output, {name: int(count) for name, count in quantities(prediction).items()}
-    except Exception as error:
-        return (output[0], None, None, tuple(failure("postprocess", error))), {}
-
-
-def label_of(
-    element_id: str,
-    prediction: Any,
-    postprocess: Callable[[Any], Any],
-    evidence: Callable[[Any], Sequence[float] | None] | None,
-) -> Output:
-    """Postprocess one prediction; shared with the loop, so that both do the same work."""
-    failed = getattr(prediction, "inference", None)
-    if type(failed) is ElementFailure:
-        return element_id, None, None, tuple(failed)
-    try:
-        label = as_label(postprocess(prediction))
-    except Exception as error:
-        return element_id, None, None, tuple(failure("postprocess", error))
-    try:
-        raw = evidence(prediction) if evidence is not None else None
-        numbers = as_numbers(raw) if raw is not None else None
-    except Exception as error:
-        return element_id, None, None, tuple(failure(EVIDENCE, error))
-    return element_id, label, numbers, None

@@ -13,7 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from beambench.instrumentation.handler import Output
+from beambench.instrumentation.elements import Output
 from beambench.record.observation import Proof
 
 MODULUS = 1 << 128

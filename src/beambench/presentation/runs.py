@@ -50,7 +50,7 @@ def print_record(record: RunRecord) -> None:
 
 def _flow_lines(record: RunRecord) -> Iterator[str]:
     """Yield what became of the elements of each RunInference, once where all repeats agree."""
-    from beambench.controller.element_flow import described
+    from beambench.controller.proof.element_flow import described
 
     repeats = [repeat for repeat in record.repeats if repeat.element_flows]
     said = [[described(name, flow) for name, flow in one.element_flows.items()] for one in repeats]

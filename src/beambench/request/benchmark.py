@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from beambench.controller.interpreter import find_interpreter
+from beambench.controller.processes.interpreter import find_interpreter
 from beambench.credentials.masking import (
     masked,
     masked_values,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from beambench.controller.interpreter import FIX, check_interpreter, locate
+from beambench.controller.processes.interpreter import FIX, check_interpreter, locate
 from beambench.credentials.masking import masked_url
 from beambench.definition.entry_points import load
 from beambench.definition.runners import DEFAULT, find_runner, runner_names

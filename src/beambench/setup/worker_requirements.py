@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from beambench.controller.interpreter import find_interpreter, versions_in, versions_of
+from beambench.controller.processes.interpreter import find_interpreter, versions_in, versions_of
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError
 from beambench.runners.dataflow.packaging import dockerfile, installed_version, pinned, wheels_of

@@ -13,15 +13,8 @@ from apache_beam.ml.inference.base import PredictionResult
 
 from beambench.analysis.histogram import bucket
 from beambench.inputs.elements import Element
-from beambench.instrumentation.handler import (
-    ElementFailure,
-    Output,
-    counted,
-    failure,
-    label_of,
-    miscounted,
-    one_by_one,
-)
+from beambench.instrumentation.elements import Output, counted, label_of
+from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.recorder import Clock, Progress
 from beambench.record.observation import Distribution, Measured
 from beambench.workloads.base import Workload

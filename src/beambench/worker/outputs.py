@@ -11,7 +11,7 @@ from beambench.errors import RunError
 from beambench.inputs import files
 from beambench.inputs.elements import Element, parsed
 from beambench.inputs.labels import labels_for, read_labels
-from beambench.instrumentation.handler import Output
+from beambench.instrumentation.elements import Output
 from beambench.instrumentation.proof import accounts_for, expected_of
 from beambench.record.observation import Observation, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement

@@ -31,15 +31,11 @@ from beambench.inputs.manifest import Manifest, resolve_input
 from beambench.inputs.text import quoted
 from beambench.instrumentation.batch_limits import LIMITS, outside
 from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
-from beambench.instrumentation.handler import (
-    check_size,
-    set_framework_threads,
-    size_of,
-    weights_files,
-)
+from beambench.instrumentation.handler import set_framework_threads
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.weights import check_size, size_of, weights_files
 from beambench.machine import bytecode
 from beambench.machine.environment import fingerprint
 from beambench.record.observation import Histogram, Observation, Prepared, Proof

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from beambench.runners.dataflow.client import Client, Endpoints, JobPlace
+from beambench.runners.dataflow.service.client import Client, Endpoints, JobPlace
 from dataflow_stub import JOB_ID, PROJECT, REGION, DataflowStub, FakeClock, dataflow
 
 

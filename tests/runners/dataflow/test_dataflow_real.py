@@ -14,10 +14,10 @@ import pytest
 
 import run_staged_pipeline
 from beambench.cli.main import execute
-from beambench.controller.cross_check import CLOCK_GRAIN_US
+from beambench.controller.proof.cross_check import CLOCK_GRAIN_US
 from beambench.inputs import files
 from beambench.record.run_record import RunRecord
-from beambench.runners.dataflow.client import Endpoints
+from beambench.runners.dataflow.service.client import Endpoints
 from beambench.store.run_store import RunStore
 from dataflow_stub import JOB_ID, PROJECT, REGION, DataflowStub, all_service, dataflow
 from fast_runs import command_line, lay_out, python_path, wait_until
@@ -76,10 +76,10 @@ def service(tmp_path, monkeypatch, bucket) -> Iterator[Service]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", python_path(tmp_path / "mine"))
     monkeypatch.setenv("PYTHONPATH", python_path(tmp_path / "mine" / "hidden"))
-    monkeypatch.setattr("beambench.runners.dataflow.follow.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("beambench.runners.dataflow.service.follow.POLL_SECONDS", 0.1)
     monkeypatch.setattr("beambench.runners.dataflow.job.SETTLE_SECONDS", 1.0)
     monkeypatch.setattr("beambench.runners.dataflow.job.SETTLE_POLL_SECONDS", 0.1)
-    monkeypatch.setattr("beambench.runners.dataflow.usage.SETTLE_POLL_SECONDS", 0.1)
+    monkeypatch.setattr("beambench.runners.dataflow.service.usage.SETTLE_POLL_SECONDS", 0.1)
     with dataflow() as stub:
         for name, value in stub.environment.items():
             monkeypatch.setenv(name, value)

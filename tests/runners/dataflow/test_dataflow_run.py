@@ -19,11 +19,11 @@ from beambench.record.observation import Observation
 from beambench.record.run_record import RunRecord
 from beambench.request.benchmark import RunRequest, make_request
 from beambench.runners.dataflow.attach import place_of
-from beambench.runners.dataflow.client import Client, JobPlace
-from beambench.runners.dataflow.follow import CANCEL_SECONDS, OUTAGE_SECONDS
 from beambench.runners.dataflow.plans import SubmitPlan
 from beambench.runners.dataflow.repeat import job_name_of
-from beambench.runners.dataflow.usage import SETTLE_SECONDS
+from beambench.runners.dataflow.service.client import Client, JobPlace
+from beambench.runners.dataflow.service.follow import CANCEL_SECONDS, OUTAGE_SECONDS
+from beambench.runners.dataflow.service.usage import SETTLE_SECONDS
 from beambench.store.run_store import RunStore
 from beambench.version import __version__
 from dataflow_stub import (

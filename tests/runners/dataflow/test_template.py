@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from beambench.controller.worker_process import run_task
+from beambench.controller.processes.worker_process import run_task
 from beambench.definition.library import Library
 from beambench.definition.plan import Preparation
 from beambench.runners.dataflow.beam.tasks import write_template

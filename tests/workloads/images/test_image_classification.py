@@ -250,7 +250,7 @@ def prepared_plan(folder: Path, definition: Definition, ids: list[str], weights:
 def test_a_corrupt_photograph_is_a_failed_element_and_the_others_are_classified(
     photographs, tmp_path
 ):
-    from beambench.controller.verification import verification
+    from beambench.controller.proof.verification import verification
     from beambench.worker.tasks import run_pipeline, run_reference
 
     for name in ("china.jpg", "flower.jpg"):
@@ -320,7 +320,7 @@ def test_weights_of_another_size_end_the_run_with_one_clear_line(photographs, tm
 def test_with_random_weights_outputs_are_compared_and_a_swap_is_caught(
     cache, tmp_path, monkeypatch, broken
 ):
-    from beambench.controller.verification import verification
+    from beambench.controller.proof.verification import verification
     from beambench.worker.tasks import prepare, run_pipeline, run_reference
 
     definition = resnet18(weights="random")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beambench.instrumentation.handler import failure
+from beambench.instrumentation.failures import failure
 from beambench.workloads.images import decoding
 from beambench.workloads.images.decoding import check_resized, decoded
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from beambench.controller.cross_check import cross_check
+from beambench.controller.proof.cross_check import cross_check
 from beambench.definition.plan import PipelinePlan
 from beambench.errors import UsageError
 from beambench.instrumentation.beam_metrics import measured, theirs

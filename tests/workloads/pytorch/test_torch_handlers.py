@@ -97,7 +97,8 @@ def test_pixels_in_the_order_of_the_batch_whichever_thread_was_first(make, photo
 
 
 def test_an_image_that_cannot_be_decoded_fails_alone(make, photographs):
-    from beambench.instrumentation.handler import ElementFailure, InstrumentedModelHandler
+    from beambench.instrumentation.failures import ElementFailure
+    from beambench.instrumentation.handler import InstrumentedModelHandler
     from beambench.instrumentation.recorder import Clock
 
     made = make("tuned-decode")

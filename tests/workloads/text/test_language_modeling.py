@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.controller.verification import verification
+from beambench.controller.proof.verification import verification
 from beambench.definition.plan import PipelinePlan, Preparation
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError

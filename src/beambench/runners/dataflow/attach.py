@@ -18,7 +18,10 @@ from beambench.definition.options_file.names import FOLDER
 from beambench.definition.publish import Publish
 from beambench.errors import RunError, UsageError
 from beambench.record.run_record import RunRecord
-from beambench.runners.dataflow.client import (
+from beambench.runners.dataflow.job import Job, JobFacts
+from beambench.runners.dataflow.plans import JOB_FILE, SubmitPlan
+from beambench.runners.dataflow.repeat import follow_and_collect
+from beambench.runners.dataflow.service.client import (
     OBJECT,
     Client,
     Endpoints,
@@ -26,9 +29,6 @@ from beambench.runners.dataflow.client import (
     ServiceError,
     flag_value,
 )
-from beambench.runners.dataflow.job import Job, JobFacts
-from beambench.runners.dataflow.plans import JOB_FILE, SubmitPlan
-from beambench.runners.dataflow.repeat import follow_and_collect
 from beambench.version import __version__
 
 PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT")

@@ -7,9 +7,9 @@ from typing import Any
 
 from beambench.cancellation import Cancellation
 from beambench.clock import SystemClock
+from beambench.controller.processes.work_dir import cache_dir, work_dir
+from beambench.controller.processes.worker_process import run_task
 from beambench.controller.session import Session, silent
-from beambench.controller.work_dir import cache_dir, work_dir
-from beambench.controller.worker_process import run_task
 from beambench.definition.plan import Preparation
 from beambench.definition.user_modules import importable
 from beambench.errors import RunError, UsageError

@@ -10,13 +10,14 @@ from typing import Any
 
 from beambench.cancellation import Cancellation
 from beambench.clock import Clock, SystemClock, utc_now
+from beambench.controller.processes.worker_process import OnProgress
 from beambench.controller.results import TaskResult
 from beambench.controller.session import OnStop
-from beambench.controller.worker_process import OnProgress
 from beambench.record.observation import Observation, Proof
 from beambench.record.run_record import Status
-from beambench.runners.dataflow.client import Client, JobPlace, ServiceError
-from beambench.runners.dataflow.follow import (
+from beambench.runners.dataflow.runner import DATAFLOW
+from beambench.runners.dataflow.service.client import Client, JobPlace, ServiceError
+from beambench.runners.dataflow.service.follow import (
     Followed,
     Look,
     between,
@@ -24,9 +25,8 @@ from beambench.runners.dataflow.follow import (
     follow,
     look_at,
 )
-from beambench.runners.dataflow.runner import DATAFLOW
-from beambench.runners.dataflow.throughput import SERIES, read_throughput
-from beambench.runners.dataflow.usage import (
+from beambench.runners.dataflow.service.throughput import SERIES, read_throughput
+from beambench.runners.dataflow.service.usage import (
     SETTLE_POLL_SECONDS,
     SETTLE_SECONDS,
     Settled,

@@ -12,10 +12,10 @@ from beambench.controller.session import OnStop, PipelineRepeat, Session, Step
 from beambench.definition.options_file.names import ACCELERATOR
 from beambench.definition.user_modules import importable
 from beambench.errors import BeambenchError, RunError
-from beambench.runners.dataflow.client import Client, Endpoints, JobPlace
 from beambench.runners.dataflow.flags import JobSettings, job_settings
 from beambench.runners.dataflow.job import Job, JobFacts
 from beambench.runners.dataflow.plans import CollectPlan, Origin, SubmitPlan, fields_of
+from beambench.runners.dataflow.service.client import Client, Endpoints, JobPlace
 from beambench.workloads.registry import load_class
 
 COLLECT_SECONDS = 600.0

@@ -12,8 +12,8 @@ from beambench.errors import UsageError
 from beambench.inputs.files import is_address
 from beambench.inputs.text import read_lines
 from beambench.request.benchmark import RunRequest
-from beambench.runners.dataflow.client import Endpoints, check_access
 from beambench.runners.dataflow.flags import TEMPLATE, job_settings
+from beambench.runners.dataflow.service.client import Endpoints, check_access
 from beambench.workloads.registry import load_class
 
 

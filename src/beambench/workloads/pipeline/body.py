@@ -18,11 +18,8 @@ from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from beambench.inputs import files
 from beambench.inputs.elements import parsed
-from beambench.instrumentation.handler import (
-    InstrumentedModelHandler,
-    InstrumentedPostprocess,
-    InstrumentedPreprocess,
-)
+from beambench.instrumentation.elements import InstrumentedPostprocess, InstrumentedPreprocess
+from beambench.instrumentation.handler import InstrumentedModelHandler
 from beambench.instrumentation.ignored_settings import noted_settings
 from beambench.instrumentation.recorder import Clock
 from beambench.workloads.base import Workload

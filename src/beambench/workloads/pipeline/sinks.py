@@ -12,7 +12,7 @@ import apache_beam as beam
 from beambench.credentials.google import LOG_IN
 from beambench.errors import RunError, UsageError
 from beambench.inputs import files
-from beambench.instrumentation.handler import Output
+from beambench.instrumentation.elements import Output
 from beambench.workloads.output import Target, check_file, exists, row
 
 Sink = Callable[[Any], object]

@@ -18,7 +18,7 @@ from beambench.inputs import files
 from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
 from beambench.record.observation import Observation, Proof
 from beambench.runners.dataflow.plans import CollectPlan
-from beambench.runners.dataflow.usage import is_tentative
+from beambench.runners.dataflow.service.usage import is_tentative
 from beambench.worker.outputs import (
     ids_of,
     observed,

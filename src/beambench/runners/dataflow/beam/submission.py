@@ -28,9 +28,9 @@ from beambench.definition.options_file.names import FOLDER
 from beambench.errors import RunError, UsageError
 from beambench.inputs import files
 from beambench.instrumentation.versions import version_flag
-from beambench.runners.dataflow.client import JobPlace
 from beambench.runners.dataflow.flags import JobSettings
 from beambench.runners.dataflow.plans import JobPlan, TemplatePlan
+from beambench.runners.dataflow.service.client import JobPlace
 from beambench.workloads.base import Workload
 from beambench.workloads.pipeline.assembly import batch_parts, build
 from beambench.workloads.pipeline.options import parse_flags

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.controller.agreement import Agreement, agreement, stock_agreement
+from beambench.controller.proof.agreement import Agreement, agreement, stock_agreement
 from beambench.record.observation import SampledPrediction
 
 Sample = list[SampledPrediction]

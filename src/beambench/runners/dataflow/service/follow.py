@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from beambench.clock import Clock
-from beambench.runners.dataflow.client import Client, ServiceError
-from beambench.runners.dataflow.messages import Messages
+from beambench.runners.dataflow.service.client import Client, ServiceError
+from beambench.runners.dataflow.service.messages import Messages
 from beambench.times import parse_time
 
 POLL_SECONDS = 10.0

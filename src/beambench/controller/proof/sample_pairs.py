@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beambench.controller.raw_output import RawOutput, margin
+from beambench.controller.proof.raw_output import RawOutput, margin
 from beambench.record.observation import EVIDENCE, SampledPrediction
 
 

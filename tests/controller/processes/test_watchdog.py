@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from beambench.controller import watchdog
+from beambench.controller.processes import watchdog
 
 SCRIPT = Path(watchdog.__file__)
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]

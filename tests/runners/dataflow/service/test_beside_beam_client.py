@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from beambench.runners.dataflow.follow import between, follow
-from beambench.runners.dataflow.usage import service_metrics
+from beambench.runners.dataflow.service.follow import between, follow
+from beambench.runners.dataflow.service.usage import service_metrics
 from beambench.times import parse_time
 from dataflow_stub import (
     ALL_STARTED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beambench.errors import UsageError
-from beambench.runners.dataflow.client import (
+from beambench.runners.dataflow.service.client import (
     ATTEMPTS,
     LONGEST_PAUSE,
     Client,

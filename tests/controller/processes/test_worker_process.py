@@ -14,10 +14,10 @@ import pytest
 
 from beambench.cancellation import Cancellation
 from beambench.clock import utc_now
-from beambench.controller import worker_process
+from beambench.controller.processes import worker_process
+from beambench.controller.processes.supervisor import Outcome
+from beambench.controller.processes.worker_process import run_task
 from beambench.controller.results import TaskResult
-from beambench.controller.supervisor import Outcome
-from beambench.controller.worker_process import run_task
 from beambench.definition.library import Library
 from beambench.definition.plan import PipelinePlan, Preparation
 from beambench.errors import RunError

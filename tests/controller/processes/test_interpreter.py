@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from beambench.controller import interpreter
-from beambench.controller.interpreter import find_interpreter
+from beambench.controller.processes import interpreter
+from beambench.controller.processes.interpreter import find_interpreter
 from beambench.errors import RunError
 from beambench.version import __version__
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from beambench.clock import Clock
 from beambench.record.run_record import Usage
-from beambench.runners.dataflow.client import ServiceError
+from beambench.runners.dataflow.service.client import ServiceError
 
 SETTLE_SECONDS = 300.0
 """The service's own figures may stay invisible for 240 s after they were sampled."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from beambench.runners.dataflow.client import ServiceError
-from beambench.runners.dataflow.follow import (
+from beambench.runners.dataflow.service.client import ServiceError
+from beambench.runners.dataflow.service.follow import (
     CANCEL_SECONDS,
     OUTAGE_SECONDS,
     POLL_SECONDS,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import costed_runs
-from beambench.cli import terminal
+from beambench.cli.console import terminal
 from beambench.cli.main import app, execute
 from beambench.errors import RunError
 from beambench.store import RunStore

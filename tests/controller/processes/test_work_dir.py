@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from beambench.controller import work_dir as module
-from beambench.controller.work_dir import LOCK, PREFIX, UNLOCKED_SECONDS, sweep, work_dir
+from beambench.controller.processes import work_dir as module
+from beambench.controller.processes.work_dir import LOCK, PREFIX, UNLOCKED_SECONDS, sweep, work_dir
 from beambench.errors import RunError
 
 OWNER = """
 import sys
-from beambench.controller.work_dir import work_dir
+from beambench.controller.processes.work_dir import work_dir
 
 with work_dir() as folder:
     (folder / "predictions.jsonl").write_text("x")

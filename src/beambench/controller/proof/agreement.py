@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from beambench.analysis.intervals import median
-from beambench.controller.raw_output import RawOutput, correlation, margin
-from beambench.controller.sample_pairs import (
+from beambench.controller.proof.raw_output import RawOutput, correlation, margin
+from beambench.controller.proof.sample_pairs import (
     Pair,
     blank_problems,
     evidence_problems,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from beambench.controller.verification import run_level, verification
+from beambench.controller.proof.verification import run_level, verification
 from beambench.record.observation import Observation, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement, Verification
 

@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from beambench.cancellation import Cancellation
-from beambench.controller.json_lines import LineSplitter, parse_object
-from beambench.controller.process_tree import PROCESS_TREE, ProcessTree
+from beambench.controller.processes.json_lines import LineSplitter, parse_object
+from beambench.controller.processes.process_tree import PROCESS_TREE, ProcessTree
 from beambench.errors import RunError
 
 Kind = Literal["exited", "signalled", "timed_out", "cancelled", "lost"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from beambench.controller.agreement import Agreement, agreement, stock_agreement
+from beambench.controller.proof.agreement import Agreement, agreement, stock_agreement
 from beambench.record.observation import Observation
 from beambench.record.run_record import Verification
 

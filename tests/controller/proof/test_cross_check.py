@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from beambench.controller.cross_check import cross_check
+from beambench.controller.proof.cross_check import cross_check
 from beambench.record.observation import Distribution, Measured
 
 SIZE = {"count": 4, "sum": 40, "min": 8, "max": 12}

@@ -15,14 +15,14 @@ import pytest
 
 import stub_worker
 from beambench.cancellation import Cancellation
-from beambench.cli.progress import ProgressReporter
+from beambench.cli.console.progress import ProgressReporter
 from beambench.controller.session import Step
 from beambench.store import RunStore, sqlite_url
 
 # Another signal comes at every line of the handler.
 BURST_IN_A_HANDLER = """
 import signal, sys
-from beambench.cli.process import cancelled_by_signals
+from beambench.cli.console.process import cancelled_by_signals
 
 lines = 0
 
@@ -81,7 +81,7 @@ def test_a_signal_ends_any_verb_without_a_traceback(number):
 def test_a_signal_that_a_destructor_swallows_ends_the_process_all_the_same():
     script = (
         "import signal\n"
-        "from beambench.cli.process import run_and_exit\n"
+        "from beambench.cli.console.process import run_and_exit\n"
         "class Swallows:\n"
         "    def __del__(self):\n"
         "        signal.raise_signal(signal.SIGTERM)\n"
@@ -101,7 +101,7 @@ def test_a_signal_that_a_destructor_swallows_ends_the_process_all_the_same():
 def test_an_interruption_that_a_library_turns_into_an_error_is_no_traceback(number, code, said):
     script = (
         "import os\n"
-        "from beambench.cli.process import run_and_exit\n"
+        "from beambench.cli.console.process import run_and_exit\n"
         "def command():\n"
         "    try:\n"
         f"        os.kill(os.getpid(), {int(number)})\n"
@@ -118,7 +118,7 @@ def test_an_interruption_that_a_library_turns_into_an_error_is_no_traceback(numb
 def test_a_burst_is_one_interruption():
     script = (
         "import signal\n"
-        "from beambench.cli.process import run_and_exit\n"
+        "from beambench.cli.console.process import run_and_exit\n"
         "def command():\n"
         "    try:\n"
         "        signal.raise_signal(signal.SIGINT)\n"
@@ -150,7 +150,7 @@ def test_a_signal_that_is_ignored_stays_ignored():
     script = (
         "import signal\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"  # as nohup does
-        "from beambench.cli.process import cancelled_by_signals, exit_on_signals\n"
+        "from beambench.cli.console.process import cancelled_by_signals, exit_on_signals\n"
         "exit_on_signals()\n"
         "with cancelled_by_signals() as interruption:\n"
         "    signal.raise_signal(signal.SIGHUP)\n"
@@ -163,7 +163,7 @@ def test_a_reader_that_is_stuck_keeps_nobody():
     """What is printed is stored already: a signal ends the printing."""
     script = (
         "import os, signal, threading\n"
-        "from beambench.cli.process import cancelled_by_signals\n"
+        "from beambench.cli.console.process import cancelled_by_signals\n"
         "read, write = os.pipe()\n"
         "threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGTERM]).start()\n"
         "with cancelled_by_signals() as interruption:\n"
@@ -218,7 +218,7 @@ def test_a_run_without_stderr_is_run_printed_and_stored(stub, tmp_path, streams)
 def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
     script = (
         "import os, sys\n"
-        "from beambench.cli.process import open_closed_descriptors\n"
+        "from beambench.cli.console.process import open_closed_descriptors\n"
         "open_closed_descriptors()\n"
         "mine = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)\n"
         "os.write(2, b'what a library prints')\n"

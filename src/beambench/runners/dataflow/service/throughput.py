@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from beambench.runners.dataflow.client import Client
-from beambench.runners.dataflow.follow import Followed
+from beambench.runners.dataflow.service.client import Client
+from beambench.runners.dataflow.service.follow import Followed
 
 SERIES = {
     "AvgThroughputElements": "element_count",

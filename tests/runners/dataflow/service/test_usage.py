@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from beambench.runners.dataflow.client import ServiceError
-from beambench.runners.dataflow.follow import follow
-from beambench.runners.dataflow.throughput import points, read_throughput
-from beambench.runners.dataflow.usage import (
+from beambench.runners.dataflow.service.client import ServiceError
+from beambench.runners.dataflow.service.follow import follow
+from beambench.runners.dataflow.service.throughput import points, read_throughput
+from beambench.runners.dataflow.service.usage import (
     SETTLE_POLL_SECONDS,
     SETTLE_SECONDS,
     expected_metrics,

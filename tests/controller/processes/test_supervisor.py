@@ -20,10 +20,10 @@ from typing import Any
 import psutil
 import pytest
 
-from beambench.controller import process_tree, supervisor
-from beambench.controller.json_lines import LineSplitter
-from beambench.controller.process_tree import ProcessTree
-from beambench.controller.supervisor import Outcome, supervise
+from beambench.controller.processes import process_tree, supervisor
+from beambench.controller.processes.json_lines import LineSplitter
+from beambench.controller.processes.process_tree import ProcessTree
+from beambench.controller.processes.supervisor import Outcome, supervise
 from beambench.errors import RunError
 
 MARK = "TEST_TREE"
@@ -64,7 +64,7 @@ while True:
 CONTROLLER = """
 import json, os, sys, threading
 from pathlib import Path
-from beambench.controller.supervisor import supervise
+from beambench.controller.processes.supervisor import supervise
 
 def say(**values):
     print(json.dumps(values), flush=True)

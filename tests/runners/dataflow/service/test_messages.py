@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from beambench.runners.dataflow.messages import (
+from beambench.runners.dataflow.service.messages import (
     KEPT_ERRORS,
     LONGEST_ERROR,
     STARTED,

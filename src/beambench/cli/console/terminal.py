@@ -10,7 +10,7 @@ import select
 import sys
 from typing import Any, TextIO
 
-from beambench.cli.messages import say
+from beambench.cli.console.messages import say
 from beambench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_READER_LEFT, worst
 
 REPLACEMENTS = {

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from beambench.cancellation import Cancellation
 from beambench.clock import utc_now
+from beambench.controller.processes.supervisor import Outcome, supervise
 from beambench.controller.results import TaskResult
-from beambench.controller.supervisor import Outcome, supervise
 from beambench.definition.plan import WorkerPlan
 from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler

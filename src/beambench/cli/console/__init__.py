@@ -1,0 +1,1 @@
+"""Signals, streams, lines on stderr and progress: what is no verb."""

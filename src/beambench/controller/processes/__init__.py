@@ -1,0 +1,1 @@
+"""The process of a task: started, watched, ended with all that it started."""

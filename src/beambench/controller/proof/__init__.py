@@ -1,0 +1,1 @@
+"""What the outputs of a repeat prove, and how they agree with the reference and with Beam."""

@@ -1,0 +1,1 @@
+"""The service seen from here: plain REST calls about one job."""
