@@ -16,7 +16,7 @@ import costed_runs
 from beambench.cli.console.progress import ProgressReporter
 from beambench.controller.session import Step
 from beambench.definition.library import Library
-from beambench.presentation.layout import Column, Page
+from beambench.presentation.layout import Page, TableColumn
 from beambench.request.benchmark import make_request
 from beambench.store import RunStore
 
@@ -120,7 +120,7 @@ def test_metrics_with_names_that_begin_alike_can_be_told_apart_on_forty_columns(
 def test_a_table_gives_its_room_to_the_columns_that_need_it(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "32")
     Page().print_table(
-        [Column("id", whole=True), Column("what"), Column("n", right=True)],
+        [TableColumn("id", whole=True), TableColumn("what"), TableColumn("n", right=True)],
         [["first-of-all", "several words of text", "1"], ["日本", "two", "23"]],
     )
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [

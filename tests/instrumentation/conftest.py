@@ -67,11 +67,11 @@ class FakeMetrics:
 
 @pytest.fixture
 def clock(monkeypatch) -> FakeTime:
-    from beambench.instrumentation import handler, recorder
+    from beambench.instrumentation import elements, handler, recorder
 
     fake = FakeTime()
-    monkeypatch.setattr(handler, "time", fake)
-    monkeypatch.setattr(recorder, "time", fake)
+    for module in (elements, handler, recorder):
+        monkeypatch.setattr(module, "time", fake)
     monkeypatch.setattr(recorder, "PROCESS_CPU", recorder.ProcessCpu())
     return fake
 

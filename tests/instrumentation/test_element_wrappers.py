@@ -23,11 +23,11 @@ from beambench.instrumentation.elements import (
 )
 from beambench.instrumentation.failures import ElementFailure
 from beambench.instrumentation.proof import add_up
-from beambench.instrumentation.recorder import Clock, Progress
+from beambench.instrumentation.recorder import PlanClock, Progress
 
 pytestmark = pytest.mark.real
 
-CLOCK = Clock(epoch_ns=1_700_000_000_000_000_000, slot_us=1_000_000)
+CLOCK = PlanClock(epoch_ns=1_700_000_000_000_000_000, slot_us=1_000_000)
 
 
 class Steps:

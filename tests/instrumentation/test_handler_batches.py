@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from beambench.analysis.histogram import bucket
 from beambench.errors import RunError
 from beambench.instrumentation import handler as handler_module
+from beambench.instrumentation import weights
 from beambench.instrumentation.failures import ElementFailure, failure, one_by_one
 from beambench.instrumentation.handler import InstrumentedModelHandler
 from beambench.instrumentation.recorder import (
@@ -25,12 +26,12 @@ from beambench.instrumentation.recorder import (
     REPLACED_SIZES,
     RETRY_CAUSE,
     SIZES,
-    Clock,
+    PlanClock,
 )
 
 pytestmark = pytest.mark.real
 
-CLOCK = Clock(epoch_ns=1_700_000_000_000_000_000, slot_us=1_000_000)
+CLOCK = PlanClock(epoch_ns=1_700_000_000_000_000_000, slot_us=1_000_000)
 MODEL = object()
 LOST = ElementFailure("preprocess", "ValueError: lost")
 
@@ -360,7 +361,7 @@ def test_too_many_results_are_an_error_because_beam_would_drop_the_last(clock, m
 def sized(tmp_path, mib: float, says: float | None) -> InstrumentedModelHandler:
     path = tmp_path / "weights [1]*.pth"  # what a pattern would not match
     with path.open("wb") as file:
-        file.truncate(int(mib * handler_module.MIB))
+        file.truncate(int(mib * weights.MIB))
     return instrumented(doubled, weights_path=str(path), size_mib=says)[0]
 
 

@@ -13,11 +13,11 @@ from apache_beam.internal import pickler
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler
 
 from beambench.instrumentation.handler import InstrumentedModelHandler
-from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.recorder import PlanClock
 
 pytestmark = pytest.mark.real
 
-CLOCK = Clock(epoch_ns=0, slot_us=1_000_000)
+CLOCK = PlanClock(epoch_ns=0, slot_us=1_000_000)
 
 PUBLIC = {name for name in dir(ModelHandler) if not name.startswith("_")}
 

@@ -20,9 +20,9 @@ from beambench.instrumentation.recorder import (
     SIZES,
     SLOT,
     BatchRecorder,
-    Clock,
     ElementRecorder,
     Histogram,
+    PlanClock,
     ProcessCpu,
     Progress,
 )
@@ -30,7 +30,7 @@ from beambench.instrumentation.recorder import (
 pytestmark = pytest.mark.real
 
 EPOCH = 1_700_000_000_000_000_000
-CLOCK = Clock(epoch_ns=EPOCH, slot_us=1000)
+CLOCK = PlanClock(epoch_ns=EPOCH, slot_us=1000)
 
 
 def batch(writer: BatchRecorder, size: int, start_us: int, duration_us: int) -> None:

@@ -15,7 +15,7 @@ from apache_beam.ml.inference.base import (
 )
 
 from beambench.instrumentation import transparent
-from beambench.instrumentation.recorder import Clock, ProcessCpu
+from beambench.instrumentation.recorder import PlanClock, ProcessCpu
 from beambench.instrumentation.transparent import (
     TransparentModelHandler,
     innermost,
@@ -24,7 +24,7 @@ from beambench.instrumentation.transparent import (
 
 pytestmark = pytest.mark.real
 
-CLOCK = Clock(epoch_ns=1_700_000_000_000_000_000, slot_us=1_000_000)
+CLOCK = PlanClock(epoch_ns=1_700_000_000_000_000_000, slot_us=1_000_000)
 MODEL = object()
 
 

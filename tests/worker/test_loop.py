@@ -16,7 +16,7 @@ from beambench.definition.plan import PipelinePlan
 from beambench.errors import RunError
 from beambench.inputs.elements import Element, parsed
 from beambench.instrumentation.proof import add_up
-from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.recorder import PlanClock
 from beambench.record.observation import Proof
 from beambench.runners.direct.beam import pipeline as direct
 from beambench.worker import loop
@@ -28,7 +28,7 @@ from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
 
 pytestmark = pytest.mark.real
 
-CLOCK = Clock(epoch_ns=0, slot_us=1_000_000)
+CLOCK = PlanClock(epoch_ns=0, slot_us=1_000_000)
 THIRTY = [str(number) for number in range(30)]
 STAGES = ["read", "preprocess", "inference", "postprocess"]
 

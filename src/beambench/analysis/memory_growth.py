@@ -67,9 +67,9 @@ def growth(readings: Sequence[Reading]) -> Growth | None:
 
 def _slope(readings: Sequence[Reading]) -> tuple[float, float]:
     """Return bytes a batch at constant size, and the correlation; zeros where undetermined."""
-    sizes = _centred([one.size for one in readings])
-    numbers = _centred([one.batches for one in readings])
-    memory = _centred([one.rss for one in readings])
+    sizes = _centred([reading.size for reading in readings])
+    numbers = _centred([reading.batches for reading in readings])
+    memory = _centred([reading.rss for reading in readings])
     rest, grown = _residuals(numbers, sizes), _residuals(memory, sizes)
     spread, whole = _dot(rest, rest), _dot(numbers, numbers)
     if not spread or spread < COLLINEAR * whole:
@@ -89,5 +89,5 @@ def _residuals(values: Sequence[float], on: Sequence[float]) -> list[float]:
     return [value - factor * other for value, other in zip(values, on, strict=True)]
 
 
-def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
+def _dot(left: Sequence[float], other: Sequence[float]) -> float:
+    return sum(a * b for a, b in zip(left, other, strict=True))

@@ -125,10 +125,10 @@ def import_runs(
         raise UsageError("--table goes with --from")
     now = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
     definition = _definition(benchmark, definitions) if benchmark is not None else None
-    found: list[Found] = [exchange.read_file(path, benchmark, now) for path in files or []]
+    imports: list[Found] = [exchange.read_file(path, benchmark, now) for path in files or []]
     if source is not None and definition is not None:
-        found.append(exchange.read_database(source, definition, table, now, seconds=timeout))
-    records, left_out = _together(found)
+        imports.append(exchange.read_database(source, definition, table, now, seconds=timeout))
+    records, left_out = _together(imports)
     with RunStore.open(store_url(store)) as known:
         added = known.add_missing(list(records.values()))
     for line in left_out:
@@ -141,14 +141,14 @@ def import_runs(
         print_text(f"{added} run{'s' if added != 1 else ''} imported{already}")
 
 
-def _together(found: Sequence[Found]) -> tuple[dict[str, RunRecord], list[str]]:
+def _together(imports: Sequence[Found]) -> tuple[dict[str, RunRecord], list[str]]:
     """Return the runs of several files by their ids, and a line for all that was left out."""
     records: dict[str, RunRecord] = {}
-    for one in found:
-        for record in one.records:
+    for source in imports:
+        for record in source.records:
             records.setdefault(record.run_id, record)
-    left_out = [line for one in found for line in one.left_out]
-    twice = sum(len(one.records) for one in found) - len(records)
+    left_out = [line for source in imports for line in source.left_out]
+    twice = sum(len(source.records) for source in imports) - len(records)
     if twice:
         left_out.append(f"{twice} with the id of a run that came before in this import")
     return records, left_out

@@ -163,16 +163,16 @@ def _verify(
     from beambench.publishers import outbox
     from beambench.publishers.base import UnavailableError
 
-    end, found = time.monotonic() + timeout, []
+    end, checks = time.monotonic() + timeout, []
     for record in records:
         for name in publishers_of(record, names):
             try:
-                found += outbox.verify(record, name, seconds=end - time.monotonic())
+                checks += outbox.verify(record, name, seconds=end - time.monotonic())
             except UnavailableError as error:
                 say(f"{name}: run {record.run_id} cannot be read back: {error}")
                 return EXIT_UNPUBLISHED
     if as_json:
-        print_json([one.as_document() for one in found])
+        print_json([check.as_document() for check in checks])
     else:
-        print_verified(found)
-    return EXIT_OK if all(one.equal == one.rows for one in found) else EXIT_UNPUBLISHED
+        print_verified(checks)
+    return EXIT_OK if all(check.equal == check.rows for check in checks) else EXIT_UNPUBLISHED

@@ -74,9 +74,9 @@ def project_settings() -> dict[str, Any]:
         if key not in known:
             raise UsageError(f"{path}: unknown key {key}{nearest(key, known)}")
         if key in ("definitions", "publish"):
-            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-                what = "paths" if key == "definitions" else "publishers"
-                raise UsageError(f"{path}: {key}: expected a list of {what}")
+            if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+                content = "paths" if key == "definitions" else "publishers"
+                raise UsageError(f"{path}: {key}: expected a list of {content}")
         elif not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UsageError(f"{path}: {key}: expected text or a number, not {value!r:.60}")
     return settings

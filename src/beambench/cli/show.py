@@ -14,7 +14,7 @@ RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 
 def show(
-    what: Annotated[str, typer.Argument(metavar="RUN|NAME", help="A run, or a benchmark.")],
+    wanted: Annotated[str, typer.Argument(metavar="RUN|NAME", help="A run, or a benchmark.")],
     store: StoreOption = None,
     definitions: DefinitionsOption = None,
     as_json: JsonOption = False,
@@ -25,12 +25,12 @@ def show(
     from beambench.presentation.values import print_json
 
     known = library(definitions)
-    name = known.add_if_file(what)
+    name = known.add_if_file(wanted)
     if name in known.names():
         document = _definition(known, name)
         print_json(document) if as_json else print_definition(document)
         return
-    record = _stored(what, store_url(store), known.names())
+    record = _stored(wanted, store_url(store), known.names())
     print_json(record.model_dump(mode="json")) if as_json else print_record(record)
 
 
@@ -45,16 +45,16 @@ def _definition(known: Any, name: str) -> dict[str, Any]:
     }
 
 
-def _stored(what: str, url: str, names: list[str]) -> Any:
+def _stored(wanted: str, url: str, names: list[str]) -> Any:
     from beambench.errors import nearest
     from beambench.store.run_store import RunStore
 
     with RunStore.open(url) as runs:
-        looks_like_run = RUN_ID.fullmatch(what) or (len(what) >= 4 and what[0].isdigit())
-        record = runs.get(what) if looks_like_run else None
+        looks_like_run = RUN_ID.fullmatch(wanted) or (len(wanted) >= 4 and wanted[0].isdigit())
+        record = runs.get(wanted) if looks_like_run else None
     if record is None:
         raise UsageError(
-            f"no run and no benchmark {what!r}{nearest(what, names)}: `beambench list` shows the "
-            "benchmarks, `beambench history NAME` the runs of one"
+            f"no run and no benchmark {wanted!r}{nearest(wanted, names)}: `beambench list` shows "
+            "the benchmarks, `beambench history NAME` the runs of one"
         )
     return record

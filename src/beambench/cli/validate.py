@@ -25,18 +25,18 @@ def validate(
     from beambench.presentation.values import print_json
 
     places: list[str | None] = [*what] if what else [None]
-    rows = [row for one in places for row in _check(one, definitions)]
+    rows = [row for place in places for row in _check(place, definitions)]
     print_json(rows) if as_json else print_validation(rows)
     if any(row["error"] is not None for row in rows):
         raise typer.Exit(EXIT_USAGE)
 
 
-def _check(what: str | None, definitions: list[Path] | None) -> list[dict[str, Any]]:
+def _check(kind: str | None, definitions: list[Path] | None) -> list[dict[str, Any]]:
     """Check one name, file or folder (None: all that is known); one row a definition."""
-    if what is None:
+    if kind is None:
         known = library(definitions)
         return [_row(name, known, name) for name in known.names()]
-    place = Path(what)
+    place = Path(kind)
     if os.path.isdir(place):  # noqa: PTH112 - never raises, however long the name
         from beambench.definition.library import definition_files
 
@@ -44,9 +44,9 @@ def _check(what: str | None, definitions: list[Path] | None) -> list[dict[str, A
         if not files:
             raise UsageError(f"{place}: no definition in this folder (files ending in .yaml)")
         return _file_rows(files, library(definitions))
-    if place.suffix in (".yaml", ".yml") or "/" in what:
+    if place.suffix in (".yaml", ".yml") or "/" in kind:
         return _file_rows([place], library(definitions))
-    return [_row(what, library(definitions), what)]
+    return [_row(kind, library(definitions), kind)]
 
 
 def _file_rows(files: list[Path], known: Any) -> list[dict[str, Any]]:
@@ -65,11 +65,11 @@ def _file_rows(files: list[Path], known: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _row(what: str, known: Any, name: str) -> dict[str, Any]:
+def _row(wanted: str, known: Any, name: str) -> dict[str, Any]:
     from beambench.definition.user_modules import importable, search_path
     from beambench.workloads.registry import check_workload
 
-    row: dict[str, Any] = {"what": what, "name": name, "definition_hash": None, "error": None}
+    row: dict[str, Any] = {"what": wanted, "name": name, "definition_hash": None, "error": None}
     try:
         for variant in known.variants(name):
             for profile in known.profiles(name, variant):

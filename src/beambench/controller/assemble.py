@@ -86,7 +86,7 @@ class Execution:
 
     def batch_sizes(self) -> list[int]:
         """Batch sizes of the last pipeline repeat, for the loop to replay."""
-        done = [one.batch_sizes for one in self.repeats if one.status == "succeeded"]
+        done = [repeat.batch_sizes for repeat in self.repeats if repeat.status == "succeeded"]
         return done[-1] if done else []
 
     def pairs(self, arm: ArmName) -> list[tuple[Repeat, Repeat]]:
@@ -112,7 +112,10 @@ class Execution:
 
     def is_single_threaded(self) -> bool:
         """Tell whether the pipeline had one thread, as the loop has; else they are no pair."""
-        return all(one.measured is None or one.measured.threads == 1 for one in self.observations)
+        return all(
+            observation.measured is None or observation.measured.threads == 1
+            for observation in self.observations
+        )
 
     def verification(self) -> Verification:
         return run_level([one.verification for one in self.repeats if one.verification is not None])
@@ -187,9 +190,9 @@ def _beside(observation: Observation | None) -> tuple[dict[str, Any], dict[str, 
         name: cross_check(step.measured, step.beam_metrics)
         for name, step in observation.steps.items()
     }
-    found = [check["agrees"] for check in checks.values()]
+    agreements = [check["agrees"] for check in checks.values()]
     return theirs, {
-        "agrees": None if None in found else all(found),
+        "agrees": None if None in agreements else all(agreements),
         "differences": [
             f"{name}: {difference}"
             for name, check in checks.items()
@@ -301,11 +304,11 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
         for reason in repeat.noise.get("reasons", []):
             warnings.append(f"{where} was disturbed: {reason}")
     warnings += _memory_that_grew(execution.observations)
-    proofs = [one.verification for one in execution.repeats if one.verification is not None]
+    proofs = [each.verification for each in execution.repeats if each.verification is not None]
     warnings += dict.fromkeys(warning for proof in proofs for warning in proof.warnings)
     if execution.references and not execution.is_single_threaded():
         warnings.append("the pipeline had several workers, the loop one: no efficiency is given")
-    if any(one.measured is not None and one.measured.folded for one in execution.observations):
+    if any(each.measured is not None and each.measured.folded for each in execution.observations):
         warnings.append("latencies spread over more than 64 buckets: percentiles are withheld")
     digests = {
         repeat.verification.digest
@@ -315,28 +318,28 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
     if len(digests) > 1:
         warnings.append("labels differ between repeats: see verification.digest of each")
     warnings += warnings_of_unknown(execution.unknown, execution.metric_values().unknown)
-    found = metrics.get("pipeline_efficiency")
-    if found is not None and found.value > EFFICIENCY_LIMIT:
+    efficiency = metrics.get("pipeline_efficiency")
+    if efficiency is not None and efficiency.value > EFFICIENCY_LIMIT:
         warnings.append(
-            f"pipeline_efficiency {found.value:.3f} is above {EFFICIENCY_LIMIT}: an error until "
-            "explained, for a pipeline cannot do the same work faster than the bare loop"
+            f"pipeline_efficiency {efficiency.value:.3f} is above {EFFICIENCY_LIMIT}: an error "
+            "until explained, for a pipeline cannot do the same work faster than the bare loop"
         )
     return warnings
 
 
 def _memory_that_grew(observations: Sequence[Observation]) -> list[str]:
     """Say in one line how memory grew with every batch, of the repeat where it grew fastest."""
-    found = [
+    growths = [
         grown
-        for one in observations
-        if (grown := growth([Reading(*reading) for reading in one.memory])) is not None
+        for observation in observations
+        if (grown := growth([Reading(*reading) for reading in observation.memory])) is not None
     ]
-    if not found:
+    if not growths:
         return []
-    most = max(found, key=lambda grown: grown.per_batch)
+    most = max(growths, key=lambda grown: grown.per_batch)
     return [
         f"the worker's memory grew by {most.per_batch / 1e6:.3g} MB a batch over {most.batches} "
-        f"batches, from {most.start / 1e9:.3g} to {most.end / 1e9:.3g} GB, in {len(found)} of "
+        f"batches, from {most.start / 1e9:.3g} to {most.end / 1e9:.3g} GB, in {len(growths)} of "
         f"{len(observations)} repeats: a leak, or a cache that never filled"
     ]
 

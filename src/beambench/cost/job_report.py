@@ -116,13 +116,13 @@ def _job_notes(source: Source, jobs: Sequence[_Job], sheet: Sheet) -> list[str]:
     """Say what the total is without, and where it is of another region."""
     notes, costs = list[str](), {job.repeat.index: job.cost for job in jobs}
     for repeat in source.record.repeats:
-        what = f"repeat {repeat.index} {repeat.status.replace('_', ' ')}, and"
+        ending = f"repeat {repeat.index} {repeat.status.replace('_', ' ')}, and"
         money = costs.get(repeat.index)
         if money is None:
-            notes.append(f"{what} the service told nothing of what it used")
+            notes.append(f"{ending} the service told nothing of what it used")
         elif repeat.status != "succeeded":
             least = "" if money.complete else "at least "
-            notes.append(f"{what} cost {least}{money.total:.4f} {money.currency}")
+            notes.append(f"{ending} cost {least}{money.total:.4f} {money.currency}")
     if source.cluster is not None and source.cluster.region != sheet.region:
         notes.append(
             f"the job ran in {source.cluster.region}, the prices are those of {sheet.region}"

@@ -51,7 +51,7 @@ def entry_points(group: str) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
 
     Not `importlib.metadata.entry_points`: that fails for all if one file cannot be parsed.
     """
-    found: dict[str, list[EntryPoint]] = {}
+    by_distribution: dict[str, list[EntryPoint]] = {}
     problems = []
     for distribution in metadata.distributions():
         label = f"a distribution without a name in {distribution.locate_file('')}"
@@ -60,18 +60,18 @@ def entry_points(group: str) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
                 continue
             if distribution.metadata["Name"]:
                 label = f"{distribution.metadata['Name']} {distribution.version}"
-            found.setdefault(  # what stands further back on the search path is hidden
+            by_distribution.setdefault(  # what stands further back on the search path is hidden
                 distribution.metadata["Name"] or label,
                 [
-                    EntryPoint(group, one.name, one.value, label)
-                    for one in distribution.entry_points
-                    if one.group == group
+                    EntryPoint(group, entry.name, entry.value, label)
+                    for entry in distribution.entry_points
+                    if entry.group == group
                 ],
             )
         except Exception as error:  # whatever is wrong with a file of others
             text = " ".join(f"{type(error).__name__}: {error}".split())
             problems.append(f"{label}: entry_points.txt or METADATA cannot be read: {text[:200]}")
-    everything = [one for name in sorted(found) for one in found[name]]
+    everything = [entry for name in sorted(by_distribution) for entry in by_distribution[name]]
     return tuple(everything), tuple(problems)
 
 

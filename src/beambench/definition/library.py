@@ -169,16 +169,16 @@ class Library:
 
         A broken one of a distribution is left out and its error added to `problems`.
         """
-        found = []
+        names = []
         for name in self.names():
             try:
-                found.append(self.resolve_unprofiled(name))
+                names.append(self.resolve_unprofiled(name))
             except UsageError as error:
                 distribution = self.distribution_of(name)
                 if distribution is None:
                     raise
                 self.problems.append(f"{distribution}: {error}")
-        return found
+        return names
 
     def resolve(
         self,
@@ -222,7 +222,7 @@ class Library:
         choices: dict[str, str | None] = {"weights": definition.profiles[profile].weights}
         choices["name"] = definition.profiles[profile].model
         for key, value in choices.items():
-            chosen = any(keys_of(one) in (["model"], ["model", key]) for one in overrides)
+            chosen = any(keys_of(text) in (["model"], ["model", key]) for text in overrides)
             model = variants[variant].get("model")
             chosen = chosen or (isinstance(model, dict) and key in model)
             if value is not None and definition.model.weights != "file" and not chosen:

@@ -25,8 +25,8 @@ class Publish(Section):
 
     def section(self, publisher: str) -> dict[str, Any] | None:
         """Return the settings for a publisher, None if there are none."""
-        found: dict[str, Any] | None = self.model_dump().get(publisher)
-        return found
+        settings: dict[str, Any] | None = self.model_dump().get(publisher)
+        return settings
 
     def __reduce__(self) -> tuple[Any, ...]:
         return recorded, (self.model_dump(),)  # the class is made, and has no name to import
@@ -92,7 +92,11 @@ def _chosen_in(content: Any) -> set[str]:
 def _settings(others: Iterable[str]) -> tuple[tuple[str, type[Section]], ...]:
     """Return name and schema of the publishers built in and of some others, by name."""
     known = [*map(built_in, BUILT_IN), *map(find_publisher, others)]
-    return tuple(sorted(((one.name, one.settings) for one in known), key=lambda pair: pair[0]))
+    return tuple(
+        sorted(
+            ((publisher.name, publisher.settings) for publisher in known), key=lambda pair: pair[0]
+        )
+    )
 
 
 @functools.cache

@@ -111,4 +111,6 @@ def lookup(name: str) -> Publisher | None:
 def with_history() -> list[str]:
     """Return the sorted names of the publishers that Beam's own suite has published to."""
     every = [lookup(name) for name in publisher_names()]
-    return sorted(one.name for one in every if one is not None and one.has_history)
+    return sorted(
+        publisher.name for publisher in every if publisher is not None and publisher.has_history
+    )

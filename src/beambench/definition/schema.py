@@ -260,7 +260,7 @@ def _requirements(schema: dict[str, Any], sections: dict[str, Any]) -> dict[str,
     for choice in schema.get("anyOf", [schema]):
         if "$ref" in choice:
             return _requirements(sections[choice["$ref"].rpartition("/")[2]], sections)
-    found: dict[str, Any] = {"required": schema["required"]} if "required" in schema else {}
+    requirements: dict[str, Any] = {"required": schema["required"]} if "required" in schema else {}
     for group in ("properties", "patternProperties"):
         below = {
             key: asked
@@ -268,5 +268,5 @@ def _requirements(schema: dict[str, Any], sections: dict[str, Any]) -> dict[str,
             if (asked := _requirements(value, sections))
         }
         if below:
-            found[group] = below
-    return found
+            requirements[group] = below
+    return requirements

@@ -16,7 +16,9 @@ from beambench.errors import nearest
 def worst(error: ValidationError) -> ErrorDetails:
     """Return the first unknown key, which explains a missing one, or else the first problem."""
     problems = error.errors(include_url=False)
-    return next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    return next(
+        (problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0]
+    )
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
@@ -24,18 +26,18 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     first = worst(error)
     location = [str(part) for part in first["loc"]]
     dotted = ".".join(location) or "the whole"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     kind = first["type"]
     if kind == "extra_forbidden":
         known = [key for key in _keys_at(model, location[:-1]) if key != location[-1]]
         hint = nearest(location[-1], known) or f": known are {', '.join(known) or 'none'}"
-        return f"unknown key {dotted}{hint}{more}"
+        return f"unknown key {dotted}{hint}{others}"
     if kind == "missing":
-        return f"key {dotted} is missing{more}"
+        return f"key {dotted} is missing{others}"
     message = first["msg"].removeprefix("Value error, ")
     value = first.get("input")
     shown = "" if isinstance(value, dict) else f", not {value!r:.80}"
-    return f"{dotted}: {message[:1].lower()}{message[1:]}{shown}{more}"
+    return f"{dotted}: {message[:1].lower()}{message[1:]}{shown}{others}"
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:

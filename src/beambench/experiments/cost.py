@@ -93,12 +93,12 @@ def _defined(name: str, library: Library, variant: str) -> Definition:
     return library.resolve(name, variant=variant, profile=profile).definition
 
 
-def _stored(what: str, library: Library, runs: RunStore) -> RunRecord:
-    record = runs.get(what) if len(what) >= 4 and what[0].isdigit() else None
+def _stored(wanted: str, library: Library, runs: RunStore) -> RunRecord:
+    record = runs.get(wanted) if len(wanted) >= 4 and wanted[0].isdigit() else None
     if record is None:
         raise UsageError(
-            f"no run and no benchmark {what!r}{nearest(what, library.names())}: `beambench list` "
-            "shows the benchmarks, `beambench history NAME` the runs of one"
+            f"no run and no benchmark {wanted!r}{nearest(wanted, library.names())}: "
+            "`beambench list` shows the benchmarks, `beambench history NAME` the runs of one"
         )
     return record
 

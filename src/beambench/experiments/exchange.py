@@ -84,10 +84,10 @@ def read_file(path: Path, benchmark: str | None, now: str) -> Found:
             "export it with --format json"
         )
     if "run_id" in first:
-        found = Found()
+        result = Found()
         for where, item in items:
-            found.records.append(_imported_record(item, f"{path}:{where}", str(path), now))
-        return found
+            result.records.append(_imported_record(item, f"{path}:{where}", str(path), now))
+        return result
     if set(beam_format.TAGS) <= set(first):
         if benchmark is None:
             raise UsageError(f"{path}: rows of Beam's suite: say whose with --benchmark NAME")
@@ -215,7 +215,7 @@ def from_rows(
     rows: Iterable[Mapping[str, Any]], benchmark: str, source: str, now: str, model: str = "unknown"
 ) -> Found:
     """Make a run of all rows that have one ``test_id``."""
-    found, broken, own = Found(), 0, set[str]()
+    result, broken, own = Found(), 0, set[str]()
     by_test: dict[str, list[tuple[datetime, str, float, str | None]]] = {}
     for row in rows:
         read = _row(row)
@@ -225,17 +225,17 @@ def from_rows(
             own.add(str(row["test_id"]))
         else:
             by_test.setdefault(str(row["test_id"]), []).append(read)
-    found.records = [
+    result.records = [
         _run_of_rows(test_id, read, benchmark, model, Imported(
             source=source, format="beam", imported_at=now))
         for test_id, read in by_test.items()
     ]  # fmt: skip
-    found.records.sort(key=lambda record: (record.started_at, record.run_id))
+    result.records.sort(key=lambda record: (record.started_at, record.run_id))
     if broken:
-        found.left_out.append(f"{broken} rows without a test_id, time, metric or finite value")
+        result.left_out.append(f"{broken} rows without a test_id, time, metric or finite value")
     if own:
-        found.left_out.append(f"{len(own)} runs of beambench itself: import their records instead")
-    return found
+        result.left_out.append(f"{len(own)} runs of beambench itself: import their records instead")
+    return result
 
 
 def _row(row: Mapping[str, Any]) -> tuple[datetime, str, float, str | None] | None:
@@ -255,12 +255,12 @@ def _row(row: Mapping[str, Any]) -> tuple[datetime, str, float, str | None] | No
 def moment(value: Any) -> datetime:
     """Return a time given as text (also as BigQuery exports it), epoch seconds or datetime."""
     if isinstance(value, datetime):
-        found = value
+        time = value
     elif isinstance(value, int | float) or re.fullmatch(r"\d+(\.\d+)?", str(value)):
-        found = datetime.fromtimestamp(float(value), timezone.utc)
+        time = datetime.fromtimestamp(float(value), timezone.utc)
     else:
         return parse_time(str(value))
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
 
 
 def _run_of_rows(
@@ -317,12 +317,12 @@ def _run_of_rows(
 
 def _metrics(values: Mapping[str, float]) -> dict[str, MetricValue]:
     """Return our metrics of labels that are Beam's names for them, or end in one."""
-    found = {}
+    known = {}
     for label, value in values.items():
         for metric in OF_BEAM:
             if label == metric.beam_label or label.endswith(f"_{metric.beam_label}"):
-                found[metric.name] = metric.value(Sample(value * metric.beam_factor, 1))
-    return found
+                known[metric.name] = metric.value(Sample(value * metric.beam_factor, 1))
+    return known
 
 
 def _time_text(when: datetime) -> str:

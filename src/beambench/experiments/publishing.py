@@ -69,15 +69,15 @@ def check_publishers(names: Sequence[str], publish: Publish, benchmark: str) -> 
 
 def runs_named(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
     """Return stored runs by their ids, or the beginnings of them. Raises UsageError."""
-    found = []
+    records = []
     for run_id in ids:
         record = store.get(run_id)
         if record is None:
             raise UsageError(
                 f"no run {run_id!r} in this store: `beambench history NAME` lists them"
             )
-        found.append(record)
-    return found
+        records.append(record)
+    return records
 
 
 def publishers_of(record: RunRecord, names: Sequence[str]) -> list[str]:

@@ -73,10 +73,10 @@ def described(addresses: list[str]) -> dict[str, Content | None]:
     """Return what the store says of objects, listing each folder once."""
     folders = sorted({f"{address.rpartition('/')[0]}/" for address in addresses})
     with ThreadPoolExecutor(READERS) as pool:
-        listed = [one for objects in pool.map(listed_in, folders) for one in objects]
+        listed = [entry for objects in pool.map(listed_in, folders) for entry in objects]
     known = {
-        one.path: Content(f"address {one.path} {one.size} {one.changed:.6f}", one.size)
-        for one in listed
+        entry.path: Content(f"address {entry.path} {entry.size} {entry.changed:.6f}", entry.size)
+        for entry in listed
     }
     return {address: known.get(address) for address in addresses}
 

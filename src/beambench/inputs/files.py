@@ -45,12 +45,12 @@ def is_address(path: str) -> bool:
     return SCHEME.match(path) is not None
 
 
-def check_address(address: str, what: str) -> None:
+def check_address(address: str, meaning: str) -> None:
     """Check what can be told of an address without asking its store.
 
     Args:
         address: what has a scheme.
-        what: what the address is, in front of the message.
+        meaning: what the address is, in front of the message.
 
     Raises:
         UsageError: it is not on Google Cloud Storage; the line shows no more than scheme and host,
@@ -60,10 +60,11 @@ def check_address(address: str, what: str) -> None:
         scheme, _, rest = address.partition("://")
         host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         raise UsageError(
-            f"{what} {scheme}://{host}…: only gs:// addresses and paths on this machine are taken"
+            f"{meaning} {scheme}://{host}…: only gs:// addresses and paths on this machine are "
+            "taken"
         )
     if not OBJECT.fullmatch(address):
-        raise UsageError(f"{what} {address!r:.160}: expected gs://BUCKET/OBJECT")
+        raise UsageError(f"{meaning} {address!r:.160}: expected gs://BUCKET/OBJECT")
 
 
 def joined(folder: str, name: str) -> str:
@@ -114,8 +115,8 @@ def stored(address: str) -> Stored:
         OSError: it is not there or nothing may be known of it.
     """
     with _as_os_errors(address):
-        found = _systems(address).get_filesystem(address).metadata(address)
-    return Stored(address, found.size_in_bytes, found.last_updated_in_seconds)
+        metadata = _systems(address).get_filesystem(address).metadata(address)
+    return Stored(address, metadata.size_in_bytes, metadata.last_updated_in_seconds)
 
 
 def stored_in(folder: str, *, below: bool = False) -> list[Stored]:
@@ -128,14 +129,16 @@ def stored_in(folder: str, *, below: bool = False) -> list[Stored]:
     Raises:
         OSError: there is no such bucket, or it may not be listed.
     """
-    pattern = PATTERN.sub(lambda found: f"[{found[0]}]", folder) + ("**" if below else "*")
+    pattern = PATTERN.sub(lambda objects: f"[{objects[0]}]", folder) + ("**" if below else "*")
     with _as_os_errors(folder):
         (result,) = _systems(folder).match([pattern])
-    found = [
-        Stored(one.path, one.size_in_bytes, one.last_updated_in_seconds)
-        for one in result.metadata_list
+    objects = [
+        Stored(entry.path, entry.size_in_bytes, entry.last_updated_in_seconds)
+        for entry in result.metadata_list
     ]
-    return sorted(one for one in found if one.path != folder)  # some tools make an object of it
+    return sorted(
+        entry for entry in objects if entry.path != folder
+    )  # some tools make an object of it
 
 
 def remove(path: str) -> None:
@@ -156,8 +159,8 @@ def connect(address: str) -> None:
     """
     bucket = address.removeprefix("gs://").partition("/")[0]
     with _as_os_errors(f"gs://{bucket}"):
-        found = _in_time(f"gs://{bucket}", functools.partial(_bucket, address, bucket))
-    if found is None:
+        bucket_info = _in_time(f"gs://{bucket}", functools.partial(_bucket, address, bucket))
+    if bucket_info is None:
         raise FileNotFoundError(errno.ENOENT, "no such bucket", f"gs://{bucket}")
 
 
@@ -269,4 +272,4 @@ def _raise_os_error(address: str, error: Exception) -> NoReturn:
 def _inner(error: Exception) -> Exception | None:
     """Return the error of one path that Beam wrapped in its own for several."""
     details = getattr(error, "exception_details", None) or {}
-    return next((one for one in details.values() if isinstance(one, Exception)), None)
+    return next((cause for cause in details.values() if isinstance(cause, Exception)), None)

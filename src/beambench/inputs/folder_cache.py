@@ -61,10 +61,10 @@ def _verified(folder: Path, count: int) -> list[CachedFile] | None:
     """Return the files if they are exactly what was written, else None."""
     try:
         index = [CachedFile(*row) for row in json.loads((folder / INDEX).read_bytes())]
-        found = [_described(name, (folder / name).read_bytes()) for name, _, _ in index]
+        entries = [_described(name, (folder / name).read_bytes()) for name, _, _ in index]
     except (OSError, ValueError, TypeError):
         return None
-    return index if found == index and _complete(index, count) else None
+    return index if entries == index and _complete(index, count) else None
 
 
 def _complete(files: list[CachedFile], count: int) -> bool:

@@ -74,7 +74,9 @@ class _Contents:
 
     def summary(self) -> str:
         """Count what is left out by its reason, the most frequent first."""
-        counts = sorted(Counter(self.left_out.values()).items(), key=lambda one: (-one[1], one[0]))
+        counts = sorted(
+            Counter(self.left_out.values()).items(), key=lambda counted: (-counted[1], counted[0])
+        )
         parts = [f"{reason}: {count}" for reason, count in counts[:SUFFIXES_IN_WARNING]]
         rest = sum(count for _, count in counts[SUFFIXES_IN_WARNING:])
         return ", ".join([*parts, *([f"others: {rest}"] if rest else [])])
@@ -121,8 +123,8 @@ def _listing(source: str, root: str, contents: _Contents) -> Listing:
     warnings = []
     if left_out:
         shown = ", ".join(quoted(path) for path in sorted(left_out)[:NAMES_IN_WARNING])
-        more = ", …" if len(left_out) > NAMES_IN_WARNING else ""
-        warnings.append(f"{source}: left out {len(left_out)} ({contents.summary()}): {shown}{more}")
+        rest = ", …" if len(left_out) > NAMES_IN_WARNING else ""
+        warnings.append(f"{source}: left out {len(left_out)} ({contents.summary()}): {shown}{rest}")
     return Listing("directory", root, sorted(contents.images), warnings)
 
 
@@ -194,8 +196,8 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _is_hidden(name: str) -> bool:

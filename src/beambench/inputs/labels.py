@@ -21,7 +21,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+")
 CLASS_INDEX = re.compile(r"[0-9]{1,9}")
 
 
-class Row(NamedTuple):
+class LabelRow(NamedTuple):
     """A line of a label file."""
 
     name: str
@@ -37,9 +37,9 @@ class Labels:
     """
 
     path: str
-    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    rows: dict[str, dict[str, LabelRow]] = field(default_factory=dict)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: LabelRow) -> None:
         """Add a row; raises UsageError if its path stands there with another class."""
         same_name = self.rows.setdefault(_base_name(row.name), {})
         earlier = same_name.setdefault(_normal(row.name), row)
@@ -49,7 +49,7 @@ class Labels:
                 f" and {earlier.class_index} on line {earlier.line}: keep one of the two"
             )
 
-    def first(self) -> Row:
+    def first(self) -> LabelRow:
         """Return the first row of the file."""
         return next(iter(next(iter(self.rows.values())).values()))
 
@@ -82,7 +82,7 @@ def read_labels(path: str | Path) -> Labels:
         if is_first and _is_header(fields):
             continue
         name, class_index = _label(fields, where)
-        labels.add(Row(name, class_index, number))
+        labels.add(LabelRow(name, class_index, number))
     if not labels.rows:
         raise UsageError(f"{path}: labels no file: put file,class_index on each line")
     return labels
@@ -95,12 +95,12 @@ def labels_for(ids: Iterable[str], labels: Labels) -> dict[str, int]:
     that shares most folders, of those that a row fits the one with just its path. Raises UsageError
     where a row fits several elements, or several rows of different classes fit one.
     """
-    chosen: dict[Row, list[str]] = {}
+    chosen: dict[LabelRow, list[str]] = {}
     for element in dict.fromkeys(ids):
         row = _row_of(element, labels)
         if row is not None:
             chosen.setdefault(row, []).append(element)
-    found: dict[str, int] = {}
+    labels_by_id: dict[str, int] = {}
     for row, elements in chosen.items():
         exact = [element for element in elements if _normal(element) == _normal(row.name)]
         if len(elements) > 1 and len(exact) != 1:
@@ -108,11 +108,11 @@ def labels_for(ids: Iterable[str], labels: Labels) -> dict[str, int]:
                 f"{labels.path}: line {row.line}: {quoted(row.name)} fits {len(elements)} elements,"
                 f" as {quoted(elements[0])} and {quoted(elements[1])}: write their paths"
             )
-        found[(exact or elements)[0]] = row.class_index
-    return found
+        labels_by_id[(exact or elements)[0]] = row.class_index
+    return labels_by_id
 
 
-def _row_of(element: str, labels: Labels) -> Row | None:
+def _row_of(element: str, labels: Labels) -> LabelRow | None:
     same_name = labels.rows.get(_base_name(element))
     if same_name is None:
         return None
@@ -121,18 +121,18 @@ def _row_of(element: str, labels: Labels) -> Row | None:
     most = max(fitting.values(), default=0)
     best = [row for row, shared in fitting.items() if shared == most]
     if len({row.class_index for row in best}) > 1:
-        one, other = best[:2]
+        first, other = best[:2]
         raise UsageError(
-            f"{labels.path}: lines {one.line} and {other.line}: {quoted(one.name)} and"
+            f"{labels.path}: lines {first.line} and {other.line}: {quoted(first.name)} and"
             f" {quoted(other.name)} have different classes and both fit element {quoted(element)}:"
             " write paths that end as its own does"
         )
     return best[0] if best else None
 
 
-def _shared(one: str, other: str) -> int:
+def _shared(left: str, other: str) -> int:
     """Count the parts of two paths if one is the end of the other, else return 0."""
-    shorter, longer = sorted((one, other), key=len)
+    shorter, longer = sorted((left, other), key=len)
     is_end = shorter == longer or longer.endswith(f"/{shorter}")
     return shorter.count("/") + 1 if is_end else 0
 

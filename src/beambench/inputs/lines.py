@@ -154,20 +154,20 @@ def _extended(sentences: list[str], count: int, source: Random) -> Iterator[str]
 def _manual() -> list[str]:
     from pydoc_data.topics import topics
 
-    found = []
+    lines = []
     for paragraph in re.split(r"\n\s*\n", "\n\n".join(topics[key] for key in sorted(topics))):
         for sentence in re.split(r"(?<=[.!?]) (?=[A-Z])", " ".join(paragraph.split())):
             if len(sentence.split()) in SENTENCE_WORDS and SENTENCE.fullmatch(sentence):
-                found.append(sentence)
-    return list(dict.fromkeys(found))
+                lines.append(sentence)
+    return list(dict.fromkeys(lines))
 
 
 def _digits() -> list[bytes]:
     """Return 1,797 rows of 64 grey values (0 to 16), without the label."""
-    found = importlib.util.find_spec("sklearn")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or spec.origin is None:
         raise UsageError("scikit-learn missing: pip install 'beambench[samples]'")
-    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    path = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
     return [line.rpartition(b",")[0] for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 

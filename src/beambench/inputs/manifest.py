@@ -224,7 +224,7 @@ def _remote_listing(source: str) -> Listing:
         raise unlisted(source, error) from None
     if not objects and source != folder:
         raise UsageError(f"{source}: no such object or folder: {CHECK_ADDRESS}")
-    paths = [one.path.removeprefix(folder) for one in objects]
+    paths = [entry.path.removeprefix(folder) for entry in objects]
     return object_listing(source, folder.rstrip("/"), paths)
 
 
@@ -265,15 +265,15 @@ def _absolute(lines: list[str], folder: Path) -> list[str]:
     nowhere goes where the others were found, so that a missing file changes no other id.
     """
     here = Path.cwd()
-    found = {
+    absolute = {
         line: next((base for base in (folder, here) if is_file(str(base / line))), None)
         for line in dict.fromkeys(lines)
         if not line.startswith("/") and not is_address(line)
     }
-    usual = next((base for base in found.values() if base), here)
+    usual = next((base for base in absolute.values() if base), here)
     # pathlib drops "." and doubled slashes, and keeps ".." for the sake of symbolic links.
     return [
-        line if is_address(line) else "/" + str((found.get(line) or usual) / line).lstrip("/")
+        line if is_address(line) else "/" + str((absolute.get(line) or usual) / line).lstrip("/")
         for line in lines
     ]
 
@@ -313,8 +313,8 @@ def _read(source: str, listing: Listing, limit: int | None) -> Manifest:
     )
 
 
-def _too_few(source: str, found: int, limit: int) -> str:
-    return f"{source}: has {found} of the {limit} elements asked for: using all"
+def _too_few(source: str, count: int, limit: int) -> str:
+    return f"{source}: has {count} of the {limit} elements asked for: using all"
 
 
 def _check_readable(

@@ -97,7 +97,9 @@ def of_step(query: dict[str, list[Any]], step: str) -> dict[str, list[Any]]:
     """Return what a transform wrote, and the transforms inside it."""
     return {
         kind: [
-            one for one in entries if one.key.step == step or one.key.step.startswith(f"{step}/")
+            entry
+            for entry in entries
+            if entry.key.step == step or entry.key.step.startswith(f"{step}/")
         ]
         for kind, entries in query.items()
     }
@@ -158,7 +160,11 @@ def _count(distribution: Distribution | None) -> int:
 def _first_cause(ours: SummedMetrics) -> str | None:
     """Return the error of the batch that was the first to fail."""
     prefix = f"{RETRY_CAUSE}/"
-    first = {name: one.min for name, one in ours.distributions.items() if name.startswith(prefix)}
+    first = {
+        name: distribution.min
+        for name, distribution in ours.distributions.items()
+        if name.startswith(prefix)
+    }
     return min(first, key=first.__getitem__).removeprefix(prefix) if first else None
 
 
@@ -174,12 +180,12 @@ def _starts(ours: SummedMetrics) -> list[Distribution]:
 def _inference_window(ours: SummedMetrics) -> tuple[int, int] | None:
     """Return [first batch begun, last batch finished] or None."""
     starts, ends = _starts(ours), ours.distributions.get(BATCH_END)
-    return (min(one.min for one in starts), ends.max) if starts and ends else None
+    return (min(start.min for start in starts), ends.max) if starts and ends else None
 
 
 def _steady_window(ours: SummedMetrics) -> tuple[int, int] | None:
     """Return [last worker's first finished batch, first worker's last started batch] or None."""
-    starts = [one.max for one in _starts(ours)]
+    starts = [start.max for start in _starts(ours)]
     first_ends = ours.distributions.get("first_batch_end_us")
     if not starts or first_ends is None or min(starts) <= first_ends.max:
         return None
@@ -219,15 +225,15 @@ def _stages(ours: SummedMetrics) -> Stages | None:
 
 def theirs(query: dict[str, list[Any]], namespace: str) -> dict[str, Any]:
     """Return Beam's own RunInference metrics of a namespace, each with the step that wrote it."""
-    found: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for entry in query["counters"]:
         if entry.key.metric.namespace == namespace:
-            found[entry.key.metric.name] = {**_place(entry), "value": int(entry.result or 0)}
+            metrics[entry.key.metric.name] = {**_place(entry), "value": int(entry.result or 0)}
     for entry in query["distributions"]:
         if entry.key.metric.namespace == namespace and entry.result is not None:
             values = _distribution(entry.result).model_dump()
-            found[entry.key.metric.name] = {**_place(entry), **values}
-    return found
+            metrics[entry.key.metric.name] = {**_place(entry), **values}
+    return metrics
 
 
 def _place(entry: Any) -> dict[str, str]:

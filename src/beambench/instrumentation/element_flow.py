@@ -98,7 +98,9 @@ class ElementCounts:
     """Beam's counts of the elements of each PCollection of a pipeline that ran."""
 
     def __init__(self, proto: Any, infos_by_stage: Mapping[str, Iterable[Any]]) -> None:
-        self._transforms = {one.unique_name: one for one in proto.components.transforms.values()}
+        self._transforms = {
+            transform.unique_name: transform for transform in proto.components.transforms.values()
+        }
         self._counts: dict[str, int] = {}
         for infos in infos_by_stage.values():
             for info in infos:
@@ -130,7 +132,7 @@ def flow_of(
     step: str,
     own: Mapping[str, list[Any]],
     query: Mapping[str, list[Any]],
-    found: Outlets | None,
+    exits: Outlets | None,
     counts: ElementCounts,
     inferred: int,
 ) -> ElementFlow:
@@ -140,19 +142,19 @@ def flow_of(
         step: its full name.
         own: the metrics of its steps.
         query: all metrics.
-        found: where its elements go.
+        exits: where its elements go.
         counts: of the pipeline that ran.
         inferred: elements of the batches that did not fail.
     """
     ours = SummedMetrics(dict(own)).counters
     missing, surplus = ours.get(MISSING_RESULTS, 0), ours.get(SURPLUS_RESULTS, 0)
-    if found is None:
+    if exits is None:
         return ElementFlow(elements_in=inferred, missing=missing, surplus=surplus)
-    in_batches = _counted(query, found.failed_batches)
-    failed = sum(counts.of(one) or 0 for one in found.failed) + in_batches
-    out = counts.of(found.results)
-    into = counts.into(step) if found.counts_input else inferred + in_batches
-    if found.counts_input and into is not None and out is not None:
+    in_batches = _counted(query, exits.failed_batches)
+    failed = sum(counts.of(pcollection) or 0 for pcollection in exits.failed) + in_batches
+    out = counts.of(exits.results)
+    into = counts.into(step) if exits.counts_input else inferred + in_batches
+    if exits.counts_input and into is not None and out is not None:
         missing = max(missing, into - out - failed)
         surplus = max(surplus, out + failed - into)
     return ElementFlow(
@@ -161,19 +163,19 @@ def flow_of(
         elements_failed=failed,
         missing=missing,
         surplus=surplus,
-        causes=sorted(_causes(query, found.failed_batches)),
+        causes=sorted(_causes(query, exits.failed_batches)),
     )
 
 
 def _counted(query: Mapping[str, list[Any]], step: str | None) -> int:
-    return sum(int(one.result or 0) for one in _entries(query, "counters", step, FAILED))
+    return sum(int(entry.result or 0) for entry in _entries(query, "counters", step, FAILED))
 
 
 def _causes(query: Mapping[str, list[Any]], step: str | None) -> set[str]:
     return {
         cause
-        for one in _entries(query, "string_sets", step, CAUSE)
-        for cause in getattr(one.result, "string_set", one.result) or ()
+        for entry in _entries(query, "string_sets", step, CAUSE)
+        for cause in getattr(entry.result, "string_set", entry.result) or ()
     }
 
 
@@ -181,7 +183,7 @@ def _entries(
     query: Mapping[str, list[Any]], kind: str, step: str | None, name: str
 ) -> Iterator[Any]:
     return (
-        one
-        for one in query.get(kind, [])
-        if step is not None and one.key.step == step and one.key.metric.name == name
+        entry
+        for entry in query.get(kind, [])
+        if step is not None and entry.key.step == step and entry.key.metric.name == name
     )

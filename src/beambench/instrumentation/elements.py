@@ -9,7 +9,7 @@ from typing import Any
 from beambench.inputs.elements import parsed
 from beambench.instrumentation.failures import ElementFailure, failure
 from beambench.instrumentation.label import as_label, as_numbers
-from beambench.instrumentation.recorder import Clock, ElementRecorder
+from beambench.instrumentation.recorder import ElementRecorder, PlanClock
 from beambench.record.observation import EVIDENCE
 
 Output = tuple[str, Any, Any, Any]
@@ -25,7 +25,7 @@ class InstrumentedPreprocess:
         read: Callable[[Any], Any],
         preprocess: Callable[[Any], Any],
         root: str | None,
-        clock: Clock,
+        clock: PlanClock,
     ) -> None:
         self._read = read
         self._preprocess = preprocess
@@ -65,7 +65,7 @@ class InstrumentedPostprocess:
         evidence: Callable[[Any], Sequence[float] | None],
         quantities: Callable[[Any], Mapping[str, int]],
         sample: frozenset[str],
-        clock: Clock,
+        clock: PlanClock,
     ) -> None:
         self._postprocess = postprocess
         self._evidence = evidence

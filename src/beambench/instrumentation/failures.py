@@ -38,10 +38,10 @@ def one_by_one(
     computed: list[int] = []
     for example in batch:
         try:
-            found = infer([example])
-            if len(found) != 1:
-                raise miscounted(found, [example])
-            results += found
+            predictions = infer([example])
+            if len(predictions) != 1:
+                raise miscounted(predictions, [example])
+            results += predictions
             computed.append(1)
         except Exception as error:
             results.append(PredictionResult(None, failure("inference", error)))

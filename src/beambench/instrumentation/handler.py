@@ -22,7 +22,7 @@ from beambench.errors import UsageError
 from beambench.inputs.files import has_credentials, is_address
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.memory_log import MEMORY_LOG
-from beambench.instrumentation.recorder import BatchRecorder, Clock, Load
+from beambench.instrumentation.recorder import BatchRecorder, Load, PlanClock
 from beambench.instrumentation.weights import check_size
 
 PENDING_LOADS: dict[str, list[Load]] = {}
@@ -50,7 +50,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     def __init__(
         self,
         inner: ModelHandler[Any, Any, Any],
-        clock: Clock,
+        clock: PlanClock,
         *,
         weights_path: str | None = None,
         size_mib: float | None = None,
@@ -141,8 +141,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         computed = None if len(good) == len(batch) else [len(good)] if good else []
         try:
             # A list of its own: a handler may empty or sort it, as it may the one that Beam gives.
-            found = self._inner.run_inference([*good], model, inference_args) if good else []
-            results = list(found)  # a lazy result would be computed after the clock stopped
+            predictions = self._inner.run_inference([*good], model, inference_args) if good else []
+            results = list(predictions)  # a lazy result would be computed after the clock stopped
             launch_ns = time.perf_counter_ns() - start if self._on_cuda else None
             self._synchronise()
         except Exception as error:
@@ -159,8 +159,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     def _one_by_one(
         self, batch: Sequence[Any], model: Any, inference_args: dict[str, Any] | None
     ) -> tuple[list[Any], list[int]]:
-        def infer(one: Sequence[Any]) -> list[Any]:
-            results = list(self._inner.run_inference(one, model, inference_args))
+        def infer(examples: Sequence[Any]) -> list[Any]:
+            results = list(self._inner.run_inference(examples, model, inference_args))
             self._synchronise()
             return results
 

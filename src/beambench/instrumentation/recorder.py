@@ -54,7 +54,7 @@ class Load(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Clock:
+class PlanClock:
     """Offsets since the start of the plan.
 
     Attributes:
@@ -132,7 +132,7 @@ class Progress:
 class ElementRecorder:
     """Writes what is measured once an element, in the preprocess and postprocess steps."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: PlanClock) -> None:
         self._clock = clock
         self._seen_first = False
         self._first_read = Metrics.distribution(NAMESPACE, "first_read_us")
@@ -173,7 +173,7 @@ class ElementRecorder:
 class BatchRecorder:
     """Writes what is measured once a batch, in the handler."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: PlanClock) -> None:
         self._clock = clock
         self._is_first = True
         worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -239,8 +239,8 @@ class BatchRecorder:
         self._element_latency.inc(duration_ns // 1000 * size)
         if computed is not None:
             self._replaced_sizes.add(size)
-            for one in computed:
-                self._computed_sizes.add(one)
+            for computed_size in computed:
+                self._computed_sizes.add(computed_size)
         if retry_cause is not None:
             self._retried.inc()
             self._cause(retry_cause, start_us)

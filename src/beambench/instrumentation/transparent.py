@@ -11,7 +11,7 @@ from apache_beam.ml.inference import base
 
 from beambench.instrumentation.handler import InstrumentedModelHandler
 from beambench.instrumentation.memory_log import MEMORY_LOG
-from beambench.instrumentation.recorder import PROCESS_CPU, Clock, Progress
+from beambench.instrumentation.recorder import PROCESS_CPU, PlanClock, Progress
 
 INNER = {
     base.KeyedModelHandler: "_unkeyed",
@@ -58,7 +58,11 @@ class TransparentModelHandler(InstrumentedModelHandler):
 
 
 def instrumented(
-    handler: base.ModelHandler[Any, Any, Any], clock: Clock, *, on_cuda: bool, by_key: bool = False
+    handler: base.ModelHandler[Any, Any, Any],
+    clock: PlanClock,
+    *,
+    on_cuda: bool,
+    by_key: bool = False,
 ) -> base.ModelHandler[Any, Any, Any]:
     """Return a copy of a handler that measures its innermost handler, or that of each key.
 
@@ -71,8 +75,8 @@ def instrumented(
     wrapper = copy.copy(handler)
     if has_model_per_key(handler):
         wrapper._id_to_mh_map = {
-            key: instrumented(one, clock, on_cuda=on_cuda, by_key=True)
-            for key, one in handler._id_to_mh_map.items()
+            key: instrumented(wrapped, clock, on_cuda=on_cuda, by_key=True)
+            for key, wrapped in handler._id_to_mh_map.items()
         }
     else:
         own = instrumented(getattr(handler, inner), clock, on_cuda=on_cuda, by_key=by_key)
@@ -86,7 +90,11 @@ def innermost(handler: base.ModelHandler[Any, Any, Any]) -> list[base.ModelHandl
     if inner is None:
         return [handler]
     if has_model_per_key(handler):
-        return [found for one in handler._id_to_mh_map.values() for found in innermost(one)]
+        return [
+            handlers
+            for wrapped in handler._id_to_mh_map.values()
+            for handlers in innermost(wrapped)
+        ]
     return innermost(getattr(handler, inner))
 
 

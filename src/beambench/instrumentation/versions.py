@@ -58,6 +58,6 @@ def check_versions() -> None:
     different = [name for name in here if wanted.get(name) != here[name]]
     if different:
         job, worker = (
-            ", ".join(f"{name} {found.get(name)}" for name in different) for found in (wanted, here)
+            ", ".join(f"{name} {side.get(name)}" for name in different) for side in (wanted, here)
         )
         raise RunError(f"the worker has {worker}, but the job was built with {job}")

@@ -43,12 +43,12 @@ def _is_compiled(spec: ModuleSpec) -> bool:
     try:
         with Path(spec.cached).open("rb") as file:
             head = file.read(16)
-        found = Path(spec.origin).stat()
+        status = Path(spec.origin).stat()
     except OSError:
         return False
     if len(head) < 16 or head[:4] != importlib.util.MAGIC_NUMBER:
         return False
     if head[4] & 1:
         return True  # goes by the content of the source; whoever made it so sees to that
-    expected = (int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
+    expected = (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
     return (int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little")) == expected

@@ -27,7 +27,7 @@ REAP_TIMEOUT_SECONDS = 1.0
 _Key = tuple[int, float]
 
 
-class Finished(NamedTuple):
+class ChildResult(NamedTuple):
     """How a child ended; a negative ``returncode`` is the signal that killed it."""
 
     returncode: int
@@ -44,7 +44,7 @@ def read_text(path: Path) -> str | None:
 
 def run_bounded(
     command: Sequence[str], timeout: float, env: Mapping[str, str] | None = None
-) -> Finished:
+) -> ChildResult:
     """Run a short command and return within ``timeout`` + 1 seconds whatever it does.
 
     ``subprocess.run`` waits without a limit for a child that it has killed, which never returns if
@@ -67,7 +67,7 @@ def run_bounded(
         raise TimeoutError(f"{command[0]} did not end within {timeout:g} s") from None
     finally:
         _end(child)
-    return Finished(child.returncode, stdout.decode("utf-8", errors="replace"))
+    return ChildResult(child.returncode, stdout.decode("utf-8", errors="replace"))
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

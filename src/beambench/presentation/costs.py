@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from beambench.presentation.layout import Column, Page, escape
+from beambench.presentation.layout import Page, TableColumn, escape
 from beambench.presentation.values import show_value
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
@@ -24,9 +24,9 @@ def print_cost(report: CostReport) -> None:
     cluster, sheet = report.cluster, report.sheet
     shape = "" if cluster.vcpus is None else f" ({cluster.vcpus} vCPU, {cluster.memory_gb:g} GB)"
     gpus = f" + {cluster.gpus} × {cluster.gpu}" if cluster.gpu and cluster.gpus else ""
-    what = "projected from" if report.kind == "projection" else "of the usage of"
+    origin = "projected from" if report.kind == "projection" else "of the usage of"
     out.print(
-        f"[bold]{escape(report.benchmark)}[/bold]  variant {escape(report.variant)}: cost {what} "
+        f"[bold]{escape(report.benchmark)}[/bold]  variant {escape(report.variant)}: cost {origin} "
         f"run {escape(report.run_id)} (profile {escape(report.profile)}, n = {report.n})"
     )
     out.print(
@@ -65,7 +65,10 @@ def _planned(report: CostReport) -> str:
 
 
 def _print_ranges(out: Page, report: CostReport) -> None:
-    columns = [Column(""), *(Column(bound, right=True) for bound in ("low", "expected", "high"))]
+    columns = [
+        TableColumn(""),
+        *(TableColumn(bound, right=True) for bound in ("low", "expected", "high")),
+    ]
     table: list[list[str]] = []
     projection, currency = report.projection, report.sheet.currency
     if projection is not None:
@@ -113,9 +116,9 @@ def show_money(money: Decimal, currency: str) -> str:
 
 def _print_lines(out: Page, cost: Cost) -> None:
     columns = [
-        Column("expected usage"),
-        *(Column(name, right=True) for name in ("amount", "rate", "cost")),
-        Column("price list"),
+        TableColumn("expected usage"),
+        *(TableColumn(name, right=True) for name in ("amount", "rate", "cost")),
+        TableColumn("price list"),
     ]
     table = [_line_cells(line, cost.currency) for line in cost.lines]
     least = "" if cost.complete else "at least "
@@ -139,11 +142,11 @@ def _line_cells(line: Line, currency: str) -> list[str]:
 
 def _print_assumptions(out: Page, assumptions: Sequence[Assumption]) -> None:
     columns = [
-        Column("it rests on", whole=True),
-        Column("value", right=True, whole=True),
-        Column("range", whole=True),
-        Column("origin"),
-        Column(""),
+        TableColumn("it rests on", whole=True),
+        TableColumn("value", right=True, whole=True),
+        TableColumn("range", whole=True),
+        TableColumn("origin"),
+        TableColumn(""),
     ]
     table = []
     for assumption in assumptions:

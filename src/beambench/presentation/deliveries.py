@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from beambench.presentation.layout import Column, Page, escape
+from beambench.presentation.layout import Page, TableColumn, escape
 from beambench.presentation.values import show_value
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs
 def print_status(counts: Mapping[str, Mapping[str, int]], parked: Sequence[Delivery]) -> None:
     """Print how many rows of each publisher are in each state, and the parked ones by name."""
     states = next(iter(counts.values()))
-    columns = [Column("publisher"), *(Column(state, right=True) for state in states)]
+    columns = [TableColumn("publisher"), *(TableColumn(state, right=True) for state in states)]
     rows = [[name, *map(str, states.values())] for name, states in counts.items()]
     Page().print_table(columns, rows)
     _print_parked(parked)
@@ -36,30 +36,30 @@ def parked_document(row: Delivery) -> dict[str, str]:
     """Name a row that a server refused, with its words."""
     from beambench.publishers.outbox import place_of
 
-    what = row.content.get("metric") or "run"
-    return {"run": row.run_id, "target": place_of(row), "row": what, "problem": row.problem}
+    metric = row.content.get("metric") or "run"
+    return {"run": row.run_id, "target": place_of(row), "row": metric, "problem": row.problem}
 
 
 def _print_parked(rows: Sequence[Delivery]) -> None:
     for row in rows:
-        one = parked_document(row)
+        document = parked_document(row)
         Page().print_entry(
             escape(
-                f"parked: {row.publisher} {one['target']}: run {one['run']}, {one['row']}: "
-                f"{one['problem']}"
+                f"parked: {row.publisher} {document['target']}: run {document['run']}, "
+                f"{document['row']}: {document['problem']}"
             )
         )
 
 
-def print_verified(found: Sequence[Verified]) -> None:
+def print_verified(checks: Sequence[Verified]) -> None:
     """Print for each target how many rows are there and hold what was sent."""
-    for one in found:
-        age = "" if one.age is None else f", {show_value(one.age, 's')} old"
+    for check in checks:
+        age = "" if check.age is None else f", {show_value(check.age, 's')} old"
         Page().print_entry(
             escape(
-                f"{one.publisher} {one.target}: run {one.run_id}: {one.equal} of {one.rows} rows "
-                f"there and equal{age}"
+                f"{check.publisher} {check.target}: run {check.run_id}: {check.equal} of "
+                f"{check.rows} rows there and equal{age}"
             )
         )
-        for difference in one.differences:
+        for difference in check.differences:
             Page().print_entry(escape(f"  {difference}"))

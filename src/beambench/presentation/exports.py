@@ -21,7 +21,7 @@ def as_json(records: Sequence[RunRecord]) -> str:
 
 def as_csv(records: Sequence[RunRecord]) -> str:
     """Return a row for each metric of each run, with the columns of beambench's own table."""
-    names = [one.name for one in beambench_format.METRIC_COLUMNS if one.name != "row_id"]
+    names = [column.name for column in beambench_format.METRIC_COLUMNS if column.name != "row_id"]
     text = io.StringIO()
     # All text is quoted: before Python 3.13 a "\r" alone would not be, and begin a row for readers.
     writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
@@ -80,7 +80,7 @@ def _rows(record: RunRecord) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     """Return text that cannot end a cell, a line or become markup."""
-    visible = "".join(one if one.isprintable() else " " for one in text)
+    visible = "".join(character if character.isprintable() else " " for character in text)
     escaped = " ".join(visible.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_~$\[\]|])", r"\\\1", escaped)
 

@@ -23,7 +23,7 @@ LEAST_WIDTH = 20
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a table.
 
     Attributes:
@@ -62,26 +62,28 @@ class Page:
         """Print what people copy, such as a path or a document, without folding it."""
         self._console.print(line, soft_wrap=True)
 
-    def print_table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    def print_table(self, columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> None:
         """Print cells, which are text of others; a block for each row where a table has no room."""
         grid = [[printable(cell) for cell in row] for row in rows]
         main = [index for index, column in enumerate(columns) if not column.spare]
         for chosen, gap in ((range(len(columns)), 2), (main, 2), (main, 1)):
-            some = [columns[index] for index in chosen]
+            shown = [columns[index] for index in chosen]
             cells = [[row[index] for index in chosen] for row in grid]
-            widths = _widths(some, cells, self.width - gap * (len(some) - 1))
+            widths = _widths(shown, cells, self.width - gap * (len(shown) - 1))
             if widths is not None:
-                self._console.print(_table(some, cells, widths, gap))
+                self._console.print(_table(shown, cells, widths, gap))
                 return
         if columns[0].name:
             self.print_whole(f"[bold]{columns[0].name}[/bold]")
         for row in grid:
             self._print_block(columns, row)
 
-    def _print_block(self, columns: Sequence[Column], row: Sequence[str]) -> None:
+    def _print_block(self, columns: Sequence[TableColumn], row: Sequence[str]) -> None:
         self.print_whole(Text(row[0]))
         pairs = zip(columns[1:], row[1:], strict=True)
-        parts = [f"{one.name}: {cell}" if one.name else cell for one, cell in pairs if cell]
+        parts = [
+            f"{column.name}: {cell}" if column.name else cell for column, cell in pairs if cell
+        ]
         text = Text("; ".join(parts))
         for part in text.divide(list(_folds(text.plain, self.width - 2))):
             part.rstrip()
@@ -105,7 +107,7 @@ def _folds(text: str, width: int) -> Iterator[int]:
 
 
 def _widths(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int
+    columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], room: int
 ) -> list[int] | None:
     """Return widths in which every word fits into the room, or None."""
     least, most = [], []
@@ -121,11 +123,11 @@ def _widths(
         return None
     if sum(wanted) <= free:
         return most
-    return [narrow + free * more // sum(wanted) for narrow, more in zip(least, wanted, strict=True)]
+    return [narrow + free * wish // sum(wanted) for narrow, wish in zip(least, wanted, strict=True)]
 
 
 def _table(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], widths: Sequence[int], gap: int
+    columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], widths: Sequence[int], gap: int
 ) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for column, width in zip(columns, widths, strict=True):

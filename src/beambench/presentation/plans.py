@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from beambench.presentation.layout import Column, Page, escape
+from beambench.presentation.layout import Page, TableColumn, escape
 
 
 def print_plan(document: Mapping[str, Any]) -> None:
@@ -40,21 +40,21 @@ def _print_job(job: Mapping[str, Any]) -> None:
     out, told = Page(), job["job"]
     most = f" (at most {told['max_workers']})" if told["max_workers"] else ""
     disk = str(told["disk_type"]).rpartition("/")[2]
-    more = [*told["service_options"], *told["experiments"]]
+    options = [*told["service_options"], *told["experiments"]]
     for line in (
         f"template: {job['template']}",
         f"job: {told['type']} in {told['region']} of project {told['project']}",
         f"would be created: {told['workers']} × {told['machine_type']}{most}, autoscaling "
         f"{told['autoscaling']}, {told['disk_gb']} GB {disk}, image {told['container_image']}",
-        f"service options and experiments: {' '.join(more)}",
+        f"service options and experiments: {' '.join(options)}",
         f"flags: {' '.join(job['options'])}",
         f"would be uploaded: {', '.join(job['uploads']) or 'nothing'}",
         *(
-            f"staged: {one['name']}, {one['bytes']:,} bytes, {one['place']}"
-            for one in job["staged"]
+            f"staged: {entry['name']}, {entry['bytes']:,} bytes, {entry['place']}"
+            for entry in job["staged"]
         ),
         *_cost_lines(job["cost"]),
-        *(f"before it can be submitted: {one}" for one in job["missing"]),
+        *(f"before it can be submitted: {entry}" for entry in job["missing"]),
     ):
         out.print(f"  {escape(line)}")
 
@@ -76,7 +76,7 @@ def _cost_lines(cost: Mapping[str, Any]) -> Iterator[str]:
 
 
 def print_benchmarks(rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = [Column("name", whole=True), *map(Column, ("title", "scenario", "cluster"))]
+    columns = [TableColumn("name", whole=True), *map(TableColumn, ("title", "scenario", "cluster"))]
     cells = []
     for row in rows:
         origin = f" [{row['distribution']}]" if row["distribution"] else ""

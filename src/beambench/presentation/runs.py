@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from beambench.presentation.layout import Column, Page, escape
+from beambench.presentation.layout import Page, TableColumn, escape
 from beambench.presentation.values import show_value
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
@@ -53,7 +53,10 @@ def _flow_lines(record: RunRecord) -> Iterator[str]:
     from beambench.controller.proof.element_flow import described
 
     repeats = [repeat for repeat in record.repeats if repeat.element_flows]
-    said = [[described(name, flow) for name, flow in one.element_flows.items()] for one in repeats]
+    said = [
+        [described(name, flow) for name, flow in executed.element_flows.items()]
+        for executed in repeats
+    ]
     if said and all(lines == said[0] for lines in said):
         each = f" (each of {len(said)} repeats)" if len(said) > 1 else ""
         yield from (f"{line}{each}" for line in said[0])
@@ -91,10 +94,10 @@ def _print_metrics(out: Page, record: RunRecord) -> None:
     exact = [name for name, metric in listed.items() if metric.run_value == "total"]
     repeats = sum(1 for repeat in record.repeats if repeat.status == "succeeded")
     columns = [
-        Column("metric", whole=True),
-        Column("value", right=True, whole=True),
-        Column("95 % interval" if repeats >= 6 else "interval", right=True, whole=True),
-        Column("n", right=True),
+        TableColumn("metric", whole=True),
+        TableColumn("value", right=True, whole=True),
+        TableColumn("95 % interval" if repeats >= 6 else "interval", right=True, whole=True),
+        TableColumn("n", right=True),
     ]
     rows = []
     for name in [*names, *(name for name in record.metrics if name not in known)]:
@@ -138,30 +141,34 @@ def _verification_line(proven: Verification) -> str:
     )
     agreed = _agreement_text(proven.reference, proven.reference_agreement)
     verdict = "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
-    failed = [f"  failed: {one.id}: {one.stage}: {one.error}" for one in proven.failed]
+    failed = [
+        f"  failed: {element.id}: {element.stage}: {element.error}" for element in proven.failed
+    ]
     line = f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}"
     return "\n".join(map(escape, [line, *failed]))
 
 
-def _agreement_text(found: Mapping[str, Any], share: float | None) -> str:
+def _agreement_text(details: Mapping[str, Any], share: float | None) -> str:
     """Say on how much of the sample the run and the bare loop agree."""
     if share is None:
-        reason = f" ({found['reason']})" if "reason" in found else ""
+        reason = f" ({details['reason']})" if "reason" in details else ""
         return f"reference agreement unknown{reason}"
-    compared, sample = found.get("compared"), found.get("sample")
+    compared, sample = details.get("compared"), details.get("sample")
     part = f"{compared} of {sample}" if compared and sample and compared < sample else f"{compared}"
-    values = found.get("not_finite")
+    values = details.get("not_finite")
     alike = f", {values:.2%} of the outputs NaN or infinite alike" if values else ""
     return (
-        f"reference agreement {share:.4g} ({part} {found.get('method')} compared with the bare "
+        f"reference agreement {share:.4g} ({part} {details.get('method')} compared with the bare "
         f"loop{alike})"
     )
 
 
-def _stock_line(found: Mapping[str, Any]) -> str:
+def _stock_line(details: Mapping[str, Any]) -> str:
     """Say what a variant did to the outputs."""
-    parts = [f"{found.get('labels_equal')} of {found.get('compared')} sampled labels as stock's"]
-    cosine, difference = found.get("least_cosine"), found.get("largest_difference")
+    parts = [
+        f"{details.get('labels_equal')} of {details.get('compared')} sampled labels as stock's"
+    ]
+    cosine, difference = details.get("least_cosine"), details.get("largest_difference")
     if cosine is not None:
         parts.append(f"least cosine {cosine:.5g}")
     if difference is not None:
@@ -174,21 +181,21 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
         Page().print(f"no run of {escape(name)} in this store")
         return
     columns = [
-        Column("run", whole=True),
-        Column("started (UTC)", whole=True, spare=True),  # the run's name begins with it
-        *map(Column, ("variant", "profile", "status", "input, weights")),
-        Column("elements/s", right=True),
-        Column("n", right=True),
+        TableColumn("run", whole=True),
+        TableColumn("started (UTC)", whole=True, spare=True),  # the run's name begins with it
+        *map(TableColumn, ("variant", "profile", "status", "input, weights")),
+        TableColumn("elements/s", right=True),
+        TableColumn("n", right=True),
     ]
     Page().print_table(columns, [_history_cells(row) for row in rows])
 
 
 def _history_cells(row: RunSummary) -> list[str]:
-    what, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
+    kind, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
     if row.imported is not None and row.imported.format == "beam":
-        what, rate, mark = "imported", "beam_average_elements", " (Beam's average)"
+        kind, rate, mark = "imported", "beam_average_elements", " (Beam's average)"
     elif row.verification.unverified is not None:
-        what, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
+        kind, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
     metric = row.metrics.get(rate)
     shown = ["unknown", ""]
     if metric is not None:
@@ -199,6 +206,6 @@ def _history_cells(row: RunSummary) -> list[str]:
         row.variant,
         row.profile,
         row.status.replace("_", " "),
-        what,
+        kind,
         *shown,
     ]

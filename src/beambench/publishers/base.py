@@ -140,9 +140,9 @@ class Client(ABC):
             UsageError: the environment does not say where the server is, or lacks credentials.
         """
 
-    def is_same_text(self, sent: str, found: str) -> bool:
+    def is_same_text(self, sent: str, stored: str) -> bool:
         """Tell whether a text that was read back is the one that was sent."""
-        return sent == found
+        return sent == stored
 
     def history(
         self, target: Mapping[str, Any], table: str | None, deadline: float
@@ -217,17 +217,17 @@ def age(row: Delivery) -> float:
 
 def portions(rows: Sequence[Delivery], largest: int) -> Iterator[list[Delivery]]:
     """Yield rows in as few requests as their sizes in bytes allow."""
-    some: list[Delivery] = []
+    portion: list[Delivery] = []
     size = 0
     for row in rows:
         length = sum(len(str(value).encode()) for value in row.content.values())
-        if some and size + length > largest:
-            yield some
-            some, size = [], 0
-        some.append(row)
+        if portion and size + length > largest:
+            yield portion
+            portion, size = [], 0
+        portion.append(row)
         size += length
-    if some:
-        yield some
+    if portion:
+        yield portion
 
 
 def shown(text: str, secrets: Sequence[str]) -> str:
@@ -248,8 +248,8 @@ def reason(error: Exception) -> str:
         cause = inner
     proxy = isinstance(error, requests.exceptions.ProxyError)
     if isinstance(cause, socket.gaierror):
-        what = "the name of the proxy (HTTP_PROXY, HTTPS_PROXY)" if proxy else "its name"
-        return f"{what} does not resolve ({cause.strerror})"
+        server = "the name of the proxy (HTTP_PROXY, HTTPS_PROXY)" if proxy else "its name"
+        return f"{server} does not resolve ({cause.strerror})"
     if proxy:
         return "the proxy (HTTP_PROXY, HTTPS_PROXY) refused or cut the connection"
     if isinstance(error, requests.Timeout):

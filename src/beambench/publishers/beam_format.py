@@ -86,17 +86,17 @@ def published_repeat(record: RunRecord) -> Repeat | None:
 def _throughput(repeat: Repeat) -> float:
     """Return elements/s; of a pipeline that exists already those of its inference."""
     names = ("throughput_elements", "inference_throughput_elements")
-    found = (repeat.metrics[name].value for name in names if name in repeat.metrics)
-    return next(found, 0.0)
+    series = (repeat.metrics[name].value for name in names if name in repeat.metrics)
+    return next(series, 0.0)
 
 
 def labelled_values(beam_metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yield label and value: counters first, then five rows of each distribution, as Beam does."""
-    found = list(_entries(beam_metrics))
-    for name, entry in found:
+    entries = list(_entries(beam_metrics))
+    for name, entry in entries:
         if "value" in entry:
             yield f"{_start(entry)}{name}", entry["value"]
-    for name, entry in found:
+    for name, entry in entries:
         if "count" not in entry:
             continue
         mean = entry["sum"] / entry["count"] if entry["count"] else None

@@ -152,22 +152,22 @@ def deliver(
     cancelled = cancelled or Cancellation()
     passes = [_Pass(queue, name, deadline, due, runs) for name in names]
     if not cancelled.is_set():
-        for one in passes:
-            one.thread.start()
-    for one in passes:
-        one.join(deadline + GRACE_S, cancelled)
-    for one in passes:
-        if one.error is not None:
-            raise one.error
+        for attempt in passes:
+            attempt.thread.start()
+    for attempt in passes:
+        attempt.join(deadline + GRACE_S, cancelled)
+    for attempt in passes:
+        if attempt.error is not None:
+            raise attempt.error
     counts = queue.counts(runs)
-    for one in passes:
-        report = one.report
+    for attempt in passes:
+        report = attempt.report
         report.queued = counts.get(report.publisher, {}).get("queued", 0)
         if not report.queued:
             report.problem = None
         elif report.problem is None:
             report.problem = "not due yet" if due else "time was over"
-    return [one.report for one in passes]
+    return [attempt.report for attempt in passes]
 
 
 class _Pass:
@@ -312,10 +312,10 @@ def verify(record: RunRecord, name: str, *, seconds: float) -> list[Verified]:
 
 
 def _verified(client: Client, rows: Sequence[Delivery], deadline: float) -> Verified:
-    found = client.read_back(rows, deadline)
+    entries = client.read_back(rows, deadline)
     differences: dict[str, list[str]] = {}
     for row in rows:
-        there = found.get(row.row_id)
+        there = entries.get(row.row_id)
         what = str(row.content.get("metric") or "run")
         if there is None:
             differences[row.row_id] = [f"{what}: not there"]
@@ -330,9 +330,9 @@ def _verified(client: Client, rows: Sequence[Delivery], deadline: float) -> Veri
         publisher=rows[0].publisher,
         target=client.place(rows[0].target),
         rows=len(rows),
-        found=len(found),
+        found=len(entries),
         equal=sum(not lines for lines in differences.values()),
-        age=age(rows[0]) if found else None,
+        age=age(rows[0]) if entries else None,
         differences=[line for lines in differences.values() for line in lines],
     )
 
@@ -340,12 +340,12 @@ def _verified(client: Client, rows: Sequence[Delivery], deadline: float) -> Veri
 _TIMES = ("timestamp", "started_at", "finished_at")
 
 
-def _same(client: Client, key: str, sent: Any, found: Any) -> bool:
+def _same(client: Client, key: str, sent: Any, stored: Any) -> bool:
     """Tell whether a value that was read back is the one that was sent."""
-    if sent is None or found is None:
-        return sent is found
+    if sent is None or stored is None:
+        return sent is stored
     if key in _TIMES:
-        return moment(found) == moment(sent)
+        return moment(stored) == moment(sent)
     if isinstance(sent, int | float) and not isinstance(sent, bool):
-        return math.isclose(sent, float(found), rel_tol=TOLERANCE)
-    return client.is_same_text(str(sent), str(found))
+        return math.isclose(sent, float(stored), rel_tol=TOLERANCE)
+    return client.is_same_text(str(sent), str(stored))

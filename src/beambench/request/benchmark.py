@@ -227,7 +227,11 @@ def _stock_of(library: Library, resolved: Resolved) -> Definition | None:
         return None
     name = resolved.definition.name
     of_variant = library.raw(name)[1][resolved.variant]
-    overrides = [one for one in resolved.overrides if not _is_of_variant(keys_of(one), of_variant)]
+    overrides = [
+        override
+        for override in resolved.overrides
+        if not _is_of_variant(keys_of(override), of_variant)
+    ]
     stock = library.resolve(name, profile=resolved.profile_name, overrides=overrides).definition
     with importable(search_path(resolved)):
         try:
@@ -243,11 +247,11 @@ def _is_of_variant(keys: Sequence[str], settings: Mapping[str, object]) -> bool:
     """Tell whether an override sets what the variant sets too, or what changes no output."""
     if keys[0] in ("batching", "threads"):
         return True
-    found: object = settings
+    section: object = settings
     for key in keys:
-        if not isinstance(found, Mapping) or key not in found:
+        if not isinstance(section, Mapping) or key not in section:
             return False
-        found = found[key]
+        section = section[key]
     return True
 
 

@@ -76,7 +76,7 @@ def _check_output(request: RunRequest) -> None:
         request.effective_labels,
         request.placed_definition.model.path,
     )
-    if any(one is not None and _is_same(target, one) for one in read):
+    if any(path is not None and _is_same(target, path) for path in read):
         raise UsageError(f"output {target}: the run reads it: name another place")
     if target.is_here:
         check_file(target, overwrite=request.overwrite)

@@ -80,13 +80,13 @@ def examine(url: str) -> list[Check]:
 
 
 def _package(distribution: str, module: str, use: str, fix: str) -> Check:
-    found = importlib.util.find_spec(module) is not None
+    installed = importlib.util.find_spec(module) is not None
     return Check(
         kind="package",
         name=distribution,
-        usable=found,
+        usable=installed,
         detail=f"{_version(distribution)}, for {use}"
-        if found
+        if installed
         else f"not installed, needed for {use}: {fix}",
         required=distribution == "apache-beam",
     )

@@ -84,8 +84,8 @@ class DeliveryQueue:
         old = deliveries.c.state
         # One order for all processes, so that they wait for each other and not in a ring.
         once = sorted({row.row_id: row for row in rows}.items())
-        for some in tables.slices([row for _, row in once]):
-            values = [{**_columns(row), "next_attempt_at": now} for row in some]
+        for part in tables.slices([row for _, row in once]):
+            values = [{**_columns(row), "next_attempt_at": now} for row in part]
             statement = insert(deliveries).values(values)
             new = statement.excluded
             changes = {"state": "queued", "next_attempt_at": now}
@@ -164,11 +164,11 @@ class DeliveryQueue:
         if runs is not None:
             query = query.where(deliveries.c.run_id.in_(list(runs)))
         query = query.group_by(deliveries.c.publisher, deliveries.c.state)
-        found: dict[str, dict[str, int]] = {}
+        by_publisher: dict[str, dict[str, int]] = {}
         with store_errors(self._url), self._reader.connect() as connection:
             for publisher, state, count in connection.execute(query):
-                found.setdefault(publisher, dict.fromkeys(STATES, 0))[state] = count
-        return dict(sorted(found.items()))
+                by_publisher.setdefault(publisher, dict.fromkeys(STATES, 0))[state] = count
+        return dict(sorted(by_publisher.items()))
 
     def rows(
         self, *, runs: Collection[str] | None = None, states: Collection[str] = STATES
@@ -232,8 +232,8 @@ class DeliveryQueue:
                         connection.execute(release)
 
     def _update(self, row_ids: Sequence[str], changes: dict[str, Any]) -> None:
-        for some in tables.slices(row_ids):
-            statement = deliveries.update().where(deliveries.c.row_id.in_(some)).values(changes)
+        for part in tables.slices(row_ids):
+            statement = deliveries.update().where(deliveries.c.row_id.in_(part)).values(changes)
             self._transaction(partial(sa.Connection.execute, statement=statement))
 
     def _transaction(self, work: Callable[[sa.Connection], object]) -> None:

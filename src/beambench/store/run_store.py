@@ -208,10 +208,10 @@ class RunStore:
         with store_errors(self._url), self._reader.connect() as connection:
             row = connection.execute(columns.where(runs.c.run_id == run_id)).one_or_none()
             if row is None:
-                found = self._find(connection, run_id)
-                if found is None:
+                candidates = self._find(connection, run_id)
+                if candidates is None:
                     return None
-                row = connection.execute(columns.where(runs.c.run_id == found)).one()
+                row = connection.execute(columns.where(runs.c.run_id == candidates)).one()
         return self._parse(RunRecord, row.run_id, row.document)
 
     def _find(self, connection: sa.Connection, prefix: str) -> str | None:
@@ -221,20 +221,20 @@ class RunStore:
                 f"run {printable(prefix)!r}: give at least {SHORTEST_PREFIX} characters of its id"
             )
         # Not LIKE, which ignores case on SQLite and has wildcards that would need escaping.
-        found = connection.scalars(
+        candidates = connection.scalars(
             sa.select(runs.c.run_id)
             .where(sa.func.substr(runs.c.run_id, 1, len(prefix)) == prefix)
             .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
         ).all()
-        if len(found) > 1:
-            more = len(found) - CANDIDATES_SHOWN
+        if len(candidates) > 1:
+            others = len(candidates) - CANDIDATES_SHOWN
             raise RunIdError(
-                f"run {printable(prefix)!r}: {len(found)} runs begin so: "
-                + ", ".join(map(printable, found[:CANDIDATES_SHOWN]))
-                + (f" and {more} more" if more > 0 else "")
+                f"run {printable(prefix)!r}: {len(candidates)} runs begin so: "
+                + ", ".join(map(printable, candidates[:CANDIDATES_SHOWN]))
+                + (f" and {others} more" if others > 0 else "")
                 + ": give more characters"
             )
-        return found[0] if found else None
+        return candidates[0] if candidates else None
 
     def history(
         self,
@@ -266,18 +266,18 @@ class RunStore:
     ) -> list[_Parsed]:
         if limit is not None and limit < 1:
             raise UsageError(f"limit {limit}: must be 1 or more")
-        found: list[_Parsed] = []
+        parsed: list[_Parsed] = []
         options = {"yield_per": _PARSED_AT_ONCE}
         with store_errors(self._url), self._reader.connect() as connection:
             # No LIMIT in the query: a document that cannot be read does not count.
             for row in connection.execute(query, execution_options=options):
                 try:
-                    found.append(self._parse(model, row.run_id, row.document))
+                    parsed.append(self._parse(model, row.run_id, row.document))
                 except StoreError as error:
                     _log.warning("skipped: %s", error)
-                if len(found) == limit:
+                if len(parsed) == limit:
                     break
-        return found
+        return parsed
 
     def benchmarks(self) -> list[str]:
         """Return the names of the benchmarks that have runs, in alphabetical order."""

@@ -15,7 +15,7 @@ from beambench.analysis.histogram import bucket
 from beambench.inputs.elements import Element
 from beambench.instrumentation.elements import Output, counted, label_of
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
-from beambench.instrumentation.recorder import Clock, Progress
+from beambench.instrumentation.recorder import PlanClock, Progress
 from beambench.record.observation import Distribution, Measured
 from beambench.workloads.base import Workload
 
@@ -67,7 +67,7 @@ def run(
     workload: Workload,
     elements: Sequence[Element],
     sizes: Sequence[int],
-    clock: Clock,
+    clock: PlanClock,
     sample: frozenset[str] = frozenset(),
 ) -> tuple[list[Output], Measured]:
     """Run the work over all elements in batches of the given sizes."""

@@ -31,9 +31,9 @@ def read_predictions(path: str) -> Iterator[Output]:
 
 def named_differences(ids: Sequence[str], seen: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the ids that did not come out and those that came out too often, in input order."""
-    expected, found = Counter(ids), Counter(seen)
-    missing = list((expected - found).elements())
-    duplicates = list((found - expected).elements())
+    expected, actual = Counter(ids), Counter(seen)
+    missing = list((expected - actual).elements())
+    duplicates = list((actual - expected).elements())
     return missing, duplicates
 
 

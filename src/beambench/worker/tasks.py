@@ -34,7 +34,7 @@ from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_
 from beambench.instrumentation.handler import set_framework_threads
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.proof import add_up
-from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.recorder import PlanClock
 from beambench.instrumentation.weights import check_size, size_of, weights_files
 from beambench.machine import bytecode
 from beambench.machine.environment import fingerprint
@@ -57,7 +57,7 @@ from beambench.workloads.output import Target
 from beambench.workloads.pipeline import sinks
 from beambench.workloads.pipeline.body import metrics_namespace
 from beambench.workloads.pipeline.options import parse_flags
-from beambench.workloads.pipeline.outputs import Finished, Outputs
+from beambench.workloads.pipeline.outputs import FinishedPipeline, Outputs
 from beambench.workloads.pytorch.choices import BFLOAT16_INSTRUCTIONS
 from beambench.workloads.registry import load_class, workload_entry
 
@@ -162,8 +162,8 @@ def slow_precision(model: Model, environment: Mapping[str, Any]) -> list[str]:
         "bfloat16": BFLOAT16_INSTRUCTIONS,
         "float16": ("amx_fp16", "avx512_fp16"),
     }
-    found = environment["machine"]["instructions"]
-    if any(found.get(name) for name in names[model.precision]):
+    instructions = environment["machine"]["instructions"]
+    if any(instructions.get(name) for name in names[model.precision]):
         return []
     return [
         f"this CPU has no {model.precision} instructions ({', '.join(names[model.precision])}): "
@@ -176,9 +176,9 @@ def of_processes(processes: int, environment: Mapping[str, Any]) -> list[str]:
     if processes == 1:
         return []
     cores = environment["machine"]["cores"]["usable"]
-    more = [f"{processes} processes on {cores} cores"] if processes > cores else []
+    warnings = [f"{processes} processes on {cores} cores"] if processes > cores else []
     return [
-        *more,
+        *warnings,
         f"{processes} processes: a Reshuffle spreads the elements over them, because Beam's direct "
         "runner gives one file to one of them",
     ]
@@ -251,10 +251,10 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
     if target is not None:
         sinks.clear(target)
     MEMORY_LOG.clear()
-    with kept_warnings() as kept:
-        finished: Finished = load(plan.runner)(workload, plan, outputs)
-    kept.check_device(plan.definition.model.device)
-    end = Clock(plan.epoch_ns, plan.slot_us).offset_us()
+    with kept_warnings() as beam_warnings:
+        finished: FinishedPipeline = load(plan.runner)(workload, plan, outputs)
+    beam_warnings.check_device(plan.definition.model.device)
+    end = PlanClock(plan.epoch_ns, plan.slot_us).offset_us()
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
     rows = written_rows(target, proof) if target is not None else None
@@ -276,7 +276,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
             "output_end": end if target is not None else None,
             "warnings": [
                 *observation.warnings,
-                *kept.texts,
+                *beam_warnings.texts,
                 *off_request(plan.definition, numbers.batch_sizes),
             ],
         }
@@ -300,7 +300,7 @@ def run_loop(plan: LoopPlan) -> Observation:
     """Run the reference loop once over the whole input."""
     workload, elements = make_workload(plan), read_elements(plan)
     ids = ids_of(elements)
-    truth, clock = truth_of(plan, ids), Clock(plan.epoch_ns, plan.slot_us)
+    truth, clock = truth_of(plan, ids), PlanClock(plan.epoch_ns, plan.slot_us)
     outputs, numbers = loop.run(workload, elements, plan.batch_sizes, clock)
     observation = observed(plan, outputs, ids, add_up(outputs), truth)
     return observation.model_copy(update={"measured": numbers})
@@ -317,7 +317,7 @@ def calibrate(plan: CalibratePlan) -> Observation:
 def run_reference(plan: ReferencePlan) -> Observation:
     """Run the sample through the loop, one element at a time, for its labels and raw outputs."""
     workload, sample = make_workload(plan), plan.preparation.sample
-    clock = Clock(plan.epoch_ns, plan.slot_us)
+    clock = PlanClock(plan.epoch_ns, plan.slot_us)
     by_id = {element.id: element for element in read_elements(plan)}
     chosen = [by_id[element_id] for element_id in sample]
     labels = read_labels(plan.labels) if plan.labels is not None else None

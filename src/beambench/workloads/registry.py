@@ -58,7 +58,7 @@ def load_class(workload: str) -> type[Workload]:
         raise UsageError(f"{where}: expected module:Class, not {target!r}")
     if not colon:
         entries, problems = entry_points(WORKLOADS)
-        known = [*BUILT_IN, *(one.name for one in entries)]
+        known = [*BUILT_IN, *(brought.name for brought in entries)]
         broken = "".join(f"; {problem}" for problem in problems)
         raise UsageError(
             f"no workload {workload!r}{nearest(workload, known)}: "

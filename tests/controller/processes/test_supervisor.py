@@ -23,7 +23,7 @@ import pytest
 from beambench.controller.processes import process_tree, supervisor
 from beambench.controller.processes.json_lines import LineSplitter
 from beambench.controller.processes.process_tree import ProcessTree
-from beambench.controller.processes.supervisor import Outcome, supervise
+from beambench.controller.processes.supervisor import ProcessOutcome, supervise
 from beambench.errors import RunError
 
 MARK = "TEST_TREE"
@@ -128,8 +128,8 @@ def mark(monkeypatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def run(tmp_path) -> Callable[..., Outcome]:
-    def call(code: str, seconds: float | None = 20.0, **options: Any) -> Outcome:
+def run(tmp_path) -> Callable[..., ProcessOutcome]:
+    def call(code: str, seconds: float | None = 20.0, **options: Any) -> ProcessOutcome:
         settings: dict[str, Any] = {
             "log_path": tmp_path / "worker.log",
             "env": dict(os.environ),
@@ -393,7 +393,7 @@ def test_two_at_once_do_not_hold_each_others_pipes(run, tmp_path):
     code = DAEMONS + TICK_FOR_EVER
     ends = [threading.Event(), threading.Event()]
     ticking = [threading.Event(), threading.Event()]
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, ProcessOutcome] = {}
 
     def call(i: int) -> None:
         log = tmp_path / f"{i}.log"

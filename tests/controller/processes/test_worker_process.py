@@ -15,7 +15,7 @@ import pytest
 from beambench.cancellation import Cancellation
 from beambench.clock import utc_now
 from beambench.controller.processes import worker_process
-from beambench.controller.processes.supervisor import Outcome
+from beambench.controller.processes.supervisor import ProcessOutcome
 from beambench.controller.processes.worker_process import run_task
 from beambench.controller.results import TaskResult
 from beambench.definition.library import Library
@@ -23,7 +23,7 @@ from beambench.definition.plan import PipelinePlan, Preparation
 from beambench.errors import RunError
 from beambench.record.observation import Observation, WorkerError
 
-EXITED = Outcome("exited", 0, None, 1.5, "")
+EXITED = ProcessOutcome("exited", 0, None, 1.5, "")
 WROTE = Observation(task="pipeline", peak_rss=500).model_dump_json()
 
 
@@ -83,13 +83,15 @@ def run(monkeypatch, plan) -> Callable[..., TaskResult]:
     """Run the plan in a worker that writes `wrote` and ends with `outcome`."""
 
     def call(
-        outcome: Outcome = EXITED,
+        outcome: ProcessOutcome = EXITED,
         wrote: str | bytes | None = WROTE,
         seen: dict[str, Any] | None = None,
         starts: bool = True,
         **options: Any,
     ) -> TaskResult:
-        def fake(argv: list[str], *, on_start: Callable[[int], None], **given: Any) -> Outcome:
+        def fake(
+            argv: list[str], *, on_start: Callable[[int], None], **given: Any
+        ) -> ProcessOutcome:
             if seen is not None:
                 seen.update(given, argv=argv, plan=json.loads(Path(argv[-2]).read_text()))
             if starts:
@@ -175,24 +177,32 @@ def test_a_worker_that_did_its_task(run):
 def test_a_worker_that_gave_up_says_why(run, kind):
     error = WorkerError(kind=kind, message="no such flag", detail="Traceback")
     wrote = Observation(task="pipeline", error=error).model_dump_json()
-    result = run(Outcome("exited", 1, None, 1.5, "on stderr"), wrote)
+    result = run(ProcessOutcome("exited", 1, None, 1.5, "on stderr"), wrote)
     assert result.status == "failed"
     assert result.error == {"kind": kind, "message": "no such flag", "detail": "Traceback"}
     assert result.observation is not None
 
 
 ENDINGS = [
-    (Outcome("timed_out", None, 15, 9.0, "tail"), "timed_out", "timed out"),
-    (Outcome("cancelled", None, 15, 9.0, "tail"), "cancelled", "cancelled"),
+    (ProcessOutcome("timed_out", None, 15, 9.0, "tail"), "timed_out", "timed out"),
+    (ProcessOutcome("cancelled", None, 15, 9.0, "tail"), "cancelled", "cancelled"),
     (
-        Outcome("signalled", None, 9, 9.0, "tail"),
+        ProcessOutcome("signalled", None, 9, 9.0, "tail"),
         "failed",
         "the worker was killed by SIGKILL: out of memory?",
     ),
-    (Outcome("signalled", None, 11, 9.0, "tail"), "failed", "the worker was killed by SIGSEGV"),
-    (Outcome("signalled", None, 40, 9.0, "tail"), "failed", "the worker was killed by signal 40"),
-    (Outcome("lost", None, None, 9.0, "tail"), "failed", "the worker's watchdog was killed"),
-    (Outcome("lost", None, 15, 9.0, "tail"), "failed", "the worker's watchdog was killed"),
+    (
+        ProcessOutcome("signalled", None, 11, 9.0, "tail"),
+        "failed",
+        "the worker was killed by SIGSEGV",
+    ),
+    (
+        ProcessOutcome("signalled", None, 40, 9.0, "tail"),
+        "failed",
+        "the worker was killed by signal 40",
+    ),
+    (ProcessOutcome("lost", None, None, 9.0, "tail"), "failed", "the worker's watchdog was killed"),
+    (ProcessOutcome("lost", None, 15, 9.0, "tail"), "failed", "the worker's watchdog was killed"),
 ]
 
 
@@ -209,17 +219,17 @@ def test_a_worker_that_was_stopped_before_its_result_was_whole(
 @pytest.mark.parametrize(
     ("outcome", "warnings"),
     [
-        (Outcome("exited", 0, None, 9.0, ""), []),
-        (Outcome("cancelled", None, 15, 9.0, ""), []),
-        (Outcome("exited", 3, None, 9.0, ""), ["the worker ended with exit code 3"]),
-        (Outcome("signalled", None, 11, 9.0, ""), ["the worker was killed by SIGSEGV"]),
-        (Outcome("signalled", None, 9, 9.0, ""), ["the worker was killed by SIGKILL"]),
-        (Outcome("signalled", None, 14, 9.0, ""), ["the worker hung at its exit"]),
+        (ProcessOutcome("exited", 0, None, 9.0, ""), []),
+        (ProcessOutcome("cancelled", None, 15, 9.0, ""), []),
+        (ProcessOutcome("exited", 3, None, 9.0, ""), ["the worker ended with exit code 3"]),
+        (ProcessOutcome("signalled", None, 11, 9.0, ""), ["the worker was killed by SIGSEGV"]),
+        (ProcessOutcome("signalled", None, 9, 9.0, ""), ["the worker was killed by SIGKILL"]),
+        (ProcessOutcome("signalled", None, 14, 9.0, ""), ["the worker hung at its exit"]),
         (
-            Outcome("timed_out", None, 15, 9.0, ""),
+            ProcessOutcome("timed_out", None, 15, 9.0, ""),
             ["the time limit was reached at the exit of the worker"],
         ),
-        (Outcome("lost", None, None, 9.0, ""), ["the worker's watchdog was killed"]),
+        (ProcessOutcome("lost", None, None, 9.0, ""), ["the worker's watchdog was killed"]),
     ],
 )
 def test_what_is_done_counts_however_the_worker_ended_after_it(run, outcome, warnings):
@@ -231,7 +241,7 @@ def test_what_is_done_counts_however_the_worker_ended_after_it(run, outcome, war
 
 def test_seconds_that_a_worker_waited_in_vain_at_its_exit_do_not_count(run):
     wrote = Observation(task="pipeline", exit_wait=5.0).model_dump_json()
-    assert run(Outcome("exited", 0, None, 9.0, ""), wrote).duration == 4.0
+    assert run(ProcessOutcome("exited", 0, None, 9.0, ""), wrote).duration == 4.0
 
 
 @pytest.mark.parametrize(
@@ -244,7 +254,7 @@ def test_seconds_that_a_worker_waited_in_vain_at_its_exit_do_not_count(run):
     ],
 )
 def test_a_worker_without_a_result_is_quoted(run, tail, said):
-    result = run(Outcome("exited", 7, None, 1.0, tail), None)
+    result = run(ProcessOutcome("exited", 7, None, 1.0, tail), None)
     assert result.status == "failed"
     message = f"the worker ended with exit code 7 and no result{said}"
     assert result.error == {"kind": "run", "message": message, "detail": tail}
@@ -301,14 +311,14 @@ def test_the_tree_below_the_watchdog_is_sampled_until_the_end(run, samplers):
 
 
 def test_nothing_is_known_of_a_worker_that_never_started(run):
-    result = run(Outcome("timed_out", None, None, 0.0, ""), None, starts=False)
+    result = run(ProcessOutcome("timed_out", None, None, 0.0, ""), None, starts=False)
     assert (result.peak_rss, result.rss_samples) == (None, 0)
     assert result.noise == {"started": True, "own_cpu_seconds": None}
     assert result.error["message"] == "timed out"
 
 
 def test_sampling_ends_when_the_worker_cannot_be_supervised(plan, monkeypatch, samplers):
-    def fake(argv: list[str], *, on_start: Callable[[int], None], **_: Any) -> Outcome:
+    def fake(argv: list[str], *, on_start: Callable[[int], None], **_: Any) -> ProcessOutcome:
         on_start(4711)
         raise RunError("cannot start the worker")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from beambench.runners.dataflow.service.client import Client, Endpoints, JobPlace
+from beambench.runners.dataflow.service.client import Endpoints, JobClient, JobPlace
 from dataflow_stub import JOB_ID, PROJECT, REGION, DataflowStub, FakeClock, dataflow
 
 
@@ -20,6 +20,6 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def client(stub: DataflowStub, clock: FakeClock) -> Client:
+def client(stub: DataflowStub, clock: FakeClock) -> JobClient:
     endpoints = Endpoints(stub.url, stub.url, stub.url)
-    return Client(JobPlace(PROJECT, REGION, JOB_ID), endpoints, clock.wait)
+    return JobClient(JobPlace(PROJECT, REGION, JOB_ID), endpoints, clock.wait)

@@ -21,7 +21,7 @@ from beambench.request.benchmark import RunRequest, make_request
 from beambench.runners.dataflow.attach import place_of
 from beambench.runners.dataflow.plans import SubmitPlan
 from beambench.runners.dataflow.repeat import job_name_of
-from beambench.runners.dataflow.service.client import Client, JobPlace
+from beambench.runners.dataflow.service.client import JobClient, JobPlace
 from beambench.runners.dataflow.service.follow import CANCEL_SECONDS, OUTAGE_SECONDS
 from beambench.runners.dataflow.service.usage import SETTLE_SECONDS
 from beambench.store.run_store import RunStore
@@ -497,7 +497,7 @@ def test_a_job_that_cannot_be_looked_at_from_here_is_recorded(cluster, monkeypat
     def refused(*_: object) -> None:
         raise UsageError("no credentials for Google Cloud")
 
-    monkeypatch.setattr(Client, "state", refused)
+    monkeypatch.setattr(JobClient, "state", refused)
     record = run()
     assert record.status == "failed"
     assert f"lost sight of job {JOB_ID} (no credentials" in (record.error or "")

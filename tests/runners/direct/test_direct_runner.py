@@ -17,7 +17,7 @@ from beambench.definition.plan import PipelinePlan
 from beambench.errors import RunError, UsageError
 from beambench.runners.direct.beam import pipeline as direct
 from beambench.workloads.base import Weights
-from beambench.workloads.pipeline.outputs import Finished, Outputs
+from beambench.workloads.pipeline.outputs import FinishedPipeline, Outputs
 from tiny_workloads import Tiny, Where, definition, make_plan, prepared
 
 pytestmark = pytest.mark.real
@@ -97,7 +97,7 @@ def plan_of(folder: Path, **changed: Any) -> PipelinePlan:
     return make_plan(folder, **{"preparation": prepared(folder, ids), **changed})
 
 
-def run(plan: PipelinePlan) -> Finished:
+def run(plan: PipelinePlan) -> FinishedPipeline:
     return direct.run(Tiny(plan.definition, Weights(None)), plan, Outputs.within(plan.work_dir))
 
 

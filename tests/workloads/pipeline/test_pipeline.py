@@ -14,7 +14,7 @@ from beambench.definition.plan import PipelinePlan
 from beambench.errors import UsageError
 from beambench.instrumentation.beam_metrics import measured, theirs
 from beambench.instrumentation.proof import accounts_for, add_up, expected_of
-from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.recorder import PlanClock
 from beambench.record.observation import Measured, Proof
 from beambench.runners.direct.beam import pipeline as direct
 from beambench.worker.outputs import read_predictions
@@ -167,7 +167,7 @@ def test_beams_own_counts_agree_though_elements_fail(tmp_path):
 
 def test_the_handler_is_keyed_outside_and_measured_inside(tmp_path):
     plan = make_plan(tmp_path, preparation=prepared(tmp_path, THIRTY))
-    outer = instrumented(Tiny(plan.definition, Weights(None)), plan, Clock(0, 1_000_000))
+    outer = instrumented(Tiny(plan.definition, Weights(None)), plan, PlanClock(0, 1_000_000))
     assert type(outer).__name__ == "KeyedModelHandler"
     assert type(outer._unkeyed).__name__ == "InstrumentedModelHandler"
     assert type(outer._unkeyed._inner).__name__ == "TinyHandler"

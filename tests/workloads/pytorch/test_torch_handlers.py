@@ -99,10 +99,10 @@ def test_pixels_in_the_order_of_the_batch_whichever_thread_was_first(make, photo
 def test_an_image_that_cannot_be_decoded_fails_alone(make, photographs):
     from beambench.instrumentation.failures import ElementFailure
     from beambench.instrumentation.handler import InstrumentedModelHandler
-    from beambench.instrumentation.recorder import Clock
+    from beambench.instrumentation.recorder import PlanClock
 
     made = make("tuned-decode")
-    handler = InstrumentedModelHandler(made.model_handler(), Clock(0, 1_000_000))
+    handler = InstrumentedModelHandler(made.model_handler(), PlanClock(0, 1_000_000))
     raw = made.read(str(photographs / FILES[0]))
     results = list(handler.run_inference([raw, raw[:50], raw], handler.load_model()))
     assert [type(one.inference) is ElementFailure for one in results] == [False, True, False]

@@ -18,12 +18,12 @@ from beambench.definition.library import Library
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from beambench.instrumentation.handler import InstrumentedModelHandler
-from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.recorder import PlanClock
 from beambench.workloads.base import Weights
 from beambench.workloads.registry import check_workload
 from beambench.workloads.remote.endpoint import RemoteEndpoint
 from beambench.workloads.remote.handler import (
-    Client,
+    Connection,
     EndpointModelHandler,
     RefusedError,
     is_retriable,
@@ -69,7 +69,7 @@ def test_scores_are_a_function_of_the_row():
 
 def test_a_batch_is_one_request_and_the_connection_is_kept():
     with endpoint() as server:
-        client = Client(server.server_port)
+        client = Connection(server.server_port)
         first = client.predict(ROWS)
         kept = client._connection.sock
         assert client.predict(ROWS) == first == [scores(row) for row in ROWS]
@@ -79,7 +79,7 @@ def test_a_batch_is_one_request_and_the_connection_is_kept():
 
 def test_threads_that_share_a_client_do_not_share_its_connection():
     with endpoint() as server, ThreadPoolExecutor(1) as thread:
-        client = Client(server.server_port)
+        client = Connection(server.server_port)
         expected = [scores(row) for row in ROWS]
         assert client.predict(ROWS) == thread.submit(client.predict, ROWS).result() == expected
         theirs = thread.submit(lambda: client._connection).result()
@@ -109,7 +109,7 @@ def test_a_refused_request_is_tried_again_by_beam(no_waiting):
 def test_the_handler_behaves_in_our_wrapper_as_it_does_alone(no_waiting):
     with endpoint(fail_every=3) as server:
         inner = EndpointModelHandler(server.server_port, min_batch_size=2, max_batch_size=4)
-        wrapped = InstrumentedModelHandler(inner, Clock(0, 1_000_000))
+        wrapped = InstrumentedModelHandler(inner, PlanClock(0, 1_000_000))
         client = wrapped.load_model()
         found = [wrapped.run_inference(ROWS, client) for _ in range(4)]
         for predictions in found:

@@ -74,9 +74,9 @@ def _places(definition: Path) -> tuple[Path, ...]:
 
 def locate(named: str, places: Iterable[Path]) -> str | None:
     """Return the absolute path of an interpreter in the first place that has it; run nothing."""
-    found = (place / named for place in places)
+    paths = (place / named for place in places)
     # The link itself: what it points at is another environment's. And isfile never raises.
-    return next((os.path.abspath(one) for one in found if os.path.isfile(one)), None)  # noqa: PTH100, PTH113
+    return next((os.path.abspath(path) for path in paths if os.path.isfile(path)), None)  # noqa: PTH100, PTH113
 
 
 def check_interpreter(path: str) -> None:

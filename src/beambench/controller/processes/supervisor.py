@@ -1,7 +1,7 @@
 """Run one worker under a watchdog, with a deadline, and leave no process behind.
 
 ``supervise`` starts ``watchdog.py`` (read its first lines for who cleans up after whom), follows
-it and returns an `Outcome`. It never waits without a limit once the worker has to go.
+it and returns an `ProcessOutcome`. It never waits without a limit once the worker has to go.
 
 What holds on Linux, for a `grace` of at most 2 s: five seconds after SIGKILL of the controller,
 the worker or either process of the watchdog, or of any two of them, no process of ours is left.
@@ -49,7 +49,7 @@ CHUNK = 64 * 1024  # bytes
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProcessOutcome:
     """How a worker ended. A worker that succeeded as it was about to be stopped has `exited`."""
 
     kind: Kind  # lost: the watchdog itself was killed
@@ -70,7 +70,7 @@ def supervise(
     on_progress: Callable[[dict[str, Any]], None] | None = None,
     on_start: Callable[[int], None] | None = None,
     grace: float = 1.0,
-) -> Outcome:
+) -> ProcessOutcome:
     """Run `argv` to its end and return how it ended; afterwards no descendant of it is alive.
 
     `env` is the worker's whole environment; two variables are added: `PROCESS_TREE`, and
@@ -88,7 +88,7 @@ def supervise(
     """
     kind = _too_late(deadline, cancelled)
     if kind is not None:
-        return Outcome(kind, None, None, 0.0, "")
+        return ProcessOutcome(kind, None, None, 0.0, "")
     supervision = _Supervision(deadline, cancelled, on_progress, grace)
     try:
         try:
@@ -304,14 +304,14 @@ class _Supervision:
             if "progress" not in self._read_ends or not self._read("progress"):
                 return
 
-    def outcome(self, argv: Sequence[str], log_path: Path) -> Outcome:
+    def outcome(self, argv: Sequence[str], log_path: Path) -> ProcessOutcome:
         if self._error is not None:
             reason = " ".join(self._error.split())
             raise RunError(f"cannot start the worker {argv[0]!r}: {reason}")
         ended = self._ended or {}
         status = ended.get("status")
         code = None if status is None else os.waitstatus_to_exitcode(status)
-        return Outcome(
+        return ProcessOutcome(
             kind=self._kind(ended.get("cause"), code),
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,

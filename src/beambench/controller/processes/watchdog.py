@@ -72,12 +72,12 @@ def descendants(root: int) -> list[int]:
         except (OSError, IndexError):
             continue  # ended while we looked
         children.setdefault(parent, []).append(int(stat.parent.name))
-    found: list[int] = []
+    below: list[int] = []
     level = children.get(root, [])
     while level:
-        found += level
+        below += level
         level = [child for pid in level for child in children.get(pid, [])]
-    return found
+    return below
 
 
 class Watch:

@@ -72,12 +72,12 @@ def sweep(parent: Path) -> None:
     """Remove the folders of dead runs of this user."""
     for folder in parent.glob(f"{PREFIX}*"):
         try:
-            found = folder.lstat()
-            if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+            status = folder.lstat()
+            if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
                 continue
             if not (folder / LOCK).is_file():
                 # Made this instant, or its owner was killed in that instant.
-                if time.time() - found.st_mtime > UNLOCKED_SECONDS:
+                if time.time() - status.st_mtime > UNLOCKED_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
                 continue
             descriptor = _lock(folder / LOCK)

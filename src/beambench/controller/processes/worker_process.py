@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from beambench.cancellation import Cancellation
 from beambench.clock import utc_now
-from beambench.controller.processes.supervisor import Outcome, supervise
+from beambench.controller.processes.supervisor import ProcessOutcome, supervise
 from beambench.controller.results import TaskResult
 from beambench.definition.plan import WorkerPlan
 from beambench.machine.noise import NoiseMonitor
@@ -120,7 +120,7 @@ def _observation(path: Path) -> tuple[Observation | None, str | None]:
         return None, str(error)
 
 
-def _with_ending(observation: Observation, outcome: Outcome) -> Observation:
+def _with_ending(observation: Observation, outcome: ProcessOutcome) -> Observation:
     """Add a warning if a worker that had done its work did not end well."""
     if outcome.kind == "cancelled" or outcome.exit_code in (0, 1):
         return observation
@@ -136,14 +136,14 @@ def _with_ending(observation: Observation, outcome: Outcome) -> Observation:
     return observation.model_copy(update={"warnings": [*observation.warnings, warning]})
 
 
-def _status(outcome: Outcome, observation: Observation | None) -> Status:
+def _status(outcome: ProcessOutcome, observation: Observation | None) -> Status:
     if observation is not None:
         return "succeeded" if observation.error is None else "failed"
     return outcome.kind if outcome.kind in ("timed_out", "cancelled") else "failed"
 
 
 def _error(
-    outcome: Outcome, observation: Observation | None, unreadable: str | None
+    outcome: ProcessOutcome, observation: Observation | None, unreadable: str | None
 ) -> dict[str, Any] | None:
     if observation is not None:
         return observation.error.model_dump() if observation.error is not None else None
@@ -153,7 +153,7 @@ def _error(
     return {"kind": "run", "message": problem or _ending(outcome), "detail": outcome.stderr_tail}
 
 
-def _ending(outcome: Outcome) -> str:
+def _ending(outcome: ProcessOutcome) -> str:
     if outcome.kind == "timed_out":
         return "timed out"
     if outcome.kind == "cancelled":

@@ -97,20 +97,20 @@ def agreement(
         return Agreement(None, details, problems or [nothing_to_compare(loop)])
     count = len({pair.reference.id for pair in usable})
     if rounded and outputs and any(pair.expected.values for pair in usable):
-        found = _rounded_outputs_agree(usable, details)
+        result = _rounded_outputs_agree(usable, details)
     elif len(labels) >= max(DISTINCT_SHARE * count, min(2, count)):
-        found = _labels_agree(usable, details, near_tie, outputs=outputs)
+        result = _labels_agree(usable, details, near_tie, outputs=outputs)
     else:
         compare = _outputs_agree if outputs else _nothing_proven
-        found = compare(usable, details, near_tie)
-    warnings = [*_little_compared(found), *_one_label(usable), *_all_alike(usable)]
-    problems += found.problems
-    return replace(found, problems=problems, warnings=[] if problems else warnings)
+        result = compare(usable, details, near_tie)
+    warnings = [*_little_compared(result), *_one_label(usable), *_all_alike(usable)]
+    problems += result.problems
+    return replace(result, problems=problems, warnings=[] if problems else warnings)
 
 
-def _little_compared(found: Agreement) -> list[str]:
-    compared, sample = found.details.get("compared", 0), found.details["sample"]
-    if found.share is None or 2 * compared >= sample:
+def _little_compared(result: Agreement) -> list[str]:
+    compared, sample = result.details.get("compared", 0), result.details["sample"]
+    if result.share is None or 2 * compared >= sample:
         return []
     return [f"only {compared} of {sample} sampled elements were compared with the reference loop"]
 
@@ -136,7 +136,7 @@ def _all_alike(pairs: Sequence[Pair]) -> list[str]:
     if len({pair.reference.id for pair in pairs}) < 2 or len(outputs) < 2:
         return []
     first = outputs[0]
-    if any(first.distance(one) > SAME_DISTANCE * first.length() for one in outputs):
+    if any(first.distance(output) > SAME_DISTANCE * first.length() for output in outputs):
         return []
     return [
         f"the outputs of all sampled elements lie within {SAME_DISTANCE:g} of their length, too "
@@ -166,23 +166,23 @@ def _labels_agree(
 def _judged(differing: Sequence[str], details: Mapping[str, Any], **noise: Any) -> Agreement:
     """Return the share of `compared` that does not differ, and a problem if it is too small."""
     compared = details["compared"]
-    found = {**details, "differing": [*differing], **noise}
+    judged = {**details, "differing": [*differing], **noise}
     if not compared:
-        return Agreement(None, found, [])
+        return Agreement(None, judged, [])
     share = 1 - len(differing) / compared
     problems = [
         f"{len(differing)} of {compared} sampled elements differ from the reference loop, "
         f"first {differing[0]!r}"
         for _ in range(share < MIN_AGREEMENT)
     ]
-    return Agreement(share, found, problems)
+    return Agreement(share, judged, problems)
 
 
 def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
     """Without raw outputs few labels that are equal prove nothing; those that differ are wrong."""
-    found = _labels_agree(pairs, details, near_tie, outputs=False)
-    if found.problems:
-        return found
+    result = _labels_agree(pairs, details, near_tie, outputs=False)
+    if result.problems:
+        return result
     reason = "labels are too few to prove anything and the workload gives no raw outputs"
     problems = []
     if DISTINCT_SHARE * len(pairs) > 1:
@@ -190,7 +190,7 @@ def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any], near_tie: fl
             problems = [f"all {len(pairs)} sampled elements are near ties: no label was compared"]
         elif details["distinct_labels"] == 1:
             problems = [SAME_LABEL]
-    return Agreement(None, {**found.details, "reason": reason}, problems)
+    return Agreement(None, {**result.details, "reason": reason}, problems)
 
 
 def _split(pairs: Sequence[Pair], near_tie: float) -> tuple[list[Pair], list[Pair]]:
@@ -203,12 +203,12 @@ def _split(pairs: Sequence[Pair], near_tie: float) -> tuple[list[Pair], list[Pai
     return compared, lacking
 
 
-def _with_lacking(found: Agreement, lacking: Sequence[Pair]) -> Agreement:
+def _with_lacking(result: Agreement, lacking: Sequence[Pair]) -> Agreement:
     """Say of how many elements the workload gave no outputs; too many leave agreement unknown."""
     if not lacking:
-        return found
-    details = {**found.details, "without_outputs": len(lacking)}
-    problems, share = list(found.problems), found.share
+        return result
+    details = {**result.details, "without_outputs": len(lacking)}
+    problems, share = list(result.problems), result.share
     if not problems and len(lacking) > details["compared"]:
         share = None
         details["reason"] = "the workload gives no raw outputs for most of the sample"
@@ -259,13 +259,13 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
     details = {**details, "method": "rounded outputs", "compared": len(compared)}
     if _ignores_input(compared):
         return Agreement(None, details, [IGNORES_INPUT])
-    both: list[Pair] = []
+    usable: list[Pair] = []
     differing, cosines, largest, flipped = [], [], 0.0, 0
     for pair in compared:
         if not pair.expected.values or not pair.output.is_comparable(pair.expected):
             differing.append(pair.reference.id)
             continue
-        both.append(pair)
+        usable.append(pair)
         difference = pair.output.largest_difference(pair.expected)
         cosines.append(pair.output.cosine(pair.expected))
         largest = max(largest, difference)
@@ -273,20 +273,20 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
         flipped += flips
         if not _is_near(pair.output, pair.expected) or (flips and not _explains(difference, pair)):
             differing.append(pair.reference.id)
-    differing += [place for place in _misplaced(both) if place not in differing]
-    follows = correlation([(pair.output, pair.expected) for pair in both])
+    differing += [place for place in _misplaced(usable) if place not in differing]
+    follows = correlation([(pair.output, pair.expected) for pair in usable])
     noise = {
         "labels_flipped": flipped,
         "least_cosine": min(cosines, default=None),
         "largest_difference": largest,
         "correlation": follows,
     }
-    found = _judged(differing, details, **noise)
-    if not found.problems and follows is not None and follows < MIN_CORRELATION:
-        found.problems.append(
+    result = _judged(differing, details, **noise)
+    if not result.problems and follows is not None and follows < MIN_CORRELATION:
+        result.problems.append(
             f"the outputs do not follow those of the reference loop (correlation {follows:.2f})"
         )
-    return _with_lacking(found, lacking)
+    return _with_lacking(result, lacking)
 
 
 def _misplaced(pairs: Sequence[Pair]) -> list[str]:
@@ -348,8 +348,8 @@ def stock_agreement(
     return {
         "compared": len(pairs),
         "labels_equal": sum(not pair.label_differs(near_tie=0.0) for pair in pairs),
-        "least_cosine": min((one.cosine(other) for one, other in outputs), default=None),
+        "least_cosine": min((output.cosine(other) for output, other in outputs), default=None),
         "largest_difference": max(
-            (one.largest_difference(other) for one, other in outputs), default=None
+            (output.largest_difference(other) for output, other in outputs), default=None
         ),
     }

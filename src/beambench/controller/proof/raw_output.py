@@ -56,13 +56,15 @@ class RawOutput:
         return min(max(differences, default=0.0), sys.float_info.max)
 
 
-def cosine(one: Sequence[float], other: Sequence[float]) -> float:
+def cosine(left: Sequence[float], other: Sequence[float]) -> float:
     """Return the cosine between two vectors of finite numbers; of zeros, 1 if they are equal."""
-    if list(one) == list(other):
+    if list(left) == list(other):
         return 1.0
-    norm = math.hypot(*one) * math.hypot(*other)
-    found = sum(a * b for a, b in zip(one, other, strict=True)) / norm if norm else 0.0
-    return found if math.isfinite(found) else 0.0  # of numbers near the greatest that exists
+    norm = math.hypot(*left) * math.hypot(*other)
+    similarity = sum(a * b for a, b in zip(left, other, strict=True)) / norm if norm else 0.0
+    return (
+        similarity if math.isfinite(similarity) else 0.0
+    )  # of numbers near the greatest that exists
 
 
 def margin(evidence: Sequence[float] | None) -> float:

@@ -64,13 +64,13 @@ def paired(
         by_id.setdefault(prediction.id, []).append(prediction)
     return [
         Pair(
-            one,
+            candidate,
             reference,
-            RawOutput.of(one.evidence if one is not None else None),
+            RawOutput.of(candidate.evidence if candidate is not None else None),
             RawOutput.of(reference.evidence),
         )
         for reference in references
-        for one in by_id.get(reference.id, [None])
+        for candidate in by_id.get(reference.id, [None])
     ]
 
 
@@ -96,7 +96,9 @@ def evidence_problems(
     ours: Sequence[SampledPrediction], loop: Sequence[SampledPrediction]
 ) -> list[str]:
     """Name an evidence() that fails: it is called for the sample only, which then proves less."""
-    failed = {one.id: one for one in [*ours, *loop] if one.stage == EVIDENCE}
+    failed = {
+        prediction.id: prediction for prediction in [*ours, *loop] if prediction.stage == EVIDENCE
+    }
     if not failed:
         return []
     first = next(iter(failed.values()))

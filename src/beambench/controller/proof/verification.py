@@ -32,16 +32,16 @@ def verification(
     if proof is None or expected is None:
         return None
     problems = _accounting_problems(observation)
-    found = Agreement(None, {}, [])
+    agreed = Agreement(None, {}, [])
     if reference is not None and observation.task in OF_A_PIPELINE and proof.count:
-        found = agreement(
+        agreed = agreement(
             observation.sample,
             reference.sample,
             near_tie=reference.near_tie,
             outputs=reference.compares_outputs,
             rounded=rounded,
         )
-    problems += found.problems
+    problems += agreed.problems
     return Verification(
         elements_in=expected.count,
         elements_out=proof.count,
@@ -49,8 +49,8 @@ def verification(
         duplicates=observation.duplicates_count,
         missing=observation.missing_count,
         digest=proof.labels,
-        reference_agreement=found.share,
-        reference=found.details,
+        reference_agreement=agreed.share,
+        reference=agreed.details,
         stock=stock_agreement(observation.sample, stock.sample)
         if stock is not None and observation.task in OF_A_PIPELINE
         else {},
@@ -58,7 +58,7 @@ def verification(
         failed_listed=len(observation.failed),
         passed=not problems,
         problems=problems,
-        warnings=found.warnings,
+        warnings=agreed.warnings,
     )
 
 
@@ -90,8 +90,8 @@ def run_level(repeats: Sequence[Verification]) -> Verification:
     """Return the verification that speaks for the run: the first that failed, else the first."""
     if not repeats:
         return Verification(elements_in=0, elements_out=0, elements_failed=0, duplicates=0)
-    chosen = next((one for one in repeats if not one.passed), repeats[0])
-    if chosen.passed and len({one.digest for one in repeats}) > 1:
+    chosen = next((repeat for repeat in repeats if not repeat.passed), repeats[0])
+    if chosen.passed and len({repeat.digest for repeat in repeats}) > 1:
         note: Mapping[str, Any] = {"note": "labels differ between repeats"}
         return chosen.model_copy(update={"reference": {**chosen.reference, **note}})
     return chosen

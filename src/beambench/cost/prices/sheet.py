@@ -131,8 +131,8 @@ class Sheet(Section):
             for mode in rate.modes:
                 key = (rate.resource, rate.gpu, mode)
                 if key in seen:
-                    what = rate.gpu or rate.resource
-                    raise ValueError(f"rates: {what} has two prices for {mode}: keep one")
+                    resource = rate.gpu or rate.resource
+                    raise ValueError(f"rates: {resource} has two prices for {mode}: keep one")
                 seen.add(key)
         return self
 

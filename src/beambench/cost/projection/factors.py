@@ -109,7 +109,7 @@ def chosen_factors(
     assumptions = []
     for name, (value, origin, why) in estimated.items():
         asked: Range | None = getattr(request, name, None)
-        unit, what = FACTORS[name]
+        unit, meaning = FACTORS[name]
         chosen[name] = asked or value
         assumptions.append(
             Assumption(
@@ -117,7 +117,7 @@ def chosen_factors(
                 value=chosen[name],
                 unit=unit,
                 origin="asked" if asked else origin,
-                note=what if asked else f"{what}: {why}",
+                note=meaning if asked else f"{meaning}: {why}",
             )
         )
     return Factors(**chosen), assumptions

@@ -28,7 +28,7 @@ def flags_of(definition: Definition, runner: str, model_flag: str | None) -> lis
     values: list[tuple[str, str | int | None]] = [("runner", chosen.beam_name)]
     if chosen.has_cluster and definition.cluster is not None:
         values += cluster_values(definition.cluster)
-    table, points = (definition.publish.section(one) for one in ("bigquery", "influxdb"))
+    table, points = (definition.publish.section(section) for section in ("bigquery", "influxdb"))
     values.append(("publish_to_big_query", "false" if table is None else "true"))
     if table is not None:
         values += [("metrics_dataset", table["dataset"]), ("metrics_table", table["table"])]
@@ -66,9 +66,9 @@ def cluster_values(cluster: Cluster) -> list[tuple[str, str | int | None]]:
         ("sdk_container_image", cluster.container_image),
         # The image holds all that a worker needs: nothing of Beam's is to be staged over it.
         ("sdk_location", "container" if cluster.container_image else None),
-        *(("experiments", one) for one in cluster.experiments),
+        *(("experiments", value) for value in cluster.experiments),
         ("experiments", ONE_PROCESS if cluster.processes == 1 else None),
-        *(("dataflow_service_options", one) for one in cluster.service_options),
+        *(("dataflow_service_options", value) for value in cluster.service_options),
     ]
     if cluster.accelerator is not None:
         values.append(("dataflow_service_options", _accelerator(cluster.accelerator)))

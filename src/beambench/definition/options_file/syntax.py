@@ -71,22 +71,22 @@ def _flags_in(line: str, where: str) -> list[Flag]:
     except ValueError as error:
         problem = "a quote is not closed" if "quot" in str(error) else "ends in a backslash"
         raise UsageError(f"{where}: {problem}: {line.strip()!r:.100}") from None
-    found: list[Flag] = []
+    flags: list[Flag] = []
     may_have_value = False
     for word in words:
         dashed, equals, value = word.partition("=")
         name = _NAME.fullmatch(dashed)
         if name is not None:
-            found.append(Flag(name[1], value if equals else None, where))
+            flags.append(Flag(name[1], value if equals else None, where))
             may_have_value = not equals
         elif may_have_value and (not word.startswith("-") or _NUMBER.fullmatch(word)):
-            found[-1] = Flag(found[-1].name, word, where)
+            flags[-1] = Flag(flags[-1].name, word, where)
             may_have_value = False
         elif word.startswith("#"):
             raise UsageError(f"{where}: {word!r:.100}: put a comment on a line of its own")
         else:
             raise UsageError(f"{where}: {word!r:.100}: expected --flag=value")
-    return found
+    return flags
 
 
 def as_line(flag: str) -> str:

@@ -142,7 +142,7 @@ class _Translator:
 
     def _is_chosen(self, *keys: str) -> bool:
         """Tell whether the command line sets one of the keys, or what one of them lies in."""
-        return any(_touches(one, key) for one in self.chosen for key in keys)
+        return any(_touches(setting, key) for setting in self.chosen for key in keys)
 
     def _take_publishing(self, flag: Flag) -> None:
         if _one_of("true", "false")(flag) == "false":
@@ -154,7 +154,7 @@ class _Translator:
         key = "publish.to"
         chosen, _ = self.settings.get(key, (list(self.definition.publish.to), flag))
         if publisher in chosen:
-            self._set(key, [one for one in chosen if one != publisher], flag)
+            self._set(key, [name for name in chosen if name != publisher], flag)
 
     def _take_measurement(self, flag: Flag) -> None:
         """Take the measurement; an empty one turns InfluxDB off, as in Beam's load tests."""
@@ -169,7 +169,7 @@ class _Translator:
     def _check_model(self, flag: Flag) -> None:
         """Keep the benchmark's model: results of another would stand under the wrong name."""
         name, model = self.definition.name, self.definition.model
-        named, own = (_last_part(one) for one in (_text(flag), model.name))
+        named, own = (_last_part(text) for text in (_text(flag), model.name))
         if model.weights == "none":
             self._leave_out(flag, f"{name} has no model")
         elif named != own and self._is_chosen("model.name"):
@@ -240,9 +240,9 @@ class _Translator:
         driver = known.pop(DRIVER, False)  # a version, or nothing behind the name
         chosen = True if driver == "" else driver
         accelerator = {"type": known.pop("type"), "count": int(count), "driver": chosen}
-        more = [f"{name}:{text}" for name, text in known.items()]
-        if more:
-            self._leave_out(Flag(flag.name, ";".join(more), flag.where), _CLUSTER_ONLY)
+        options = [f"{name}:{text}" for name, text in known.items()]
+        if options:
+            self._leave_out(Flag(flag.name, ";".join(options), flag.where), _CLUSTER_ONLY)
         self._set("cluster.accelerator", accelerator, flag)
 
     def _leave_out_unpublished(self) -> None:
@@ -339,9 +339,9 @@ def _split(value: str) -> list[str]:
     return parts
 
 
-def _touches(one: str, other: str) -> bool:
+def _touches(left: str, other: str) -> bool:
     """Tell whether two dotted keys are the same, or one lies in the other."""
-    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+    return f"{left}.".startswith(f"{other}.") or f"{other}.".startswith(f"{left}.")
 
 
 def _at(content: Any, key: str) -> Any:

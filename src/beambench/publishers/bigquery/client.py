@@ -81,8 +81,8 @@ class BigQuery(Client):
             outcome.delivered += self._find(unsure, deadline, only_keys=True)
             left = [row for row in left if row.row_id not in set(outcome.delivered)]
         try:
-            for some in portions(left, LARGEST_REQUEST):
-                self._send(client, target, some, deadline, outcome)
+            for portion in portions(left, LARGEST_REQUEST):
+                self._send(client, target, portion, deadline, outcome)
         except UnavailableError as error:
             if not outcome.delivered and not outcome.parked:
                 raise
@@ -141,21 +141,21 @@ class BigQuery(Client):
         options: dict[str, Any] = {"retry": None, "timeout": seconds_left(deadline)}
         with _availability():
             try:
-                found = client.get_table(wanted, **options)
+                table = client.get_table(wanted, **options)
             except NotFound:
                 # The right to make a table does not imply that to make its dataset.
                 try:
-                    found = client.create_table(wanted, exists_ok=True, **options)
+                    table = client.create_table(wanted, exists_ok=True, **options)
                 except NotFound:
                     client.create_dataset(_dataset(client, target), exists_ok=True, **options)
-                    found = client.create_table(wanted, exists_ok=True, **options)
-            present = {field.name for field in found.schema}
+                    table = client.create_table(wanted, exists_ok=True, **options)
+            present = {field.name for field in table.schema}
             missing = [field for field in wanted.schema if field.name not in present]
             if missing:
                 # A column that is added to a table with rows cannot be required.
                 added = [_nullable(field) for field in missing]
-                found.schema = [*found.schema, *added]
-                client.update_table(found, ["schema"], **options)
+                table.schema = [*table.schema, *added]
+                client.update_table(table, ["schema"], **options)
         self._ready.add(key)
 
     def read_back(self, rows: Sequence[Delivery], deadline: float) -> dict[str, dict[str, Any]]:
@@ -169,8 +169,8 @@ class BigQuery(Client):
         wanted = _table(client, target)
         place = f"{wanted.project}.{wanted.dataset_id}.{wanted.table_id}"
         with _availability():
-            found = _query(client, f"SELECT * FROM `{place}` ORDER BY timestamp", [], deadline)  # noqa: S608 - names of tables cannot be bound
-        return found, place
+            result = _query(client, f"SELECT * FROM `{place}` ORDER BY timestamp", [], deadline)  # noqa: S608 - names of tables cannot be bound
+        return result, place
 
     def _find(
         self, rows: Sequence[Delivery], deadline: float, *, only_keys: bool
@@ -184,26 +184,28 @@ class BigQuery(Client):
         column = "test_id" if is_beam else "run_id"
         runs = sorted({row.run_id for row in rows})
         if is_beam:
-            names = ["test_id", "metric"] if only_keys else [one for one, *_ in beam_format.SCHEMA]
+            names = (
+                ["test_id", "metric"] if only_keys else [name for name, *_ in beam_format.SCHEMA]
+            )
         else:
-            every = [one.name for one in beambench_format.COLUMNS[table]]
+            every = [column.name for column in beambench_format.COLUMNS[table]]
             names = ["row_id"] if only_keys else every
-        columns = ", ".join(f"`{one}`" for one in names)
+        columns = ", ".join(f"`{name}`" for name in names)
         query = (
             f"SELECT {columns} FROM `{wanted.project}.{wanted.dataset_id}.{wanted.table_id}` "  # noqa: S608 - names of tables cannot be bound
             f"WHERE {column} IN UNNEST(@runs)"
         )
         parameters = [bigquery.ArrayQueryParameter("runs", "STRING", runs)]
         with _availability():
-            found = _query(client, query, parameters, deadline)
+            candidates = _query(client, query, parameters, deadline)
         if is_beam:
-            by_key = {(row["test_id"], row["metric"]): row for row in found}
+            by_key = {(row["test_id"], row["metric"]): row for row in candidates}
             there = {
                 row.row_id: by_key.get((row.content["test_id"], row.content["metric"]))
                 for row in rows
             }
         else:
-            by_id = {row["row_id"]: row for row in found}
+            by_id = {row["row_id"]: row for row in candidates}
             there = {row.row_id: by_id.get(row.row_id) for row in rows}
         return {row_id: row for row_id, row in there.items() if row is not None}
 
@@ -239,16 +241,16 @@ def _client(project: str | None, emulator: str | None) -> bigquery.Client:
             client_options={"api_endpoint": endpoint},
         )
     try:
-        credentials, found = application_default(bigquery.Client.SCOPE)
+        credentials, named = application_default(bigquery.Client.SCOPE)
     except NoCredentialsError as error:
         if os.environ.get(VARIABLE):
             raise UsageError(f"bigquery: {VARIABLE}: {shown(str(error), ())}") from None
         raise UsageError(f"bigquery: no credentials: run `{LOG_IN}`, or set {VARIABLE}") from None
-    if not (project or found):
+    if not (project or named):
         raise UsageError(
             "bigquery: no project: set publish.bigquery.project or GOOGLE_CLOUD_PROJECT"
         )
-    return bigquery.Client(project=project or found, credentials=credentials)
+    return bigquery.Client(project=project or named, credentials=credentials)
 
 
 def _query(
@@ -285,8 +287,10 @@ def _table(client: bigquery.Client, target: Mapping[str, Any]) -> bigquery.Table
     table = bigquery.Table(
         reference,
         schema=[
-            bigquery.SchemaField(one.name, one.kind, one.mode, description=one.description)
-            for one in beambench_format.COLUMNS[str(target["table"])]
+            bigquery.SchemaField(
+                column.name, column.kind, column.mode, description=column.description
+            )
+            for column in beambench_format.COLUMNS[str(target["table"])]
         ],
     )
     table.time_partitioning = bigquery.TimePartitioning(field=beambench_format.PARTITIONED_BY)
@@ -303,7 +307,11 @@ def _nullable(field: bigquery.SchemaField) -> bigquery.SchemaField:
 def _blames_rows(error: BaseException | None) -> bool:
     """Tell whether an answer to a request says that what was sent is wrong."""
     code = getattr(error, "code", None)
-    reasons = {one.get("reason") for one in getattr(error, "errors", ()) if isinstance(one, dict)}
+    reasons = {
+        problem.get("reason")
+        for problem in getattr(error, "errors", ())
+        if isinstance(problem, dict)
+    }
     return code == 413 or (code == 400 and bool(reasons & {"invalid", "parseError"}))
 
 
@@ -315,12 +323,12 @@ def _refused(
     problem = ""
     for error in errors:
         row = rows[int(error["index"])]
-        for one in error.get("errors") or ():
-            where = f" ({one['location']})" if one.get("location") else ""
-            words = shown(f"{one.get('reason')}: {one.get('message')}{where}", ())
+        for entry in error.get("errors") or ():
+            where = f" ({entry['location']})" if entry.get("location") else ""
+            words = shown(f"{entry.get('reason')}: {entry.get('message')}{where}", ())
             # A column that was just added is not known everywhere for some minutes.
-            is_new = "no such field" in str(one.get("message")).lower()
-            if is_new or one.get("reason") in _SETTLES_WITH_OTHERS:
+            is_new = "no such field" in str(entry.get("message")).lower()
+            if is_new or entry.get("reason") in _SETTLES_WITH_OTHERS:
                 problem = words
             else:
                 refused.setdefault(row.row_id, words)

@@ -61,8 +61,8 @@ class InfluxDB(Client):
         server, outcome = InfluxServer.of(rows[0].target), Outcome()
         refused: dict[str, requests.Response] = {}
         try:
-            for some in portions(rows, LARGEST_REQUEST):
-                self._send(server, some, deadline, outcome.delivered, refused)
+            for portion in portions(rows, LARGEST_REQUEST):
+                self._send(server, portion, deadline, outcome.delivered, refused)
         except UnavailableError as error:
             if not outcome.delivered and not refused:
                 raise
@@ -103,7 +103,7 @@ class InfluxDB(Client):
         tags = tags_of(target)
         column = "test_id" if target["format"] == "beam" else "run_id"
         query = f"SELECT * FROM {measurement} WHERE {identifier(column)} = {literal(run_id)}"  # noqa: S608 - InfluxQL over HTTP binds no identifiers
-        found = {
+        contents = {
             (point["time"], *(str(point.get(tag) or "") for tag in tags)): point
             for point in server.query(query, deadline)
         }
@@ -111,13 +111,13 @@ class InfluxDB(Client):
         there = {}
         for row in rows:
             key = (time_of(row) * unit, *(tag_value(row.content.get(tag)) for tag in tags))
-            point = found.get(key)
+            point = contents.get(key)
             if point is not None:
                 there[row.row_id] = as_content(point, row)
         return there
 
-    def is_same_text(self, sent: str, found: str) -> bool:
-        return found in (sent, tag_value(sent))
+    def is_same_text(self, sent: str, stored: str) -> bool:
+        return stored in (sent, tag_value(sent))
 
     def history(
         self, target: Mapping[str, Any], table: str | None, deadline: float

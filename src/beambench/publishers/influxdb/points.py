@@ -79,14 +79,14 @@ def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 def as_content(point: Mapping[str, Any], row: Delivery) -> dict[str, Any]:
     """Return a point, which was found by its time, under the names of the row that was sent."""
     time_column = _time_column(row.target)
-    found: dict[str, Any] = {time_column: row.content[time_column]}
+    content: dict[str, Any] = {time_column: row.content[time_column]}
     for name, value in row.content.items():
         parts = [key for key, _ in _parts(name, value)]
         if len(parts) > 1:
-            found[name] = "".join(str(point.get(part) or "") for part in parts)
+            content[name] = "".join(str(point.get(part) or "") for part in parts)
         elif name in point:
-            found[name] = point[name]
-    return found
+            content[name] = point[name]
+    return content
 
 
 def _field(value: Any) -> str:

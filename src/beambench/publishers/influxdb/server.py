@@ -75,7 +75,7 @@ class InfluxServer:
     def secrets(self) -> list[str]:
         """What no message may hold, and the pair in which it is sent."""
         pair = f"{self.user}:{self.password}" if self.user and self.password else None
-        return [one for one in (self.password, self.token, pair) if one]
+        return [secret for secret in (self.password, self.token, pair) if secret]
 
     def post(self, lines: Sequence[str], precision: str, deadline: float) -> requests.Response:
         """Write points. Raises UnavailableError if there is no answer."""
@@ -95,15 +95,15 @@ class InfluxServer:
             result = answer.json()["results"][0]
             series = result.get("series", ())
             rows = [
-                dict(zip(one["columns"], values, strict=True))
-                for one in series
-                for values in one["values"]
+                dict(zip(entry["columns"], values, strict=True))
+                for entry in series
+                for values in entry["values"]
             ]
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             raise UnavailableError(f"{place(self.url)} does not answer as InfluxDB does") from None
         if "error" in result:
             raise UnavailableError(shown(str(result["error"]), self.secrets))
-        if any(one.get("partial") for one in [result, *series]):
+        if any(entry.get("partial") for entry in [result, *series]):
             raise UnavailableError(f"{place(self.url)} cuts its answers: raise its max-row-limit")
         return rows
 

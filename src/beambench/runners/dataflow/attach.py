@@ -23,8 +23,8 @@ from beambench.runners.dataflow.plans import JOB_FILE, SubmitPlan
 from beambench.runners.dataflow.repeat import follow_and_collect
 from beambench.runners.dataflow.service.client import (
     OBJECT,
-    Client,
     Endpoints,
+    JobClient,
     JobPlace,
     ServiceError,
     flag_value,
@@ -45,7 +45,7 @@ class SubmittedJob:
         submitted: what the submitting process said of the runner.
     """
 
-    client: Client
+    client: JobClient
     plan: SubmitPlan
     submitted: Mapping[str, Any]
 
@@ -113,7 +113,7 @@ def find_job(
         RunError: it cannot be read.
     """
     place = place_of(job_id, flags, os.environ, stored)
-    client = Client(place, Endpoints.chosen(os.environ, flags))
+    client = JobClient(place, Endpoints.chosen(os.environ, flags))
     folder = _folder_of_job(client.job(), place)
     document = _job_file(client, folder, place)
     try:
@@ -141,14 +141,14 @@ def place_of(
     """
     known = next(iter(stored), {})
     place = {}
-    for what, names in (("project", PROJECT_VARIABLES), ("region", REGION_VARIABLES)):
+    for part, names in (("project", PROJECT_VARIABLES), ("region", REGION_VARIABLES)):
         given = (environment.get(name) for name in names)
-        place[what] = (
-            flag_value(flags, f"--{what}") or known.get(what) or next(filter(None, given), None)
+        place[part] = (
+            flag_value(flags, f"--{part}") or known.get(part) or next(filter(None, given), None)
         )
-        if not place[what]:
+        if not place[part]:
             raise UsageError(
-                f"job {job_id}: no {what}: give `-- --project=… --region=…` or set {names[0]}"
+                f"job {job_id}: no {part}: give `-- --project=… --region=…` or set {names[0]}"
             )
     return JobPlace(str(place["project"]), str(place["region"]), job_id)
 
@@ -162,7 +162,7 @@ def _folder_of_job(job: Mapping[str, Any], place: JobPlace) -> str:
     return folder
 
 
-def _job_file(client: Client, folder: str, place: JobPlace) -> dict[str, Any]:
+def _job_file(client: JobClient, folder: str, place: JobPlace) -> dict[str, Any]:
     try:
         document = json.loads(client.read_object(f"{folder}/{JOB_FILE}"))
     except ServiceError as error:

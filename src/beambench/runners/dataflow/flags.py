@@ -112,16 +112,16 @@ def job_settings(
             raise UsageError(f"--{flag} after --: {reason}")
     _check_shape(cluster, given)
     template = _last(given, TEMPLATE)
-    flags = [*_own_flags(cluster, given), *(one for one in given if one[0] != TEMPLATE)]
+    flags = [*_own_flags(cluster, given), *(key for key in given if key[0] != TEMPLATE)]
     if not _last(flags, "project") and environment.get(PROJECT):
         flags.insert(0, ("project", environment[PROJECT]))
-    missing = [one for one in ("project", "region", "temp_location") if not _last(flags, one)]
+    missing = [key for key in ("project", "region", "temp_location") if not _last(flags, key)]
     if missing:
-        needed = ", ".join(f"--{one}" for one in missing)
+        needed = ", ".join(f"--{key}" for key in missing)
         hint = f" (or {PROJECT})" if "project" in missing else ""
         raise UsageError(
             f"{name}: a Dataflow job needs {needed}{hint}: give them after --, or set "
-            + ", ".join(f"cluster.{one}" for one in missing)
+            + ", ".join(f"cluster.{key}" for key in missing)
         )
     for place in ("temp_location", "staging_location"):
         address = _last(flags, place)
@@ -232,8 +232,8 @@ def _check(definition: Definition, cluster: Cluster, flags: Sequence[Named]) -> 
     if not cluster.spot:
         return
     if has_accelerator or definition.scenario == "streaming":
-        what = "an accelerator" if has_accelerator else "a streaming job"
-        raise UsageError(f"{name}: cluster.spot: Dataflow's FlexRS does not go with {what}")
+        kind = "an accelerator" if has_accelerator else "a streaming job"
+        raise UsageError(f"{name}: cluster.spot: Dataflow's FlexRS does not go with {kind}")
     if _last(flags, "autoscaling_algorithm") == "NONE":
         raise UsageError(
             f"{name}: cluster.spot: Dataflow's FlexRS is for jobs with autoscaling: set "

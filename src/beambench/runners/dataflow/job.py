@@ -16,7 +16,7 @@ from beambench.controller.session import OnStop
 from beambench.record.observation import Observation, Proof
 from beambench.record.run_record import Status
 from beambench.runners.dataflow.runner import DATAFLOW
-from beambench.runners.dataflow.service.client import Client, JobPlace, ServiceError
+from beambench.runners.dataflow.service.client import JobClient, JobPlace, ServiceError
 from beambench.runners.dataflow.service.follow import (
     Followed,
     Look,
@@ -69,7 +69,7 @@ class Job:
         unread: why no worker could read the job back.
     """
 
-    client: Client
+    client: JobClient
     clock: Clock
     facts: JobFacts
     runner: dict[str, Any] = field(default_factory=dict)
@@ -155,27 +155,27 @@ class Job:
 
     def _throughput(self, end: float) -> dict[str, float]:
         """Return Beam's throughput once both series have come, or what has by the end."""
-        found: dict[str, float] = {}
+        series: dict[str, float] = {}
         while True:
             problem = "the service gave none"
             try:
                 if self.followed.messages.workers_stopped is None:
                     problem = "the messages do not say when the workers began and ended"
                     look_at(self.client, self.followed)
-                found = read_throughput(self.client, self.facts.pcollection, self.followed)
+                series = read_throughput(self.client, self.facts.pcollection, self.followed)
             except ServiceError as error:
                 problem = str(error)
                 if not error.may_pass:
                     break
             left = end - self.clock.now()
-            if len(found) == len(SERIES) or left <= 0:
+            if len(series) == len(SERIES) or left <= 0:
                 break
             if self.clock.wait(min(SETTLE_POLL_SECONDS, left)):
                 break
-        missing = ", ".join(metric for metric in SERIES if metric not in found)
+        missing = ", ".join(metric for metric in SERIES if metric not in series)
         if missing:
             self.warnings.append(f"{missing} of {self.facts.pcollection} unknown: {problem}")
-        return found
+        return series
 
     def _warn_of(self, settled: Settled) -> None:
         if settled.missing:
@@ -299,7 +299,7 @@ class Job:
             "console_url": self.place.console_url,
             "folder": self.facts.folder,
             "state": followed.state,
-            "states": [list(one) for one in followed.states],
+            "states": [list(argument) for argument in followed.states],
             "created": followed.created,
             "started": followed.started,
             "ended": followed.finished,

@@ -54,17 +54,19 @@ def installed_wheel(distribution: str, module: str, folder: Path) -> Path:
         RunError: it is not installed, or has compiled parts.
     """
     try:
-        found = metadata.distribution(distribution)
+        installed = metadata.distribution(distribution)
     except metadata.PackageNotFoundError:
         raise RunError(
             f"{distribution} is not installed, so it cannot be sent to workers: install it, "
             "with `pip install -e` for instance"
         ) from None
-    described = found.read_text("METADATA") or found.read_text("PKG-INFO")
-    entries = found.read_text("entry_points.txt")
-    more = {"entry_points.txt": entries} if entries else {}
+    described = installed.read_text("METADATA") or installed.read_text("PKG-INFO")
+    entries = installed.read_text("entry_points.txt")
+    entries_file = {"entry_points.txt": entries} if entries else {}
     files = dict(_whole(*_place_of(module)))
-    return _write(folder, distribution, found.version, files, {"METADATA": str(described), **more})
+    return _write(
+        folder, distribution, installed.version, files, {"METADATA": str(described), **entries_file}
+    )
 
 
 def workload_wheel(module: str, folder: Path) -> Path:
@@ -81,8 +83,10 @@ def workload_wheel(module: str, folder: Path) -> Path:
     while waiting:
         own = dict(_whole(place, waiting.pop()))
         files |= own
-        imported = {one for path in own.values() for one in _imports(path)}
-        beside = {one for one in imported - seen if _lies_in(place, one)}
+        imported = {imported_name for path in own.values() for imported_name in _imports(path)}
+        beside = {
+            imported_name for imported_name in imported - seen if _lies_in(place, imported_name)
+        }
         waiting += sorted(beside)
         seen |= beside
     digest = hashlib.sha256()
@@ -122,9 +126,11 @@ def staged_requirements(needed: Sequence[str]) -> list[str]:
     Neither beambench, which is a wheel, nor Beam, which is in the image.
     """
     own = [
-        _NAME.match(one) for one in metadata.requires("beambench") or () if "extra ==" not in one
+        _NAME.match(match)
+        for match in metadata.requires("beambench") or ()
+        if "extra ==" not in match
     ]
-    names = dict.fromkeys([*(one[0] for one in own if one), *needed])
+    names = dict.fromkeys([*(match[0] for match in own if match), *needed])
     wanted = {name: name.partition("[")[0] for name in names}
     wanted = {name: bare for name, bare in wanted.items() if bare != "apache-beam"}
     return list(pinned(wanted, map(installed_version, wanted.values()), "here"))

@@ -15,7 +15,7 @@ from beambench.errors import BeambenchError, RunError
 from beambench.runners.dataflow.flags import JobSettings, job_settings
 from beambench.runners.dataflow.job import Job, JobFacts
 from beambench.runners.dataflow.plans import CollectPlan, Origin, SubmitPlan, fields_of
-from beambench.runners.dataflow.service.client import Client, Endpoints, JobPlace
+from beambench.runners.dataflow.service.client import Endpoints, JobClient, JobPlace
 from beambench.workloads.registry import load_class
 
 COLLECT_SECONDS = 600.0
@@ -54,7 +54,7 @@ def run_job(repeat: PipelineRepeat) -> TaskResult | Trouble:
     place = JobPlace(submitted["project"], submitted["region"], submitted["job_id"])
     origin = submission.origin
     job = Job(
-        Client(place, endpoints, pause=session.clock.wait),
+        JobClient(place, endpoints, pause=session.clock.wait),
         session.clock,
         JobFacts(submission.folder, origin.pcollection, origin.has_accelerator),
         runner=dict(submitted),

@@ -49,12 +49,12 @@ def job_problems(request: RunRequest) -> Iterator[str]:
     """Yield what workers elsewhere could not read."""
     definition, source = request.placed_definition, request.effective_source
     if definition.input.type == "images" and not is_address(source):
-        found = (
+        listed = (
             None
             if source in KEYWORD_SOURCES or Path(source).is_dir()
             else [text for _, text in read_lines(source, "a list of images")]
         )
-        if found is None or not all(is_address(one) for one in found):
+        if listed is None or not all(is_address(entry) for entry in listed):
             yield (
                 f"input {source}: workers cannot read images of this machine: name a list of "
                 "gs:// addresses, or a gs:// folder, with --input"

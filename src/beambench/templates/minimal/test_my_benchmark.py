@@ -12,8 +12,8 @@ DEFINITION = Path(__file__).with_name("my-benchmark.yaml")
 
 
 def test_an_element_becomes_an_example() -> None:
-    found = beambench.Library([DEFINITION]).resolve("my-benchmark", profile="smoke")
-    workload = MyBenchmark(found.definition, beambench.Weights(None))
+    resolved = beambench.Library([DEFINITION]).resolve("my-benchmark", profile="smoke")
+    workload = MyBenchmark(resolved.definition, beambench.Weights(None))
     assert workload.preprocess(workload.read("3")) == 3.0
 
 

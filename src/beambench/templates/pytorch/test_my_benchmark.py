@@ -15,8 +15,8 @@ DEFINITION = Path(__file__).with_name("my-benchmark.yaml")
 
 
 def test_an_element_becomes_an_example(tmp_path: Path) -> None:
-    found = beambench.Library([DEFINITION]).resolve("my-benchmark", profile="smoke")
-    workload = MyBenchmark(found.definition, beambench.Weights(None))
+    resolved = beambench.Library([DEFINITION]).resolve("my-benchmark", profile="smoke")
+    workload = MyBenchmark(resolved.definition, beambench.Weights(None))
     photograph = io.BytesIO()
     Image.new("RGB", (40, 30), "white").save(photograph, "PNG")
     (tmp_path / "white.png").write_bytes(photograph.getvalue())
@@ -26,11 +26,11 @@ def test_an_element_becomes_an_example(tmp_path: Path) -> None:
 
 
 def test_grey_of_16_bits_is_not_taken_for_white() -> None:
-    found = beambench.Library([DEFINITION]).resolve("my-benchmark", profile="smoke")
+    resolved = beambench.Library([DEFINITION]).resolve("my-benchmark", profile="smoke")
     grey = io.BytesIO()
     Image.new("I;16", (40, 30), 1000).save(grey, "PNG")
     with pytest.raises(ValueError, match="mode I;16"):
-        MyBenchmark(found.definition, beambench.Weights(None)).preprocess(grey.getvalue())
+        MyBenchmark(resolved.definition, beambench.Weights(None)).preprocess(grey.getvalue())
 
 
 def test_the_benchmark_runs_and_its_work_is_proven() -> None:

@@ -87,7 +87,7 @@ def _traits(content: BinaryIO) -> list[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of pictures that are large
             image = Image.open(content)
-            found = {
+            traits = {
                 # The second picture of an MPO, a camera's JPEG, is a preview or the other eye's.
                 FRAMES: getattr(image, "is_animated", False) and image.format != "MPO",
                 ALPHA: image.has_transparency_data,
@@ -96,7 +96,7 @@ def _traits(content: BinaryIO) -> list[str]:
             }
     except Exception:  # whatever Pillow's parsers raise: the element will say it
         return []
-    return [trait for trait, is_there in found.items() if is_there]
+    return [trait for trait, is_there in traits.items() if is_there]
 
 
 def _orientation(image: Image.Image) -> object:

@@ -21,7 +21,7 @@ from beambench.inputs.elements import parsed
 from beambench.instrumentation.elements import InstrumentedPostprocess, InstrumentedPreprocess
 from beambench.instrumentation.handler import InstrumentedModelHandler
 from beambench.instrumentation.ignored_settings import noted_settings
-from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.recorder import PlanClock
 from beambench.workloads.base import Workload
 
 PER_KEY_NAMESPACE = "BeamML_KeyedModels"
@@ -35,7 +35,7 @@ def metrics_namespace(workload: Workload) -> str:
 
 
 def instrumented(
-    workload: Workload, plan: PreparedPlan, clock: Clock
+    workload: Workload, plan: PreparedPlan, clock: PlanClock
 ) -> KeyedModelHandler[Any, Any, Any]:
     """Wrap a workload's handlers for measuring, keyed by element id as in Beam's examples."""
     weights = workload.weights.path
@@ -106,7 +106,7 @@ def _ids(plan: PreparedPlan) -> Iterator[str]:
 
 def add_body(elements: Any, workload: Workload, plan: PreparedPlan) -> Any:
     """Add preprocessing, inference and postprocessing; return the outputs."""
-    clock = Clock(plan.epoch_ns, plan.slot_us)
+    clock = PlanClock(plan.epoch_ns, plan.slot_us)
     handler = instrumented(workload, plan, clock)
     before = InstrumentedPreprocess(
         workload.read, workload.preprocess, plan.preparation.root, clock

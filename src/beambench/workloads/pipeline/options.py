@@ -17,7 +17,7 @@ def beam_parser() -> argparse.ArgumentParser:
     """Return a parser of all of Beam's flags, and of those of the user's own options classes."""
     parser: argparse.ArgumentParser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
     # A class defined twice counts once, as for Beam.
-    for cls in {str(one): one for one in PipelineOptions.__subclasses__()}.values():
+    for cls in {str(options): options for options in PipelineOptions.__subclasses__()}.values():
         cls._add_argparse_args(parser)
     return parser
 

@@ -26,7 +26,7 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedPipeline:
     """A pipeline that ran to its end.
 
     Attributes:

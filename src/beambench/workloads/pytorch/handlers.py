@@ -102,7 +102,8 @@ class TunedImageHandler(PytorchModelHandlerTensor):
                 images = _filled_up(images, chosen.compiled_shape[0], chosen.memory_format)
             outputs = model(images)[: len(batch)].float()
         return [
-            PredictionResult(one, out, model_id) for one, out in zip(batch, outputs, strict=True)
+            PredictionResult(example, out, model_id)
+            for example, out in zip(batch, outputs, strict=True)
         ]
 
     def _decoded(self, batch: Sequence[Any]) -> list[torch.Tensor]:
@@ -169,8 +170,8 @@ class TunedTextHandler(PytorchModelHandlerKeyedTensor):
                 }
                 outputs = self._infer(model, padded)
                 for index, place in enumerate(places):
-                    found = {key: value[index] for key, value in outputs.items()}
-                    results[place] = PredictionResult(batch[place], found, model_id)
+                    rows = {key: value[index] for key, value in outputs.items()}
+                    results[place] = PredictionResult(batch[place], rows, model_id)
         return results
 
     def _groups(self, batch: Sequence[Example]) -> Iterator[list[int]]:

@@ -44,9 +44,9 @@ def adopting(model: torch.nn.Module) -> torch.nn.Module:
     load = model.load_state_dict
 
     def load_state_dict(state_dict: dict[str, Any]) -> Any:
-        found = load(state_dict, assign=True)
+        result = load(state_dict, assign=True)
         model.float()
-        return found
+        return result
 
     model.load_state_dict = load_state_dict
     return model

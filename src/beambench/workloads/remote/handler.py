@@ -32,7 +32,7 @@ def is_retriable(error: Exception) -> bool:
     return isinstance(error, (OSError, http.client.HTTPException))
 
 
-class Client(threading.local):
+class Connection(threading.local):
     """One connection a thread that is kept open, and opened again after an error."""
 
     def __init__(self, port: int) -> None:  # called again in each thread that uses it
@@ -54,7 +54,7 @@ class Client(threading.local):
         return predictions
 
 
-class EndpointModelHandler(RemoteModelHandler[list[float], PredictionResult, Client]):
+class EndpointModelHandler(RemoteModelHandler[list[float], PredictionResult, Connection]):
     """Sends a batch of rows in one request; retries and throttles as Beam's base class does."""
 
     def __init__(self, port: int, **options: Any) -> None:
@@ -63,13 +63,13 @@ class EndpointModelHandler(RemoteModelHandler[list[float], PredictionResult, Cli
         # Beam 2.77's RemoteModelHandler hands no batching on to ModelHandler.
         self._batching_kwargs = options
 
-    def create_client(self) -> Client:
-        return Client(self._port)
+    def create_client(self) -> Connection:
+        return Connection(self._port)
 
     def request(
         self,
         batch: Sequence[list[float]],
-        model: Client,
+        model: Connection,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[PredictionResult]:
         predictions = model.predict(batch)

@@ -29,7 +29,9 @@ class ModelOutput(NamedTuple):
 
     @classmethod
     def described(cls, arguments: Sequence[Any]) -> list[ModelOutput]:
-        return [cls(one.name, one.type, tuple(one.shape or ())) for one in arguments]
+        return [
+            cls(argument.name, argument.type, tuple(argument.shape or ())) for argument in arguments
+        ]
 
     def __str__(self) -> str:
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
@@ -90,23 +92,25 @@ def choose(outputs: Sequence[ModelOutput], wanted: str | None = None) -> Chosen:
     every = "; ".join(map(str, outputs))
     candidates = list(outputs)
     if wanted is not None:
-        candidates = [one for one in outputs if one.name == wanted]
+        candidates = [output for output in outputs if output.name == wanted]
         if not candidates:
-            hint = nearest(wanted, [one.name for one in outputs])
+            hint = nearest(wanted, [output.name for output in outputs])
             raise UsageError(f"parameters.output {wanted!r}: no such output{hint}: {every}")
-    labels = [one for one in candidates if one.is_label]
-    scores = [one for one in candidates if one.is_scores]
+    labels = [output for output in candidates if output.is_label]
+    scores = [output for output in candidates if output.is_scores]
     if not labels and not scores:
         raise UsageError(
             f"no output holds a class, and this workload classifies ({every}): export the label, "
             "or one score for each class"
         )
-    named = [one for one in labels if any(part in one.name.lower() for part in LABEL_NAMES)]
+    named = [
+        output for output in labels if any(part in output.name.lower() for part in LABEL_NAMES)
+    ]
     if scores and not named:  # an integer that is not called a label may count something else
         return Chosen(None, _only(scores, SCORE_NAMES, every))
     label = _only(named or labels, LABEL_NAMES, every)
-    evidence = [one for one in outputs if one.is_scores] or [
-        one for one in outputs if one.is_number
+    evidence = [output for output in outputs if output.is_scores] or [
+        output for output in outputs if output.is_number
     ]
     likely = _likely(evidence, SCORE_NAMES)
     return Chosen(label, likely[0].name if len(likely) == 1 else None)
@@ -115,7 +119,7 @@ def choose(outputs: Sequence[ModelOutput], wanted: str | None = None) -> Chosen:
 def _likely(outputs: Sequence[ModelOutput], parts: Sequence[str]) -> list[ModelOutput]:
     """Return the only output, or that whose name holds the surest part; all if none is sure."""
     for part in parts if len(outputs) > 1 else ():
-        named = [one for one in outputs if part in one.name.lower()]
+        named = [output for output in outputs if part in output.name.lower()]
         if len(named) == 1:
             return named
     return list(outputs)
@@ -176,10 +180,10 @@ class ChosenOutputs:
             self._chosen = choose(ModelOutput.all_of(session), self._wanted)
         names = [name for name in self._chosen if name is not None]
         rows = {session.get_inputs()[0].name: numpy.stack(batch, axis=0)}
-        found = dict(zip(names, session.run(names, rows), strict=True))
+        outputs = dict(zip(names, session.run(names, rows), strict=True))
         nothing = [None] * len(batch)
-        columns = [nothing if name is None else found[name] for name in self._chosen]
-        return [RowPrediction(*one) for one in zip(*columns, strict=False)]
+        columns = [nothing if name is None else outputs[name] for name in self._chosen]
+        return [RowPrediction(*row) for row in zip(*columns, strict=False)]
 
 
 def class_of(prediction: RowPrediction) -> int | str:

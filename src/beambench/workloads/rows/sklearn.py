@@ -108,15 +108,15 @@ class SklearnRows(Rows):
         Raises:
             TypeError: `predict` gave a number or several, as that of a regression does.
         """
-        found = prediction.inference
-        if type(found) in (int, str):  # of an array of objects
-            return cast("Label", found)
-        if found.size != 1 or found.dtype.kind == "f":
+        output = prediction.inference
+        if type(output) in (int, str):  # of an array of objects
+            return cast("Label", output)
+        if output.size != 1 or output.dtype.kind == "f":
             raise TypeError(
-                f"predict gave {found.size} × {found.dtype} for a row: this workload classifies, "
+                f"predict gave {output.size} × {output.dtype} for a row: this workload classifies, "
                 "and a class is an integer or a text"
             )
-        label: Label = found.item()
+        label: Label = output.item()
         return label
 
 

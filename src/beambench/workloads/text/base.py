@@ -203,9 +203,9 @@ class TextWorkload(Workload):
             )
         else:
             encoded = self._tokenizer(text, return_tensors="pt")
-        found = {key: value.squeeze(0) for key, value in encoded.items()}
-        self._check_length(len(found["input_ids"]))
-        return found
+        result = {key: value.squeeze(0) for key, value in encoded.items()}
+        self._check_length(len(result["input_ids"]))
+        return result
 
     def _check_length(self, tokens: int) -> None:
         if tokens > self.parameters.max_length:
@@ -226,10 +226,10 @@ def packaged_encoder() -> Path:
     Raises:
         UsageError: the package is not installed.
     """
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
         raise UsageError(f"the packaged tokenizer is missing: {MISSING}")
-    return Path(found.origin).parent / "model"
+    return Path(spec.origin).parent / "model"
 
 
 @functools.cache

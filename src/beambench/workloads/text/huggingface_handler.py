@@ -27,12 +27,12 @@ class Placeholder:
 
 def missing() -> list[str]:
     """Return what Beam's module imports and is not there."""
-    found = []
+    absent = []
     if importlib.util.find_spec("tensorflow") is None:
-        found.append("tensorflow")
+        absent.append("tensorflow")
     if not hasattr(_transformers(), "TFAutoModel"):
-        found.append("transformers.TFAutoModel")
-    return found
+        absent.append("transformers.TFAutoModel")
+    return absent
 
 
 def _transformers() -> Any:

@@ -86,18 +86,20 @@ class LanguageModeling(TextWorkload):
         """Return (masks, vocabulary): a sentence may itself hold the word [MASK]."""
         ids, logits = prediction.example["input_ids"], prediction.inference["logits"]
         is_mask = ids == self._tokenizer.mask_token_id
-        found: torch.Tensor = logits if self.parameters.mask_only else logits[: len(ids)][is_mask]
-        return found
+        selected: torch.Tensor = (
+            logits if self.parameters.mask_only else logits[: len(ids)][is_mask]
+        )
+        return selected
 
     def evidence(self, prediction: Any) -> Sequence[float]:
         logits = self._logits(prediction)[0].float()
         strided = logits.new_zeros(len(logits)).bool()
         strided[::EVIDENCE_STRIDE] = True
-        kept: list[float] = [
+        scores: list[float] = [
             *logits[strided].tolist(),
             *logits[~strided].topk(2).values.tolist(),
         ]
-        return kept
+        return scores
 
 
 def masked(text: str, mask: str) -> str:

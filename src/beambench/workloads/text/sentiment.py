@@ -40,9 +40,9 @@ class Sentiment(TextWorkload):
         return downloaded(DistilBertForSequenceClassification, f"distilbert/{name}", cache)
 
     def tokenize(self, text: str) -> dict[str, torch.Tensor]:
-        found = super().tokenize(text)
-        found.pop("token_type_ids", None)  # BERT's tokenizer gives them, DistilBERT takes none
-        return found
+        result = super().tokenize(text)
+        result.pop("token_type_ids", None)  # BERT's tokenizer gives them, DistilBERT takes none
+        return result
 
     def postprocess(self, prediction: Any) -> Label:
         return LABELS[int(prediction.inference["logits"].argmax().item())]

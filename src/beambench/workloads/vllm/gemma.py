@@ -169,7 +169,7 @@ def _weights(shape: Shape, seed: int) -> dict[str, Any]:
             "input_layernorm": norm.clone(),
             "post_attention_layernorm": norm.clone(),
         }
-        weights |= {f"model.layers.{layer}.{part}.weight": one for part, one in parts.items()}
+        weights |= {f"model.layers.{layer}.{part}.weight": tensor for part, tensor in parts.items()}
     return {**weights, "model.norm.weight": norm + (SHARPNESS - 1)}
 
 

@@ -71,7 +71,7 @@ class GenerationParameters(Parameters):
             # The server takes any unambiguous beginning for the whole name.
             written = name.lower().replace("_", "-").partition(".")[0]
             hidden = f"{name} {value}".lower().replace("-", "_")  # in JSON, or behind a dot
-            if any(one.startswith(written) for one in RUNS_CODE) or "trust_remote_code" in hidden:
+            if any(key.startswith(written) for key in RUNS_CODE) or "trust_remote_code" in hidden:
                 raise ValueError(f"{name!r} could run code, which no definition may: remove it")
             if isinstance(value, str) and value.startswith("-"):
                 raise ValueError(f"{name!r}: {value!r} would be an argument of its own")

@@ -8,8 +8,8 @@ from beambench.errors import UsageError
 from beambench.runners.dataflow.service.client import (
     ATTEMPTS,
     LONGEST_PAUSE,
-    Client,
     Endpoints,
+    JobClient,
     JobPlace,
     ServiceError,
     flag_value,
@@ -57,7 +57,7 @@ def test_an_interrupted_pause_ends_the_tries(client, stub, clock):
 def test_a_job_that_there_is_not(client):
     place = JobPlace(PROJECT, REGION, "2020-01-01_00_00_00-1")
     with pytest.raises(ServiceError, match=r"job 2020-01-01_00_00_00-1: .* could not be found"):
-        Client(place, client.endpoints).job()
+        JobClient(place, client.endpoints).job()
 
 
 def test_messages_come_in_pages(client, stub):
@@ -86,7 +86,7 @@ def test_without_credentials_one_line_says_what_to_do(monkeypatch):
 
     monkeypatch.setattr(google.auth, "default", none)
     with pytest.raises(UsageError, match="gcloud auth application-default login"):
-        Client(JobPlace(PROJECT, REGION, JOB_ID), Endpoints()).state()
+        JobClient(JobPlace(PROJECT, REGION, JOB_ID), Endpoints()).state()
 
 
 @pytest.mark.parametrize(

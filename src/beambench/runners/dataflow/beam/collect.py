@@ -46,9 +46,9 @@ def collect(plan: CollectPlan) -> Observation:
     Raises:
         RunError: the job left no proof, or not all that the service was given can be read.
     """
-    found = json.loads(Path(plan.job_metrics).read_text("utf-8"))
+    document = json.loads(Path(plan.job_metrics).read_text("utf-8"))
     warnings: list[str] = []
-    query = query_of(found["updates"], step_names(found["job"], warnings))
+    query = query_of(document["updates"], step_names(document["job"], warnings))
     outputs = Outputs.within(plan.folder)
     try:
         proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
@@ -153,5 +153,5 @@ def _staged_names(job: Mapping[str, Any], warnings: list[str]) -> dict[str, str]
 def namespace_of(query: Mapping[str, Sequence[Any]]) -> str:
     """Return the namespace that Beam's own metrics of the inference are in."""
     keys = [entry.key.metric for entry in query["distributions"]]
-    found = sorted({key.namespace for key in keys if key.name == BATCH_SIZE})
-    return PER_KEY_NAMESPACE if PER_KEY_NAMESPACE in found else next(iter(found), "")
+    namespaces = sorted({key.namespace for key in keys if key.name == BATCH_SIZE})
+    return PER_KEY_NAMESPACE if PER_KEY_NAMESPACE in namespaces else next(iter(namespaces), "")

@@ -57,7 +57,7 @@ def options_of(
         if requirements is not None and settings.value("requirements_file") is None:
             flags += [f"--requirements_file={requirements}"]
             flags += [] if settings.value("requirements_cache") else ["--requirements_cache=skip"]
-    flags += [f"--labels={one}" for one in labels_of(plan)]
+    flags += [f"--labels={label}" for label in labels_of(plan)]
     flags += [f"--{FOLDER}={plan.folder}", f"--job_name={plan.job_name}"]
     flags += ["--streaming"] if plan.definition.scenario == "streaming" else []
     return parse_flags(flags)
@@ -179,12 +179,12 @@ def staged_files(pipeline: Any, cloud: GoogleCloudOptions) -> list[dict[str, Any
 
     places: dict[str, str] = {}
     for environment in pipeline.components.environments.values():
-        for one in environment.dependencies:
-            role = protos.ArtifactStagingToRolePayload.FromString(one.role_payload)
-            if one.type_urn == common_urns.artifact_types.URL.urn:
-                place = protos.ArtifactUrlPayload.FromString(one.type_payload).url
+        for dependency in environment.dependencies:
+            role = protos.ArtifactStagingToRolePayload.FromString(dependency.role_payload)
+            if dependency.type_urn == common_urns.artifact_types.URL.urn:
+                place = protos.ArtifactUrlPayload.FromString(dependency.type_payload).url
             else:
-                place = protos.ArtifactFilePayload.FromString(one.type_payload).path
+                place = protos.ArtifactFilePayload.FromString(dependency.type_payload).path
             places[role.staged_name] = place
     places[STAGED_PIPELINE_FILENAME] = FileSystems.join(
         cloud.staging_location, STAGED_PIPELINE_FILENAME
@@ -225,11 +225,11 @@ def check_cloud(*, credentials: bool) -> None:
 
 
 @contextlib.contextmanager
-def refusals(what: str, unsure: str | None = None) -> Iterator[None]:
+def refusals(failure: str, unsure: str | None = None) -> Iterator[None]:
     """Say in one line what the service or a bucket refused.
 
     Args:
-        what: what was not done.
+        failure: what was not done.
         unsure: said in its place where no answer came, so that it may be done all the same.
 
     Raises:
@@ -245,16 +245,16 @@ def refusals(what: str, unsure: str | None = None) -> Iterator[None]:
         yield
     except GoogleAPICallError as error:
         status = f"{error.code.value} {error.code.name}" if error.code else type(error).__name__
-        raise RunError(f"{what}: {status}: {_line(error.message or error)}") from error
+        raise RunError(f"{failure}: {status}: {_line(error.message or error)}") from error
     except InvalidResponse as error:
-        raise RunError(f"{what}: the bucket answers {error.response.status_code}") from error
+        raise RunError(f"{failure}: the bucket answers {error.response.status_code}") from error
     except (DataflowJobAlreadyExistsError, GoogleAuthError) as error:
-        raise RunError(f"{what}: {_line(error)}") from error
+        raise RunError(f"{failure}: {_line(error)}") from error
     except (RequestException, RetryError) as error:  # the first is an OSError, but of no file
-        raise RunError(f"{unsure or what}: no answer: {_line(error)}") from error
+        raise RunError(f"{unsure or failure}: no answer: {_line(error)}") from error
     except OSError as error:
         where = f"{error.filename}: {error.strerror}" if error.strerror else _line(error)
-        raise RunError(f"{what}: {where}") from error
+        raise RunError(f"{failure}: {where}") from error
 
 
 def _line(error: Exception | str) -> str:

@@ -63,13 +63,13 @@ class JobPlace:
     job_id: str
 
     def __post_init__(self) -> None:
-        for what, text, pattern, example in (
+        for part, text, pattern, example in (
             ("job id", self.job_id, JOB_ID, "2026-01-31_01_02_03-1234567890123456789"),
             ("project", self.project, PROJECT, "my-project"),
             ("region", self.region, REGION, "us-central1"),
         ):
             if not pattern.fullmatch(text):
-                raise UsageError(f"{what} {text!r}: expected something like {example}")
+                raise UsageError(f"{part} {text!r}: expected something like {example}")
 
     @property
     def console_url(self) -> str:
@@ -110,13 +110,13 @@ class Endpoints:
 
 def flag_value(flags: Sequence[str], name: str) -> str | None:
     """Return the last value that flags give, as ``--name=value`` or ``--name value``."""
-    found = None
+    value = None
     for index, flag in enumerate(flags):
         if flag.startswith(f"{name}="):
-            found = flag.partition("=")[2]
+            value = flag.partition("=")[2]
         elif flag == name and index + 1 < len(flags):
-            found = flags[index + 1]
-    return found
+            value = flags[index + 1]
+    return value
 
 
 def _checked(address: str) -> str:
@@ -169,7 +169,7 @@ def check_access(endpoints: Endpoints) -> None:
 
 
 @dataclass
-class Client:
+class JobClient:
     """Calls about one job.
 
     Attributes:
@@ -257,12 +257,12 @@ class Client:
     ) -> dict[str, Any]:
         answer = self._answer(method, address, asked, body, f"job {self.place.job_id}")
         try:
-            found = answer.json()
+            document = answer.json()
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            document = None
+        if not isinstance(document, dict):
             raise ServiceError(f"{_host(address)}: the answer is no JSON object")
-        return found
+        return document
 
     def _answer(
         self,

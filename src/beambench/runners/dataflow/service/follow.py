@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from beambench.clock import Clock
-from beambench.runners.dataflow.service.client import Client, ServiceError
+from beambench.runners.dataflow.service.client import JobClient, ServiceError
 from beambench.runners.dataflow.service.messages import Messages
 from beambench.times import parse_time
 
@@ -101,7 +101,7 @@ def between(begin: str | None, end: str | None) -> float | None:
 
 
 def follow(
-    client: Client,
+    client: JobClient,
     clock: Clock,
     deadline: float,
     on_look: Callable[[Look], None] = lambda _: None,
@@ -140,14 +140,14 @@ def follow(
             return followed
 
 
-def look_at(client: Client, followed: Followed) -> None:
+def look_at(client: JobClient, followed: Followed) -> None:
     """Ask for the state and the newest messages, in this order: none comes after the last state."""
     followed.see(client.state())
     for page in client.message_pages(followed.messages.latest):
         followed.messages.add(page)
 
 
-def cancel(client: Client, clock: Clock, followed: Followed) -> None:
+def cancel(client: JobClient, clock: Clock, followed: Followed) -> None:
     """Cancel a job and wait, with a limit, until it is cancelled.
 
     The clock must be one that Ctrl-C does not end: it was pressed already.
@@ -164,7 +164,7 @@ def cancel(client: Client, clock: Clock, followed: Followed) -> None:
     followed.ending = why_stopped
 
 
-def _await_reason(client: Client, clock: Clock, followed: Followed) -> None:
+def _await_reason(client: JobClient, clock: Clock, followed: Followed) -> None:
     """Wait for the message that says why a job failed: it comes after the state."""
     if followed.state != "FAILED":
         return

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from beambench.runners.dataflow.service.client import Client
+from beambench.runners.dataflow.service.client import JobClient
 from beambench.runners.dataflow.service.follow import Followed
 
 SERIES = {
@@ -20,21 +20,21 @@ SERIES = {
 """Beam's name of the metric, and the series of Cloud Monitoring it is computed from."""
 
 
-def read_throughput(client: Client, pcollection: str, followed: Followed) -> dict[str, float]:
+def read_throughput(client: JobClient, pcollection: str, followed: Followed) -> dict[str, float]:
     """Return Beam's figures as far as the series have come; ServiceError if they are refused."""
     begin, end = followed.messages.workers_started, followed.messages.workers_stopped
     if begin is None or end is None:
         return {}
-    found = {
+    rates = {
         name: list(points(client.time_series(series, pcollection, begin, end)))
         for name, series in SERIES.items()
     }
-    return {name: fmean(values) for name, values in found.items() if values}
+    return {name: fmean(values) for name, values in rates.items() if values}
 
 
 def points(series: Sequence[Mapping[str, Any]]) -> list[float]:
     """Return the values of time series; of a distribution its mean."""
-    values = [point.get("value", {}) for one in series for point in one.get("points", [])]
+    values = [point.get("value", {}) for entry in series for point in entry.get("points", [])]
     return [number for value in values if (number := _number(value)) is not None]
 
 

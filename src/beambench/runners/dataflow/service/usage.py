@@ -51,7 +51,7 @@ def is_tentative(update: Update) -> bool:
 
 def service_metrics(updates: Sequence[Update]) -> dict[str, float]:
     """Return the service's own metrics of the whole job by name; committed where both are there."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for wanted in (True, False):
         for update in updates:
             name, scalar = update["name"], update.get("scalar")
@@ -59,8 +59,8 @@ def service_metrics(updates: Sequence[Update]) -> dict[str, float]:
             if name.get("origin") != SERVICE or "step" in context or is_tentative(update) != wanted:
                 continue
             if isinstance(scalar, int | float) and not isinstance(scalar, bool):
-                found[name["name"]] = float(scalar)
-    return found
+                values[name["name"]] = float(scalar)
+    return values
 
 
 def usage_of(service: Mapping[str, float]) -> Usage:

@@ -20,12 +20,12 @@ from apache_beam.pipeline import PipelineVisitor
 from beambench.definition.plan import ExistingPlan
 from beambench.errors import RunError
 from beambench.instrumentation.element_flow import ElementCounts, Outlets, outlets
-from beambench.instrumentation.recorder import Clock
+from beambench.instrumentation.recorder import PlanClock
 from beambench.instrumentation.transparent import TransparentModelHandler, innermost, instrumented
 from beambench.runners.direct.beam.flags_read import FlagsRead
 from beambench.runners.direct.beam.pipeline import make_runner, wait_for
 from beambench.workloads.pipeline.options import parsed
-from beambench.workloads.pipeline.outputs import Finished
+from beambench.workloads.pipeline.outputs import FinishedPipeline
 
 Function = Callable[..., Any]
 
@@ -33,7 +33,7 @@ Function = Callable[..., Any]
 class MeasuredPipeline(beam.Pipeline):
     """A pipeline that measures its RunInference transforms and keeps the results of its runs."""
 
-    def __init__(self, options: PipelineOptions, clock: Clock, flags: FlagsRead) -> None:
+    def __init__(self, options: PipelineOptions, clock: PlanClock, flags: FlagsRead) -> None:
         super().__init__(runner=make_runner(options), options=options)
         self.clock = clock
         self.flags = flags
@@ -72,15 +72,15 @@ class MeasuredPipeline(beam.Pipeline):
 
     def inference_steps(self) -> dict[str, RunInference]:
         """Return the RunInference transforms by their full names."""
-        found: dict[str, RunInference] = {}
+        steps: dict[str, RunInference] = {}
 
         class Finder(PipelineVisitor):
             def enter_composite_transform(self, transform_node: Any) -> None:
                 if isinstance(transform_node.transform, RunInference):
-                    found[transform_node.full_label] = transform_node.transform
+                    steps[transform_node.full_label] = transform_node.transform
 
         self.visit(Finder())
-        return found
+        return steps
 
 
 def is_measured(transform: RunInference) -> bool:
@@ -107,7 +107,7 @@ class FinishedExisting:
         warnings: what was not as it is with Beam's examples.
     """
 
-    finished: Finished
+    finished: FinishedPipeline
     steps: dict[str, RunInference]
     outlets: dict[str, Outlets | None]
     counts: ElementCounts
@@ -122,7 +122,7 @@ def run(function: Function, plan: ExistingPlan) -> FinishedExisting:
         UsageError: a flag that nothing reads.
     """
     options, flags = parsed(plan.argv), FlagsRead(plan.argv)
-    pipeline = MeasuredPipeline(options, Clock(plan.epoch_ns, plan.slot_us), flags)
+    pipeline = MeasuredPipeline(options, PlanClock(plan.epoch_ns, plan.slot_us), flags)
     warnings = []
     try:
         with flags.noted():

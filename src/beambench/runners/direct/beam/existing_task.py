@@ -50,7 +50,7 @@ DEFERRED = (
 def run_existing(plan: ExistingPlan) -> Observation:
     """Run the user's function once and read the metrics of its pipeline."""
     MEMORY_LOG.clear()
-    with kept_warnings() as kept, noted_settings() as ignored, _command_line(plan):
+    with kept_warnings() as beam_warnings, noted_settings() as ignored, _command_line(plan):
         function = load_function(plan.pipeline)
         _seed(plan.seed)
         with _explained(plan.pipeline):
@@ -58,18 +58,18 @@ def run_existing(plan: ExistingPlan) -> Observation:
     query, threads = done.finished.query, done.finished.threads
 
     def numbers(entries: dict[str, list[Any]]) -> Measured:
-        found = measured(entries, 0, plan.slot_us, threads)
-        inferred = found.batch_size.sum if found.batch_size is not None else 0
-        return found.model_copy(update={"elements": inferred})
+        counted = measured(entries, 0, plan.slot_us, threads)
+        inferred = counted.batch_size.sum if counted.batch_size is not None else 0
+        return counted.model_copy(update={"elements": inferred})
 
-    steps, warnings = {}, [*done.warnings, *kept.texts, *bytecode.warnings()]
+    steps, warnings = {}, [*done.warnings, *beam_warnings.texts, *bytecode.warnings()]
     for name, transform in done.steps.items():
         handler = transform._model_handler
         own = of_step(query, name)
         namespace = transform._metrics_namespace or handler.get_metrics_namespace()
         inferred = numbers(own)
         steps[name] = InferenceStep(
-            handler=", ".join(type(one._inner).__name__ for one in innermost(handler)),
+            handler=", ".join(type(inner._inner).__name__ for inner in innermost(handler)),
             measured=inferred,
             beam_metrics=theirs(own, namespace),
             flow=flow_of(name, own, query, done.outlets[name], done.counts, inferred.elements),
@@ -124,9 +124,10 @@ def _off_request(
             asked |= {f"{name}.{limit}": value for limit, value in limits.items()}
             said += [f"{name}: {text}" for text in outside(limits, seen)]
         said += [
-            f"{name}: nothing reads {one}: {seen_sizes(seen)}" for one in ignored_by(transform)
+            f"{name}: nothing reads {setting}: {seen_sizes(seen)}"
+            for setting in ignored_by(transform)
         ]
-    said += [f"nothing reads {one}: {seen_sizes(sizes)}" for one in ignored]
+    said += [f"nothing reads {setting}: {seen_sizes(sizes)}" for setting in ignored]
     return said + outside_flags(plan.argv, asked, sizes)
 
 

@@ -47,9 +47,9 @@ class FlagsRead:
         ) -> Any:
             given = None if args is None else list(args)
             words = sys.argv[1:] if given is None else given
-            found = method(parser, given, *rest, **options)
-            self._note(parser, words, found[1])
-            return found
+            parsed = method(parser, given, *rest, **options)
+            self._note(parser, words, parsed[1])
+            return parsed
 
         return parse
 

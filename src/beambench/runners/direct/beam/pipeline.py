@@ -21,7 +21,7 @@ from beambench.runners.direct.runner import DIRECT
 from beambench.workloads.base import Workload
 from beambench.workloads.pipeline.assembly import batch_parts, build
 from beambench.workloads.pipeline.options import parse_flags
-from beambench.workloads.pipeline.outputs import Finished, Outputs
+from beambench.workloads.pipeline.outputs import FinishedPipeline, Outputs
 
 IN_PROCESS = "in_memory"
 PROCESSES = "multi_processing"
@@ -42,7 +42,7 @@ def flags_of(plan: PipelinePlan) -> list[str]:
     return [*plan.beam_flags, *own]
 
 
-def run(workload: Workload, plan: PipelinePlan, outputs: Outputs) -> Finished:
+def run(workload: Workload, plan: PipelinePlan, outputs: Outputs) -> FinishedPipeline:
     """Run the pipeline to its end.
 
     Raises:
@@ -77,7 +77,7 @@ def make_runner(options: PipelineOptions) -> KeepingRunner:
     return KeepingRunner(provision_info=provision)
 
 
-def wait_for(result: Any, options: PipelineOptions, flags: list[str]) -> Finished:
+def wait_for(result: Any, options: PipelineOptions, flags: list[str]) -> FinishedPipeline:
     """Wait for the end of a pipeline that was run.
 
     Raises:
@@ -88,7 +88,7 @@ def wait_for(result: Any, options: PipelineOptions, flags: list[str]) -> Finishe
         raise RunError(f"the pipeline was run by {type(result).__module__}, not by FnApiRunner")
     chosen = options.view_as(DirectOptions)
     mode = chosen.direct_running_mode or IN_PROCESS
-    return Finished(
+    return FinishedPipeline(
         query=result.metrics().query(),
         executed=DIRECT.name,
         implementation=f"{fn_runner.FnApiRunner.__name__}, {mode}",
