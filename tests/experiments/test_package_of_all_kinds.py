@@ -1,4 +1,4 @@
-"""A distribution that brings a runner, a workload, a metric and a publisher: all of them really run.
+"""A distribution that brings a runner, a workload, a metric and a publisher, and runs them.
 
 No file of beambench knows any of them; the worker is a process of its own, and Beam is real.
 """

@@ -7,7 +7,7 @@ talks to a service stands here as ``module:function`` and is loaded where it is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from beambench.definition.entry_points import RUNNERS, entry_of, entry_points, load
 from beambench.errors import UsageError, nearest
@@ -72,6 +72,9 @@ class Runner:
 
 
 DEFAULT = "direct"
+CLUSTER: Final = "dataflow"
+"""What a definition's `cluster` is for, unless it says so; there is no other yet."""
+
 BUILT_IN = {
     "direct": "beambench.runners.direct.runner:DIRECT",
     "dataflow": "beambench.runners.dataflow.runner:DATAFLOW",

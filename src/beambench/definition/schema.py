@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model, model_validator
 
 from beambench.definition.publish import PublishSection, nowhere, whole_schema
+from beambench.definition.runners import CLUSTER
 from beambench.definition.section import Project, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")]
@@ -125,7 +126,7 @@ Bucket = Annotated[str, Field(pattern=r"^gs://[a-z0-9][a-z0-9._-]{1,221}[a-z0-9]
 class Cluster(Section):
     """The cluster that the full profile is defined for."""
 
-    runner: Literal["dataflow"] = "dataflow"
+    runner: Literal[CLUSTER] = CLUSTER  # type: ignore[valid-type]
     region: str = "us-central1"
     machine_type: str
     workers: PositiveInt
