@@ -73,6 +73,7 @@ def serve() -> None:
 
     import beambench.cli.console.process
     import beambench.cli.console.progress
+    import beambench.cli.run
     import beambench.experiments.benchmark
     import beambench.presentation.runs
     import beambench.publishers.outbox

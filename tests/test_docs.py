@@ -6,16 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from beambench.cli.main import app
+from beambench.cli.main import root_command
 from beambench.cli.settings import ENVIRONMENT
 from beambench.definition.schema import Batching, DefinitionFile, Input, Model
 from beambench.metrics.__main__ import page
 from beambench.record.run_record import Repeat, RunRecord, Verification
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = root_command().commands
 
 
 def text(name: str) -> str:

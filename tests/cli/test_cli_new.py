@@ -3,9 +3,8 @@
 import shlex
 
 import pytest
-import typer.main
 
-from beambench.cli.main import app
+from beambench.cli.main import root_command
 from beambench.setup.new import templates
 from fast_runs import command_line
 
@@ -47,7 +46,7 @@ def test_it_is_valid_and_can_be_planned(beambench):
 
 
 def test_the_help_names_every_template():
-    new = typer.main.get_command(app).commands["new"]  # type: ignore[attr-defined]
+    new = root_command().commands["new"]
     (option,) = [one for one in new.params if "--from" in one.opts]
     assert [word.strip(" .") for word in option.help.partition(":")[2].split(",")] == templates()
 

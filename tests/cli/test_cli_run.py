@@ -4,10 +4,9 @@ import json
 import signal
 
 import pytest
-import typer
 
 from beambench.cancellation import Cancellation
-from beambench.cli.main import app
+from beambench.cli.main import root_command
 from beambench.errors import RunError, StoreError, UsageError, worst
 from beambench.store import RunStore
 from published_runs import run_record
@@ -251,6 +250,6 @@ def test_ctrl_c_before_a_run_is_no_traceback(beambench, monkeypatch):
     "kind", ["directory of images", "path a line", "sentence or prompt a line"]
 )
 def test_the_help_names_every_kind_of_input(kind):
-    run = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    run = root_command().commands["run"]
     (option,) = [one for one in run.params if "--input" in one.opts]
     assert kind in option.help

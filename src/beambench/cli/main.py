@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from beambench.cli import (
-    cost,
-    doctor,
-    exchange,
-    history,
-    listing,
-    new,
-    options,
-    publish,
-    run,
-    settings,
-    show,
-    validate,
-)
+from beambench.cli import settings
 from beambench.cli.console import process, terminal
 from beambench.cli.console.messages import say
 from beambench.cli.publishers import NamesPublishers
@@ -36,6 +27,22 @@ EPILOG = (
     "reader of stdout went away."
 )
 
+VERBS = {
+    "run": "run:run",
+    "list": "listing:list_benchmarks",
+    "show": "show:show",
+    "options": "options:options",
+    "validate": "validate:validate",
+    "history": "history:history",
+    "cost": "cost:cost",
+    "publish": "publish:publish",
+    "export": "exchange:export_runs",
+    "import": "exchange:import_runs",
+    "new": "new:new",
+    "doctor": "doctor:doctor",
+}
+"""Name -> ``module:function`` in this package; imported once the verb is asked for."""
+
 RUNNING_VERBS = ("run",)
 """Verbs that run something: Beam's own flags may follow them after --."""
 
@@ -47,18 +54,40 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("run", cls=NamesPublishers, epilog=EPILOG)(run.run)
-app.command("list")(listing.list_benchmarks)
-app.command("show")(show.show)
-app.command("options")(options.options)
-app.command("validate")(validate.validate)
-app.command("history")(history.history)
-app.command("cost")(cost.cost)
-app.command("publish", cls=NamesPublishers)(publish.publish)
-app.command("export")(exchange.export_runs)
-app.command("import", cls=NamesPublishers)(exchange.import_runs)
-app.command("new")(new.new)
-app.command("doctor")(doctor.doctor)
+
+
+class Commands(Mapping[str, TyperCommand]):
+    """The verbs; to make all their commands takes as long as to read the catalog."""
+
+    def __getitem__(self, name: str) -> TyperCommand:
+        return _command(name, VERBS[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
+
+
+@functools.cache
+def _command(name: str, target: str) -> TyperCommand:
+    module, _, function = target.partition(":")
+    verb = typer.Typer(add_completion=False, rich_markup_mode=None)
+    epilog = EPILOG if name in RUNNING_VERBS else None
+    callback = getattr(importlib.import_module(f"beambench.cli.{module}"), function)
+    verb.command(name, cls=NamesPublishers, epilog=epilog)(callback)
+    command = typer.main.get_command(verb)
+    assert isinstance(command, TyperCommand)
+    return command
+
+
+@functools.cache
+def root_command() -> TyperGroup:
+    """Return the command `beambench`, with all verbs."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    group.commands = Commands()  # type: ignore[assignment] # it is only read
+    return group
 
 
 def _print_version(wanted: bool) -> None:
@@ -95,7 +124,7 @@ def execute(arguments: list[str]) -> int:
             verbs = " and ".join(f"`beambench {verb}`" for verb in RUNNING_VERBS)
             raise UsageError(f"Beam flags after -- go with {verbs} only")
         project = settings.project_settings()
-        code = app(
+        code = root_command()(
             ours or ["--help"],
             prog_name="beambench",
             standalone_mode=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Annotated, Any
 
 import typer
@@ -25,11 +26,20 @@ class NamesPublishers(TyperCommand):
     """A verb whose help names the publishers that are installed."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # types that typer keeps to itself
-        from beambench.definition.publishers import publisher_names, with_history
+        named = copy.copy(self)
+        named.params = [_named(parameter) for parameter in self.params]
+        super(NamesPublishers, named).format_help(ctx, formatter)
 
-        for parameter in self.params:
-            if isinstance(parameter, TyperOption) and parameter.help is not None:
-                parameter.help = parameter.help.replace(CHOICES, " or ".join(publisher_names()))
-            if parameter.metavar == HISTORIES:
-                parameter.metavar = f"<{'|'.join(with_history())}>"
-        super().format_help(ctx, formatter)
+
+def _named(parameter: Any) -> Any:
+    """Return a parameter whose help holds the names in place of what stands for them."""
+    from beambench.definition.publishers import publisher_names, with_history
+
+    if not isinstance(parameter, TyperOption):
+        return parameter
+    changed = copy.copy(parameter)
+    if parameter.help is not None and CHOICES in parameter.help:
+        changed.help = parameter.help.replace(CHOICES, " or ".join(publisher_names()))
+    if parameter.metavar == HISTORIES:
+        changed.metavar = f"<{'|'.join(with_history())}>"
+    return changed
