@@ -428,9 +428,22 @@ print(json.dumps(loaded))
 EXECUTE = """
 import json, sys
 from beambench.cli.main import execute
-code = execute(json.loads(sys.argv[1]))
-print(json.dumps([code, [name for name in json.loads(sys.argv[2]) if name in sys.modules]]))
+codes = {}
+for arguments in json.loads(sys.argv[1]):
+    code = execute(arguments)
+    names = [name for name in json.loads(sys.argv[2]) if name in sys.modules]
+    codes[json.dumps(arguments)] = [code, names]
+print(json.dumps(codes))
 """
+WITHOUT_STORE = [["--help"], ["list"], ["list", "--json"], ["validate"]]
+LIGHT_VERBS = [
+    ["history", "overhead-noop"],
+    ["doctor"],
+    ["run", "pytorch-image-classification-resnet101", "--dry-run"],
+    ["options", "pytorch-image-classification-resnet101", "--runner", "dataflow"],
+    ["options", "pytorch-image-classification-resnet101", "--requirements"],
+    ["run", "--pipeline", "apache_beam.examples.inference.pytorch_sentiment:run", "--dry-run"],
+]
 
 
 def fresh(script, *arguments):
@@ -449,22 +462,25 @@ def test_the_light_parts_load_nothing_heavy():
     assert fresh(IMPORT_ALL, LIGHT, HEAVY) == {name: [] for name in LIGHT}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "--json"], ["validate"]])
-def test_what_needs_no_store_loads_no_sqlalchemy(arguments):
-    assert fresh(EXECUTE, arguments, [*HEAVY, "sqlalchemy"]) == [0, []]
+@pytest.fixture(scope="module")
+def loaded_without_store():
+    """What is loaded after each command line, one after the other in one process."""
+    return fresh(EXECUTE, WITHOUT_STORE, [*HEAVY, "sqlalchemy"])
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["history", "overhead-noop"],
-        ["doctor"],
-        ["run", "pytorch-image-classification-resnet101", "--dry-run"],
-        ["options", "pytorch-image-classification-resnet101", "--runner", "dataflow"],
-        ["options", "pytorch-image-classification-resnet101", "--requirements"],
-        ["run", "--pipeline", "apache_beam.examples.inference.pytorch_sentiment:run", "--dry-run"],
-    ],
-    ids=lambda arguments: " ".join(arguments[::2]),
-)
-def test_nothing_heavy_is_loaded_to_answer(arguments):
-    assert fresh(EXECUTE, arguments, HEAVY) == [0, []]
+@pytest.fixture(scope="module")
+def loaded_by_light_verbs(tmp_path_factory):
+    """Likewise, with a store."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        return fresh(EXECUTE, LIGHT_VERBS, HEAVY)
+
+
+@pytest.mark.parametrize("arguments", WITHOUT_STORE, ids=" ".join)
+def test_what_needs_no_store_loads_no_sqlalchemy(loaded_without_store, arguments):
+    assert loaded_without_store[json.dumps(arguments)] == [0, []]
+
+
+@pytest.mark.parametrize("arguments", LIGHT_VERBS, ids=lambda arguments: " ".join(arguments[::2]))
+def test_nothing_heavy_is_loaded_to_answer(loaded_by_light_verbs, arguments):
+    assert loaded_by_light_verbs[json.dumps(arguments)] == [0, []]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
 from pathlib import Path
 from typing import Any
@@ -98,8 +100,7 @@ def parse(text: str, where: str) -> Any:
         UsageError: no YAML, a duplicate key, an alias or a tag that would build an object.
     """
     try:
-        _check_events(text)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        return copy.deepcopy(_content(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         last = len(text.rstrip().splitlines())  # what is never closed is found missing after it
@@ -107,6 +108,12 @@ def parse(text: str, where: str) -> Any:
         raise UsageError(f"{where}{line}: {error.problem or error.context}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where}: not YAML: {str(error).splitlines()[0]}") from None
+
+
+@functools.lru_cache(256)  # a base is read once for each definition that inherits it
+def _content(text: str) -> Any:
+    _check_events(text)
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
 
 
 def as_value(value: Any) -> str:

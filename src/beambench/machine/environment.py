@@ -350,11 +350,27 @@ def _installed_packages() -> dict[str, str]:
     versions: dict[str, str] = {}
     for distribution in metadata.distributions():
         # A half-removed package leaves a folder without name or version.
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        headers = _headers(distribution)
+        name, version = headers.get("name"), headers.get("version")
         if name and version:
             # The first one on the path is the one that is imported.
             versions.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
     return dict(sorted(versions.items()))
+
+
+def _headers(distribution: metadata.Distribution) -> dict[str, str]:
+    """Return the first value of each header line of a distribution's metadata, names in lower case.
+
+    ``distribution.metadata`` parses the description that follows too, six times as long.
+    """
+    names = ("METADATA", "PKG-INFO", "")  # the last: an egg-info file of old
+    text = next(filter(None, map(distribution.read_text, names)), "")
+    headers: dict[str, str] = {}
+    for line in text.partition("\n\n")[0].splitlines():
+        name, colon, value = line.partition(":")
+        if colon and not line[0].isspace():
+            headers.setdefault(name.lower(), value.strip())
+    return headers
 
 
 def _git_state(folder: Path, only_if_tracked: str | None = None) -> dict[str, Any] | None:
