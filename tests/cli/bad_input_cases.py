@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import io
 import re
 import sqlite3
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +95,18 @@ def make_newer_database(path: Path) -> None:
 
 
 def make_priced_runs(path: Path) -> None:
+    """Make a store of the runs whose cost is asked for."""
+    path.write_bytes(_priced_runs())
+
+
+@functools.cache
+def _priced_runs() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        _store_priced_runs(Path(folder, "runs.db"))
+        return Path(folder, "runs.db").read_bytes()
+
+
+def _store_priced_runs(path: Path) -> None:
     """Store runs whose cost is asked for, by the minute in their ids."""
     existing = {"pipeline": "my.module:run"}
     nothing = [costed_runs.repeat(0, {})]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
+
+PROGRESS = re.compile(r"[a-z0-9-]+ \[\d+/\d+\] .*")
 
 
 @dataclass(frozen=True)
@@ -18,3 +21,8 @@ class Answer:
     @property
     def document(self) -> Any:
         return json.loads(self.out)
+
+    @property
+    def messages(self) -> list[str]:
+        """The lines on stderr that are no progress."""
+        return [line for line in self.err.splitlines() if not PROGRESS.fullmatch(line)]

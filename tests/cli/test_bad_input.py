@@ -1,7 +1,6 @@
 """Every mistake is answered in one line that names what is wrong, and with its exit code."""
 
 import os
-import re
 import resource
 import shlex
 import signal
@@ -36,7 +35,6 @@ from beambench.controller.processes.supervisor import ProcessOutcome
 from beambench.machine.devices import cuda_devices
 from beambench.store import RunStore
 
-PROGRESS = re.compile(r"[a-z0-9-]+ \[\d+/\d+\] .*")
 LONGEST_RUN_S = 280
 
 
@@ -133,7 +131,7 @@ def as_process(arguments: list[str], case: Case) -> Answer:
 
 def the_line(answer: Answer, case: Case) -> str:
     """Return the only line on stderr that is no progress, without the name of the program."""
-    lines = [line for line in answer.err.splitlines() if not PROGRESS.fullmatch(line)]
+    lines = answer.messages
     if case.code == 0:
         assert lines == []
         (failed,) = answer.document["verification"]["failed"]

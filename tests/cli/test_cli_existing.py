@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from beambench.experiments.existing import UNVERIFIED
 from beambench.store import RunStore
+from fake_existing import existing, step
+from fake_workers import gave_up
 
 STORE = ("--store", "sqlite:///runs.db")
 
@@ -12,22 +15,6 @@ STORE = ("--store", "sqlite:///runs.db")
 @pytest.fixture(autouse=True)
 def _module(folder: Path) -> None:
     (folder / "own.py").write_text("raise SystemExit('imported')\n")
-
-
-@pytest.fixture
-def unverified(make_record):
-    """The record of a pipeline that exists already."""
-    rate = {"value": 250.5, "unit": "1/s", "direction": "higher", "n": 3}
-    nothing = {"elements_in": None, "elements_out": None, "elements_failed": None}
-    return make_record(
-        benchmark="own-run",
-        variant="existing",
-        profile="existing",
-        input={"kind": "unknown", "count": None, "digest": None},
-        model={"name": "OwnHandler", "weights": "unknown"},
-        metrics={"inference_throughput_elements": rate},
-        verification={**nothing, "duplicates": None, "missing": None, "unverified": "no ids"},
-    )
 
 
 def test_a_dry_run_shows_what_would_be_run_without_secrets(beambench):
@@ -86,24 +73,15 @@ def test_a_runner_that_would_not_run_it_is_refused(beambench, folder, monkeypatc
     assert beambench(*words).code == 0
 
 
-def test_the_elements_of_each_step_are_printed(beambench, monkeypatch, make_record, unverified):
+RUN = ("run", "--pipeline", "own:run", *STORE)
+
+
+def test_the_elements_of_each_step_are_printed(beambench, workers):
     def printed(*counts: int | None) -> str:
-        flow = {"elements_out": 62, "elements_failed": 38}
-        repeats = [
-            {
-                "index": index,
-                "arm": "pipeline",
-                "status": "succeeded",
-                "started_at": "",
-                "finished_at": "",
-                "element_flows": {"A/B": flow | {"elements_in": count}},
-            }
-            for index, count in enumerate(counts)
-        ]
-        content = unverified.model_dump(mode="json")
-        record = make_record(**(content | {"repeats": repeats, "run_id": f"r{counts}"}))
-        monkeypatch.setattr("beambench.experiments.existing.execute_existing", lambda *_: record)
-        return str(beambench("run", "--pipeline", "own:run", *STORE).out)
+        flows = [step(elements_in=count, elements_out=62, elements_failed=38) for count in counts]
+        workers.script("existing", *(existing(steps={"A/B": flow}) for flow in flows))
+        words = ("--repeats", str(len(counts)), "--max-failed", "1")
+        return str(beambench(*RUN, *words).out)
 
     line = "RunInference A/B: 100 in, 62 out, 38 failed"
     assert f"{line}\n" in printed(100)
@@ -113,28 +91,25 @@ def test_the_elements_of_each_step_are_printed(beambench, monkeypatch, make_reco
     assert "repeat 2: RunInference A/B: unknown in, 62 out, 38 failed\n" in shown
 
 
-def test_a_run_is_printed_stored_and_listed_as_unverified(beambench, monkeypatch, unverified):
-    monkeypatch.setattr("beambench.experiments.existing.execute_existing", lambda *_: unverified)
-    answer = beambench("run", "--pipeline", "own:run", *STORE)
+def test_a_run_is_printed_stored_and_listed_as_unverified(beambench, workers):
+    workers.script("existing", existing(steps={"A": step(handler="OwnHandler")}))
+    answer = beambench(*RUN, "--repeats", "1")
     assert answer.code == 0, answer.err
-    assert "verification: unverified: no ids" in answer.out
+    assert f"verification: unverified: {UNVERIFIED}" in " ".join(answer.out.split())
     assert "input: unknown; model: OwnHandler (unknown weights)" in answer.out
-    assert "inference_throughput_elements  250.5 1/s" in answer.out
+    assert "inference_throughput_elements 30 1/s" in " ".join(answer.out.split())
     with RunStore.open(STORE[1]) as store:
-        assert store.get(unverified.run_id) == unverified
+        (record,) = store.history("own-run")
+    assert record.verification.unverified == UNVERIFIED
+    assert answer.out.rstrip().endswith(f"run {record.run_id}: succeeded")
     listed = beambench("history", "own-run", *STORE)
     assert "unverified" in listed.out
-    assert "250.5 (inference)" in listed.out
+    assert "30 (inference)" in listed.out
     (row,) = beambench("history", "own-run", *STORE, "--json").document
-    assert row["verification"] == {"passed": False, "unverified": "no ids"}
+    assert row["verification"] == {"passed": False, "unverified": UNVERIFIED}
 
 
-def test_what_went_wrong_is_named_once(beambench, monkeypatch):
-    from beambench.errors import UsageError
-
-    def wrong(*_: object) -> None:
-        raise UsageError("own:run: no")
-
-    monkeypatch.setattr("beambench.experiments.existing.execute_existing", wrong)
-    answer = beambench("run", "--pipeline", "own:run", *STORE)
-    assert (answer.code, answer.err) == (2, "beambench: own:run: no\n")
+def test_what_went_wrong_is_named_once(beambench, workers):
+    workers.script("existing", gave_up("existing", "usage", "own:run: no"))
+    answer = beambench(*RUN)
+    assert (answer.code, answer.messages) == (2, ["beambench: own:run: no"])

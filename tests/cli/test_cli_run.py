@@ -1,38 +1,39 @@
-"""What `run` does with the records that come back: print, store, rescue, exit code."""
+"""What `run` does with the records that come back: print, store, rescue, exit code.
+
+The way is the whole one, from the command line to the server; only the workers are none.
+"""
 
 import json
 import signal
 
 import pytest
 
-from beambench.cancellation import Cancellation
 from beambench.cli.main import root_command
-from beambench.errors import RunError, StoreError, UsageError, worst
+from beambench.controller.work_dir import work_dir
+from beambench.errors import RunError, StoreError, worst
+from beambench.record.run_record import RunRecord
 from beambench.store import RunStore
-from published_runs import run_record
+from fake_workers import crashed, gave_up, measured
 
 STORE = "sqlite:///runs.db"
+ROWS = 16
 NAMES = ["overhead-noop", "pytorch-image-classification-resnet101"]
 
 
-@pytest.fixture
-def results(monkeypatch):
-    """Set what running gives, one result for each benchmark, instead of running anything."""
-
-    def use(*given):
-        def execute_all(requests, cancelled, announce, run):
-            for request, result in zip(requests, given, strict=False):
-                announce(request)
-                yield request, result() if callable(result) else result
-
-        monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
-
-    return use
+RUN = ["run", NAMES[0], "--repeats", "1", "--store", STORE]
+RUN_BOTH = ["run", *NAMES, "--repeats", "1", "--store", STORE]
 
 
 def stored() -> list[str]:
     with RunStore.open(STORE) as store:
         return sorted(row.run_id for name in NAMES for row in store.summaries(name))
+
+
+def record_of(run_id: str) -> RunRecord:
+    with RunStore.open(STORE) as store:
+        record = store.get(run_id)
+    assert record is not None
+    return record
 
 
 @pytest.mark.parametrize(
@@ -54,143 +55,157 @@ def test_the_exit_code_of_several_runs(codes, code):
     assert worst(codes) == code
 
 
+FAILED = "pipeline repeat 1: something"
+TIMED_OUT = "timed out in pipeline repeat 1"
+CANCELLED = "cancelled in pipeline repeat 1"
+
+
 @pytest.mark.parametrize(
     ("status", "code", "error", "said"),
     [
         ("succeeded", 0, None, None),
-        ("failed", 3, "pipeline repeat 1: something", "failed: pipeline repeat 1: something"),
-        ("timed_out", 124, "timed out in x", "timed out in x: give more than 5 s with --timeout"),
-        ("cancelled", 130, "cancelled in x", "cancelled in x"),
+        ("failed", 3, FAILED, f"failed: {FAILED}"),
+        ("timed_out", 124, TIMED_OUT, f"{TIMED_OUT}: give more than 5 s with --timeout"),
+        ("cancelled", 130, CANCELLED, CANCELLED),
     ],
 )
 def test_a_record_is_stored_and_printed_whatever_its_status(
-    beambench, results, make_record, status, code, error, said
+    beambench, workers, status, code, error, said
 ):
-    record = make_record(status=status, error=error, config={"timeout": 5.0})
-    results(record)
-    answer = beambench("run", NAMES[0], "--json", "--store", STORE)
+    if error is not None:
+        workers.script("pipeline", crashed(status, "something"))
+    answer = beambench(*RUN, "--json", "--timeout", "5")
     assert answer.code == code
+    record = record_of(answer.document["run_id"])
+    assert (record.status, record.error) == (status, error)
     assert answer.document == record.model_dump(mode="json")
     assert stored() == [record.run_id]
-    assert answer.err == (f"beambench: overhead-noop: {said}\n" if said else "")
+    assert answer.messages == ([f"beambench: overhead-noop: {said}"] if said else [])
 
 
-def test_as_text(beambench, results, make_record):
-    record = make_record()
-    results(record)
-    answer = beambench("run", NAMES[0], "--store", STORE)
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.rstrip().endswith(f"run {record.run_id}: succeeded")
+def test_as_text(beambench, workers):
+    answer = beambench(*RUN)
+    assert (answer.code, answer.messages) == (0, [])
+    (run_id,) = stored()
+    assert answer.out.rstrip().endswith(f"run {run_id}: succeeded")
 
 
-def test_several_names_give_an_array(beambench, results, make_record):
-    results(make_record(1), make_record(2, benchmark=NAMES[1], status="failed", error="x"))
-    answer = beambench("run", *NAMES, "--json", "--store", STORE)
+def test_several_names_give_an_array(beambench, workers):
+    workers.script("pipeline", measured(), crashed())
+    answer = beambench(*RUN_BOTH, "--json")
     assert answer.code == 3
     assert [one["benchmark"] for one in answer.document] == NAMES
+    assert [one["status"] for one in answer.document] == ["succeeded", "failed"]
 
 
-def test_one_that_cannot_run_keeps_no_other_from_being_stored(beambench, results, make_record):
-    record = make_record(2, benchmark=NAMES[1])
-    results(RunError("no room"), record)
-    answer = beambench("run", *NAMES, "--json", "--store", STORE)
+@pytest.fixture
+def no_room(monkeypatch):
+    """Let there be no room for temporary files in the first run: no part of it could start."""
+    folders = [RunError("no room")]
+
+    def make():
+        if folders:
+            raise folders.pop()
+        return work_dir()
+
+    monkeypatch.setattr("beambench.experiments.experiment.work_dir", make)
+
+
+def test_one_that_cannot_run_keeps_no_other_from_being_stored(beambench, workers, no_room):
+    answer = beambench(*RUN_BOTH, "--json")
     assert answer.code == 3
-    assert answer.err == "beambench: overhead-noop: no room\n"
-    assert [one["run_id"] for one in answer.document] == [record.run_id]
-    assert stored() == [record.run_id]
+    assert answer.messages == ["beambench: overhead-noop: no room"]
+    assert [one["benchmark"] for one in answer.document] == [NAMES[1]]
+    assert stored() == [answer.document[0]["run_id"]]
 
 
-@pytest.mark.parametrize(("error", "code"), [(UsageError("wrong"), 2), (RunError("broken"), 3)])
-def test_the_only_one_that_cannot_run_is_one_line(beambench, results, error, code):
-    results(error)
-    answer = beambench("run", NAMES[0], "--json", "--store", STORE)
-    assert (answer.code, answer.out) == (code, "")
-    assert answer.err == f"beambench: {error}\n"
+def test_the_only_one_that_cannot_run_is_one_line(beambench, workers, no_room):
+    answer = beambench(*RUN, "--json")
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err == "beambench: no room\n"
 
 
-def test_a_record_that_cannot_be_stored_is_saved_beside(
-    beambench, folder, results, make_record, monkeypatch
-):
+def test_what_only_the_user_can_fix_is_one_line(beambench, workers):
+    workers.script("prepare", gave_up("prepare", "usage", "wrong"))
+    answer = beambench(*RUN, "--json")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.messages == ["beambench: wrong"]
+    assert stored() == []
+
+
+def test_a_record_that_cannot_be_stored_is_saved_beside(beambench, folder, workers, monkeypatch):
     def full(self, record, rows):
         raise StoreError("sqlite:///runs.db: the disk is full")
 
     monkeypatch.setattr(RunStore, "add", full)
-    record = make_record()
-    results(record)
-    answer = beambench("run", NAMES[0], "--json", "--store", STORE)
-    rescue = folder / f"beambench-{record.run_id}.json"
+    answer = beambench(*RUN, "--json")
+    run_id = answer.document["run_id"]
+    rescue = folder / f"beambench-{run_id}.json"
     assert answer.code == 3
-    assert answer.document["run_id"] == record.run_id
-    assert answer.err == (
+    assert answer.messages == [
         "beambench: sqlite:///runs.db: the disk is full; "
-        f"the record was saved as beambench-{record.run_id}.json\n"
-    )
-    assert json.loads(rescue.read_text("utf-8")) == record.model_dump(mode="json")
+        f"the record was saved as beambench-{run_id}.json"
+    ]
+    assert json.loads(rescue.read_text("utf-8")) == answer.document
 
 
 def test_a_record_that_can_be_saved_nowhere_is_printed_all_the_same(
-    beambench, folder, results, make_record, monkeypatch
+    beambench, folder, workers, monkeypatch
 ):
     def full(self, record, rows):
+        (folder / f"beambench-{record.run_id}.json").mkdir()
         raise StoreError("the disk is full")
 
     monkeypatch.setattr(RunStore, "add", full)
-    record = make_record()
-    (folder / f"beambench-{record.run_id}.json").mkdir()
-    results(record)
-    answer = beambench("run", NAMES[0], "--json", "--store", STORE)
+    answer = beambench(*RUN, "--json")
     assert answer.code == 3
-    assert answer.document["run_id"] == record.run_id
-    assert answer.err.startswith("beambench: the disk is full; saving it as beambench-2026")
-    assert answer.err.count("\n") == 1
+    assert (folder / f"beambench-{answer.document['run_id']}.json").is_dir()
+    (message,) = answer.messages
+    assert message.startswith("beambench: the disk is full; saving it as beambench-2")
 
 
-PUBLISHED = ["--profile", "full", "--publish", "influxdb", "--store", STORE]
+PUBLISHED = ["--profile", "full", "--publish", "influxdb"]
 
 
-def test_rows_are_sent_after_the_run(beambench, results, server):
-    results(run_record(1), run_record(2))
-    answer = beambench("run", *NAMES, *PUBLISHED, "--publish", "influxdb")
-    assert (answer.code, answer.err) == (0, "")
+def test_rows_are_sent_after_the_run(beambench, workers, server):
+    answer = beambench(*RUN_BOTH, *PUBLISHED, "--publish", "influxdb")
+    assert (answer.code, answer.messages) == (0, [])
     with RunStore.open(STORE) as store:
         counts = store.deliveries.counts()
-    assert counts == {"influxdb": {"delivered": 28, "queued": 0, "parked": 0}}
+    assert counts == {"influxdb": {"delivered": ROWS, "queued": 0, "parked": 0}}
 
 
-def test_rows_that_a_server_does_not_take_are_one_line_and_an_exit_code(beambench, results, server):
+def test_rows_that_a_server_does_not_take_are_one_line_and_an_exit_code(beambench, workers, server):
     server.answer = lambda path, body: (503, '{"error": "not today"}')
-    results(run_record(1), run_record(2, status="failed", error="x"))
-    answer = beambench("run", *NAMES, *PUBLISHED)
+    workers.script("pipeline", measured(), crashed())
+    answer = beambench(*RUN_BOTH, *PUBLISHED)
     assert answer.code == 3
     assert answer.err.count("influxdb: ") == 1
     assert "rows not delivered, kept in the queue: " in answer.err
-    results(run_record(3))
-    assert beambench("run", NAMES[0], *PUBLISHED).code == 5
+    assert beambench(*RUN, *PUBLISHED).code == 5
 
 
 def test_rows_that_cannot_be_made_are_one_line_and_an_exit_code(
-    beambench, results, server, monkeypatch
+    beambench, workers, server, monkeypatch
 ):
     def broken(record, publisher):
         raise ValueError("of a library")
 
     monkeypatch.setattr("beambench.publishers.outbox.rows_of", broken)
-    results(run_record())
-    answer = beambench("run", NAMES[0], *PUBLISHED)
-    said = f"run {run_record().run_id}: its rows could not be made (ValueError: of a library)"
-    assert (answer.code, answer.err) == (5, f"beambench: {said}\n")
-    with RunStore.open(STORE) as store:
-        assert store.get(run_record().run_id) == run_record()
+    answer = beambench(*RUN, *PUBLISHED)
+    (run_id,) = stored()
+    said = f"run {run_id}: its rows could not be made (ValueError: of a library)"
+    assert (answer.code, answer.messages) == (5, [f"beambench: {said}"])
+    assert record_of(run_id).status == "succeeded"
 
 
-def test_publishers_are_refused_before_anything_is_run(beambench, results, server, monkeypatch):
-    results(run_record())
-    answer = beambench("run", NAMES[0], "--publish", "kafka", "--store", STORE)
+def test_publishers_are_refused_before_anything_is_run(beambench, workers, server, monkeypatch):
+    answer = beambench(*RUN, "--publish", "kafka")
     assert (answer.code, "no publisher 'kafka'" in answer.err) == (2, True)
     monkeypatch.delenv("INFLUXDB_URL")
-    answer = beambench("run", NAMES[0], *PUBLISHED)
+    answer = beambench(*RUN, *PUBLISHED)
     assert (answer.code, "INFLUXDB_URL" in answer.err) == (2, True)
-    assert stored() == []
+    assert (stored(), workers.tasks) == ([], [])
 
 
 def test_other_settings_than_the_suites_are_said_where_rows_go_out(beambench, server):
@@ -206,36 +221,29 @@ def test_other_settings_than_the_suites_are_said_where_rows_go_out(beambench, se
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_asks_the_run_to_stop_and_the_record_is_stored(
-    beambench, monkeypatch, make_record, name
-):
+def test_a_signal_asks_the_run_to_stop_and_the_record_is_stored(beambench, workers, name):
     before = signal.getsignal(getattr(signal, name))
-    record = make_record(status="cancelled", error="prepare: cancelled")
 
-    def execute_all(requests, cancelled: Cancellation, announce, run):
+    def signalled(_):
+        cancelled = workers.options[-1]["cancelled"]
         assert not cancelled.is_set()
         signal.raise_signal(getattr(signal, name))
         assert cancelled.is_set()
-        yield requests[0], record
+        return crashed("cancelled")
 
-    monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
-    answer = beambench("run", NAMES[0], "--json", "--store", STORE)
+    workers.script("prepare", signalled)
+    answer = beambench(*RUN_BOTH, "--json")
     assert answer.code == 130
-    assert stored() == [record.run_id]
+    (document,) = answer.document
+    assert (document["status"], document["error"]) == ("cancelled", "cancelled in prepare")
+    assert stored() == [document["run_id"]]
     assert signal.getsignal(getattr(signal, name)) == before
 
 
-def test_labels_go_into_the_request(beambench, monkeypatch, make_record):
-    seen = []
-
-    def execute_all(requests, cancelled, announce, run):
-        seen.extend(requests)
-        yield requests[0], make_record()
-
-    monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
+def test_labels_are_kept_in_the_record(beambench, workers):
     labels = ["--label", "a=1", "--label", "b=x=y", "--label", "c="]
-    beambench("run", NAMES[0], *labels, "--store", STORE)
-    assert seen[0].labels == {"a": "1", "b": "x=y", "c": ""}
+    answer = beambench(*RUN, *labels, "--json")
+    assert answer.document["labels"] == {"a": "1", "b": "x=y", "c": ""}
 
 
 def test_ctrl_c_before_a_run_is_no_traceback(beambench, monkeypatch):

@@ -20,6 +20,7 @@ from beambench.request.benchmark import make_request
 from beambench.store import RunStore
 from beambench.worker.__main__ import _write
 from beambench.workloads.output import row
+from fake_workers import measured, prepared
 
 STORE = "sqlite:///runs.db"
 ODD = (
@@ -135,17 +136,24 @@ def test_rows_for_servers(stored):
                 line(one).encode()
 
 
-def test_a_run_that_says_such_things_is_stored(beambench, folder, record, monkeypatch):
-    def execute_all(requests, cancelled, announce, run):
-        yield requests[0], record
-
-    monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
-    answer = beambench("run", "overhead-noop", "--store", STORE)
+def test_a_run_that_says_such_things_is_stored(beambench, workers):
+    text = storable(ODD + HALF)
+    runner = {"executed": text, "implementation": text, "counters": "committed", "options": []}
+    problem = WorkerError(kind="run", message=text, detail=text)
+    workers.script("prepare", prepared(warnings=[text], environment={"machine": {"cpu": text}}))
+    workers.script("pipeline", measured(runner=runner, warnings=[text], error=problem))
+    words = ["run", "overhead-noop", "--repeats", "1", "--label", f"note={text.strip()}"]
+    answer = beambench(*words, "--store", STORE)
     assert answer.code == 3
     assert steers(answer.out + answer.err) == set()
-    assert answer.err.count("\n") == 1
+    assert "owned" in answer.out
+    (message,) = answer.messages
+    assert "owned" in message
     with RunStore.open(STORE) as store:
-        assert store.get(record.run_id) == record
+        (record,) = store.history("overhead-noop")
+    assert record.error == f"pipeline repeat 1: {text}"
+    assert text in record.warnings
+    assert record.runner.implementation == text
 
 
 def test_a_worker_writes_what_no_json_holds_as_text(tmp_path):

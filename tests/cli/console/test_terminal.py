@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_answer import Answer
 
 import costed_runs
 from beambench.cli.console import terminal
 from beambench.cli.main import VERBS as ALL_VERBS
 from beambench.cli.main import execute
 from beambench.errors import RunError
+from beambench.record.run_record import RunRecord
 from beambench.store import RunStore
+from fake_workers import crashed
 
 STORE = "sqlite:///runs.db"
 RUN = "20260131T100100Z-00000001"
@@ -156,20 +159,28 @@ def test_a_reader_that_leaves_is_no_fault(printed_to, unread, capsys, verb):
     assert capsys.readouterr().err == ""
 
 
+RAN = ["run", "overhead-noop", "--repeats", "1", "--store", STORE]
+
+
+def stored_run() -> RunRecord:
+    with RunStore.open(STORE) as store:
+        (record,) = [one for one in store.history("overhead-noop") if one.run_id != RUN]
+    return record
+
+
 @pytest.fixture
-def result(monkeypatch):
-    """Set what running gives, instead of running anything."""
+def run_to(printed_to, workers):
+    """Return a function that runs a benchmark that ends in a status; exit code and stored run."""
 
-    def use(given):
-        def execute_all(requests, cancelled, announce, run):
-            yield requests[0], given
+    def run(number: int, status: str, *form: str) -> tuple[int, RunRecord]:
+        if status != "succeeded":
+            workers.script("pipeline", crashed(status))
+        code, record = printed_to(number, *RAN, *form), stored_run()
+        assert record.status == status
+        assert ("throughput_elements" in record.metrics) == (status == "succeeded")
+        return code, record
 
-        monkeypatch.setattr("beambench.experiments.experiment.execute_all", execute_all)
-
-    return use
-
-
-RAN = ["run", "overhead-noop", "--store", STORE]
+    return run
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
@@ -177,38 +188,31 @@ RAN = ["run", "overhead-noop", "--store", STORE]
     ("status", "code"), [("succeeded", 3), ("failed", 3), ("timed_out", 124), ("cancelled", 130)]
 )
 def test_what_was_measured_is_stored_where_the_disk_is_full(
-    printed_to, full, result, make_record, capsys, status, code, form
+    run_to, full, capsys, status, code, form
 ):
-    error = None if status == "succeeded" else "an error"
-    record = make_record(3, status=status, error=error, config={"timeout": 5.0})
-    result(record)
-    assert printed_to(full, *RAN, *form) == code
-    said = capsys.readouterr().err.splitlines()
+    answered, record = run_to(full, status, *form)
+    assert answered == code
+    said = Answer(code, "", capsys.readouterr().err).messages
     assert said[0] == (
         f"beambench: overhead-noop: stored: `beambench show {record.run_id}` prints it"
     )
     assert said[-1] == "beambench: stdout could not be written: No space left on device"
-    with RunStore.open(STORE) as store:
-        assert store.get(record.run_id) == record
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
 @pytest.mark.parametrize(
     ("status", "code"), [("succeeded", 141), ("failed", 3), ("timed_out", 124), ("cancelled", 130)]
 )
-def test_what_was_measured_is_stored_where_nobody_reads(
-    printed_to, unread, result, make_record, status, code, form
-):
-    error = None if status == "succeeded" else "an error"
-    record = make_record(3, status=status, error=error, config={"timeout": 5.0})
-    result(record)
-    assert printed_to(unread, *RAN, *form) == code
-    with RunStore.open(STORE) as store:
-        assert store.get(record.run_id) == record
+def test_what_was_measured_is_stored_where_nobody_reads(run_to, unread, status, code, form):
+    answered, _ = run_to(unread, status, *form)
+    assert answered == code
 
 
-def test_a_run_that_could_not_start_keeps_its_code(printed_to, full, result, capsys):
-    result(RunError("no room"))
+def test_a_run_that_could_not_start_keeps_its_code(printed_to, full, monkeypatch, capsys):
+    def no_room():
+        raise RunError("no room")
+
+    monkeypatch.setattr("beambench.experiments.experiment.work_dir", no_room)
     assert printed_to(full, *RAN) == 3
     assert capsys.readouterr().err == "beambench: no room\n"
 
