@@ -30,8 +30,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Where bytecode may be written, pytest rewrites the tests' assertions once, not in each process.
 unit: setup
-	$(PYTEST) -m "not real and not torture" $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(PYTEST) -m "not real and not torture" $(ARGS)
 
 real: setup
 	$(PYTEST) -m "real and not torture" $(ARGS)

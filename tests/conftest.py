@@ -24,6 +24,18 @@ for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules of real parts only where those are not run.
+
+    They import Beam's handlers, and these PyTorch: seconds in each process, and forty loggers that
+    pytest attaches its handlers to three times a test.
+    """
+    if "not real" not in config.option.markexpr or not collection_path.match("test_*.py"):
+        return None
+    marked = "\npytestmark = pytest.mark.real\n" in collection_path.read_text("utf-8")
+    return True if marked else None
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the user's settings, store and cache out of the tests."""
