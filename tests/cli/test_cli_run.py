@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from beambench.cli.main import root_command
-from beambench.controller.work_dir import work_dir
+from beambench.controller.processes.work_dir import work_dir
 from beambench.errors import RunError, StoreError, worst
 from beambench.record.run_record import RunRecord
 from beambench.store import RunStore

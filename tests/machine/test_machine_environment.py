@@ -261,7 +261,7 @@ def test_digests_are_over_the_comparable_part(
 
     write(tmp_path / "proc/cpuinfo", X86_CPUINFO)
     packages = {"torch": "2.13.0"}
-    monkeypatch.setattr(environment, "_installed_packages", lambda: packages)
+    monkeypatch.setattr(environment, "installed_packages", lambda: packages)
     before = digests()
     assert digests() == before
     packages["torch"] = "2.14.0"

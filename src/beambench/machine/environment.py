@@ -11,15 +11,14 @@ import hashlib
 import json
 import os
 import platform
-import re
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from beambench.machine.packages import installed_packages
 from beambench.machine.processes import read_text, run_bounded
 
 # Raise it when comparable_part changes: digests of different versions are never equal.
@@ -145,7 +144,7 @@ def fingerprint(
         SHA-256 over the machine's part of ``comparable_part``, and over all of it. Two versions
         of a package on one machine have the same ``machine_digest``.
     """
-    packages = _installed_packages()
+    packages = installed_packages()
     package_dir = Path(__file__).parents[1]
     environment: dict[str, Any] = {
         "machine": _machine(proc, sys_root),
@@ -343,34 +342,6 @@ def _python() -> dict[str, Any]:
         "compiler": platform.python_compiler(),
         "gil": True if gil is None else bool(gil()),
     }
-
-
-def _installed_packages() -> dict[str, str]:
-    """Return name and version of every installed distribution, sorted by normalised name."""
-    versions: dict[str, str] = {}
-    for distribution in metadata.distributions():
-        # A half-removed package leaves a folder without name or version.
-        headers = _headers(distribution)
-        name, version = headers.get("name"), headers.get("version")
-        if name and version:
-            # The first one on the path is the one that is imported.
-            versions.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
-    return dict(sorted(versions.items()))
-
-
-def _headers(distribution: metadata.Distribution) -> dict[str, str]:
-    """Return the first value of each header line of a distribution's metadata, names in lower case.
-
-    ``distribution.metadata`` parses the description that follows too, six times as long.
-    """
-    names = ("METADATA", "PKG-INFO", "")  # the last: an egg-info file of old
-    text = next(filter(None, map(distribution.read_text, names)), "")
-    headers: dict[str, str] = {}
-    for line in text.partition("\n\n")[0].splitlines():
-        name, colon, value = line.partition(":")
-        if colon and not line[0].isspace():
-            headers.setdefault(name.lower(), value.strip())
-    return headers
 
 
 def _git_state(folder: Path, only_if_tracked: str | None = None) -> dict[str, Any] | None:
