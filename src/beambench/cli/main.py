@@ -129,7 +129,7 @@ def execute(arguments: list[str]) -> int:
             prog_name="beambench",
             standalone_mode=False,
             obj=beam_flags or [],
-            default_map=settings.default_map(project),
+            default_map=settings.default_map(project, VERBS),
         )
         return int(code or 0)
     except BeambenchError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,9 @@ RUN_SETTINGS = (
     "publish",
 )
 SHARED_SETTINGS = ("store", "definitions")
+WITH_RUN_SETTINGS = ("run", "options", "cost")
+"""Verbs that take what RUN_SETTINGS say as a run does."""
+
 ENVIRONMENT = tuple(f"BEAMBENCH_{name.upper()}" for name in (*SHARED_SETTINGS, *RUN_SETTINGS))
 TEST_PREFIX = "BEAMBENCH_TEST_"
 PROCESS_TREE = "BEAMBENCH_PROCESS_TREE"
@@ -82,15 +85,11 @@ def project_settings() -> dict[str, Any]:
     return settings
 
 
-def default_map(settings: dict[str, Any]) -> dict[str, Any]:
+def default_map(settings: dict[str, Any], verbs: Iterable[str]) -> dict[str, Any]:
     """Return the project file as defaults of the verbs, which is how it yields to the rest."""
     run = {key: settings[key] for key in RUN_SETTINGS if key in settings}
     shared = {key: settings[key] for key in SHARED_SETTINGS if key in settings}
-    verbs = ("run", "options", "list", "show", "validate", "history", "cost", "doctor")
-    defaults = {
-        verb: shared | (run if verb in ("run", "options", "cost") else {})
-        for verb in (*verbs, "publish", "export", "import")
-    }
+    defaults = {verb: shared | (run if verb in WITH_RUN_SETTINGS else {}) for verb in verbs}
     if "publish" in run:
         defaults["publish"] |= {"publishers": run["publish"]}
         defaults["run"] |= {"publishers": run["publish"]}
