@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from beambench.definition.beam_flags import BeamFlags
 from beambench.record.observation import Histogram
 
 LIMITS = ("min_batch_size", "max_batch_size")
@@ -57,11 +58,10 @@ def outside_flags(argv: Sequence[str], asked: Mapping[str, int], sizes: Histogra
 
 
 def _batch_size_flags(argv: Sequence[str]) -> Iterator[tuple[str, int]]:
-    for word, following in zip(argv, [*argv, ""][1:], strict=True):
-        name, equals, value = word.partition("=")
-        value = value if equals else following
-        if re.fullmatch(r"--(\w*[_-])?batch[_-]size", name) and re.fullmatch(r"\d{1,9}", value):
-            yield name, int(value)
+    for name, value in BeamFlags(argv):
+        named = re.fullmatch(r"(\w*[_-])?batch[_-]size", name)
+        if named and value is not None and re.fullmatch(r"\d{1,9}", value):
+            yield f"--{name}", int(value)
 
 
 def _is_met(name: str, size: int, sizes: Histogram) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from beambench.definition.beam_flags import BeamFlags
 from beambench.definition.entry_points import load
 from beambench.definition.runners import find_runner
 from beambench.definition.user_modules import importable
@@ -80,13 +81,13 @@ def _check_output(request: RunRequest) -> None:
         raise UsageError(f"output {target}: the run reads it: name another place")
     if target.is_here:
         check_file(target, overwrite=request.overwrite)
-    elif target.format == "bigquery" and find_runner(request.runner).is_local:
-        words = [word for flag in request.beam_flags for word in flag.split("=", 1)]
-        if "--temp_location" not in words:
-            raise UsageError(
-                f"output {request.output}: BigQuery loads files of a bucket: say where they may "
-                "lie, with -- --temp_location=gs://BUCKET/FOLDER"
-            )
+        return
+    here = target.format == "bigquery" and find_runner(request.runner).is_local
+    if here and "temp_location" not in BeamFlags(request.beam_flags):
+        raise UsageError(
+            f"output {request.output}: BigQuery loads files of a bucket: say where they may "
+            "lie, with -- --temp_location=gs://BUCKET/FOLDER"
+        )
 
 
 def _is_same(target: Target, path: str) -> bool:
@@ -153,15 +154,16 @@ def check_timeout(seconds: float) -> None:
 
 
 def check_flags(flags: Sequence[str]) -> None:
-    if any(flag.partition("=")[0] == "--runner" for flag in flags):
+    if "runner" in BeamFlags(flags):
         raise UsageError("--runner after --: choose the runner with beambench's own --runner")
 
 
 def _check_processes(processes: int, flags: Sequence[str]) -> None:
     if processes == 1:
         return
-    for flag in flags:
-        if flag.partition("=")[0] in ("--direct_num_workers", "--direct_running_mode"):
+    for name, value in BeamFlags(flags):
+        if name in ("direct_num_workers", "direct_running_mode"):
+            flag = f"--{name}" if value is None else f"--{name}={value}"
             raise UsageError(
                 f"runner.processes {processes} and {flag} say the same: give one of the two"
             )

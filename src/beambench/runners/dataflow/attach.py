@@ -14,6 +14,7 @@ from beambench.controller.assemble import Execution
 from beambench.controller.results import TaskResult
 from beambench.controller.session import OnStop, Session, Step
 from beambench.credentials.masking import secret_values, without
+from beambench.definition.beam_flags import BeamFlags
 from beambench.definition.options_file.names import FOLDER
 from beambench.definition.publish import Publish
 from beambench.errors import RunError, UsageError
@@ -27,7 +28,6 @@ from beambench.runners.dataflow.service.client import (
     JobClient,
     JobPlace,
     ServiceError,
-    flag_value,
 )
 from beambench.version import __version__
 
@@ -144,7 +144,7 @@ def place_of(
     for part, names in (("project", PROJECT_VARIABLES), ("region", REGION_VARIABLES)):
         given = (environment.get(name) for name in names)
         place[part] = (
-            flag_value(flags, f"--{part}") or known.get(part) or next(filter(None, given), None)
+            BeamFlags(flags).value(part) or known.get(part) or next(filter(None, given), None)
         )
         if not place[part]:
             raise UsageError(

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from beambench.definition.beam_flags import BeamFlags, NamedValue
 from beambench.definition.options_file.flags import cluster_values
 from beambench.definition.options_file.names import ACCELERATOR, ONE_PROCESS, REPEATABLE
 from beambench.definition.schema import Cluster, Definition
@@ -106,15 +107,15 @@ def job_settings(
             f"{name} has no cluster, which --runner dataflow needs: set cluster.machine_type, "
             "cluster.workers and cluster.disk_gb"
         )
-    given = list(_named(beam_flags))
+    given = _named(beam_flags)
     for flag, reason in OURS.items():
-        if any(known == flag for known, _ in given):
+        if any(known.name == flag for known in given):
             raise UsageError(f"--{flag} after --: {reason}")
     _check_shape(cluster, given)
     template = _last(given, TEMPLATE)
-    flags = [*_own_flags(cluster, given), *(key for key in given if key[0] != TEMPLATE)]
+    flags = [*_own_flags(cluster, given), *(flag for flag in given if flag.name != TEMPLATE)]
     if not _last(flags, "project") and environment.get(PROJECT):
-        flags.insert(0, ("project", environment[PROJECT]))
+        flags.insert(0, NamedValue("project", environment[PROJECT]))
     missing = [key for key in ("project", "region", "temp_location") if not _last(flags, key)]
     if missing:
         needed = ", ".join(f"--{key}" for key in missing)
@@ -140,10 +141,7 @@ def job_settings(
     )
 
 
-Named = tuple[str, str | None]
-
-
-def _own_flags(cluster: Cluster, given: Sequence[Named]) -> Iterator[Named]:
+def _own_flags(cluster: Cluster, given: Sequence[NamedValue]) -> Iterator[NamedValue]:
     """Yield the cluster's flags that the user does not give."""
     names = {name for name, _ in given}
     has_accelerator = _names_accelerator(given)
@@ -152,10 +150,10 @@ def _own_flags(cluster: Cluster, given: Sequence[Named]) -> Iterator[Named]:
             continue
         text = str(value)
         if not (_is_accelerator(text) and has_accelerator) and (name, text) not in given:
-            yield name, text
+            yield NamedValue(name, text)
 
 
-def _check_shape(cluster: Cluster, given: Sequence[Named]) -> None:
+def _check_shape(cluster: Cluster, given: Sequence[NamedValue]) -> None:
     """Refuse a flag that makes the cluster another one than the definition's."""
     own = cluster_values(cluster)
     said = {**dict(own), "worker_region": cluster.region}
@@ -176,16 +174,16 @@ def _check_shape(cluster: Cluster, given: Sequence[Named]) -> None:
             )
 
 
-def _parts(flags: Sequence[Named]) -> Iterator[Named]:
+def _parts(flags: Sequence[NamedValue]) -> Iterator[NamedValue]:
     """Yield flags one value each: Beam takes a comma between experiments for two of them."""
     for name, value in flags:
         if name in REPEATABLE and value is not None:
-            yield from ((name, part.strip()) for part in value.split(","))
+            yield from (NamedValue(name, part.strip()) for part in value.split(","))
         else:
-            yield name, value
+            yield NamedValue(name, value)
 
 
-def _names_accelerator(flags: Sequence[Named]) -> bool:
+def _names_accelerator(flags: Sequence[NamedValue]) -> bool:
     return any(_is_accelerator(value) for _, value in _parts(flags))
 
 
@@ -193,32 +191,20 @@ def _is_accelerator(value: str | None) -> bool:
     return value is not None and value.startswith(f"{ACCELERATOR}=")
 
 
-def _named(flags: Sequence[str]) -> Iterator[Named]:
-    """Yield name and value of each flag, whichever way the two are written."""
-    name: str | None = None
-    for word in flags:
-        if word.startswith("--"):
-            if name is not None:
-                yield name, None
-            own, equals, value = word[2:].partition("=")
-            own = ALIASES.get(own, own)
-            if equals:
-                yield own, value
-            name = None if equals else own
-        elif name is not None:
-            yield name, word
-            name = None
-        else:
-            raise UsageError(f"{word!r} after --: expected --flag=value")
-    if name is not None:
-        yield name, None
+def _named(words: Sequence[str]) -> list[NamedValue]:
+    """Return the flags, each under the name that says the same in all of its forms."""
+    flags = BeamFlags(words)
+    stray = flags.stray_word()
+    if stray is not None:
+        raise UsageError(f"{stray!r} after --: expected --flag=value")
+    return [NamedValue(ALIASES.get(name, name), value) for name, value in flags]
 
 
-def _last(flags: Sequence[Named], name: str) -> str | None:
+def _last(flags: Sequence[NamedValue], name: str) -> str | None:
     return next((value for known, value in reversed(flags) if known == name), None)
 
 
-def _check(definition: Definition, cluster: Cluster, flags: Sequence[Named]) -> None:
+def _check(definition: Definition, cluster: Cluster, flags: Sequence[NamedValue]) -> None:
     """Check what Dataflow documents that it does not do."""
     name = definition.name
     if cluster.processes not in (None, 1):

@@ -12,7 +12,6 @@ from beambench.runners.dataflow.service.client import (
     JobClient,
     JobPlace,
     ServiceError,
-    flag_value,
 )
 from dataflow_stub import CUT, JOB_ID, PROJECT, REGION, message
 
@@ -136,9 +135,3 @@ def test_endpoints_are_the_real_ones_unless_told():
 def test_credentials_never_go_over_plain_http_elsewhere(address):
     with pytest.raises(UsageError, match="endpoint"):
         Endpoints.chosen({"CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW": address})
-
-
-def test_the_last_value_of_a_flag_counts():
-    flags = ["--region", "a", "--project=b", "--region=c", "--region"]
-    assert flag_value(flags, "--region") == "c"
-    assert flag_value(flags, "--reg") is None

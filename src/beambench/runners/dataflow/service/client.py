@@ -15,6 +15,7 @@ from typing import Any
 
 from beambench.cancellation import Cancellation
 from beambench.credentials.google import LOG_IN, VARIABLE, NoCredentialsError, application_default
+from beambench.definition.beam_flags import BeamFlags
 from beambench.errors import RunError, UsageError
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -96,7 +97,7 @@ class Endpoints:
         cls, environment: Mapping[str, str] = os.environ, flags: Sequence[str] = ()
     ) -> Endpoints:
         """Return the real ones where neither gcloud's variables nor Beam's flag say otherwise."""
-        flag = flag_value(flags, "--dataflow_endpoint")
+        flag = BeamFlags(flags).value("dataflow_endpoint")
         names = {
             "dataflow": "CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW",
             "monitoring": "CLOUDSDK_API_ENDPOINT_OVERRIDES_MONITORING",
@@ -106,17 +107,6 @@ class Endpoints:
         if flag:
             given["dataflow"] = flag
         return cls(**{part: _checked(address) for part, address in given.items()})
-
-
-def flag_value(flags: Sequence[str], name: str) -> str | None:
-    """Return the last value that flags give, as ``--name=value`` or ``--name value``."""
-    value = None
-    for index, flag in enumerate(flags):
-        if flag.startswith(f"{name}="):
-            value = flag.partition("=")[2]
-        elif flag == name and index + 1 < len(flags):
-            value = flags[index + 1]
-    return value
 
 
 def _checked(address: str) -> str:
