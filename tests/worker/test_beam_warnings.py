@@ -6,7 +6,7 @@ import warnings
 import pytest
 
 from beambench.errors import RunError
-from beambench.worker.beam_warnings import LONGEST_TEXT, MAX_WARNINGS, kept_warnings
+from beambench.worker.beam_warnings import LONGEST_TEXT, MAX_WARNINGS, recorded_warnings
 
 BEAM = "/site-packages/apache_beam/ml/inference/pytorch_inference.py"
 SWITCH = "Model handler specified a 'GPU' device, but GPUs are not available. Switching to CPU."
@@ -18,7 +18,7 @@ def log(text: str, path: str = BEAM, level: int = logging.WARNING) -> None:
 
 
 def test_a_switch_to_the_cpu_is_said_once_in_words_of_the_run(caplog):
-    with kept_warnings() as kept:
+    with recorded_warnings() as kept:
         log(SWITCH)
         log(SWITCH)
     assert kept.texts == [f"a handler asked for a GPU and ran on the CPU: {SWITCH}"]
@@ -28,7 +28,7 @@ def test_a_switch_to_the_cpu_is_said_once_in_words_of_the_run(caplog):
 
 
 def test_a_switch_in_another_process_is_read_out_of_what_the_runner_prints():
-    with kept_warnings() as kept:
+    with recorded_warnings() as kept:
         log(
             f'Worker: severity: WARN timestamp {{ seconds: 1 }} message: "{SWITCH}" '
             f'instruction_id: "b" log_location: "{BEAM}:104" thread: "T"',
@@ -42,13 +42,13 @@ def test_a_switch_in_another_process_is_read_out_of_what_the_runner_prints():
     [("/site-packages/apache_beam/io/filesystem.py", logging.WARNING), (BEAM, logging.INFO)],
 )
 def test_other_code_and_lesser_levels_are_left_out(path, level):
-    with kept_warnings() as kept:
+    with recorded_warnings() as kept:
         log("something", path, level)
     assert (kept.texts, kept.switch) == ([], None)
 
 
 def test_warnings_are_bounded_in_number_and_length():
-    with kept_warnings() as kept:
+    with recorded_warnings() as kept:
         for number in range(2 * MAX_WARNINGS):
             log(f"{number}\n" + "x" * 1000)
     assert len(kept.texts) == MAX_WARNINGS
@@ -57,7 +57,7 @@ def test_warnings_are_bounded_in_number_and_length():
 
 def test_onnx_runtime_without_a_gpu_counts_as_a_switch():
     said = "Specified provider 'CUDAExecutionProvider' is not in available provider names."
-    with pytest.warns(UserWarning) as shown, kept_warnings() as kept:  # noqa: PT030, PT031
+    with pytest.warns(UserWarning) as shown, recorded_warnings() as kept:  # noqa: PT030, PT031
         warnings.warn(said, stacklevel=1)
         warnings.warn("something else", stacklevel=1)
     assert [str(one.message) for one in shown] == [said, "something else"]
@@ -66,7 +66,7 @@ def test_onnx_runtime_without_a_gpu_counts_as_a_switch():
 
 
 def test_a_benchmark_that_is_defined_for_a_gpu_fails_without_it():
-    with kept_warnings() as kept:
+    with recorded_warnings() as kept:
         log(SWITCH)
     kept.check_device("cpu")
     with pytest.raises(RunError, match=r"model\.device gpu: the model ran on the CPU: Model"):
@@ -75,5 +75,5 @@ def test_a_benchmark_that_is_defined_for_a_gpu_fails_without_it():
 
 def test_a_users_own_logging_can_still_be_set_up(monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    with kept_warnings():
+    with recorded_warnings():
         assert logging.getLogger().handlers == []

@@ -118,7 +118,8 @@ class Execution:
         )
 
     def verification(self) -> Verification:
-        return run_level([one.verification for one in self.repeats if one.verification is not None])
+        proofs = [repeat.verification for repeat in self.repeats]
+        return run_level([proof for proof in proofs if proof is not None])
 
     def noise(self) -> dict[str, Any]:
         return summarise([repeat.noise for repeat in [*self.repeats, *self.references]])

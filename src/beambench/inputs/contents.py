@@ -65,8 +65,8 @@ def read_objects(addresses: list[str]) -> dict[str, Content | None] | None:
         return None if left < 0 else content_of(affordable(address))
 
     with ThreadPoolExecutor(READERS) as pool:
-        found = dict(zip(addresses, pool.map(content, addresses), strict=True))
-    return None if left < 0 else found
+        contents = dict(zip(addresses, pool.map(content, addresses), strict=True))
+    return None if left < 0 else contents
 
 
 def described(addresses: list[str]) -> dict[str, Content | None]:

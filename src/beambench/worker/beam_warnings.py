@@ -77,25 +77,25 @@ class BeamWarnings:
 
 
 @contextlib.contextmanager
-def kept_warnings() -> Iterator[BeamWarnings]:
-    """Keep the warnings of what runs inside; they are logged and shown as before."""
+def recorded_warnings() -> Iterator[BeamWarnings]:
+    """Record the warnings of what runs inside; they are logged and shown as before."""
     # A handler of ours would keep a user's logging.basicConfig from doing anything.
-    kept, make, show = BeamWarnings(), logging.getLogRecordFactory(), warnings.showwarning
+    recorded, make, show = BeamWarnings(), logging.getLogRecordFactory(), warnings.showwarning
 
     def made(*parts: Any, **options: Any) -> logging.LogRecord:
         record = make(*parts, **options)
-        kept.seen(record)
+        recorded.seen(record)
         return record
 
     def shown(message: Any, *rest: Any, **options: Any) -> None:
         if any(words in str(message) for words in SWITCHES):
-            kept.add(str(message))
+            recorded.add(str(message))
         show(message, *rest, **options)
 
     logging.setLogRecordFactory(made)
     warnings.showwarning = shown
     try:
-        yield kept
+        yield recorded
     finally:
         logging.setLogRecordFactory(make)
         warnings.showwarning = show

@@ -40,7 +40,7 @@ from beambench.machine import bytecode
 from beambench.machine.environment import fingerprint
 from beambench.record.observation import Histogram, Observation, Prepared, Proof
 from beambench.worker import loop
-from beambench.worker.beam_warnings import kept_warnings
+from beambench.worker.beam_warnings import recorded_warnings
 from beambench.worker.outputs import (
     classes_of,
     ids_of,
@@ -251,7 +251,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
     if target is not None:
         sinks.clear(target)
     MEMORY_LOG.clear()
-    with kept_warnings() as beam_warnings:
+    with recorded_warnings() as beam_warnings:
         finished: FinishedPipeline = load(plan.runner)(workload, plan, outputs)
     beam_warnings.check_device(plan.definition.model.device)
     end = PlanClock(plan.epoch_ns, plan.slot_us).offset_us()

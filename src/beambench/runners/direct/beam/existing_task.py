@@ -31,7 +31,7 @@ from beambench.instrumentation.transparent import has_model_per_key, innermost
 from beambench.machine import bytecode
 from beambench.record.observation import InferenceStep, Measured, Observation
 from beambench.runners.direct.beam import existing
-from beambench.worker.beam_warnings import kept_warnings
+from beambench.worker.beam_warnings import recorded_warnings
 from beambench.worker.torch_settings import torch_settings
 from beambench.worker.wrapped_errors import innermost as what_was_raised
 
@@ -50,7 +50,7 @@ DEFERRED = (
 def run_existing(plan: ExistingPlan) -> Observation:
     """Run the user's function once and read the metrics of its pipeline."""
     MEMORY_LOG.clear()
-    with kept_warnings() as beam_warnings, noted_settings() as ignored, _command_line(plan):
+    with recorded_warnings() as beam_warnings, noted_settings() as ignored, _command_line(plan):
         function = load_function(plan.pipeline)
         _seed(plan.seed)
         with _explained(plan.pipeline):
