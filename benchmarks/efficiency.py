@@ -111,7 +111,7 @@ class Arms:
             "prepare": (PreparePlan, {}),
             "calibrate": (CalibratePlan, {}),
             "loop": (LoopPlan, {"batch_sizes": sizes}),
-            "pipeline": (PipelinePlan, {"runner": DIRECT.pipeline}),
+            "pipeline": (PipelinePlan, {"pipeline_function": DIRECT.pipeline}),
         }[task]
         if task != "prepare":
             own = {**own, "preparation": self._prepared[variant]}

@@ -78,7 +78,7 @@ def child(kind: str, count: int, size: int) -> None:
     definition = Library().resolve("overhead-noop", overrides=limits).definition
     plan = PipelinePlan(
         definition=definition,
-        runner=str(DIRECT.pipeline),
+        pipeline_function=str(DIRECT.pipeline),
         seed=0,
         source="synthetic",
         limit=count,

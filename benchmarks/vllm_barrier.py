@@ -131,7 +131,7 @@ class Arms:
         kind, own = {
             "prepare": (PreparePlan, {}),
             "loop": (LoopPlan, {"batch_sizes": []}),
-            "pipeline": (PipelinePlan, {"runner": DIRECT.pipeline}),
+            "pipeline": (PipelinePlan, {"pipeline_function": DIRECT.pipeline}),
         }[task]
         if task != "prepare":
             own = {**own, "preparation": self._preparation}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -157,7 +158,8 @@ class Workers:
         search_path: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> TaskResult:
-        self.plans.append(plan)
+        document = json.loads(json.dumps(plan.model_dump(mode="json")))  # as a worker reads it
+        self.plans.append(type(plan).model_validate(document))
         self.options.append(
             {"deadline": deadline, "cancelled": cancelled, "search_path": list(search_path)}
         )

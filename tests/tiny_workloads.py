@@ -154,7 +154,7 @@ PLANS: dict[str, tuple[type[BenchmarkPlan], dict[str, Any]]] = {
     "reference": (ReferencePlan, {}),
     "calibrate": (CalibratePlan, {}),
     "loop": (LoopPlan, {"batch_sizes": []}),
-    "pipeline": (PipelinePlan, {"runner": DIRECT.pipeline}),
+    "pipeline": (PipelinePlan, {"pipeline_function": DIRECT.pipeline}),
     "template": (TemplatePlan, JOB),
     "submit": (SubmitPlan, JOB),
     "collect": (CollectPlan, JOB),

@@ -1,9 +1,16 @@
 """Google's credentials are looked up in one place, which says what is wrong with them."""
 
+import os
+
 import pytest
 
-from beambench.credentials.google import NoCredentialsError, application_default, check_google_key
-from beambench.errors import UsageError
+from beambench.credentials.google import (
+    METADATA_LIMITS,
+    NoCredentialsError,
+    application_default,
+    check_google_key,
+)
+from beambench.errors import RunError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -55,3 +62,16 @@ def test_a_key_file_that_is_none_is_named_before_google_is_asked(tmp_path, monke
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(UsageError, match="No such file"):
         application_default()
+
+
+def test_a_look_up_that_fails_is_not_taken_for_none(monkeypatch):
+    from google.auth.exceptions import TransportError
+
+    def cut(**_: object) -> None:
+        raise TransportError("the server of the metadata hung up")
+
+    monkeypatch.setattr("google.auth.default", cut)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    with pytest.raises(RunError, match="look-up of Google credentials failed: the server of"):
+        application_default()
+    assert not [name for name in METADATA_LIMITS if name in os.environ]

@@ -120,7 +120,7 @@ def test_rows_of_beambench_itself_are_left_out():
     ],
 )
 def test_times_in_every_form_that_they_are_exported_in(value, text):
-    assert exchange.moment(value).isoformat() == text
+    assert exchange.time_of_row(value).isoformat() == text
 
 
 @pytest.mark.parametrize("form", ["lines", "list", "csv"])

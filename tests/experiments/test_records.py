@@ -7,9 +7,11 @@ import uuid
 
 import pytest
 
+from beambench.cancellation import Cancellation
 from beambench.controller.assemble import Execution
 from beambench.controller.results import Trouble
 from beambench.definition.library import Library
+from beambench.experiments.benchmark import execute
 from beambench.experiments.records import (
     Subject,
     first_error,
@@ -65,11 +67,9 @@ def own(tmp_path):
     return write
 
 
-def record_of(
-    *results, trouble=None, expected=1, judge=first_error, benchmark="overhead-noop", **subject
-) -> RunRecord:
+def record_of(*results, trouble=None, expected=1, judge=first_error, **subject) -> RunRecord:
     request = make_request(
-        Library(), benchmark, profile="smoke", labels={"a": "1"}, command=["x", "\udcff"]
+        Library(), "overhead-noop", profile="smoke", labels={"a": "1"}, command=["x", "\udcff"]
     )
     execution = Execution(0.0)
     for result in results:
@@ -151,12 +151,19 @@ def test_it_is_the_version_that_started_the_run():
     assert record_of(measured(), beambench_version="0.0.9").beambench_version == "0.0.9"
 
 
+def executed(benchmark: str) -> RunRecord:
+    request = make_request(Library(), benchmark, profile="smoke")
+    return execute(request, Cancellation())
+
+
+@pytest.mark.usefixtures("workers", "scratch")
 def test_a_workload_says_what_its_model_computes_in(own):
-    record = record_of(measured(), benchmark=own('return "bfloat16"'))
+    record = executed(own('return "bfloat16"'))
     assert record.config["precision"] == "bfloat16"
-    assert "precision" not in record_of(measured()).config
+    assert "precision" not in executed("overhead-noop").config
 
 
+@pytest.mark.usefixtures("workers", "scratch")
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
@@ -166,9 +173,9 @@ def test_a_workload_says_what_its_model_computes_in(own):
     ],
 )
 def test_a_workload_that_cannot_say_it_is_a_warning(own, body, problem):
-    record = record_of(measured(), benchmark=own(body))
+    record = executed(own(body))
     assert record.status == "succeeded"
     assert "precision" not in record.config
-    (warning,) = record.warnings
+    (warning,) = [text for text in record.warnings if "precision" in text]
     assert warning.startswith("workload 'own_")
     assert warning.endswith(problem)

@@ -75,7 +75,7 @@ def test_a_run_prepares_samples_and_repeats(workers, scratch):
     first, *others = workers.plans
     assert (first.source, first.limit, first.seed, first.slot_us) == ("synthetic", 7, 3, 50_000)
     assert (first.runs_here, first.beam_flags, first.labels) == (True, [], None)
-    assert {plan.runner for plan in workers.plans[2:]} == {DIRECT.pipeline}
+    assert {plan.pipeline_function for plan in workers.plans[2:]} == {DIRECT.pipeline}
     assert {plan.preparation.count for plan in others} == {COUNT}
     assert workers.plans == sorted(workers.plans, key=lambda plan: plan.epoch_ns)
     deadlines = {options["deadline"] for options in workers.options}

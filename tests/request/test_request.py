@@ -377,3 +377,16 @@ def test_the_configuration_is_all_that_was_resolved(write):
         "interpreter": sys.executable,
     }
     assert ask().configuration()["reference"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"on_stop": "cancle"}, "on_stop 'cancle': choose leave or cancel"),
+        ({"on_stop": "cancel"}, "on_stop cancel: no job of runner direct goes on"),
+    ],
+)
+def test_what_becomes_of_a_job_is_checked(options, words):
+    with pytest.raises(UsageError) as caught:
+        make_request(Library(), "overhead-noop", **options)
+    assert str(caught.value) == words

@@ -40,7 +40,7 @@ STATUS_CODES = {
 }
 
 
-def nothing(request: Request) -> Mapping[str, Any]:
+def no_details(request: Request) -> Mapping[str, Any]:
     """Add nothing to a plan."""
     return {}
 
@@ -56,7 +56,7 @@ class Work(Generic[R]):
 
     requests: Sequence[R]
     execute: Callable[[R, Cancellation, Announce], RunRecord]
-    details: Callable[[R], Mapping[str, Any]] = nothing
+    details: Callable[[R], Mapping[str, Any]] = no_details
 
 
 @dataclass(frozen=True)

@@ -58,15 +58,16 @@ def attached(
         if name not in WITH_ATTACH and is_given(context, name):
             raise UsageError(f"{parameter.opts[0]} does not go with --attach: the job has its own")
     with RunStore.open(url) as store:
-        return make_attach_request(
-            job_id,
-            flags=context.obj,
-            store=store,
-            library=library(definitions) if names else None,
-            name=names[0] if names else None,
-            command=masked(["beambench", *sys.argv[1:]]),
-            **options,
-        )
+        runs = store.of_job(job_id)
+    return make_attach_request(
+        job_id,
+        flags=context.obj,
+        runs=runs,
+        library=library(definitions) if names else None,
+        name=names[0] if names else None,
+        command=masked(["beambench", *sys.argv[1:]]),
+        **options,
+    )
 
 
 def job_of(known: Library, store: str | None, request: RunRequest) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _attached_work(context: typer.Context, job_id: str) -> Work[AttachRequest]:
         timeout=given["timeout"],
         labels=parse_labels(given["label"] or []),
     )
-    return Work([request], load(ATTACHED))
+    return Work([request], load(ATTACHED, "beambench"))
 
 
 def _shared(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _existing_work(context: typer.Context, pipeline: str) -> Work[ExistingReques
         labels=parse_labels(given["label"] or []),
         **_shared(given),
     )
-    return Work([request], load(EXISTING))
+    return Work([request], load(EXISTING, "beambench"))
 
 
 def _benchmark_work(context: typer.Context) -> Work[RunRequest]:
@@ -178,7 +178,7 @@ def _benchmark_work(context: typer.Context) -> Work[RunRequest]:
     _check_on_stop(context, given["runner"])
     requests = _benchmark_requests(known, names, **_shared(given), **options)
     details = functools.partial(jobs.job_of, known, given["store"])
-    return Work(requests, load(BENCHMARK), details)
+    return Work(requests, load(BENCHMARK, "beambench"), details)
 
 
 def _checked_names(names: list[str] | None, name: str | None, output: str | None) -> list[str]:

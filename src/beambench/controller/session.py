@@ -88,7 +88,11 @@ class Session:
         }
 
     def run(
-        self, plan: WorkerPlan, step: Step, elements: int | None = None, at_least: float = 0.0
+        self,
+        plan: WorkerPlan,
+        step: Step,
+        elements: int | None = None,
+        deadline: float | None = None,
     ) -> TaskResult:
         """Carry out a plan and return its result, without secrets.
 
@@ -96,14 +100,14 @@ class Session:
             plan: what is to be done.
             step: what this is called.
             elements: how many will be processed, if that is known.
-            at_least: seconds that it has, even if the run's time is over.
+            deadline: its end, by the clock; None: that of the run.
 
         Raises:
             RunError: no worker can be started.
         """
         result = self.run_task(
             plan,
-            deadline=max(self.deadline, self.clock.now() + at_least) if at_least else self.deadline,
+            deadline=self.deadline if deadline is None else deadline,
             cancelled=self.cancelled,
             interpreter=self.interpreter,
             search_path=self.search_path,

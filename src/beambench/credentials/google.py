@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from beambench.errors import UsageError
+from beambench.errors import RunError, UsageError
 
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+METADATA_LIMITS = ("GCE_METADATA_TIMEOUT", "GCE_METADATA_DETECT_RETRIES")
 LOG_IN = "gcloud auth application-default login"
 
 
@@ -31,18 +32,25 @@ def application_default(scopes: Sequence[str] | None = None) -> tuple[Any, str |
         ImportError: google-auth is not installed.
         UsageError: the variable names something that is no key file.
         NoCredentialsError: there are none.
+        RunError: nobody knows, for looking failed.
     """
     import google.auth
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
     check_google_key()
-    os.environ.setdefault("GCE_METADATA_TIMEOUT", "1")
-    os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
+    limits = {name: "1" for name in METADATA_LIMITS if name not in os.environ}
+    os.environ.update(limits)
     logging.getLogger("google.auth.compute_engine._metadata").setLevel(logging.ERROR)
     try:
         credentials, project = google.auth.default(scopes=scopes)
-    except GoogleAuthError as error:
+    except DefaultCredentialsError as error:
         raise NoCredentialsError(str(error)) from None
+    except GoogleAuthError as error:
+        text = " ".join(str(error).split())[:300]
+        raise RunError(f"the look-up of Google credentials failed: {text}") from None
+    finally:
+        for name in limits:
+            del os.environ[name]
     return credentials, project
 
 

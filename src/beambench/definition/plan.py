@@ -26,7 +26,7 @@ def with_choices(definition: Definition, choices: Sequence[Choice]) -> Definitio
     if definition.model.precision != "auto":
         return definition
     document = {**definition.model_dump(), "publish": definition.publish}
-    return Definition.model_validate(_applied(document, choices))
+    return Definition.model_validate(decided(document, choices))
 
 
 def decided_definition(record: RunRecord) -> dict[str, Any]:
@@ -36,13 +36,14 @@ def decided_definition(record: RunRecord) -> dict[str, Any]:
         UsageError: the record, which may be imported, decides what its definition does not have.
     """
     try:
-        return _applied(copy.deepcopy(record.config["definition"]), record.choices)
+        return decided(copy.deepcopy(record.config["definition"]), record.choices)
     except (KeyError, TypeError):
         settings = ", ".join(choice.setting for choice in record.choices)
         raise UsageError(f"run {record.run_id}: its definition has no {settings:.160}") from None
 
 
-def _applied(document: dict[str, Any], choices: Sequence[Choice]) -> dict[str, Any]:
+def decided(document: dict[str, Any], choices: Sequence[Choice]) -> dict[str, Any]:
+    """Decide in the document of a definition, which is changed, what it leaves open; return it."""
     for choice in choices:
         *path, last = choice.setting.split(".")
         section = document
@@ -170,15 +171,15 @@ class PipelinePlan(PreparedPlan):
     """Run the pipeline once.
 
     Attributes:
-        runner: ``module:function`` of (workload, plan, outputs) that runs the pipeline to its end
-            and returns a `workloads.pipeline.outputs.Finished`.
+        pipeline_function: ``module:function`` of (workload, plan, outputs) that runs the pipeline
+            to its end and returns a `workloads.pipeline.outputs.FinishedPipeline`.
         folder: where the pipeline leaves proof and predictions, a path or an address that its
             workers can write; None: `work_dir`.
     """
 
     task: Literal["pipeline"] = "pipeline"
     function: str = "beambench.worker.tasks:run_pipeline"
-    runner: str
+    pipeline_function: str
     folder: str | None = None
 
 

@@ -21,7 +21,7 @@ class Runner:
         name: what `--runner` takes and records hold.
         beam_name: what Beam's own `--runner` takes.
         pipeline: ``module:function`` of (workload, plan, outputs) that runs a benchmark's pipeline
-            in a worker to its end, and returns an `workloads.pipeline.outputs.Finished`.
+            in a worker to its end, and returns an `workloads.pipeline.outputs.FinishedPipeline`.
         repeat: ``module:function`` of a `controller.session.PipelineRepeat` that carries out one
             repeat in another way and returns a `TaskResult`, or the `Trouble` that ends the run
             before there is one; None: a worker of this machine runs `pipeline`.

@@ -15,14 +15,13 @@ from beambench.controller.session import Announce, OnStop, Session, Step, silent
 from beambench.definition.entry_points import load
 from beambench.definition.library import Library
 from beambench.definition.publish import Publish
-from beambench.definition.runners import find_runner, runner_with_jobs
+from beambench.definition.runners import lookup, runner_with_jobs
 from beambench.errors import UsageError
-from beambench.experiments.existing import nothing
+from beambench.experiments.existing import prepare_nothing
 from beambench.experiments.experiment import Arm, Experiment, carry_out, failed_in_a_row
 from beambench.experiments.records import Subject, first_error
 from beambench.record.run_record import RunRecord
 from beambench.request.checks import check_timeout
-from beambench.store.run_store import RunStore
 
 
 class StartedJob(Protocol):
@@ -83,10 +82,6 @@ class AttachRequest:
         return self.job.draft.runner.requested
 
     @property
-    def failed_share(self) -> float:
-        return float(self.job.draft.config["max_failed"])
-
-    @property
     def interpreter(self) -> str:
         return sys.executable
 
@@ -120,7 +115,7 @@ def make_attach_request(
     job_id: str,
     *,
     flags: Sequence[str] = (),
-    store: RunStore | None = None,
+    runs: Sequence[RunRecord] = (),
     library: Library | None = None,
     name: str | None = None,
     cancel: bool = False,
@@ -129,7 +124,7 @@ def make_attach_request(
     labels: Mapping[str, str] | None = None,
     command: Sequence[str] = (),
 ) -> AttachRequest:
-    """Find a job again, by Beam flags, the environment and what the store knows of it.
+    """Find a job again, by Beam flags, the environment and the stored runs of it.
 
     Raises:
         UsageError: it was not made by beambench, or from another definition than `name` has.
@@ -137,9 +132,10 @@ def make_attach_request(
     """
     if timeout is not None:
         check_timeout(timeout)
-    runs = store.of_job(job_id) if store is not None else []
     stored = [repeat.runner for run in runs for repeat in run.repeats if repeat.runner]
-    runner = find_runner(runs[0].runner.requested) if runs else runner_with_jobs()
+    runners = (lookup(run.runner.requested) for run in runs)
+    with_jobs = (runner for runner in runners if runner is not None and runner.has_jobs)
+    runner = next(with_jobs, runner_with_jobs())
     job: StartedJob = load(str(runner.attach))(job_id, flags, stored)
     if name is not None:
         _check_definition(library or Library(), name, job)
@@ -178,8 +174,10 @@ def execute_attached(
 ) -> RunRecord:
     """Follow a job that was started before, read it back, and return the record of its run.
 
+    A job that cannot be seen any more ends in a record, too.
+
     Raises:
-        RunError: the job cannot be seen, or there is no room to work in.
+        RunError: there is no room to work in.
     """
     job = request.job
 
@@ -188,7 +186,7 @@ def execute_attached(
 
     experiment = Experiment(
         request,
-        prepare=nothing,
+        prepare=prepare_nothing,
         schedule=[Arm("pipeline", "job", repeat)],
         gives_up=failed_in_a_row(1),
         judge=first_error,

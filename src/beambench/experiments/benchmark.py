@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from beambench.definition.plan import (
     Preparation,
     PreparePlan,
     ReferencePlan,
+    decided,
     with_choices,
 )
 from beambench.definition.runners import Runner, find_runner
 from beambench.definition.schema import Definition
+from beambench.definition.user_modules import importable
 from beambench.errors import UsageError
 from beambench.experiments.experiment import Arm, Experiment, carry_out, failed_in_a_row
 from beambench.experiments.records import Subject, first_error, make_record
@@ -30,6 +33,8 @@ from beambench.machine.environment import fingerprint
 from beambench.record.observation import Observation
 from beambench.record.run_record import RunRecord
 from beambench.request.benchmark import RunRequest
+from beambench.workloads.base import Workload
+from beambench.workloads.registry import load_class, precision_of
 
 
 def schedule(repeats: int, reference: bool) -> list[ArmName]:
@@ -93,7 +98,25 @@ class BenchmarkRun:
         )
 
     def _added_config(self) -> dict[str, Any]:
-        return {"best_batch_size": self.best_batch_size} if self.request.reference else {}
+        best = {"best_batch_size": self.best_batch_size} if self.request.reference else {}
+        return {**best, **self._precision()[0]}
+
+    def _precision(self) -> tuple[dict[str, str], list[str]]:
+        """Return what the model computed in, where that is not the definition's `model.precision`.
+
+        `beambench cost` asks for it, and need not have the workload to import. A workload that
+        cannot tell is named in a warning.
+        """
+        definition = self.request.resolved.definition
+        choices = self.preparation.choices if self.preparation is not None else []
+        document = decided(definition.model_dump(mode="json"), choices)
+        with importable(self.request.search_path):
+            try:
+                precision = precision_of(load_class(definition.workload), document)
+            except UsageError as error:
+                return {}, [str(error)]
+        same = precision == Workload.precision_of(document)
+        return ({} if same else {"precision": precision}), []
 
     def _prepare(self, session: Session, execution: Execution) -> Trouble | None:
         """Make input and weights ready, run the sample, and find the best batch of the loop."""
@@ -144,7 +167,9 @@ class BenchmarkRun:
 
     def _pipeline(self, session: Session, step: Step, execution: Execution) -> TaskResult | Trouble:
         runner = self.runner
-        plan = PipelinePlan(**self._prepared_fields(session), runner=runner.pipeline or "")
+        plan = PipelinePlan(
+            **self._prepared_fields(session), pipeline_function=runner.pipeline or ""
+        )
         if runner.repeat is None:
             return session.run(plan, step, self._ready().count)
         context = PipelineRepeat(
@@ -189,7 +214,7 @@ class BenchmarkRun:
     def _prepared_fields(self, session: Session) -> dict[str, Any]:
         return self._fields(session) | {"preparation": self._ready()}
 
-    def _draft(self, session: Session, execution: Execution) -> Any:
+    def _draft(self, session: Session, execution: Execution) -> Callable[[Trouble], RunRecord]:
         """Return what makes the record of the run as if it ended before its first repeat."""
 
         def draft(trouble: Trouble) -> RunRecord:
@@ -202,6 +227,7 @@ class BenchmarkRun:
                 finished_at=session.clock.utc_now(),
                 expected=self.request.repeat_count,
                 judge=first_error,
+                added_config=self._added_config(),
             )
 
         return draft
@@ -221,5 +247,6 @@ class BenchmarkRun:
                 *(details.warnings if details is not None else []),
                 *(prepared.warnings if prepared is not None else []),
                 *(reference.warnings if reference is not None else []),
+                *self._precision()[1],
             ],
         )

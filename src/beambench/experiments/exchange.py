@@ -243,7 +243,7 @@ def _row(row: Mapping[str, Any]) -> tuple[datetime, str, float, str | None] | No
     label = row.get("metric")
     try:
         value = float(row["value"])
-        when = moment(row["timestamp"]).astimezone(timezone.utc)
+        when = time_of_row(row["timestamp"]).astimezone(timezone.utc)
         f"{row['test_id']}{label}{row.get('job_id')}".encode()  # half a surrogate pair is no text
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
@@ -252,15 +252,15 @@ def _row(row: Mapping[str, Any]) -> tuple[datetime, str, float, str | None] | No
     return when, str(label), value, str(row["job_id"]) if row.get("job_id") else None
 
 
-def moment(value: Any) -> datetime:
+def time_of_row(value: Any) -> datetime:
     """Return a time given as text (also as BigQuery exports it), epoch seconds or datetime."""
     if isinstance(value, datetime):
-        time = value
+        when = value
     elif isinstance(value, int | float) or re.fullmatch(r"\d+(\.\d+)?", str(value)):
-        time = datetime.fromtimestamp(float(value), timezone.utc)
+        when = datetime.fromtimestamp(float(value), timezone.utc)
     else:
         return parse_time(str(value))
-    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+    return when if when.tzinfo is not None else when.replace(tzinfo=timezone.utc)
 
 
 def _run_of_rows(

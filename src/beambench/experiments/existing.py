@@ -58,7 +58,7 @@ def experiment_of(request: ExistingRequest) -> Experiment:
 
     return Experiment(
         request,
-        prepare=nothing,
+        prepare=prepare_nothing,
         schedule=[Arm("pipeline", "pipeline repeat", repeat)] * request.repeat_count,
         gives_up=failed_in_a_row(runner.failures),
         judge=trouble_or_first_error,
@@ -67,7 +67,7 @@ def experiment_of(request: ExistingRequest) -> Experiment:
     )
 
 
-def nothing(session: Session, execution: Execution) -> Trouble | None:
+def prepare_nothing(session: Session, execution: Execution) -> Trouble | None:
     """Prepare nothing."""
     return None
 

@@ -37,9 +37,6 @@ class Request(Protocol):
     def time_limit(self) -> float: ...
 
     @property
-    def failed_share(self) -> float: ...
-
-    @property
     def interpreter(self) -> str: ...
 
     @property

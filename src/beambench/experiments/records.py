@@ -16,8 +16,6 @@ from beambench.controller.assemble import (
     warnings_of,
 )
 from beambench.controller.results import Trouble
-from beambench.definition.plan import decided_definition
-from beambench.errors import UsageError
 from beambench.printable import storable
 from beambench.record.run_record import (
     Choice,
@@ -29,8 +27,6 @@ from beambench.record.run_record import (
     Verification,
 )
 from beambench.version import __version__
-from beambench.workloads.base import Workload
-from beambench.workloads.registry import load_class, precision_of
 
 if TYPE_CHECKING:
     from beambench.experiments.experiment import Request
@@ -107,7 +103,7 @@ def make_record(
     metrics = execution.metrics()
     error = judge(execution, metrics, trouble)
     status = _status(execution, trouble, expected)
-    record = RunRecord(
+    return RunRecord(
         run_id=new_run_id(),
         **request.identity(),
         beambench_version=subject.beambench_version,
@@ -134,28 +130,6 @@ def make_record(
         ),
         error=error,
     )
-    return _with_precision(record)
-
-
-def _with_precision(record: RunRecord) -> RunRecord:
-    """State what the model computed in, where that is not the `model.precision` of its definition.
-
-    `beambench cost` asks for it, and need not have the workload to import.
-    """
-    definition = record.config.get("definition")
-    if not isinstance(definition, dict):
-        return record
-    try:
-        cls, decided = load_class(definition["workload"]), decided_definition(record)
-    except UsageError:  # the job of another machine, whose workload is not here
-        return record
-    try:
-        precision = precision_of(cls, decided)
-    except UsageError as error:
-        return record.model_copy(update={"warnings": [*record.warnings, str(error)]})
-    if precision == Workload.precision_of(decided):
-        return record
-    return record.model_copy(update={"config": {**record.config, "precision": precision}})
 
 
 def _status(execution: Execution, trouble: Trouble | None, expected: int) -> Status:

@@ -129,7 +129,7 @@ def stored_in(folder: str, *, below: bool = False) -> list[Stored]:
     Raises:
         OSError: there is no such bucket, or it may not be listed.
     """
-    pattern = PATTERN.sub(lambda objects: f"[{objects[0]}]", folder) + ("**" if below else "*")
+    pattern = PATTERN.sub(lambda match: f"[{match[0]}]", folder) + ("**" if below else "*")
     with _as_os_errors(folder):
         (result,) = _systems(folder).match([pattern])
     objects = [

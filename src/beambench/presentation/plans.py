@@ -37,15 +37,15 @@ def print_plan(document: Mapping[str, Any]) -> None:
 
 def _print_job(job: Mapping[str, Any]) -> None:
     """Print what a job on Dataflow would be, as its template says."""
-    out, told = Page(), job["job"]
-    most = f" (at most {told['max_workers']})" if told["max_workers"] else ""
-    disk = str(told["disk_type"]).rpartition("/")[2]
-    options = [*told["service_options"], *told["experiments"]]
+    out, spec = Page(), job["job"]
+    most = f" (at most {spec['max_workers']})" if spec["max_workers"] else ""
+    disk = str(spec["disk_type"]).rpartition("/")[2]
+    options = [*spec["service_options"], *spec["experiments"]]
     for line in (
         f"template: {job['template']}",
-        f"job: {told['type']} in {told['region']} of project {told['project']}",
-        f"would be created: {told['workers']} × {told['machine_type']}{most}, autoscaling "
-        f"{told['autoscaling']}, {told['disk_gb']} GB {disk}, image {told['container_image']}",
+        f"job: {spec['type']} in {spec['region']} of project {spec['project']}",
+        f"would be created: {spec['workers']} × {spec['machine_type']}{most}, autoscaling "
+        f"{spec['autoscaling']}, {spec['disk_gb']} GB {disk}, image {spec['container_image']}",
         f"service options and experiments: {' '.join(options)}",
         f"flags: {' '.join(job['options'])}",
         f"would be uploaded: {', '.join(job['uploads']) or 'nothing'}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from beambench.controller.session import OnStop
 from beambench.definition.beam_flags import BeamFlags
 from beambench.definition.entry_points import load
-from beambench.definition.runners import find_runner
+from beambench.definition.runners import Runner, find_runner
 from beambench.definition.user_modules import importable
 from beambench.errors import RunError, UsageError
 from beambench.inputs.files import check_address, is_address
@@ -56,9 +57,17 @@ def check(request: RunRequest) -> None:
         )
     if request.effective_labels is not None:
         _check_labels(request.effective_labels)
+    _check_on_stop(request, runner)
     if runner.request_check is not None:
         load(runner.request_check)(request)
     _ = request.interpreter
+
+
+def _check_on_stop(request: RunRequest, runner: Runner) -> None:
+    if request.on_stop not in get_args(OnStop):
+        raise UsageError(f"on_stop {request.on_stop!r}: choose {' or '.join(get_args(OnStop))}")
+    if request.on_stop != "leave" and not runner.has_jobs:
+        raise UsageError(f"on_stop {request.on_stop}: no job of runner {runner.name} goes on")
 
 
 def _check_output(request: RunRequest) -> None:

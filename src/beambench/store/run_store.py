@@ -208,10 +208,10 @@ class RunStore:
         with store_errors(self._url), self._reader.connect() as connection:
             row = connection.execute(columns.where(runs.c.run_id == run_id)).one_or_none()
             if row is None:
-                candidates = self._find(connection, run_id)
-                if candidates is None:
+                whole_id = self._find(connection, run_id)
+                if whole_id is None:
                     return None
-                row = connection.execute(columns.where(runs.c.run_id == candidates)).one()
+                row = connection.execute(columns.where(runs.c.run_id == whole_id)).one()
         return self._parse(RunRecord, row.run_id, row.document)
 
     def _find(self, connection: sa.Connection, prefix: str) -> str | None:

@@ -252,7 +252,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
         sinks.clear(target)
     MEMORY_LOG.clear()
     with recorded_warnings() as beam_warnings:
-        finished: FinishedPipeline = load(plan.runner)(workload, plan, outputs)
+        finished: FinishedPipeline = load(plan.pipeline_function)(workload, plan, outputs)
     beam_warnings.check_device(plan.definition.model.device)
     end = PlanClock(plan.epoch_ns, plan.slot_us).offset_us()
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))

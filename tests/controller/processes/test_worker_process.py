@@ -65,7 +65,7 @@ def samplers(monkeypatch) -> list[FakeSampler]:
 def plan(tmp_path) -> PipelinePlan:
     return PipelinePlan(
         definition=Library().resolve("overhead-noop", profile="smoke").definition,
-        runner="module:run",
+        pipeline_function="module:run",
         preparation=Preparation(root="", ids_file="ids.txt", count=4, sample=[]),
         seed=0,
         source="synthetic",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -623,6 +625,79 @@ def test_a_refused_job_file_is_no_other_job(interrupted, stub):
         make_attach_request(JOB_ID, flags=WHERE)
 
 
+def of_the_first_form(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a job file as beambench wrote it before plans had a type for each task."""
+    plan = dict(document["plan"])
+    for name in ("function", "runs_here", "variant", "profile"):
+        del plan[name]
+    unused = {"overwrite": False, "template_path": None, "job_metrics": None, "batch_sizes": []}
+    kept = plan.pop("origin")
+    return {**document, "plan": {**plan, **unused, "runner": "dataflow", "kept": kept}}
+
+
+def change_job_file(stub: DataflowStub, change: Any) -> None:
+    name = next(name for name in stub.objects if name.endswith("job.json"))
+    stub.objects[name] = json.dumps(change(json.loads(stub.objects[name]))).encode()
+
+
+def test_a_job_file_of_the_first_form_is_read(interrupted, clock, stub):
+    change_job_file(stub, of_the_first_form)
+    record = attach(clock)
+    assert (record.status, record.error) == ("succeeded", None)
+    assert record.verification.reference["compared"] == len(SAMPLE)
+
+
+def test_what_a_job_file_names_is_not_imported(interrupted, clock, stub, tmp_path, monkeypatch):
+    (tmp_path / "planted.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def planted(document: dict[str, Any]) -> dict[str, Any]:
+        document["plan"]["function"] = "planted:run"
+        document["plan"]["origin"]["record"]["config"]["definition"]["workload"] = "planted:X"
+        return document
+
+    change_job_file(stub, planted)
+    assert attach(clock).status == "succeeded"
+    assert "planted" not in sys.modules
+    change_job_file(stub, lambda document: document | {"plan": document["plan"] | {"seed": "x"}})
+    with pytest.raises(RunError, match="cannot read it"):
+        make_attach_request(JOB_ID, flags=WHERE)
+
+
+def test_outputs_that_are_no_numbers_reach_the_job_file(cluster, stub, clock):
+    odd = [one.model_copy(update={"evidence": [math.nan, math.inf]}) for one in SAMPLE]
+    cluster.script("reference", finished(Observation(task="reference", sample=odd)))
+    assert run().status == "succeeded"
+    (submitted,) = [plan for plan in cluster.plans if plan.task == "submit"]
+    evidence = submitted.origin.reference.sample[0].evidence
+    assert math.isnan(evidence[0])
+    assert evidence[1] == math.inf
+    stub.states = ["DONE"]
+    assert attach(clock).status == "succeeded"
+
+
+def test_a_resumed_job_is_read_within_ten_minutes(interrupted, clock, cluster, stub):
+    stub.states = ["DONE"]
+    begin = clock.now()
+    assert attach(clock, timeout=90_000.0).status == "succeeded"
+    assert cluster.options[-1]["deadline"] <= begin + 700
+
+
+def test_a_job_that_cannot_be_seen_is_cancelled_all_the_same(interrupted, clock, stub, monkeypatch):
+    request = make_attach_request(JOB_ID, flags=WHERE, cancel=True)
+    stub.states, stub.refused = ["RUNNING"], {"job": 403}
+    execute_attached(request, Cancellation(), clock=clock)
+    assert stub.requests["cancel"] == 1
+
+
+def test_a_stored_run_of_another_runner_says_nothing_of_the_job(interrupted, clock, stub):
+    stub.states = ["DONE"]
+    other = interrupted.runner.model_copy(update={"requested": "direct"})
+    imported = interrupted.model_copy(update={"runner": other})
+    request = make_attach_request(JOB_ID, flags=WHERE, runs=[imported])
+    assert execute_attached(request, Cancellation(), clock=clock).status == "succeeded"
+
+
 # Where a job is
 
 
@@ -640,9 +715,9 @@ def test_a_stored_run_says_where_its_job_is(interrupted, clock, stub, tmp_path, 
     stub.states = ["DONE"]
     with RunStore.open(f"sqlite:///{tmp_path}/runs.db") as store:
         with pytest.raises(UsageError, match="no project"):
-            make_attach_request(JOB_ID, store=store)
+            make_attach_request(JOB_ID, runs=store.of_job(JOB_ID))
         store.add(interrupted)
-        request = make_attach_request(JOB_ID, store=store)
+        request = make_attach_request(JOB_ID, runs=store.of_job(JOB_ID))
     assert execute_attached(request, Cancellation(), clock=clock).status == "succeeded"
 
 

@@ -1,7 +1,7 @@
 """Run one worker under a watchdog, with a deadline, and leave no process behind.
 
 ``supervise`` starts ``watchdog.py`` (read its first lines for who cleans up after whom), follows
-it and returns an `ProcessOutcome`. It never waits without a limit once the worker has to go.
+it and returns a `ProcessOutcome`. It never waits without a limit once the worker has to go.
 
 What holds on Linux, for a `grace` of at most 2 s: five seconds after SIGKILL of the controller,
 the worker or either process of the watchdog, or of any two of them, no process of ours is left.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -38,7 +39,9 @@ def run_task(
     """Run a plan in a worker and wait for it, until the deadline (monotonic) or cancellation."""
     folder = Path(plan.work_dir)
     plan_file, result_file = folder / "plan.json", folder / "result.json"
-    plan_file.write_text(plan.model_dump_json(), "utf-8")
+    # pydantic's own JSON would turn an output that is not a number into null.
+    document = json.dumps(plan.model_dump(mode="json"), separators=(",", ":"))
+    plan_file.write_text(document, "utf-8")
     result_file.unlink(missing_ok=True)
     temporary = _empty(folder / "temporary")
     noise, samplers = NoiseMonitor(), list[ProcessTreeSampler]()

@@ -94,6 +94,7 @@ class SubmittedJob:
             step,
             on_stop,
             submitted_at=self.draft.started_at,
+            is_resumed=True,
             cancel=cancel,
         )
 
@@ -117,8 +118,8 @@ def find_job(
     folder = _folder_of_job(client.job(), place)
     document = _job_file(client, folder, place)
     try:
-        plan = SubmitPlan.model_validate(document["plan"])
-    except ValidationError as error:
+        plan = SubmitPlan.model_validate(current_form(document["plan"]))
+    except (ValidationError, TypeError, AttributeError, KeyError) as error:
         version = document.get("beambench")
         raise RunError(
             f"{folder}/{JOB_FILE}: beambench {version} wrote it, {__version__} cannot read it: "
@@ -126,6 +127,16 @@ def find_job(
         ) from None
     plan = plan.model_copy(update={"folder": folder})
     return SubmittedJob(client, plan, dict(document.get("runner") or {}))
+
+
+def current_form(plan: Any) -> Any:
+    """Return the plan of a job file as it is written today, if it is one of the first form."""
+    if not isinstance(plan, dict) or "kept" not in plan:
+        return plan
+    origin = plan["kept"]
+    own = {name: value for name, value in plan.items() if name in SubmitPlan.model_fields}
+    named = {name: origin["record"][name] for name in ("variant", "profile")}
+    return {**own, **named, "runs_here": False, "origin": origin}
 
 
 def place_of(

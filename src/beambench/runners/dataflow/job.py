@@ -99,9 +99,10 @@ class Job:
             self.cancel()
 
     def cancel_now(self) -> None:
-        """Cancel the job without following it, unless it has ended."""
+        """Cancel the job without following it, unless it has ended; also if it cannot be seen."""
         self.followed.ending = "interrupted"
-        look_at(self.client, self.followed)
+        with contextlib.suppress(ServiceError):
+            look_at(self.client, self.followed)
         self.cancel()
 
     def cancel(self) -> None:
@@ -299,7 +300,7 @@ class Job:
             "console_url": self.place.console_url,
             "folder": self.facts.folder,
             "state": followed.state,
-            "states": [list(argument) for argument in followed.states],
+            "states": [list(change) for change in followed.states],
             "created": followed.created,
             "started": followed.started,
             "ended": followed.finished,

@@ -19,7 +19,7 @@ from beambench.runners.dataflow.service.client import Endpoints, JobClient, JobP
 from beambench.workloads.registry import load_class
 
 COLLECT_SECONDS = 600.0
-"""Time to read a job back, whatever is left of the run's."""
+"""Time to read a job back: at least, of a run that has more left; at most, where it is resumed."""
 
 LEFT_OUT = (
     "the model runs on a GPU of the cluster: no reference sample was run here, so labels were not "
@@ -106,6 +106,7 @@ def follow_and_collect(
     on_stop: OnStop,
     *,
     submitted_at: str,
+    is_resumed: bool = False,
     cancel: bool = False,
 ) -> TaskResult:
     """Follow a job to its end, or cancel it; read it back if it is done; return how it went."""
@@ -120,20 +121,26 @@ def follow_and_collect(
     if job.followed.is_over:
         on_progress({"line": f"job {job.place.job_id}: reading its metrics"})
         job.read_metrics()
-    collected = _collected(job, plan, session, step) if job.followed.state == "DONE" else None
+    collected = None
+    if job.followed.state == "DONE":
+        # The run's deadline is for the job: one that is done is read all the same.
+        limit = session.clock.now() + COLLECT_SECONDS
+        deadline = limit if is_resumed else max(session.deadline, limit)
+        collected = _collected(job, plan, session, step, deadline)
     result = job.result(collected, submitted_at)
     left_out = [LEFT_OUT] if plan.origin.reference is None else []
     return replace(result, warnings=[*left_out, *result.warnings])
 
 
-def _collected(job: Job, plan: SubmitPlan, session: Session, step: Step) -> TaskResult | None:
+def _collected(
+    job: Job, plan: SubmitPlan, session: Session, step: Step, deadline: float
+) -> TaskResult | None:
     """Let a worker read a job that is done; None, and why in the job, if none can."""
     metrics = session.work_dir / "job-metrics.json"
     try:
         metrics.write_text(job.document(), "utf-8")
         collecting = CollectPlan(**(fields_of(plan) | session.places()), job_metrics=str(metrics))
-        # The deadline is for the job: one that is done is read all the same.
-        return session.run(collecting, step.then("collect"), at_least=COLLECT_SECONDS)
+        return session.run(collecting, step.then("collect"), deadline=deadline)
     except OSError as error:
         job.unread = f"{session.work_dir}: {error.strerror or error}"
     except RunError as error:

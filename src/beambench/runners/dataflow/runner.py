@@ -6,7 +6,7 @@ import importlib.util
 
 from beambench.credentials.google import LOG_IN, application_default
 from beambench.definition.runners import Runner
-from beambench.errors import UsageError
+from beambench.errors import RunError, UsageError
 
 DATAFLOW = Runner(
     name="dataflow",
@@ -38,4 +38,6 @@ def doctor() -> tuple[bool, str]:
         _, project = application_default()
     except UsageError:
         return False, f"no Google credentials: run `{LOG_IN}`"
+    except RunError as error:
+        return False, str(error)
     return True, f"credentials found, project {project or 'not said'}"

@@ -12,18 +12,18 @@ from beambench.workloads.base import Workload
 from beambench.workloads.output import Target
 from beambench.workloads.pipeline.body import add_body
 from beambench.workloads.pipeline.outputs import Outputs
-from beambench.workloads.pipeline.proof import Proof, one_sum
-from beambench.workloads.pipeline.sinks import Sink, predictions_file, target_of_user
-from beambench.workloads.pipeline.source import Source, file_of_ids
+from beambench.workloads.pipeline.proof import AddProof, sum_of_outputs
+from beambench.workloads.pipeline.sinks import AddSink, predictions_file, target_of_user
+from beambench.workloads.pipeline.source import AddSource, file_of_ids
 
 
 @dataclass(frozen=True)
 class Parts:
     """What stands around the body of a pipeline."""
 
-    source: Source
-    proof: Proof
-    sinks: Sequence[Sink]
+    source: AddSource
+    proof: AddProof
+    sinks: Sequence[AddSink]
 
 
 def batch_parts(plan: PreparedPlan, outputs: Outputs, temp_location: str | None = None) -> Parts:
@@ -39,7 +39,7 @@ def batch_parts(plan: PreparedPlan, outputs: Outputs, temp_location: str | None 
         sinks.append(target_of_user(Target.of(plan.output), temp_location))
     spread = plan.definition.runner.processes > 1
     source = file_of_ids(plan.preparation.ids_file, spread=spread)
-    return Parts(source, one_sum(outputs.proof), sinks)
+    return Parts(source, sum_of_outputs(outputs.proof), sinks)
 
 
 def build(pipeline: beam.Pipeline, workload: Workload, plan: PreparedPlan, parts: Parts) -> None:

@@ -10,7 +10,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from beambench.instrumentation.proof import ProofOfWork
 
-Proof = Callable[[Any], object]
+AddProof = Callable[[Any], object]
 """Adds to the outputs of a pipeline what proves them."""
 
 
@@ -25,7 +25,7 @@ class WriteFile(beam.DoFn):
             file.write(text.encode())
 
 
-def one_sum(path: str) -> Proof:
+def sum_of_outputs(path: str) -> AddProof:
     """Write one `Proof` over all outputs to a path, which takes a bounded source."""
 
     def prove(outputs: Any) -> object:

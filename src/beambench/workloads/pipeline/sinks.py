@@ -15,7 +15,7 @@ from beambench.inputs import files
 from beambench.instrumentation.elements import Output
 from beambench.workloads.output import Target, check_file, exists, row
 
-Sink = Callable[[Any], object]
+AddSink = Callable[[Any], object]
 """Adds to the outputs of a pipeline what writes them."""
 
 COLUMNS = ("id", "label", "error")
@@ -25,7 +25,7 @@ def format_prediction(output: Output) -> str:
     return json.dumps(output, separators=(",", ":"))
 
 
-def predictions_file(path: str) -> Sink:
+def predictions_file(path: str) -> AddSink:
     """Write all outputs to one file, for the comparison with the reference."""
 
     def write(outputs: Any) -> object:
@@ -38,7 +38,7 @@ def predictions_file(path: str) -> Sink:
     return write
 
 
-def target_of_user(target: Target, temp_location: str | None) -> Sink:
+def target_of_user(target: Target, temp_location: str | None) -> AddSink:
     """Write the outputs where a user wants them."""
     return lambda outputs: outputs | "WriteOutput" >> WriteOutput(target, temp_location)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 
-Source = Callable[[beam.Pipeline], Any]
+AddSource = Callable[[beam.Pipeline], Any]
 """Adds to a pipeline what reads the elements; returns their PCollection."""
 
 
@@ -16,7 +16,7 @@ def filter_empty_lines(line: str) -> Iterator[str]:
         yield line
 
 
-def file_of_ids(path: str, *, spread: bool = False) -> Source:
+def file_of_ids(path: str, *, spread: bool = False) -> AddSource:
     """Read a file with one element a line, which is bounded.
 
     Args:

@@ -137,8 +137,8 @@ def step_names(job: Mapping[str, Any], warnings: list[str]) -> dict[str, str]:
 
 
 def _staged_names(job: Mapping[str, Any], warnings: list[str]) -> dict[str, str]:
-    told = (job.get("environment") or {}).get("sdkPipelineOptions") or {}
-    place = (told.get("options") or {}).get("pipelineUrl")
+    sdk = (job.get("environment") or {}).get("sdkPipelineOptions") or {}
+    place = (sdk.get("options") or {}).get("pipelineUrl")
     if not isinstance(place, str):
         return {}
     try:

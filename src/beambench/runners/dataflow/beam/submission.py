@@ -1,6 +1,6 @@
 """Google Cloud Dataflow: a job built, and submitted or written as a template, by Beam's own runner.
 
-Nobody waits here: a job is followed from outside (`beambench.runners.dataflow`).
+Nobody waits here: a job is followed from outside (`beambench.runners.dataflow.service`).
 """
 
 from __future__ import annotations
@@ -149,13 +149,13 @@ def read_template(path: str) -> dict[str, Any]:
     job = json.loads(files.read_bytes(path))
     environment = job["environment"]
     (pool,) = environment["workerPools"]
-    told = environment["sdkPipelineOptions"]["options"]
+    flags = environment["sdkPipelineOptions"]["options"]
     return {
         "name": job["name"],
         "type": job["type"],
         "labels": job.get("labels", {}),
-        "project": told["project"],
-        "region": told["region"],
+        "project": flags["project"],
+        "region": flags["region"],
         "machine_type": pool.get("machineType"),
         "workers": pool.get("numWorkers"),
         "max_workers": pool.get("autoscalingSettings", {}).get("maxNumWorkers"),
@@ -166,8 +166,8 @@ def read_template(path: str) -> dict[str, Any]:
         "experiments": environment.get("experiments", []),
         "service_options": environment.get("serviceOptions", []),
         "flexrs": environment.get("flexResourceSchedulingGoal"),
-        "temp_location": told["temp_location"],
-        "staging_location": told["staging_location"],
+        "temp_location": flags["temp_location"],
+        "staging_location": flags["staging_location"],
     }
 
 

@@ -60,10 +60,10 @@ def submit(plan: SubmitPlan) -> Observation:
             "region": settings.region,
             "options": masked(settings.flags),
         }
-        told = placed.model_copy(update={"beam_flags": masked(plan.beam_flags)})
+        shown_plan = placed.model_copy(update={"beam_flags": masked(plan.beam_flags)})
         document = {
             "beambench": versions()["beambench"],
-            "plan": told.model_dump(mode="json"),
+            "plan": shown_plan.model_dump(mode="json"),
             "runner": runner,
         }
         submission.write(files.joined(folder, JOB_FILE), json.dumps(document, indent=1).encode())
