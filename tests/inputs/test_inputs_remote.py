@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from beambench.errors import RunError, UsageError
-from beambench.inputs import files, manifest
+from beambench.inputs import contents, files
 from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import Manifest, resolve_input
 from buckets import put
@@ -91,7 +91,7 @@ def test_a_list_on_this_machine_names_objects(photos, tmp_path):
 def test_what_is_too_much_to_read_is_known_by_size_and_time(photos, monkeypatch, limits):
     address, local = photos
     for name, value in limits.items():
-        monkeypatch.setattr(manifest, name, value)
+        monkeypatch.setattr(contents, name, value)
     before = resolve(address)
     assert before.bytes == local.bytes
     assert before.digest != local.digest
@@ -103,7 +103,7 @@ def test_what_is_too_much_to_read_is_known_by_size_and_time(photos, monkeypatch,
 
 def test_a_missing_object_is_told_apart_without_reading_any(photos, tmp_path, monkeypatch):
     address, _ = photos
-    monkeypatch.setattr(manifest, "READ_OBJECTS", 0)
+    monkeypatch.setattr(contents, "READ_OBJECTS", 0)
     path = tmp_path / "list.txt"
     path.write_text(f"{address}a.png\n{address}gone.jpg\n")
     warnings = resolve(str(path)).warnings
