@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from beambench.definition.entry_points import entry_points
 
 WORKLOAD = """
 print("imported")
@@ -66,3 +69,10 @@ def install(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     return folder
+
+
+def forget(package: str) -> None:
+    """Forget what was imported of a package, and which entry points there are."""
+    entry_points.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        del sys.modules[name]

@@ -8,7 +8,7 @@ from beambench.definition.entry_points import CATALOGS, WORKLOADS, entry_points
 from beambench.definition.library import Library
 from beambench.errors import UsageError
 from beambench.workloads.registry import load_class, workload_entry
-from installed import ACME, DEFINITION, install
+from installed import ACME, DEFINITION, forget, install
 
 CATALOG = "[beambench.catalogs]\nacme = {}\n"
 WORKLOAD = "[beambench.workloads]\nacme-square = {}\n"
@@ -23,9 +23,7 @@ def site(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(folder)
     entry_points.cache_clear()
     yield folder
-    entry_points.cache_clear()
-    for name in [one for one in sys.modules if one.partition(".")[0] == "acme_benchmarks"]:
-        del sys.modules[name]
+    forget("acme_benchmarks")
 
 
 def only_problem(of: Library) -> str:

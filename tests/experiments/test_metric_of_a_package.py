@@ -24,7 +24,7 @@ from beambench.record.observation import Distribution, RawMetrics
 from beambench.record.run_record import RunRecord
 from beambench.store import RunStore
 from fake_workers import measured
-from installed import install
+from installed import forget, install
 
 pytestmark = pytest.mark.usefixtures("workers", "scratch")
 
@@ -81,9 +81,9 @@ def installed(tmp_path, monkeypatch):
         return folder
 
     yield add
+    for name in {name.partition(".")[0] for name in sys.modules if name.startswith("acme_")}:
+        forget(name)
     entry_points.cache_clear()
-    for name in [name for name in sys.modules if name.startswith("acme_")]:
-        del sys.modules[name]
 
 
 def counted(words: int, longest: int):

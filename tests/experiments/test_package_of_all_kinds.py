@@ -14,7 +14,7 @@ from beambench.definition.entry_points import entry_points
 from beambench.definition.library import Library
 from beambench.store import RunStore, sqlite_url
 from fast_runs import python_path
-from installed import install
+from installed import forget, install
 
 pytestmark = pytest.mark.real
 
@@ -144,7 +144,7 @@ def _installed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     entry_points.cache_clear()
     yield
-    entry_points.cache_clear()
+    forget("acme")
 
 
 @pytest.mark.usefixtures("_installed")

@@ -13,7 +13,7 @@ from beambench.definition.entry_points import entry_points
 from beambench.definition.runners import find_runner, lookup, runner_names
 from beambench.errors import UsageError
 from beambench.store import RunStore, sqlite_url
-from installed import install
+from installed import forget, install
 
 ENTRY_POINTS = """
 [beambench.runners]
@@ -116,9 +116,7 @@ def _installed(tmp_path, monkeypatch):
     monkeypatch.chdir(here)
     entry_points.cache_clear()
     yield
-    entry_points.cache_clear()
-    for name in [name for name in sys.modules if name.split(".")[0] == "acme_runners"]:
-        del sys.modules[name]
+    forget("acme_runners")
 
 
 def test_the_command_line_runs_stores_and_prints_on_it(capsys):

@@ -24,7 +24,7 @@ from beambench.publishers.base import make_client
 from beambench.record.run_record import Choice
 from beambench.store import RunStore
 from fake_workers import measured
-from installed import install
+from installed import forget, install
 from published_runs import run_record
 from tiny_workloads import make_plan
 
@@ -140,13 +140,7 @@ def site(tmp_path, monkeypatch):
     monkeypatch.setenv("ACME_FOLDER", str(here / "shop"))
     entry_points.cache_clear()
     yield folder
-    forget()
-
-
-def forget() -> None:
-    entry_points.cache_clear()
-    for name in [name for name in sys.modules if name.split(".")[0] == "acme_publishers"]:
-        del sys.modules[name]
+    forget("acme_publishers")
 
 
 @pytest.fixture
@@ -253,7 +247,7 @@ def test_rows_wait_for_a_distribution_that_is_gone(site, shop, server, capsys):
     with RunStore.open("sqlite:///runs.db") as store:
         (record,) = store.history("mine")
     shutil.rmtree(site)
-    forget()
+    forget("acme_publishers")
     capsys.readouterr()
     assert execute(["publish", "--pending"]) == 5
     assert "no publisher 'acme': choose influxdb or bigquery" in capsys.readouterr().err
@@ -287,7 +281,7 @@ def test_a_worker_elsewhere_needs_no_publisher(site):
     )
     assert pickle.loads(content) == definition
     shutil.rmtree(site)
-    forget()
+    forget("acme_publishers")
     for found in (pickle.loads(content), PipelinePlan.model_validate_json(plan).definition):
         assert isinstance(found, Definition)
         assert found.model_dump() == definition.model_dump()

@@ -40,7 +40,7 @@ Announce = Callable[[Step, int | None], OnProgress]
 """Called when a step begins, with the elements it will process; returns its progress callback."""
 
 RunTask = Callable[..., TaskResult]
-"""Carries out a plan, as `controller.worker_process.run_task` does."""
+"""Carries out a plan, as `controller.processes.worker_process.run_task` does."""
 
 
 def silent(step: Step, elements: int | None) -> OnProgress:
@@ -58,6 +58,7 @@ class Session:
         run_task: carries out a plan; without workers in tests.
         masked: takes secrets out of a text.
         steps: how many there will be.
+        started_at: when the run began, in UTC.
         interpreter: Python of the workers.
         search_path: folders in which the workers look for modules first.
     """
@@ -70,6 +71,7 @@ class Session:
     run_task: RunTask
     masked: Callable[[str], str]
     steps: int
+    started_at: str
     interpreter: str = sys.executable
     search_path: Sequence[str] = ()
     _begun: int = 0

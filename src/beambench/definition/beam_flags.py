@@ -13,6 +13,9 @@ class NamedValue(NamedTuple):
     name: str
     value: str | None
 
+    def __str__(self) -> str:
+        return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
+
 
 @dataclass(frozen=True)
 class BeamFlags:
@@ -20,8 +23,8 @@ class BeamFlags:
 
     words: Sequence[str]
 
-    def __iter__(self) -> Iterator[NamedValue]:
-        """Yield name and value of each flag, whichever way the two are written."""
+    def _read(self) -> Iterator[NamedValue | str]:
+        """Yield each flag, whichever way it is written, and as they are the words of none."""
         name: str | None = None
         for word in self.words:
             if word.startswith("--"):
@@ -34,8 +37,13 @@ class BeamFlags:
             elif name is not None:
                 yield NamedValue(name, word)
                 name = None
+            else:
+                yield word
         if name is not None:
             yield NamedValue(name, None)
+
+    def __iter__(self) -> Iterator[NamedValue]:
+        return (flag for flag in self._read() if isinstance(flag, NamedValue))
 
     def __contains__(self, name: str) -> bool:
         return any(flag.name == name for flag in self)
@@ -47,9 +55,4 @@ class BeamFlags:
 
     def stray_word(self) -> str | None:
         """Return the first word that is neither a flag nor the value of the one before it."""
-        may_have_value = False
-        for word in self.words:
-            if not word.startswith("--") and not may_have_value:
-                return word
-            may_have_value = word.startswith("--") and "=" not in word
-        return None
+        return next((word for word in self._read() if isinstance(word, str)), None)

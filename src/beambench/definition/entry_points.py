@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from beambench.errors import UsageError
 
@@ -26,6 +26,16 @@ METRICS = "beambench.metrics"
 """Name of a metric -> ``module:NAME`` of a `beambench.metrics.Metric`."""
 CATALOGS = "beambench.catalogs"
 """Any name -> package or module, in whose folder the definitions lie."""
+
+
+class Named(Protocol):
+    """What knows its name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,28 @@ def entry_of(
     if len(owners) > 1:
         raise UsageError(f"{kind} {name!r} is in {' and in '.join(owners)}: {advice}")
     return entries[0] if entries else None
+
+
+def names_of(group: str, built_in: Collection[str]) -> list[str]:
+    """Return the names of a group, those of beambench first; nothing is imported."""
+    return [*built_in, *(entry.name for entry in entry_points(group)[0])]
+
+
+def broken(group: str) -> str:
+    """Return what is wrong with distributions, as the end of an error that a name is unknown."""
+    return "".join(f"; {problem}" for problem in entry_points(group)[1])
+
+
+def load_entry(entry: EntryPoint, kind: type[T]) -> T:
+    """Return what an entry point names, which has to be of a kind, and to have its name.
+
+    Raises:
+        UsageError: it cannot be imported, or is something else.
+    """
+    value = load(entry.value, str(entry))
+    if not isinstance(value, kind) or value.name != entry.name:
+        raise UsageError(f"{entry}: {entry.value} is no {kind.__name__} named {entry.name!r}")
+    return value
 
 
 def catalog_folder(entry: EntryPoint) -> Path:

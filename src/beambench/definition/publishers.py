@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from beambench.definition.entry_points import PUBLISHERS, entry_of, entry_points, load
+from beambench.definition.entry_points import (
+    PUBLISHERS,
+    broken,
+    entry_of,
+    load,
+    load_entry,
+    names_of,
+)
 from beambench.definition.section import Section
 from beambench.errors import UsageError, nearest
 
@@ -68,7 +75,7 @@ BUILT_IN = {
 
 def publisher_names() -> list[str]:
     """Return the names of all publishers; nothing of a distribution is imported."""
-    return [*BUILT_IN, *(entry.name for entry in entry_points(PUBLISHERS)[0])]
+    return names_of(PUBLISHERS, BUILT_IN)
 
 
 def find_publisher(name: str) -> Publisher:
@@ -80,18 +87,13 @@ def find_publisher(name: str) -> Publisher:
     entry = entry_of(PUBLISHERS, "publisher", name, BUILT_IN, "uninstall one")
     if entry is None and name not in BUILT_IN:
         known = publisher_names()
-        broken = "".join(f"; {problem}" for problem in entry_points(PUBLISHERS)[1])
-        raise UsageError(
-            f"no publisher {name!r}{nearest(name, known)}: choose {' or '.join(known)}{broken}"
-        )
+        choice = f"choose {' or '.join(known)}{broken(PUBLISHERS)}"
+        raise UsageError(f"no publisher {name!r}{nearest(name, known)}: {choice}")
     if entry is None:
         return built_in(name)
     if not NAME.fullmatch(name) or name == "to" or hasattr(BaseModel, name):
         raise UsageError(f"{entry}: a publisher cannot be named {name!r}")
-    publisher = load(entry.value, str(entry))
-    if not isinstance(publisher, Publisher) or publisher.name != name:
-        raise UsageError(f"{entry}: {entry.value} is no Publisher named {name!r}")
-    return publisher
+    return load_entry(entry, Publisher)
 
 
 def built_in(name: str) -> Publisher:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from beambench.definition.entry_points import RUNNERS, entry_of, entry_points, load
+from beambench.definition.entry_points import (
+    RUNNERS,
+    broken,
+    entry_of,
+    load,
+    load_entry,
+    names_of,
+)
 from beambench.errors import UsageError, nearest
 
 
@@ -21,7 +28,7 @@ class Runner:
         name: what `--runner` takes and records hold.
         beam_name: what Beam's own `--runner` takes.
         pipeline: ``module:function`` of (workload, plan, outputs) that runs a benchmark's pipeline
-            in a worker to its end, and returns an `workloads.pipeline.outputs.FinishedPipeline`.
+            in a worker to its end, and returns a `workloads.pipeline.outputs.FinishedPipeline`.
         repeat: ``module:function`` of a `controller.session.PipelineRepeat` that carries out one
             repeat in another way and returns a `TaskResult`, or the `Trouble` that ends the run
             before there is one; None: a worker of this machine runs `pipeline`.
@@ -84,7 +91,7 @@ BUILT_IN = {
 
 def runner_names() -> list[str]:
     """Return the names of all runners; nothing of a distribution is imported."""
-    return [*BUILT_IN, *(entry.name for entry in entry_points(RUNNERS)[0])]
+    return names_of(RUNNERS, BUILT_IN)
 
 
 def built_in_runners() -> list[Runner]:
@@ -107,14 +114,10 @@ def find_runner(name: str) -> Runner:
         built_in: Runner = load(BUILT_IN[name])
         return built_in
     if entry is not None:
-        runner = load(entry.value, str(entry))
-        if not isinstance(runner, Runner) or runner.name != name:
-            raise UsageError(f"{entry}: {entry.value} is no Runner named {name!r}")
-        return runner
+        return load_entry(entry, Runner)
     known = runner_names()
-    broken = "".join(f"; {problem}" for problem in entry_points(RUNNERS)[1])
     raise UsageError(
-        f"no runner {name!r}{nearest(name, known)}; there is: {', '.join(known)}{broken}"
+        f"no runner {name!r}{nearest(name, known)}; there is: {', '.join(known)}{broken(RUNNERS)}"
     )
 
 

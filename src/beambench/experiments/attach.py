@@ -46,9 +46,7 @@ class StartedJob(Protocol):
         """Return what was known of the run before its job."""
         ...
 
-    def follow(
-        self, session: Session, step: Step, execution: Execution, on_stop: OnStop, *, cancel: bool
-    ) -> TaskResult:
+    def follow(self, session: Session, step: Step, on_stop: OnStop, *, cancel: bool) -> TaskResult:
         """Follow the job to its end, or cancel it, and read it back."""
         ...
 
@@ -181,8 +179,8 @@ def execute_attached(
     """
     job = request.job
 
-    def repeat(session: Session, step: Step, execution: Execution) -> TaskResult:
-        return job.follow(session, step, execution, request.on_stop, cancel=request.cancel)
+    def repeat(session: Session, step: Step, _: Execution) -> TaskResult:
+        return job.follow(session, step, request.on_stop, cancel=request.cancel)
 
     experiment = Experiment(
         request,

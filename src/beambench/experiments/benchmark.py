@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,6 @@ class BenchmarkRun:
     preparation: Preparation | None = None
     prepared: Observation | None = None
     best_batch_size: int | None = None
-    started_at: str = ""
 
     @property
     def runner(self) -> Runner:
@@ -99,13 +99,14 @@ class BenchmarkRun:
 
     def _added_config(self) -> dict[str, Any]:
         best = {"best_batch_size": self.best_batch_size} if self.request.reference else {}
-        return {**best, **self._precision()[0]}
+        return {**best, **self._precision[0]}
 
+    @cached_property
     def _precision(self) -> tuple[dict[str, str], list[str]]:
         """Return what the model computed in, where that is not the definition's `model.precision`.
 
         `beambench cost` asks for it, and need not have the workload to import. A workload that
-        cannot tell is named in a warning.
+        cannot tell is named in a warning. Asked once, when the preparation is over.
         """
         definition = self.request.resolved.definition
         choices = self.preparation.choices if self.preparation is not None else []
@@ -120,11 +121,11 @@ class BenchmarkRun:
 
     def _prepare(self, session: Session, execution: Execution) -> Trouble | None:
         """Make input and weights ready, run the sample, and find the best batch of the loop."""
-        self.started_at = session.clock.utc_now()
         if self.runner.access_check is not None:
             load(self.runner.access_check)(self.request)
         step = session.next_step("prepare")
-        plan = PreparePlan(**self._fields(session), overwrite=self.request.overwrite)
+        fields = session.places() | self.request.plan_fields()
+        plan = PreparePlan(**fields, overwrite=self.request.overwrite)
         result = session.run(plan, step)
         self.prepared = result.observation
         if result.error is not None and result.error["kind"] == "usage":
@@ -196,23 +197,9 @@ class BenchmarkRun:
         assert self.preparation is not None, "nothing is repeated before it is prepared"
         return self.preparation
 
-    def _fields(self, session: Session) -> dict[str, Any]:
-        """Return what every plan of the benchmark says."""
-        request = self.request
-        return session.places() | {
-            "seed": request.seed,
-            "slot_us": int(request.resolved.profile.slot_seconds * 1e6),
-            "definition": request.placed_definition,
-            "beam_flags": list(request.beam_flags),
-            "source": request.effective_source,
-            "limit": request.effective_limit,
-            "labels": request.effective_labels,
-            "output": request.output,
-            "runs_here": self.runner.is_local,
-        }
-
     def _prepared_fields(self, session: Session) -> dict[str, Any]:
-        return self._fields(session) | {"preparation": self._ready()}
+        fields = session.places() | self.request.plan_fields()
+        return fields | {"preparation": self._ready()}
 
     def _draft(self, session: Session, execution: Execution) -> Callable[[Trouble], RunRecord]:
         """Return what makes the record of the run as if it ended before its first repeat."""
@@ -223,7 +210,7 @@ class BenchmarkRun:
                 self._subject(execution),
                 Execution(execution.max_failed),
                 trouble,
-                started_at=self.started_at,
+                started_at=session.started_at,
                 finished_at=session.clock.utc_now(),
                 expected=self.request.repeat_count,
                 judge=first_error,
@@ -247,6 +234,6 @@ class BenchmarkRun:
                 *(details.warnings if details is not None else []),
                 *(prepared.warnings if prepared is not None else []),
                 *(reference.warnings if reference is not None else []),
-                *self._precision()[1],
+                *self._precision[1],
             ],
         )

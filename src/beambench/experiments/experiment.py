@@ -141,6 +141,7 @@ def carry_out(
             run_task=load(find_runner(request.runner).run_task),
             masked=request.without_secrets,
             steps=experiment.steps_before + len(experiment.schedule),
+            started_at=started_at,
             interpreter=request.interpreter,
             search_path=request.search_path,
         )

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from beambench.definition.entry_points import METRICS, EntryPoint, entry_of, entry_points, load
+from beambench.definition.entry_points import (
+    METRICS,
+    EntryPoint,
+    entry_of,
+    entry_points,
+    load_entry,
+)
 from beambench.errors import UsageError
 from beambench.metrics import (
     batches,
@@ -79,9 +85,7 @@ def _of_distributions() -> tuple[list[Metric], list[str]]:
 
 def _loaded(entry: EntryPoint) -> Metric:
     entry_of(METRICS, "metric", entry.name, _RESERVED, "uninstall one")
-    metric = load(entry.value, str(entry))
-    if not isinstance(metric, Metric) or metric.name != entry.name:
-        raise UsageError(f"{entry}: {entry.value} is no Metric named {entry.name!r}")
+    metric = load_entry(entry, Metric)
     problem = metric.problem()
     if problem is not None:
         raise UsageError(f"{entry}: {problem}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from beambench.controller.processes.interpreter import find_interpreter
 from beambench.credentials.masking import (
@@ -150,6 +150,20 @@ class RunRequest:
     def search_path(self) -> list[str]:
         """Folders in which a workload module of the user's own is looked for."""
         return search_path(self.resolved)
+
+    def plan_fields(self) -> dict[str, Any]:
+        """Return what every plan of the benchmark says, whoever carries it out."""
+        return {
+            "seed": self.seed,
+            "slot_us": int(self.resolved.profile.slot_seconds * 1e6),
+            "definition": self.placed_definition,
+            "beam_flags": list(self.beam_flags),
+            "source": self.effective_source,
+            "limit": self.effective_limit,
+            "labels": self.effective_labels,
+            "output": self.output,
+            "runs_here": find_runner(self.runner).is_local,
+        }
 
     @cached_property
     def interpreter(self) -> str:

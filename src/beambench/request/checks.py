@@ -170,9 +170,8 @@ def check_flags(flags: Sequence[str]) -> None:
 def _check_processes(processes: int, flags: Sequence[str]) -> None:
     if processes == 1:
         return
-    for name, value in BeamFlags(flags):
-        if name in ("direct_num_workers", "direct_running_mode"):
-            flag = f"--{name}" if value is None else f"--{name}={value}"
+    for flag in BeamFlags(flags):
+        if flag.name in ("direct_num_workers", "direct_running_mode"):
             raise UsageError(
                 f"runner.processes {processes} and {flag} say the same: give one of the two"
             )

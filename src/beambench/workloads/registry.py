@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from beambench.definition.entry_points import WORKLOADS, EntryPoint, entry_of, entry_points
+from beambench.definition.entry_points import WORKLOADS, EntryPoint, broken, entry_of, names_of
 from beambench.definition.schema import Definition
 from beambench.definition.validation import describe
 from beambench.errors import UsageError, nearest, text_of
@@ -57,12 +57,10 @@ def load_class(workload: str) -> type[Workload]:
     if not colon and entry is not None:
         raise UsageError(f"{where}: expected module:Class, not {target!r}")
     if not colon:
-        entries, problems = entry_points(WORKLOADS)
-        known = [*BUILT_IN, *(brought.name for brought in entries)]
-        broken = "".join(f"; {problem}" for problem in problems)
+        known = names_of(WORKLOADS, BUILT_IN)
         raise UsageError(
             f"no workload {workload!r}{nearest(workload, known)}: "
-            f"there is {', '.join(known)}, or module:Class of your own{broken}"
+            f"there is {', '.join(known)}, or module:Class of your own{broken(WORKLOADS)}"
         )
     try:
         module = importlib.import_module(module_name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,7 +19,6 @@ from beambench.definition.options_file.names import FOLDER
 from beambench.definition.publish import Publish
 from beambench.errors import RunError, UsageError
 from beambench.record.run_record import RunRecord
-from beambench.runners.dataflow.job import Job, JobFacts
 from beambench.runners.dataflow.plans import JOB_FILE, SubmitPlan
 from beambench.runners.dataflow.repeat import follow_and_collect
 from beambench.runners.dataflow.service.client import (
@@ -75,20 +74,11 @@ class SubmittedJob:
             stock=origin.stock,
         )
 
-    def follow(
-        self, session: Session, step: Step, execution: Execution, on_stop: OnStop, *, cancel: bool
-    ) -> TaskResult:
+    def follow(self, session: Session, step: Step, on_stop: OnStop, *, cancel: bool) -> TaskResult:
         """Follow the job to its end, or cancel it, and read it back."""
-        origin = self.plan.origin
-        job = Job(
-            replace(self.client, pause=session.clock.wait),
-            session.clock,
-            JobFacts(self.plan.folder, origin.pcollection, origin.has_accelerator),
-            runner={**self.submitted, "attached": True},
-            masked=session.masked,
-        )
         return follow_and_collect(
-            job,
+            self.client,
+            {**self.submitted, "attached": True},
             self.plan,
             session,
             step,

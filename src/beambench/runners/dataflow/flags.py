@@ -136,7 +136,7 @@ def job_settings(
         project=str(_last(flags, "project")),
         region=str(_last(flags, "region")),
         temp_location=str(_last(flags, "temp_location")).rstrip("/"),
-        flags=[f"--{known}" + ("" if value is None else f"={value}") for known, value in flags],
+        flags=[str(flag) for flag in flags],
         template_location=template,
     )
 
@@ -167,10 +167,9 @@ def _check_shape(cluster: Cluster, given: Sequence[NamedValue]) -> None:
         elif name in ZONES:
             key, same = "region", str(value).startswith(f"{cluster.region}-")
         if not same:
-            shown = f"--{name}" if value is None else f"--{name}={value}"
             raise UsageError(
-                f"{shown} after --: the definition says cluster.{key}, and results are kept under "
-                f"it: change it with --set cluster.{key}=…"
+                f"{NamedValue(name, value)} after --: the definition says cluster.{key}, and "
+                f"results are kept under it: change it with --set cluster.{key}=…"
             )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from beambench.cancellation import Cancellation
-from beambench.clock import Clock, SystemClock, utc_now
+from beambench.clock import Clock, SystemClock
 from beambench.controller.processes.worker_process import OnProgress
 from beambench.controller.results import TaskResult
 from beambench.controller.session import OnStop
@@ -259,7 +259,7 @@ class Job:
             error=error,
             duration=self.followed.seconds,
             started_at=self.followed.created or submitted_at,
-            finished_at=self.followed.finished or utc_now(),
+            finished_at=self.followed.finished or self.clock.utc_now(),
             noise={},
             peak_rss=None,
             rss_samples=0,

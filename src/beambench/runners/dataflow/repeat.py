@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 from beambench.controller.results import TaskResult, Trouble
 from beambench.controller.session import OnStop, PipelineRepeat, Session, Step
@@ -52,16 +54,14 @@ def run_job(repeat: PipelineRepeat) -> TaskResult | Trouble:
     if result.status != "succeeded" or "job_id" not in submitted:
         return _not_submitted(result, step, submission.job_name)
     place = JobPlace(submitted["project"], submitted["region"], submitted["job_id"])
-    origin = submission.origin
-    job = Job(
-        JobClient(place, endpoints, pause=session.clock.wait),
-        session.clock,
-        JobFacts(submission.folder, origin.pcollection, origin.has_accelerator),
-        runner=dict(submitted),
-        masked=session.masked,
-    )
     return follow_and_collect(
-        job, submission, session, step, repeat.on_stop, submitted_at=submitted_at
+        JobClient(place, endpoints),
+        submitted,
+        submission,
+        session,
+        step,
+        repeat.on_stop,
+        submitted_at=submitted_at,
     )
 
 
@@ -99,7 +99,8 @@ def _not_submitted(result: TaskResult, step: Step, name: str) -> Trouble:
 
 
 def follow_and_collect(
-    job: Job,
+    client: JobClient,
+    submitted: Mapping[str, Any],
     plan: SubmitPlan,
     session: Session,
     step: Step,
@@ -110,6 +111,14 @@ def follow_and_collect(
     cancel: bool = False,
 ) -> TaskResult:
     """Follow a job to its end, or cancel it; read it back if it is done; return how it went."""
+    origin = plan.origin
+    job = Job(
+        replace(client, pause=session.clock.wait),
+        session.clock,
+        JobFacts(plan.folder, origin.pcollection, origin.has_accelerator),
+        runner=dict(submitted),
+        masked=session.masked,
+    )
     on_progress = session.announce(step, plan.preparation.count)
     try:
         if cancel:
@@ -128,7 +137,7 @@ def follow_and_collect(
         deadline = limit if is_resumed else max(session.deadline, limit)
         collected = _collected(job, plan, session, step, deadline)
     result = job.result(collected, submitted_at)
-    left_out = [LEFT_OUT] if plan.origin.reference is None else []
+    left_out = [LEFT_OUT] if origin.reference is None else []
     return replace(result, warnings=[*left_out, *result.warnings])
 
 
