@@ -1701,6 +1701,31 @@ SECTIONS: dict[str, list[Case]] = {
             here=True,
         ),
         Case(
+            "class folders of an input without any",
+            "run IMAGES --labels folders",
+            USAGE,
+            ("labels folders", "'packaged'", "no directory with class folders"),
+        ),
+        Case(
+            "a picture beside the class folders",
+            "run IMAGES --input photos --labels folders",
+            USAGE,
+            ("labels folders: photos", "'1.jpg' lies in no class folder", "give a label file"),
+            files={
+                "photos": None,
+                "photos/n01440764": None,
+                "photos/n01440764/1.jpg": jpeg(),
+                "photos/1.jpg": jpeg(),
+            },
+        ),
+        Case(
+            "a class folder that a pretrained model does not know",
+            "run IMAGES --input photos --labels folders",
+            USAGE,
+            ("labels folders: photos", "'cat' is no class of", "n01440764", "class index"),
+            files={"photos": None, "photos/cat": None, "photos/cat/1.jpg": jpeg()},
+        ),
+        Case(
             "labels of other files",
             "run IMAGES --input photos --labels labels.csv",
             USAGE,

@@ -1,9 +1,10 @@
 import os
+import time
 
 import pytest
 
 from beambench.errors import UsageError
-from beambench.inputs.labels import Labels, labels_for, read_labels
+from beambench.inputs.labels.label_file import Labels, labels_for, lies_elsewhere, read_labels
 
 
 @pytest.fixture
@@ -214,3 +215,29 @@ def test_accents_are_one_character_or_two(labels):
     assert labels_for([one], labels(f"{two},3\n")) == {one: 3}
     with pytest.raises(UsageError, match=r"line 1: .* fits 2 elements"):
         labels_for([one, two], labels(f"{one},3\n"))
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [("/data/photos/dog", 4), ("gs://bucket/cat", 3), ("/data/train/cat", 3)],
+)
+def test_where_rows_are_longer_than_the_id_the_whole_path_decides(labels, root, expected):
+    given = labels("cat/1.jpg,3\ndog/1.jpg,4\n")
+    assert labels_for(["1.jpg"], given, root) == {"1.jpg": expected}
+
+
+def test_a_row_that_names_other_folders_can_be_told(labels):
+    (row,) = (row for rows in labels("cat/1.jpg,3\n").rows.values() for row in rows.values())
+    assert lies_elsewhere(row, "1.jpg", "/data/dog")
+    assert not lies_elsewhere(row, "1.jpg", "/data/cat")
+    assert not lies_elsewhere(row, "1.jpg", "")
+    assert not lies_elsewhere(row, "cat/1.jpg", "/data/dog")
+
+
+def test_many_folders_with_the_same_names_are_matched_in_linear_time(labels):
+    ids = [f"{folder}/{name}.jpg" for folder in range(300) for name in range(20)]
+    given = labels("".join(f"{path},{number % 1000}\n" for number, path in enumerate(ids)))
+    began = time.process_time()
+    found = labels_for(ids, given)
+    assert time.process_time() - began < 2
+    assert list(found.values()) == [number % 1000 for number in range(len(ids))]

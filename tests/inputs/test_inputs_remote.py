@@ -12,7 +12,7 @@ import pytest
 
 from beambench.errors import RunError, UsageError
 from beambench.inputs import contents, files
-from beambench.inputs.labels import labels_for, read_labels
+from beambench.inputs.labels.label_file import labels_for, read_labels
 from beambench.inputs.manifest import Manifest, resolve_input
 from buckets import put
 

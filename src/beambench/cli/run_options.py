@@ -70,7 +70,10 @@ SourceOption = Annotated[
 LabelsFileOption = Annotated[
     str | None,
     typer.Option(
-        "--labels", metavar="PATH", help="Rows of file,class_index (or tabs), for accuracy."
+        "--labels",
+        metavar="PATH",
+        help="Rows of file,class_index (or tabs), for accuracy; `folders`: each picture's class is "
+        "the folder that it lies in.",
     ),
 ]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Elements at most.")]

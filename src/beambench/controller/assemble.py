@@ -262,6 +262,7 @@ def input_record(observation: Observation | None, source: str, labels: str | Non
         bytes=prepared.input_bytes,
         source=prepared.input_source,
         labels=labels,
+        class_folders=prepared.preparation.get("class_folders"),
     )
 
 

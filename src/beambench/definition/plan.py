@@ -12,7 +12,7 @@ from beambench.definition.publish import recorded
 from beambench.definition.schema import Definition
 from beambench.definition.section import Section
 from beambench.errors import UsageError
-from beambench.record.run_record import Choice, RunRecord
+from beambench.record.run_record import Choice, ClassFolders, RunRecord
 
 SAMPLE_SIZE = 32
 """Elements at most whose labels are compared with the reference loop in every run."""
@@ -62,6 +62,7 @@ class Preparation(Section):
             content of each element follows its id.
         ids_file: text file with one element a line (`inputs.elements`).
         sample: ids of the elements whose labels are compared with the reference loop.
+        class_folders: the class of each class folder, where `labels` says folders.
     """
 
     root: str | None
@@ -70,6 +71,7 @@ class Preparation(Section):
     sample: list[str]
     weights_path: str | None = None
     choices: list[Choice] = Field(default_factory=list)
+    class_folders: ClassFolders | None = None
 
 
 class WorkerPlan(Section):
@@ -105,7 +107,7 @@ class BenchmarkPlan(WorkerPlan):
 
     Attributes:
         limit: elements at most.
-        labels: file of the true labels.
+        labels: file of the true labels, or `folders`.
         output: where predictions are written as part of the pipeline (a path, gs:// or bq:).
         runs_here: the model runs on this machine, so that what its CPU can do matters.
     """

@@ -18,6 +18,9 @@ Seconds = Annotated[float, Field(gt=0)]
 Scalar = str | int | float | bool | None
 
 KEYWORD_SOURCES = ("packaged", "synthetic")
+FOLDERS = "folders"
+"""What stands in place of a label file for class folders. A file of this name is ./folders."""
+
 """Inputs that are no path."""
 
 SIZE_TOLERANCE = 0.02
@@ -70,7 +73,11 @@ class Input(Section):
         description="`packaged`, `synthetic`, a directory, or a text file with one element, or "
         "the path of one, a line; here or at gs://."
     )
-    labels: str | None = Field(None, description="File with `file,class_index` rows (or tabs).")
+    labels: str | None = Field(
+        None,
+        description="File with `file,class_index` rows (or tabs), or `folders`: the class is the "
+        "folder that a picture lies in.",
+    )
 
 
 class Batching(Section):

@@ -48,7 +48,8 @@ class Manifest:
     list names a file twice. ``digest`` is the SHA-256 over the SHA-256 of every element in order:
     two equal inputs have the same wherever they lie, unless a warning says that objects of a store
     were too much to be read for it. ``bytes`` is what reading every element once
-    reads, without the unreadable ones. ``source`` is what the user named.
+    reads, without the unreadable ones. ``source`` is what the user named. ``beyond`` are the ids
+    that a directory or a list names and the limit leaves out.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Manifest:
     source: str | None
     warnings: list[str] = field(default_factory=list)
     contents: LineContents | None = None
+    beyond: list[str] = field(default_factory=list)
 
     def paths(self) -> list[str]:
         """Return the path or address of every element that lies somewhere."""
@@ -310,6 +312,7 @@ def _read(source: str, listing: Listing, limit: int | None) -> Manifest:
         bytes=sum(sizes),
         source=source,
         warnings=warnings,
+        beyond=[] if limit is None else listing.ids[limit:],
     )
 
 

@@ -75,7 +75,13 @@ def _input_line(record: RunRecord) -> str:
         return "unknown"
     mark = MARKS.get(data.kind, data.kind)
     size = f", {show_value(data.bytes, 'B')}" if data.bytes else ""
-    return escape(f"{data.count} elements ({mark}{size})")
+    folders = data.class_folders
+    labelled = (
+        f"; {len(folders.classes)} class folders, numbered by {folders.numbered_by}"
+        if folders is not None
+        else ""
+    )
+    return escape(f"{data.count} elements ({mark}{size}){labelled}")
 
 
 def _model_line(record: RunRecord) -> str:

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 SCHEMA_VERSION = 1
 
@@ -172,8 +178,23 @@ class RunnerRecord(Part):
     counters: Literal["committed", "attempted"] | None = None
 
 
+class ClassFolders(Part):
+    """Which class each class folder of an input stands for (``labels: folders``).
+
+    ``numbered_by`` says why: ``position`` in the order of the folders' names, as torchvision's
+    ImageFolder numbers them, or what the folders are called: ``name`` of a class (the synset of
+    ImageNet) or class ``index``.
+    """
+
+    numbered_by: Literal["position", "name", "index"]
+    classes: dict[str, int]
+
+
 class InputRecord(Part):
-    """What was read. ``digest`` is over the contents in order, not over where they lie."""
+    """What was read. ``digest`` is over the contents in order, not over where they lie.
+
+    ``labels`` is the file of the true classes, or ``folders`` with ``class_folders``.
+    """
 
     kind: str
     count: int | None
@@ -181,6 +202,15 @@ class InputRecord(Part):
     bytes: int | None = None
     source: str | None = None
     labels: str | None = None
+    class_folders: ClassFolders | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave class folders out where they are not the labels, as earlier records do."""
+        document: dict[str, Any] = serialise(self)
+        if self.class_folders is None:
+            document.pop("class_folders", None)
+        return document
 
 
 class ModelRecord(Part):

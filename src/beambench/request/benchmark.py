@@ -23,7 +23,7 @@ from beambench.definition.options_file.syntax import read
 from beambench.definition.options_file.translation import translate
 from beambench.definition.publish import Publish
 from beambench.definition.runners import DEFAULT, find_runner
-from beambench.definition.schema import KEYWORD_SOURCES, Definition
+from beambench.definition.schema import FOLDERS, KEYWORD_SOURCES, Definition
 from beambench.definition.user_modules import importable, search_path
 from beambench.definition.yaml_file import as_value, parse
 from beambench.errors import UsageError
@@ -115,7 +115,7 @@ class RunRequest:
 
     @property
     def effective_labels(self) -> str | None:
-        """Label file; that of the definition goes with the definition's own input only."""
+        """Label file or `folders`; that of the definition goes with its own input only."""
         own = self.resolved.definition.input.labels
         if self.labels_file is not None or self.source is not None or own is None:
             return self.labels_file
@@ -124,7 +124,7 @@ class RunRequest:
     def _located(self, path: str) -> str:
         """Return a definition's path: beside the definition if it is there, else as it stands."""
         beside = str(self.resolved.path.parent / path)
-        if path in KEYWORD_SOURCES or not os.path.exists(beside):  # noqa: PTH110 - never raises
+        if path in (*KEYWORD_SOURCES, FOLDERS) or not os.path.exists(beside):  # noqa: PTH110 - never raises
             return path
         return beside
 

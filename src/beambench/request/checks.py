@@ -11,16 +11,20 @@ from beambench.controller.session import OnStop
 from beambench.definition.beam_flags import BeamFlags
 from beambench.definition.entry_points import load
 from beambench.definition.runners import Runner, find_runner
+from beambench.definition.schema import FOLDERS, Definition
 from beambench.definition.user_modules import importable
 from beambench.errors import RunError, UsageError
 from beambench.inputs.files import check_address, is_address
-from beambench.inputs.labels import read_labels
+from beambench.inputs.folders import folder_listing
+from beambench.inputs.labels.class_folders import class_folders
+from beambench.inputs.labels.label_file import read_labels
 from beambench.inputs.manifest import check_source
 from beambench.workloads.output import Target, check_file
 from beambench.workloads.registry import check_workload, load_class
 
 if TYPE_CHECKING:
     from beambench.request.benchmark import RunRequest
+    from beambench.workloads.base import Workload
 
 MIN_SLOT_SECONDS = 1e-6
 """The grain of the clock that the time slots are counted with."""
@@ -50,13 +54,7 @@ def check(request: RunRequest) -> None:
     check_flags(request.beam_flags)
     _check_processes(definition.runner.processes, request.beam_flags)
     _check_output(request)
-    if request.effective_labels is not None and not cls.has_class_labels:
-        raise UsageError(
-            f"{definition.name}: labels {request.effective_labels}: the labels of workload "
-            f"{definition.workload} are no class indices"
-        )
-    if request.effective_labels is not None:
-        _check_labels(request.effective_labels)
+    _check_labels(request, cls)
     _check_on_stop(request, runner)
     if runner.request_check is not None:
         load(runner.request_check)(request)
@@ -106,11 +104,39 @@ def _is_same(target: Target, path: str) -> bool:
     return os.path.realpath(target.place) == os.path.realpath(path)
 
 
-def _check_labels(path: str) -> None:
-    if is_address(path):
-        check_address(path, "labels")
+def _check_labels(request: RunRequest, cls: type[Workload]) -> None:
+    definition, labels = request.resolved.definition, request.effective_labels
+    if labels is None:
+        return
+    if not cls.has_class_labels:
+        raise UsageError(
+            f"{definition.name}: labels {labels}: the labels of workload {definition.workload} are "
+            "no class indices"
+        )
+    if labels == FOLDERS:
+        _check_class_folders(definition, request.effective_source, cls)
+    elif is_address(labels):
+        check_address(labels, "labels")
     else:
-        read_labels(path)
+        read_labels(labels)
+
+
+def _check_class_folders(definition: Definition, source: str, cls: type[Workload]) -> None:
+    """Check the names of class folders on this machine."""
+    if is_address(source):
+        return
+    if definition.input.type != "images" or not os.path.isdir(source):  # noqa: PTH112
+        raise UsageError(
+            f"{definition.name}: labels {FOLDERS}: input {source!r} is no directory with class "
+            "folders in it: name one with --input"
+        )
+    class_folders(
+        folder_listing(source).ids,
+        source,
+        definition.model,
+        names=cls.class_names(definition),
+        classes=cls.classes(definition),
+    )
 
 
 def _check_weights(path: str | None, in_folder: bool) -> None:

@@ -10,7 +10,6 @@ from beambench.definition.plan import PreparedPlan
 from beambench.errors import RunError
 from beambench.inputs import files
 from beambench.inputs.elements import Element, parsed
-from beambench.inputs.labels import labels_for, read_labels
 from beambench.instrumentation.elements import Output
 from beambench.instrumentation.proof import accounts_for, expected_of
 from beambench.record.observation import Observation, Proof, SampledPrediction
@@ -56,11 +55,6 @@ def read_elements(plan: PreparedPlan) -> list[Element]:
 
 def ids_of(elements: Iterable[Element]) -> list[str]:
     return [element.id for element in elements]
-
-
-def truth_of(plan: PreparedPlan, ids: Sequence[str]) -> dict[str, int]:
-    """Return the class of each labelled element; to be read before a handler changes the folder."""
-    return labels_for(ids, read_labels(plan.labels)) if plan.labels else {}
 
 
 def observed(

@@ -23,12 +23,9 @@ from beambench.definition.plan import (
     ReferencePlan,
 )
 from beambench.definition.schema import Definition, Model
-from beambench.errors import UsageError
 from beambench.inputs import files
 from beambench.inputs.elements import written
-from beambench.inputs.labels import labels_for, read_labels
 from beambench.inputs.manifest import Manifest, resolve_input
-from beambench.inputs.text import quoted
 from beambench.instrumentation.batch_limits import LIMITS, outside
 from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
 from beambench.instrumentation.handler import set_framework_threads
@@ -41,6 +38,7 @@ from beambench.machine.environment import fingerprint
 from beambench.record.observation import Histogram, Observation, Prepared, Proof
 from beambench.worker import loop
 from beambench.worker.beam_warnings import recorded_warnings
+from beambench.worker.labels import check_classes, check_labels, truth_of
 from beambench.worker.outputs import (
     classes_of,
     ids_of,
@@ -48,7 +46,6 @@ from beambench.worker.outputs import (
     read_elements,
     read_predictions,
     sampled,
-    truth_of,
     written_rows,
 )
 from beambench.worker.torch_settings import torch_settings
@@ -78,7 +75,7 @@ def prepare(plan: PreparePlan) -> Observation:
     if plan.output is not None:
         sinks.check(Target.of(plan.output), overwrite=plan.overwrite)
     cls = load_class(definition.workload)
-    label_warnings = check_labels(cls, plan, manifest.ids)
+    folders, label_warnings = check_labels(cls, plan, manifest)
     entry = workload_entry(definition.workload)
     weights = cls.fetch_weights(definition, plan.seed, Path(plan.cache_dir))
     if weights.path is not None:
@@ -93,6 +90,7 @@ def prepare(plan: PreparePlan) -> Observation:
         sample=sample_of(manifest.ids, plan.seed),
         weights_path=str(weights.path) if weights.path else None,
         choices=cls.choices(definition, weights, here=plan.runs_here),
+        class_folders=folders,
     )
     environment = fingerprint(Path(plan.project_dir))
     return Observation(
@@ -119,31 +117,6 @@ def prepare(plan: PreparePlan) -> Observation:
             ],
         ),
     )
-
-
-def check_labels(cls: type[Workload], plan: BenchmarkPlan, ids: Sequence[str]) -> list[str]:
-    """Check the labels against elements and model, and say if not every element has one.
-
-    Raises:
-        UsageError: they label none, fit several, or have a class that the model has not.
-    """
-    if plan.labels is None:
-        return []
-    labels = read_labels(plan.labels)
-    classes = cls.classes(plan.definition)
-    if classes is not None:
-        labels.check_classes(classes, plan.definition.model.name)
-    distinct = dict.fromkeys(ids)
-    labelled = len(labels_for(distinct, labels))
-    if not labelled:
-        row = labels.first()
-        raise UsageError(
-            f"{plan.labels}: labels none of the elements: line {row.line} has {quoted(row.name)},"
-            f" and the first element is {quoted(ids[0])}: write file names as they are there"
-        )
-    if labelled == len(distinct):
-        return []
-    return [f"{plan.labels}: labels {labelled} of {len(distinct)} elements: accuracy is over those"]
 
 
 def input_warnings(cls: type[Workload], plan: BenchmarkPlan, manifest: Manifest) -> list[str]:
@@ -320,11 +293,8 @@ def run_reference(plan: ReferencePlan) -> Observation:
     clock = PlanClock(plan.epoch_ns, plan.slot_us)
     by_id = {element.id: element for element in read_elements(plan)}
     chosen = [by_id[element_id] for element_id in sample]
-    labels = read_labels(plan.labels) if plan.labels is not None else None
     outputs, _ = loop.run(workload, chosen, [1], clock, frozenset(sample))
-    classes = classes_of(outputs)
-    if labels is not None and classes is not None:
-        labels.check_classes(classes, plan.definition.model.name)
+    check_classes(plan, classes_of(outputs))
     return Observation(
         task=plan.task,
         sample=[sampled(output) for output in outputs],

@@ -176,6 +176,14 @@ class Workload(abc.ABC):
         return Weights(None)
 
     @classmethod
+    def class_names(cls, definition: Definition) -> Mapping[str, int] | None:
+        """Return the class index by the name that a class folder may have, None if there is none.
+
+        Without names, class folders are numbered by their position.
+        """
+        return None
+
+    @classmethod
     def weights_of_workers(cls, definition: Definition) -> Literal["uploaded", "fetched"]:
         """Return how workers elsewhere get the weights: from a bucket, or each by itself.
 

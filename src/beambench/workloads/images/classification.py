@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -131,6 +131,12 @@ class ImageClassification(Workload):
     @classmethod
     def classes(cls, definition: Definition) -> int:
         return IMAGENET_CLASSES
+
+    @classmethod
+    def class_names(cls, definition: Definition) -> Mapping[str, int]:
+        """Return the class index by the synset of ImageNet."""
+        synsets = Path(__file__).with_name("imagenet_synsets.txt").read_text("ascii").split()
+        return {synset: index for index, synset in enumerate(synsets)}
 
     @classmethod
     def input_warnings(

@@ -19,12 +19,12 @@ from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_
 from beambench.record.observation import Observation, Proof
 from beambench.runners.dataflow.plans import CollectPlan
 from beambench.runners.dataflow.service.usage import is_tentative
+from beambench.worker.labels import truth_of
 from beambench.worker.outputs import (
     ids_of,
     observed,
     read_elements,
     read_predictions,
-    truth_of,
     written_rows,
 )
 from beambench.workloads.output import Target
@@ -53,7 +53,7 @@ def collect(plan: CollectPlan) -> Observation:
     try:
         proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
         ids = ids_of(read_elements(plan))
-        if not _is_at_hand(plan.labels):
+        if plan.preparation.class_folders is None and not _is_at_hand(plan.labels):
             warnings.append(f"{plan.labels}: not on this machine, so there is no accuracy")
             plan = plan.model_copy(update={"labels": None})
         observation = observed(

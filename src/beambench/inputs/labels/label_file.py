@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -33,11 +34,12 @@ class LabelRow(NamedTuple):
 class Labels:
     """The rows of a label file, each path once, by base name.
 
-    ``path`` is that of the file itself.
+    ``path`` is that of the file itself. ``by_end`` holds the rows by what their paths end with.
     """
 
     path: str
     rows: dict[str, dict[str, LabelRow]] = field(default_factory=dict)
+    by_end: dict[str, list[LabelRow]] = field(default_factory=dict)
 
     def add(self, row: LabelRow) -> None:
         """Add a row; raises UsageError if its path stands there with another class."""
@@ -48,6 +50,9 @@ class Labels:
                 f"{self.path}: line {row.line}: {quoted(row.name)} has class {row.class_index} here"
                 f" and {earlier.class_index} on line {earlier.line}: keep one of the two"
             )
+        if earlier is row:
+            for end in _ends(_normal(row.name)):
+                self.by_end.setdefault(end, []).append(row)
 
     def first(self) -> LabelRow:
         """Return the first row of the file."""
@@ -88,19 +93,21 @@ def read_labels(path: str | Path) -> Labels:
     return labels
 
 
-def labels_for(ids: Iterable[str], labels: Labels) -> dict[str, int]:
-    """Return the class index by element id; an element without a label is left out.
+def rows_for(ids: Iterable[str], labels: Labels, root: str = "") -> dict[str, LabelRow]:
+    """Return the row that labels each element by id; an element without a label is left out.
 
     A row labels the element whose path ends as its own does, as far as both have folders: the row
-    that shares most folders, of those that a row fits the one with just its path. Raises UsageError
-    where a row fits several elements, or several rows of different classes fit one.
+    that shares most folders, of those that a row fits the one with just its path. ``root`` is the
+    folder of all elements: where rows of different classes are longer than an element's id, the
+    row counts that shares most folders with the whole path. Raises UsageError where a row fits
+    several elements, or several rows of different classes fit one.
     """
     chosen: dict[LabelRow, list[str]] = {}
     for element in dict.fromkeys(ids):
-        row = _row_of(element, labels)
+        row = _row_of(element, labels, root)
         if row is not None:
             chosen.setdefault(row, []).append(element)
-    labels_by_id: dict[str, int] = {}
+    rows_by_id: dict[str, LabelRow] = {}
     for row, elements in chosen.items():
         exact = [element for element in elements if _normal(element) == _normal(row.name)]
         if len(elements) > 1 and len(exact) != 1:
@@ -108,18 +115,28 @@ def labels_for(ids: Iterable[str], labels: Labels) -> dict[str, int]:
                 f"{labels.path}: line {row.line}: {quoted(row.name)} fits {len(elements)} elements,"
                 f" as {quoted(elements[0])} and {quoted(elements[1])}: write their paths"
             )
-        labels_by_id[(exact or elements)[0]] = row.class_index
-    return labels_by_id
+        rows_by_id[(exact or elements)[0]] = row
+    return rows_by_id
 
 
-def _row_of(element: str, labels: Labels) -> LabelRow | None:
-    same_name = labels.rows.get(_base_name(element))
-    if same_name is None:
-        return None
-    path = _normal(element)
-    fitting = {row: shared for name, row in same_name.items() if (shared := _shared(name, path))}
-    most = max(fitting.values(), default=0)
-    best = [row for row, shared in fitting.items() if shared == most]
+def labels_for(ids: Iterable[str], labels: Labels, root: str = "") -> dict[str, int]:
+    """Return the class index by element id, as `rows_for` finds it. Raises UsageError."""
+    return {element: row.class_index for element, row in rows_for(ids, labels, root).items()}
+
+
+def lies_elsewhere(row: LabelRow, element: str, root: str) -> bool:
+    """Tell whether a row names other folders than those that its element lies in."""
+    shorter, longer = sorted((_normal(row.name), _normal(_joined(root, element))), key=len)
+    return shorter != longer and not longer.endswith(f"/{shorter}")
+
+
+def _row_of(element: str, labels: Labels, root: str) -> LabelRow | None:
+    best = _fitting(_normal(element), labels)
+    if len({row.class_index for row in best}) > 1:
+        whole = _normal(_joined(root, element))
+        shared = {row: _shared_parts(_normal(row.name), whole) for row in best}
+        most = max(shared.values())
+        best = [row for row in best if shared[row] == most]
     if len({row.class_index for row in best}) > 1:
         first, other = best[:2]
         raise UsageError(
@@ -130,11 +147,31 @@ def _row_of(element: str, labels: Labels) -> LabelRow | None:
     return best[0] if best else None
 
 
-def _shared(left: str, other: str) -> int:
-    """Count the parts of two paths if one is the end of the other, else return 0."""
-    shorter, longer = sorted((left, other), key=len)
-    is_end = shorter == longer or longer.endswith(f"/{shorter}")
-    return shorter.count("/") + 1 if is_end else 0
+def _fitting(path: str, labels: Labels) -> list[LabelRow]:
+    """Return the rows that share most parts with a path, in the order of the file."""
+    same_name = labels.rows.get(_base_name(path), {})
+    longer = labels.by_end.get(path, [])
+    if path in same_name or longer:
+        own = [same_name[path]] if path in same_name else []
+        return sorted([*own, *longer], key=lambda row: row.line)
+    return next(([same_name[end]] for end in _ends(path) if end in same_name), [])
+
+
+def _ends(path: str) -> Iterator[str]:
+    """Yield what a path ends with after each of its slashes, the longest first."""
+    while "/" in path:
+        path = path.partition("/")[2]
+        yield path
+
+
+def _shared_parts(left: str, other: str) -> int:
+    """Count the parts that two paths have in common at their ends."""
+    pairs = zip(reversed(left.split("/")), reversed(other.split("/")), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _joined(root: str, element: str) -> str:
+    return f"{root}/{element}" if root else element
 
 
 def _normal(path: str) -> str:
