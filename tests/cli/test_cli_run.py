@@ -11,9 +11,10 @@ import pytest
 from beambench.cli.main import root_command
 from beambench.controller.processes.work_dir import work_dir
 from beambench.errors import RunError, StoreError, worst
+from beambench.record.observation import Observation, SampledPrediction
 from beambench.record.run_record import RunRecord
 from beambench.store import RunStore
-from fake_workers import crashed, gave_up, measured
+from fake_workers import crashed, finished, gave_up, measured
 
 STORE = "sqlite:///runs.db"
 ROWS = 16
@@ -261,3 +262,33 @@ def test_the_help_names_every_kind_of_input(kind):
     run = root_command().commands["run"]
     (option,) = [one for one in run.params if "--input" in one.opts]
     assert kind in option.help
+
+
+def test_an_unverified_run_is_none_that_passed_and_none_that_failed(beambench, workers):
+    same = [SampledPrediction(id=str(number), label=0) for number in range(4)]
+    workers.script("reference", finished(Observation(task="reference", sample=same)))
+    workers.script("pipeline", measured(sample=same))
+    answer = beambench(*RUN)
+    assert answer.code == 0, answer.err
+    assert "verification: unverified: labels are too few to prove anything" in answer.out
+    shown = " ".join(answer.out.split())
+    assert "; 100 in, 100 out, 0 failed, 0 duplicates; reference agreement unknown;" in shown
+    [run_id] = stored()
+    proven = record_of(run_id).verification
+    assert (proven.passed, proven.problems, proven.elements_out) == (False, [], 100)
+    assert proven.unverified is not None
+    [row] = beambench("history", NAMES[0], "--store", STORE, "--json").document
+    assert row["verification"] == {"passed": False, "unverified": proven.unverified}
+    listed = beambench("history", NAMES[0], "--store", STORE)
+    assert "unverified" in listed.out
+    assert "(inference)" not in listed.out
+    exported = beambench("export", run_id, "--format", "markdown", "--store", STORE)
+    assert "unverified: labels are too few" in exported.out
+    assert "not verified" not in exported.out
+
+
+def test_a_run_of_which_nothing_came_out_fails_whatever_may(beambench, workers):
+    workers.script("pipeline", measured(failed=100, sample=[]))
+    answer = beambench(*RUN, "--max-failed", "1")
+    assert answer.code == 3
+    assert "FAILED: no element came out: 100 failed" in answer.out

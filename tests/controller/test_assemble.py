@@ -31,6 +31,8 @@ from beambench.record.observation import (
 from beambench.record.run_record import FailedElement, MetricValue, Repeat
 
 IDS = f"{7:032x}"
+SAMPLE = [SampledPrediction(id=str(number), label=number) for number in range(8)]
+REFERENCE = Observation(task="reference", sample=SAMPLE)
 CRASH = {"kind": "run", "message": "the worker was killed by SIGKILL: out of memory?", "detail": ""}
 
 
@@ -56,6 +58,7 @@ def observe(
         "proof": proof,
         "expected": Proof(count=count, failed=0, ids=IDS, failed_ids="0", labels=""),
         "failed": [FailedElement(id="7.jpg", stage="preprocess", error="ValueError: bad")] * failed,
+        "sample": SAMPLE,
         "runner": {
             "executed": "direct",
             "implementation": "FnApiRunner (in_memory)",
@@ -84,7 +87,7 @@ def result_of(observation: Observation | None = None, **changes: Any) -> TaskRes
 
 def execute(*results: tuple[str, Any], max_failed: float = 0.01) -> Execution:
     """Return an execution of (arm, rate or result); a rate of None is a crash."""
-    execution = Execution(max_failed)
+    execution = Execution(max_failed, reference=REFERENCE)
     for arm, what in results:
         observation = observe(what) if isinstance(what, int | float) else None
         execution.add(arm, what if isinstance(what, TaskResult) else result_of(observation))
@@ -92,8 +95,9 @@ def execute(*results: tuple[str, Any], max_failed: float = 0.01) -> Execution:
 
 
 def judged(arm: Any, index: int, result: TaskResult, max_failed: float) -> Repeat:
-    """Return the repeat of a worker's result, verified by its proof of work alone."""
-    proven = verification(result.observation, None) if result.observation is not None else None
+    """Return the repeat of a worker's result."""
+    seen = result.observation
+    proven = verification(seen, REFERENCE) if seen is not None else None
     metrics = metrics_of(result, proven).values
     return make_repeat(arm, index, result, proven, max_failed, metrics)
 
@@ -188,6 +192,25 @@ def test_too_many_failed_elements_fail_the_repeat(failed, max_failed, message):
     assert (repeat.error or {}).get("message") == message
     assert (repeat.error or {}).get("kind") == (None if message is None else "run")
     assert repeat.metrics["elements_failed"].value == failed
+
+
+@pytest.mark.parametrize("arm", ["pipeline", "loop", "ceiling"])
+def test_no_output_is_no_result_whatever_max_failed_allows(arm):
+    nothing = observe(failed=100, sample=[], task="pipeline" if arm == "pipeline" else "loop")
+    execution = execute((arm, result_of(nothing)), max_failed=1.0)
+    [repeat] = [*execution.repeats, *execution.references]
+    assert repeat.status == "failed"
+    assert repeat.error["message"].startswith("verification: no element came out: 100 failed")
+    assert (repeat.verification.passed, repeat.verification.unverified) == (False, None)
+
+
+def test_a_repeat_that_nothing_speaks_for_or_against_is_unverified_and_no_failure():
+    execution = Execution(0.01)
+    repeat = execution.add("pipeline", result_of(observe()))
+    assert (repeat.status, repeat.error) == ("succeeded", None)
+    assert not repeat.verification.passed
+    assert "no reference sample was run" in repeat.verification.unverified
+    assert execution.verification() == repeat.verification
 
 
 def test_a_failure_that_nobody_named_is_counted_all_the_same():

@@ -40,6 +40,9 @@ def _no_fingerprint(monkeypatch) -> None:
     monkeypatch.setattr(tasks, "fingerprint", lambda _: {})
 
 
+STAGES = ["read", "preprocess", "inference", "postprocess"]
+
+
 def judged(folder: Path, limit: int = 200, max_failed: float = 0.01, **parameters: Any) -> Repeat:
     """Prepare, sample the reference, run the pipeline, and make a repeat of it all."""
     plan = make_plan(folder, "prepare", definition=definition(parameters=parameters), limit=limit)
@@ -97,9 +100,11 @@ def test_a_sound_handler_passes(tmp_path, kind, method, limit):
     assert proven.reference["compared"] == min(limit, 32)
 
 
-def test_a_sound_handler_without_raw_outputs_passes_and_agreement_is_unknown(tmp_path):
+def test_a_sound_handler_without_raw_outputs_is_unverified_where_its_labels_are_few(tmp_path):
     repeat = judged(tmp_path, **BLIND)
     assert repeat.status == "succeeded"
+    assert not repeat.verification.passed
+    assert "labels are too few" in repeat.verification.unverified
     assert repeat.verification.reference_agreement is None
     assert "labels are too few" in repeat.verification.reference["reason"]
 
@@ -201,7 +206,7 @@ def test_one_that_is_doubled_in_batches_only_is_caught_by_the_pipeline(tmp_path)
 # --- nothing came out
 
 
-@pytest.mark.parametrize("stage", ["read", "postprocess"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_run_of_which_nothing_came_out_has_failed_whatever_is_allowed(tmp_path, stage):
     repeat = judged(tmp_path, 40, max_failed=1.0, fail_at=list(range(40)), stage=stage)
     assert problem(repeat).startswith("verification: no element came out: 40 failed, first ")

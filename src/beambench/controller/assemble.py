@@ -221,7 +221,7 @@ def _verdict(proven: Verification | None, max_failed: float) -> dict[str, Any] |
             f"{failed} of {proven.elements_in} elements failed, "
             f"more than max_failed {max_failed:g}{named}"
         )
-    if not proven.passed:
+    if proven.problems:
         return _problem(f"verification: {proven.problems[0]}")
     return None
 

@@ -137,7 +137,7 @@ def _print_stages(out: Page, metrics: Mapping[str, MetricValue]) -> None:
 
 
 def _verification_line(proven: Verification) -> str:
-    if proven.unverified is not None:
+    if proven.unverified is not None and proven.elements_in is None:
         return escape(f"unverified: {proven.unverified}")
     if proven.elements_in == 0:
         return "none: no repeat ended with a proof of its work"
@@ -145,13 +145,20 @@ def _verification_line(proven: Verification) -> str:
         f"{proven.elements_in} in, {proven.elements_out} out, {proven.elements_failed} failed, "
         f"{proven.duplicates} duplicates"
     )
-    agreed = _agreement_text(proven.reference, proven.reference_agreement)
-    verdict = "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
+    details = proven.reference if proven.unverified is None else {}  # the verdict has the reason
+    agreed = _agreement_text(details, proven.reference_agreement)
+    verdict = _verdict(proven)
     failed = [
         f"  failed: {element.id}: {element.stage}: {element.error}" for element in proven.failed
     ]
     line = f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}"
     return "\n".join(map(escape, [line, *failed]))
+
+
+def _verdict(proven: Verification) -> str:
+    if proven.unverified is not None:
+        return f"unverified: {proven.unverified}"
+    return "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
 
 
 def _agreement_text(details: Mapping[str, Any], share: float | None) -> str:
@@ -200,8 +207,10 @@ def _history_cells(row: RunSummary) -> list[str]:
     kind, rate, mark = f"{row.input.kind}, {row.model.weights}", "throughput_elements", ""
     if row.imported is not None and row.imported.format == "beam":
         kind, rate, mark = "imported", "beam_average_elements", " (Beam's average)"
-    elif row.verification.unverified is not None:
+    elif row.verification.unverified is not None and row.input.kind == "unknown":
         kind, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
+    elif row.verification.unverified is not None:
+        kind = f"{kind}, unverified"
     metric = row.metrics.get(rate)
     shown = ["unknown", ""]
     if metric is not None:

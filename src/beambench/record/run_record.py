@@ -69,8 +69,9 @@ class Verification(Part):
     ``stock`` says how far a variant's outputs are from those of `stock` on the same weights; empty
     for `stock` itself and for a variant whose model computes the same.
     ``warnings`` say what makes a proof that passed weaker than others.
-    ``unverified`` says why there can be no proof, as for a pipeline that exists already; it is null
-    for a benchmark, which is always to prove its work. The counts are null where nothing counted.
+    There are three verdicts: ``passed``; failed, with ``problems``; and unverified, where neither
+    can be said. ``unverified`` says why: the labels of a benchmark had no reference to be compared
+    with, or the pipeline existed already. The counts are null where nothing counted.
     """
 
     elements_in: int | None

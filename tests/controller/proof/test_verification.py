@@ -41,7 +41,7 @@ REFERENCE = Observation(task="reference", sample=labelled(4))
 def judged(observation: Observation, reference: Observation | None = REFERENCE) -> Verification:
     found = verification(observation, reference)
     assert found is not None
-    assert found.passed is not bool(found.problems)
+    assert [found.passed, bool(found.problems), found.unverified is not None].count(True) == 1
     return found
 
 
@@ -136,12 +136,44 @@ def test_account_and_agreement_are_both_judged():
     assert found.reference["differing"] == ["0.jpg"]
 
 
-@pytest.mark.parametrize(
-    ("observation", "reference"),
-    [(observed(), None), (observed(task="loop", sample=[]), REFERENCE)],
-)
-def test_without_a_reference_and_for_the_loop_itself_agreement_is_unknown(observation, reference):
-    found = judged(observation, reference)
+def constant(count: int) -> list[SampledPrediction]:
+    """What a model that ignores its input gives, without raw outputs."""
+    return [SampledPrediction(id=f"{n}.jpg", label=0) for n in range(count)]
+
+
+@pytest.mark.parametrize("task", ["pipeline", "collect"])
+@pytest.mark.parametrize("sample", [labelled(4), constant(32)], ids=["labels", "one label"])
+def test_without_a_reference_a_repeat_is_unverified(task, sample):
+    found = judged(observed(task=task, sample=sample, labelled=10, correct=10), None)
+    assert (found.passed, found.problems, found.reference_agreement) == (False, [], None)
+    assert "no reference sample was run" in str(found.unverified)
+
+
+def test_one_label_that_a_reference_cannot_speak_for_is_unverified_and_for_many_a_problem():
+    few, many = (
+        judged(observed(sample=constant(n)), Observation(task="reference", sample=constant(n)))
+        for n in (4, 32)
+    )
+    assert (few.passed, few.problems) == (False, [])
+    assert "labels are too few to prove anything" in str(few.unverified)
+    assert "the model may ignore its input" in many.problems[0]
+
+
+def test_near_ties_alone_leave_a_repeat_unverified():
+    tied = [SampledPrediction(id=f"{n}.jpg", label=n, evidence=[0.5, 0.5]) for n in range(4)]
+    reference = Observation(task="reference", sample=tied, compares_outputs=False)
+    found = judged(observed(sample=tied), reference)
+    assert not found.passed
+    assert found.unverified is not None
+
+
+def test_a_problem_goes_before_the_lack_of_a_reference():
+    found = judged(observed(missing=["3.jpg"], missing_count=1), None)
+    assert found.problems == ["1 elements did not come out: 3.jpg"]
+
+
+def test_the_loop_is_the_reference_itself():
+    found = judged(observed(task="loop", sample=[]), REFERENCE)
     assert found.passed
     assert found.reference_agreement is None
 
@@ -170,6 +202,13 @@ def test_the_run_speaks_through_the_first_repeat_that_failed_else_the_first():
         verdict(False, count=2)
     )
     assert run_level([verdict(count=1), verdict(count=2)]) == verdict(count=1)
+
+
+def test_an_unverified_repeat_speaks_before_one_that_passed_and_after_one_that_failed():
+    unverified = verdict(False).model_copy(update={"unverified": "nothing compared"})
+    failed = verdict(False, count=2)
+    assert run_level([verdict(), unverified]) == unverified
+    assert run_level([unverified, failed]) == failed
 
 
 def test_no_repeat_is_no_pass():

@@ -225,6 +225,8 @@ def test_a_model_for_a_gpu_has_no_reference_here(cluster, stub):
     assert record.status == "succeeded"
     assert "reference" not in cluster.tasks
     assert record.verification.reference_agreement is None
+    assert not record.verification.passed
+    assert str(record.verification.unverified).startswith("no reference sample was run")
     assert any("no reference sample" in warning for warning in record.warnings)
     assert record.repeats[0].usage is not None
     assert record.repeats[0].usage.gpu_seconds == 540.0

@@ -12,6 +12,12 @@ from beambench.record.run_record import Verification
 OF_A_PIPELINE = ("pipeline", "collect")
 """Tasks whose outputs a pipeline made, here or on a cluster."""
 
+NO_REFERENCE = (
+    "no reference sample was run, so nothing tells the labels from those of a model that ignores "
+    "its input"
+)
+NOTHING_COMPARED = "no sampled element could be compared with the reference loop"
+
 
 def verification(
     observation: Observation,
@@ -42,6 +48,7 @@ def verification(
             rounded=rounded,
         )
     problems += agreed.problems
+    unverified = _why_unverified(observation, reference, agreed) if not problems else None
     return Verification(
         elements_in=expected.count,
         elements_out=proof.count,
@@ -56,10 +63,27 @@ def verification(
         else {},
         failed=observation.failed,
         failed_listed=len(observation.failed),
-        passed=not problems,
+        passed=not problems and unverified is None,
         problems=problems,
         warnings=agreed.warnings,
+        unverified=unverified,
     )
+
+
+def _why_unverified(
+    observation: Observation, reference: Observation | None, agreed: Agreement
+) -> str | None:
+    """Return why nothing speaks for the labels of a pipeline; None where a comparison does.
+
+    Accuracy is no such thing: no limit is set to it, so that no run could fail by it. The loop is
+    what pipelines are compared with.
+    """
+    if observation.task not in OF_A_PIPELINE or agreed.share is not None:
+        return None
+    if reference is None:
+        return NO_REFERENCE
+    reason: str = agreed.details.get("reason", NOTHING_COMPARED)
+    return reason
 
 
 def _accounting_problems(observation: Observation) -> list[str]:
@@ -87,11 +111,16 @@ def _accounting_problems(observation: Observation) -> list[str]:
 
 
 def run_level(repeats: Sequence[Verification]) -> Verification:
-    """Return the verification that speaks for the run: the first that failed, else the first."""
+    """Return the verification that speaks for the run.
+
+    That is the first with a problem, else the first unverified one, else the first.
+    """
     if not repeats:
         return Verification(elements_in=0, elements_out=0, elements_failed=0, duplicates=0)
-    chosen = next((repeat for repeat in repeats if not repeat.passed), repeats[0])
-    if chosen.passed and len({repeat.digest for repeat in repeats}) > 1:
+    unproven = [repeat for repeat in repeats if not repeat.passed]
+    failed = [repeat for repeat in unproven if repeat.unverified is None]
+    chosen = [*failed, *unproven, *repeats][0]
+    if not chosen.problems and len({repeat.digest for repeat in repeats}) > 1:
         note: Mapping[str, Any] = {"note": "labels differ between repeats"}
         return chosen.model_copy(update={"reference": {**chosen.reference, **note}})
     return chosen
