@@ -5,6 +5,7 @@ The workload notes what it does, and a clock that only the workload moves makes 
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,13 +13,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+from apache_beam.ml.inference.base import (
+    KeyedModelHandler,
+    ModelHandler,
+    PredictionResult,
+    RunInference,
+)
 
 from beambench.analysis.histogram import bucket
-from beambench.instrumentation.beam_metrics import counters_kind, measured
-from beambench.record.observation import Measured, Proof
+from beambench.controller.proof.cross_check import cross_check
+from beambench.instrumentation.beam_metrics import counters_kind, measured, theirs
+from beambench.record.observation import LatencyGap, Measured, Proof
 from beambench.runners.direct.beam import pipeline as direct
 from beambench.workloads.base import Label, Weights, Workload
+from beambench.workloads.pipeline import body
 from beambench.workloads.pipeline.outputs import Outputs
 from tiny_workloads import definition, make_plan, prepared
 
@@ -221,3 +229,39 @@ def test_two_threads_lose_and_double_nothing(tmp_path, clock):
     assert found.batch_sizes == Counter(size for size, _, _ in log.batches)
     assert found.batch_size.sum == 64
     assert found.loads.count == 1
+
+
+# --- Beam's latency beside ours
+
+LATENCY_US = FIXED_US + 8 * ELEMENT_US
+
+
+class LogsClock:
+    """Beam's clock, by the same time: what is pickled finds it again."""
+
+    def time_ns(self) -> int:
+        return int(LOG.clock.now)
+
+
+@pytest.mark.parametrize(
+    ("extra_us", "agrees"),
+    [(0, True), (80, True), (200, True), (LATENCY_US // 5, False), (5_000, False)],
+)
+def test_what_beams_latency_holds_beyond_ours_is_found(
+    tmp_path, clock, monkeypatch, extra_us, agrees
+):
+    run_inference = KeyedModelHandler.run_inference
+
+    def longer(self: Any, *arguments: Any) -> Any:
+        results = list(run_inference(self, *arguments))
+        LOG.clock.advance_us(extra_us)  # our clock has stopped, Beam's has not
+        return results
+
+    monkeypatch.setattr(KeyedModelHandler, "run_inference", longer)
+    monkeypatch.setattr(body, "RunInference", functools.partial(RunInference, clock=LogsClock()))
+    _, found, finished = run(tmp_path, clock, 80, {"min_batch_size": 8, "max_batch_size": 8})
+    beams = theirs(finished.query, Noting().get_metrics_namespace())
+    empty = LatencyGap(calls=100, median_us=60, high_us=100, greatest_us=9_000)
+    checked = cross_check(found, beams, empty)
+    assert (checked["agrees"], checked["latency_gap_us"]) == (agrees, extra_us)
+    assert checked["allowed_gap_us"] == 200 + 0.01 * LATENCY_US

@@ -185,10 +185,11 @@ def _beside(observation: Observation | None) -> tuple[dict[str, Any], dict[str, 
     if len(observation.steps) < 2:
         alone = next(iter(observation.steps.values()), observation)
         theirs = alone.beam_metrics
-        return theirs, cross_check(observation.measured, theirs) if theirs else {}
+        gap = observation.latency_gap
+        return theirs, cross_check(observation.measured, theirs, gap) if theirs else {}
     theirs = {name: step.beam_metrics for name, step in observation.steps.items()}
     checks = {
-        name: cross_check(step.measured, step.beam_metrics)
+        name: cross_check(step.measured, step.beam_metrics, observation.latency_gap)
         for name, step in observation.steps.items()
     }
     agreements = [check["agrees"] for check in checks.values()]

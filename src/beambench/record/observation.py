@@ -46,6 +46,22 @@ class Stages(Part):
     postprocess: float
 
 
+class LatencyGap(Part):
+    """Beam's latency of a batch less ours, in microseconds, of a handler that does nothing.
+
+    Attributes:
+        calls: batches that were measured.
+        median_us: their median.
+        high_us: their 95 % quantile, a nearest rank.
+        greatest_us: the greatest.
+    """
+
+    calls: int
+    median_us: float
+    high_us: float
+    greatest_us: float
+
+
 class Measured(Part):
     """The raw numbers of one execution, of the pipeline or of the loop.
 
@@ -166,6 +182,7 @@ class Observation(Part):
         output_end: offset of the end of the pipeline that wrote them.
         memory: of the worker before each batch, or before some of many: batches and elements so
             far, elements of the batch, resident bytes. Empty where other processes inferred.
+        latency_gap: of this worker; None where the batches ran elsewhere, and of a loop.
         exit_wait: seconds that the worker waited in vain for what its handler had left running.
     """
 
@@ -195,6 +212,7 @@ class Observation(Part):
     output_rows: int | None = None
     output_end: int | None = None
     memory: list[tuple[int, int, int, int]] = Field(default_factory=list)
+    latency_gap: LatencyGap | None = None
     exit_wait: float = 0.0
     warnings: list[str] = Field(default_factory=list)
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from beambench.inputs.elements import written
 from beambench.inputs.manifest import Manifest, resolve_input
 from beambench.instrumentation.batch_limits import LIMITS, outside
 from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
-from beambench.instrumentation.handler import set_framework_threads
+from beambench.instrumentation.empty_handler import gap_beside
+from beambench.instrumentation.handler import InstrumentedModelHandler, set_framework_threads
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import PlanClock
@@ -227,12 +229,15 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
     with recorded_warnings() as beam_warnings:
         finished: FinishedPipeline = load(plan.pipeline_function)(workload, plan, outputs)
     beam_warnings.check_device(plan.definition.model.device)
-    end = PlanClock(plan.epoch_ns, plan.slot_us).offset_us()
+    clock, on_cuda = PlanClock(plan.epoch_ns, plan.slot_us), plan.definition.model.device == "gpu"
+    end = clock.offset_us()
+    memory = [*MEMORY_LOG.readings]
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
     namespace = metrics_namespace(workload)
     rows = written_rows(target, proof) if target is not None else None
     observation = observed(plan, read_predictions(outputs.predictions), ids, proof, truth)
     numbers = measured(finished.query, proof.count, plan.slot_us, finished.threads)
+    gap = gap_beside(numbers, partial(InstrumentedModelHandler, clock=clock, on_cuda=on_cuda))
     return observation.model_copy(
         update={
             "measured": numbers,
@@ -244,7 +249,8 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
             },
             "beam_metrics": theirs(finished.query, namespace),
             "raw_metrics": raw_metrics(finished.query),
-            "memory": MEMORY_LOG.readings,
+            "memory": memory,
+            "latency_gap": gap,
             "output_rows": rows,
             "output_end": end if target is not None else None,
             "warnings": [

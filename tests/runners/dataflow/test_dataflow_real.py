@@ -14,7 +14,6 @@ import pytest
 
 import run_staged_pipeline
 from beambench.cli.main import execute
-from beambench.controller.proof.cross_check import CLOCK_GRAIN_US
 from beambench.inputs import files
 from beambench.record.run_record import RunRecord
 from beambench.runners.dataflow.service.client import Endpoints
@@ -136,13 +135,10 @@ def test_a_job_is_submitted_followed_collected_and_verified(service, bucket, cap
 
 
 def assert_counts_agree(check: dict[str, Any]) -> None:
-    """Beam's latency must enclose ours; by how much is for `test_pipeline.py`, which may try again.
-
-    The batches take microseconds: on a busy machine one that loses the processor moves the mean.
-    """
+    """Latencies are compared by a clock of their own in `test_conformance.py`."""
     differences = check["differences"]
     assert [line for line in differences if not line.startswith("batch latency: ")] == []
-    assert check["latency_gap_us"] >= -CLOCK_GRAIN_US
+    assert check["reason"] == "latency: no handler that does nothing was measured beside it"
 
 
 def test_a_job_outlives_the_process_that_started_it(service, bucket, tmp_path, capsys):

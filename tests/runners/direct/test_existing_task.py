@@ -63,7 +63,9 @@ def test_elements_and_batches_are_those_that_beam_counts(output):
     assert measured is not None
     assert (measured.elements, measured.batches) == (22, 6)
     assert measured.batch_sizes == {4: 5, 2: 1}
-    checked = cross_check(measured, step.beam_metrics)
+    assert found.latency_gap is not None
+    checked = cross_check(measured, step.beam_metrics, found.latency_gap)
+    assert checked["empty_handler"]["calls"] == found.latency_gap.calls == 100
     assert [one for one in checked["differences"] if "latency" not in one] == []
     assert measured.loads is not None
     assert measured.loads.count == 1

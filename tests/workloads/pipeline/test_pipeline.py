@@ -132,21 +132,6 @@ def test_beams_own_counts_and_sizes_are_equal_to_ours(tmp_path, batching):
     assert size == ran.measured().batch_size.model_dump()
 
 
-def test_beams_latency_encloses_ours_by_no_more_than_its_own_bookkeeping(tmp_path):
-    checks = []
-    for _ in range(5):  # on a busy machine a process may lose the processor in between
-        ran = echo(tmp_path, [str(number) for number in range(500)])
-        checks.append(cross_check(ran.measured(), ran.theirs()))
-        assert checks[-1]["latency_gap_us"] >= -1
-        if checks[-1]["agrees"]:
-            break
-    assert checks[-1] == {
-        "agrees": True,
-        "differences": [],
-        "latency_gap_us": checks[-1]["latency_gap_us"],
-    }
-
-
 def test_beams_own_counts_agree_though_elements_fail(tmp_path):
     ran = tiny(tmp_path, THIRTY, fail_at=[3, 17], stage="preprocess")
     size = ran.theirs()["inference_request_batch_size"]

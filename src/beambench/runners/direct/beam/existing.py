@@ -45,7 +45,7 @@ class MeasuredPipeline(beam.Pipeline):
         if isinstance(transform, RunInference) and not is_measured(transform):
             transform = copy.copy(transform)
             transform._model_handler = instrumented(
-                transform._model_handler, self.clock, on_cuda=_has_cuda()
+                transform._model_handler, self.clock, on_cuda=has_cuda()
             )
         result = super().apply(transform, pvalueish, label)
         if isinstance(transform, RunInference) and id(transform) not in self._outlets:
@@ -90,7 +90,7 @@ def is_measured(transform: RunInference) -> bool:
     )
 
 
-def _has_cuda() -> bool:
+def has_cuda() -> bool:
     """Tell whether the device has to be waited for. Only torch's, and only if it is in use."""
     torch = sys.modules.get("torch")
     return torch is not None and bool(torch.cuda.is_available())

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from beambench.definition.plan import ExistingPlan
@@ -25,11 +26,17 @@ from beambench.instrumentation.beam_metrics import (
     theirs,
 )
 from beambench.instrumentation.element_flow import flow_of
+from beambench.instrumentation.empty_handler import gap_beside
 from beambench.instrumentation.ignored_settings import ignored_by, noted_settings
 from beambench.instrumentation.memory_log import MEMORY_LOG
-from beambench.instrumentation.transparent import has_model_per_key, innermost
+from beambench.instrumentation.recorder import PlanClock
+from beambench.instrumentation.transparent import (
+    TransparentModelHandler,
+    has_model_per_key,
+    innermost,
+)
 from beambench.machine import bytecode
-from beambench.record.observation import InferenceStep, Measured, Observation
+from beambench.record.observation import InferenceStep, LatencyGap, Measured, Observation
 from beambench.runners.direct.beam import existing
 from beambench.worker.beam_warnings import recorded_warnings
 from beambench.worker.torch_settings import torch_settings
@@ -96,7 +103,8 @@ def run_existing(plan: ExistingPlan) -> Observation:
         task=plan.task,
         measured=numbers(query),
         raw_metrics=raw_metrics(query),
-        memory=MEMORY_LOG.readings,
+        memory=[*MEMORY_LOG.readings],
+        latency_gap=_gap_beside(numbers(query), plan),
         steps=steps,
         runner={
             "executed": done.finished.executed,
@@ -105,6 +113,13 @@ def run_existing(plan: ExistingPlan) -> Observation:
         },
         torch=torch_settings() if "torch" in sys.modules else None,
         warnings=warnings,
+    )
+
+
+def _gap_beside(inferred: Measured, plan: ExistingPlan) -> LatencyGap | None:
+    clock = PlanClock(plan.epoch_ns, plan.slot_us)
+    return gap_beside(
+        inferred, partial(TransparentModelHandler, clock=clock, on_cuda=existing.has_cuda())
     )
 
 
