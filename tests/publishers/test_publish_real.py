@@ -123,6 +123,24 @@ def test_what_was_changed_on_the_server_is_seen(store, influx, bigquery, named, 
     assert difference.replace("50.0", "50") == f"{LABEL}_num_inferences: value: 50 instead of 51"
 
 
+def test_a_row_that_is_there_twice_is_seen(store, bigquery, named):
+    record = run_record(16, config=named)
+    publish(store, record, "bigquery")
+    dataset = named["definition"]["publish"]["bigquery"]["dataset"]
+    client, twice = client_of({}), f"{LABEL}_num_inferences"
+    for table, column in (("beam_rows", twice), (beambench_format.METRICS, "peak_rss")):
+        place = f"`{client.project}.{dataset}.{table}`"
+        client.query(
+            f"INSERT INTO {place} SELECT * FROM {place} WHERE metric = '{column}'"
+        ).result()
+    verified = outbox.verify(record, "bigquery", seconds=30)
+    assert [(one.rows, one.found, one.equal, one.doubled, one.differences) for one in verified] == [
+        (11, 11, 10, 1, [f"{twice}: there 2 times"]),
+        (2, 2, 1, 1, ["peak_rss: there 2 times"]),
+        (1, 1, 1, 0, []),
+    ]
+
+
 def test_what_is_missing_on_the_server_is_seen(influx, named):
     verified = outbox.verify(run_record(914, config=named), "influxdb", seconds=30)
     assert [(one.found, one.equal, one.age) for one in verified] == [(0, 0, None)] * 3

@@ -140,6 +140,16 @@ class Client(ABC):
             UsageError: the environment does not say where the server is, or lacks credentials.
         """
 
+    def doubled(self, rows: Sequence[Delivery], deadline: float) -> dict[str, int]:
+        """Return how often the server has each row that it has more than once, by row id.
+
+        Only of publishers whose server can hold a row twice.
+
+        Raises:
+            UnavailableError: the server cannot be asked.
+        """
+        return {}
+
     def is_same_text(self, sent: str, stored: str) -> bool:
         """Tell whether a text that was read back is the one that was sent."""
         return sent == stored

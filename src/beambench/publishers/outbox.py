@@ -277,8 +277,10 @@ class Verified:
 
     Attributes:
         run_id: of the run.
-        rows, found, equal: how many rows there should be, are there, and hold what was sent.
-        differences: what is missing or differs, a line each.
+        rows, found, equal: how many rows there should be, are there, and are there once with what
+            was sent.
+        doubled: how many are there more than once.
+        differences: what is missing, differs or is doubled, a line each.
         age: seconds since the time that the rows carry, None if none is there.
     """
 
@@ -288,6 +290,7 @@ class Verified:
     rows: int
     found: int
     equal: int
+    doubled: int
     age: float | None
     differences: list[str]
 
@@ -312,7 +315,7 @@ def verify(record: RunRecord, name: str, *, seconds: float) -> list[Verified]:
 
 
 def _verified(client: Client, rows: Sequence[Delivery], deadline: float) -> Verified:
-    entries = client.read_back(rows, deadline)
+    entries, doubled = client.read_back(rows, deadline), client.doubled(rows, deadline)
     differences: dict[str, list[str]] = {}
     for row in rows:
         there = entries.get(row.row_id)
@@ -325,6 +328,8 @@ def _verified(client: Client, rows: Sequence[Delivery], deadline: float) -> Veri
             for key, value in row.content.items()
             if not _same(client, key, value, there.get(key))
         ]
+        if row.row_id in doubled:
+            differences[row.row_id].append(f"{what}: there {doubled[row.row_id]} times")
     return Verified(
         run_id=rows[0].run_id,
         publisher=rows[0].publisher,
@@ -332,6 +337,7 @@ def _verified(client: Client, rows: Sequence[Delivery], deadline: float) -> Veri
         rows=len(rows),
         found=len(entries),
         equal=sum(not lines for lines in differences.values()),
+        doubled=len(doubled),
         age=age(rows[0]) if entries else None,
         differences=[line for lines in differences.values() for line in lines],
     )

@@ -11,6 +11,7 @@ under way.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -172,10 +173,34 @@ class BigQuery(Client):
             result = _query(client, f"SELECT * FROM `{place}` ORDER BY timestamp", [], deadline)  # noqa: S608 - names of tables cannot be bound
         return result, place
 
+    def doubled(self, rows: Sequence[Delivery], deadline: float) -> dict[str, int]:
+        counts = Counter(
+            _key(rows[0].target, entry) for entry in self._entries(rows, deadline, only_keys=True)
+        )
+        return {
+            row.row_id: counts[key]
+            for row in rows
+            if counts[key := _key(row.target, {**row.content, "row_id": row.row_id})] > 1
+        }
+
     def _find(
         self, rows: Sequence[Delivery], deadline: float, *, only_keys: bool
     ) -> dict[str, dict[str, Any]]:
         """Return what the server has of rows of one target, by row id."""
+        entries = {
+            _key(rows[0].target, entry): entry
+            for entry in self._entries(rows, deadline, only_keys=only_keys)
+        }
+        return {
+            row.row_id: entries[key]
+            for row in rows
+            if (key := _key(row.target, {**row.content, "row_id": row.row_id})) in entries
+        }
+
+    def _entries(
+        self, rows: Sequence[Delivery], deadline: float, *, only_keys: bool
+    ) -> list[dict[str, Any]]:
+        """Return all that the server has of the runs of rows of one target."""
         from google.cloud import bigquery
 
         client, target = client_of(rows[0].target), rows[0].target
@@ -183,13 +208,12 @@ class BigQuery(Client):
         is_beam, table = target["format"] == "beam", str(target["table"])
         column = "test_id" if is_beam else "run_id"
         runs = sorted({row.run_id for row in rows})
-        if is_beam:
-            names = (
-                ["test_id", "metric"] if only_keys else [name for name, *_ in beam_format.SCHEMA]
-            )
+        if only_keys:
+            names = list(_keys(target))
+        elif is_beam:
+            names = [name for name, *_ in beam_format.SCHEMA]
         else:
-            every = [column.name for column in beambench_format.COLUMNS[table]]
-            names = ["row_id"] if only_keys else every
+            names = [column.name for column in beambench_format.COLUMNS[table]]
         columns = ", ".join(f"`{name}`" for name in names)
         query = (
             f"SELECT {columns} FROM `{wanted.project}.{wanted.dataset_id}.{wanted.table_id}` "  # noqa: S608 - names of tables cannot be bound
@@ -197,17 +221,16 @@ class BigQuery(Client):
         )
         parameters = [bigquery.ArrayQueryParameter("runs", "STRING", runs)]
         with _availability():
-            candidates = _query(client, query, parameters, deadline)
-        if is_beam:
-            by_key = {(row["test_id"], row["metric"]): row for row in candidates}
-            there = {
-                row.row_id: by_key.get((row.content["test_id"], row.content["metric"]))
-                for row in rows
-            }
-        else:
-            by_id = {row["row_id"]: row for row in candidates}
-            there = {row.row_id: by_id.get(row.row_id) for row in rows}
-        return {row_id: row for row_id, row in there.items() if row is not None}
+            return _query(client, query, parameters, deadline)
+
+
+def _keys(target: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns that tell rows of a target apart: Beam's carry no id of ours."""
+    return ("test_id", "metric") if target["format"] == "beam" else ("row_id",)
+
+
+def _key(target: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(entry[column] for column in _keys(target))
 
 
 def _parts_of(table: str) -> dict[str, str]:
