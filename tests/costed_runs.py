@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 
 def metric(name: str, value: float, n: int = 1) -> dict[str, Any]:
-    units = {"throughput_elements": "1/s", "peak_rss": "B"}
+    units = {"throughput_elements": "1/s", "peak_memory": "B"}
     return {"value": value, "unit": units.get(name, "s"), "direction": "neither", "n": n}
 
 
@@ -61,7 +61,7 @@ def local_run(
         benchmark, variant=variant, profile=profile, overrides=list(overrides)
     )
     content = resolved.definition.model_dump(mode="json")
-    metrics = {"startup_time": 10.0, "peak_rss": peak_gb * GB, "model_load_latency_mean": 1.0}
+    metrics = {"startup_time": 10.0, "peak_memory": peak_gb * GB, "model_load_latency_mean": 1.0}
     parts: dict[str, Any] = {
         "run_id": f"20260131T10{number:02d}00Z-{number:08x}",
         "benchmark": benchmark,

@@ -117,7 +117,7 @@ def test_a_repeat_holds_what_was_seen_from_inside_and_outside():
     assert repeat.finished_at == "2026-01-01T00:00:13.000Z"
     assert repeat.metrics["throughput_elements"].value == pytest.approx(10.0)
     assert repeat.metrics["run_time"].value == 12.5
-    assert (repeat.metrics["peak_rss"].value, repeat.metrics["peak_rss"].n) == (1000.0, 9)
+    assert (repeat.metrics["peak_memory"].value, repeat.metrics["peak_memory"].n) == (1000.0, 9)
     assert repeat.noise == {"reasons": [], "disturbed": False}
     assert repeat.runner["implementation"] == "FnApiRunner (in_memory)"
     assert repeat.verification.passed

@@ -28,7 +28,7 @@ EXPECTED_METRICS = {
     "run_time",
     "startup_time",
     "cpu_time_per_element",
-    "peak_rss",
+    "peak_memory",
     "elements_failed",
 }
 
@@ -106,7 +106,7 @@ def test_a_benchmark_of_the_catalog_with_its_reference(place):
         assert sum(one["batch_sizes"]) == 200
         assert one["metrics"]["elements_failed"]["value"] == 0.0
         assert one["metrics"]["run_time"]["value"] > one["metrics"]["startup_time"]["value"] > 0
-        assert one["metrics"]["peak_rss"]["value"] > 30e6
+        assert one["metrics"]["peak_memory"]["value"] > 30e6
         assert one["noise"]["elapsed_seconds"] > 0
     unknown = EXPECTED_METRICS - set(document["metrics"])
     assert unknown == {"throughput_bytes"}  # numbers have no bytes

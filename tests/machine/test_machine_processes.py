@@ -154,7 +154,7 @@ def test_an_excluded_root_does_not_count(start: Start) -> None:
         "child.wait()",
     )
     program.line()
-    sampler = ProcessTreeSampler(program.pid, exclude_root=True)
+    sampler = ProcessTreeSampler(program.pid, supervisors=1)
     sampler.sample()
     assert sampler.samples == 1
     assert sampler.peak_rss is not None
@@ -166,9 +166,23 @@ def test_an_excluded_root_does_not_count(start: Start) -> None:
 def test_an_excluded_root_alone_is_nothing_seen(start: Start) -> None:
     program = start(SAY.format(0), WAIT)
     program.line()
-    sampler = ProcessTreeSampler(program.pid, exclude_root=True)
+    sampler = ProcessTreeSampler(program.pid, supervisors=1)
     sampler.sample()
     assert (sampler.samples, sampler.peak_rss, sampler.cpu_seconds) == (0, None, None)
+
+
+def test_two_levels_of_supervisors_do_not_count(start: Start) -> None:
+    grandchild = "\n".join([BURN.format(0.2), SAY.format(0), WAIT])
+    memory = f"memory = b'x' * {150 * MIB}"
+    child = "\n".join(["import subprocess", memory, child_of(grandchild), "child.wait()"])
+    program = start(memory, BURN.format(0.6), child_of(child), "child.wait()")
+    program.line()
+    sampler = ProcessTreeSampler(program.pid, supervisors=2)
+    sampler.sample()
+    assert sampler.peak_rss is not None
+    assert 0 < sampler.peak_rss < 100 * MIB
+    assert sampler.cpu_seconds is not None
+    assert 0.18 < sampler.cpu_seconds < 0.6
 
 
 def test_cpu_time_of_the_tree(start: Start) -> None:

@@ -49,7 +49,7 @@ EXPECTED = {
     "run_time": (15.0, "s", "lower", 1),
     "startup_time": (2.0, "s", "lower", 1),
     "cpu_time_per_element": (0.002, "s", "lower", 1990),
-    "peak_rss": (1e9, "B", "lower", 75),
+    "peak_memory": (1e9, "B", "lower", 75),
     "output_tokens_rate": (4000.0, "1/s", "higher", 1990),
     "prompt_tokens_rate": (1990.0, "1/s", "higher", 1990),
     "output_tokens_per_request": (40_000 / 1990, "1", "neither", 1990),
@@ -191,7 +191,7 @@ def test_what_is_unknown_is_absent(changes, absent):
 
 
 def test_the_memory_is_absent_if_nobody_saw_it():
-    assert set(EXPECTED) - set(metrics_of(observe(), peak_rss=None)) == {"peak_rss"}
+    assert set(EXPECTED) - set(metrics_of(observe(), peak_rss=None)) == {"peak_memory"}
     assert metrics_of(observe(), rss_samples=0)["peak_rss"].n == 1  # the kernel's own figure
 
 
@@ -266,7 +266,7 @@ def test_the_window_goes_from_the_first_read_to_the_last_output():
 
 
 def test_a_value_carries_what_its_definition_says():
-    found = value_of("peak_rss", Sample(3, 4), (1.0, 5.0))
+    found = value_of("peak_memory", Sample(3, 4), (1.0, 5.0))
     assert found.model_dump() == {
         "value": 3.0,
         "unit": "B",

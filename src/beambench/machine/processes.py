@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import psutil
 
@@ -89,8 +89,8 @@ class ProcessTreeSampler:
     """Samples a process and all its descendants until it is stopped.
 
     A descendant stays a member when its parent ends, so a process that detaches itself is counted
-    if it was seen once before. ``exclude_root`` leaves the root itself out, for a root that only
-    supervises.
+    if it was seen once before. ``supervisors`` is how many levels of the tree only supervise and
+    are left out: 1 is the root, 2 the root and its children.
 
     ``peak_rss``
         Bytes: the greatest sum of the resident set sizes at one sample, and never less than the
@@ -115,7 +115,7 @@ class ProcessTreeSampler:
         root_pid: int,
         interval: float = 0.2,
         *,
-        exclude_root: bool = False,
+        supervisors: Literal[0, 1, 2] = 0,
         proc: Path = Path("/proc"),
     ) -> None:
         self.peak_rss: int | None = None
@@ -123,7 +123,7 @@ class ProcessTreeSampler:
         self.samples = 0
         self._root_pid = root_pid
         self._interval = interval
-        self._exclude_root = exclude_root
+        self._supervisors = supervisors
         self._proc = proc
         self._known: dict[_Key, psutil.Process] = {}
         self._last_seen_cpu: dict[_Key, float] = {}
@@ -169,7 +169,7 @@ class ProcessTreeSampler:
             try:
                 times = process.cpu_times()
                 cpu_sum += times.children_user + times.children_system
-                if self._exclude_root and process.pid == self._root_pid:
+                if self._supervises(process):
                     continue
                 cpu_sum += times.user + times.system
                 self._last_seen_cpu[key] = times.user + times.system
@@ -209,6 +209,14 @@ class ProcessTreeSampler:
                 except (psutil.Error, OSError):
                     continue
         return members
+
+    def _supervises(self, process: psutil.Process) -> bool:
+        """Tell whether a process is of the levels that are left out."""
+        if self._supervisors == 0:
+            return False
+        if process.pid == self._root_pid:
+            return True
+        return self._supervisors == 2 and process.ppid() == self._root_pid
 
     def _raise_cpu(self, cpu_sum: float, seen: bool) -> None:
         best = max(cpu_sum, sum(self._last_seen_cpu.values()), self.cpu_seconds or 0.0)

@@ -41,11 +41,13 @@ METRICS = (
         of_repeat=_cpu_time_of_inference,
     ),
     Metric(
-        name="peak_rss",
+        name="peak_memory",
         unit="B",
         direction="lower",
-        formula="greatest sum of resident memory over the worker's process tree (sampled every "
-        "0.2 s, and never less than the peak that the kernel noted for one of its processes)",
+        formula="greatest sum of resident memory over the worker's process tree, without the "
+        "watchdog that it is started under (sampled every 0.2 s, and never less than the peak that "
+        "the kernel noted for one of its processes); peak_rss of earlier records holds one of the "
+        "two processes of the watchdog, some 10 MB",
         counts="samples",
         of_repeat=lambda repeat: Sample(repeat.peak_rss, max(1, repeat.rss_samples)),
     ),

@@ -25,6 +25,7 @@ from beambench.controller.processes.json_lines import LineSplitter
 from beambench.controller.processes.process_tree import ProcessTree
 from beambench.controller.processes.supervisor import ProcessOutcome, supervise
 from beambench.errors import RunError
+from beambench.machine.processes import ProcessTreeSampler
 
 MARK = "TEST_TREE"
 
@@ -202,6 +203,32 @@ def test_cancel_gives_the_worker_its_grace(run):
     assert (outcome.kind, outcome.exit_code) == ("cancelled", 0)
     assert outcome.stderr_tail == "tidied\n"
     assert outcome.duration < 4  # the grace ends when the group has
+
+
+def test_neither_process_of_the_watchdog_counts_as_memory_of_the_worker(run):
+    if not Path("/proc/self/status").exists():
+        pytest.skip("no memory of one process without /proc")
+    code = (
+        "import os, time\n"
+        "rss = int(open('/proc/self/statm').read().split()[1]) * os.sysconf('SC_PAGE_SIZE')\n"
+        "peak = open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]\n"
+        'line = f\'{{"rss": {rss}, "peak": {int(peak) * 1024}}}\\n\'\n'
+        "os.write(int(os.environ['BEAMBENCH_PROGRESS_FD']), line.encode()); time.sleep(600)"
+    )
+    cancelled, trees, seen = threading.Event(), list[ProcessTreeSampler](), dict[str, int]()
+
+    def sample(value: dict[str, int]) -> None:
+        seen.update(value)
+        trees[0].sample()
+        cancelled.set()
+
+    run(
+        code,
+        cancelled=cancelled,
+        on_start=lambda pid: trees.append(ProcessTreeSampler(pid, supervisors=2)),
+        on_progress=sample,
+    )
+    assert trees[0].peak_rss == pytest.approx(seen["peak"], abs=2 * 2**20)
 
 
 def test_too_late_before_it_begins(run, tmp_path):

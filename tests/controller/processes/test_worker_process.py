@@ -32,8 +32,8 @@ class FakeSampler:
 
     made: list[FakeSampler]
 
-    def __init__(self, root_pid: int, *, exclude_root: bool) -> None:
-        self.root_pid, self.exclude_root = root_pid, exclude_root
+    def __init__(self, root_pid: int, *, supervisors: int) -> None:
+        self.root_pid, self.supervisors = root_pid, supervisors
         self.calls: list[str] = []
         self.peak_rss, self.cpu_seconds, self.samples = 400, 2.0, 9
         self.made.append(self)
@@ -304,8 +304,8 @@ def test_the_peak_is_never_below_the_kernels(run, monkeypatch, noted, sampled, p
 
 def test_the_tree_below_the_watchdog_is_sampled_until_the_end(run, samplers):
     result = run()
-    assert [(one.root_pid, one.exclude_root, one.calls) for one in samplers] == [
-        (4711, True, ["start", "stop"])
+    assert [(one.root_pid, one.supervisors, one.calls) for one in samplers] == [
+        (4711, 2, ["start", "stop"])
     ]
     assert result.noise == {"started": True, "own_cpu_seconds": 2.0}
 

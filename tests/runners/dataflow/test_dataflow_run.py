@@ -155,7 +155,7 @@ def test_a_job_is_a_repeat(cluster, stub):
     repeat = record.repeats[0]
     assert (repeat.started_at, repeat.finished_at) == (CREATED, ENDED)
     assert repeat.metrics["run_time"].value == 600.0
-    assert "peak_rss" not in record.metrics
+    assert "peak_memory" not in record.metrics
     assert record.metrics["throughput_elements"].value == 10.0
     assert record.verification.passed
     assert record.verification.reference["compared"] == len(SAMPLE)

@@ -146,7 +146,7 @@ def test_without_inference_only_the_process_is_known(output, make_result):
     result = make_result(found)
     metrics = metrics_of(result, None).values
     repeat = make_repeat("pipeline", 0, result, None, 0.0, metrics)
-    assert set(repeat.metrics) == {"run_time", "peak_rss"}
+    assert set(repeat.metrics) == {"run_time", "peak_memory"}
     assert (repeat.verification, repeat.cross_check, repeat.beam_metrics) == (None, {}, {})
 
 

@@ -47,7 +47,7 @@ def run_task(
     noise, samplers = NoiseMonitor(), list[ProcessTreeSampler]()
 
     def watch(pid: int) -> None:
-        sampler = ProcessTreeSampler(pid, exclude_root=True)
+        sampler = ProcessTreeSampler(pid, supervisors=2)  # the watchdog is a pair
         samplers.append(sampler)
         sampler.start()
 

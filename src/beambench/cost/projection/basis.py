@@ -51,7 +51,7 @@ def measured_assumptions(
             "memory_per_machine",
             Range.exactly(projection.memory_gb),
             "GB",
-            f"from the peak_rss of {measured.peak_rss / GB:.2f} GB here; one batch at a time in a "
+            f"from the peak of {measured.peak_rss / GB:.2f} GB here; one batch at a time in a "
             f"process; {SYSTEM_GB:g} GB more for system and runner, of {fleet.machine.memory_gb:g} "
             "GB",
         )
