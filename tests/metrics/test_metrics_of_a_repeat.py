@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beambench.analysis.histogram import bucket
+from beambench.controller.metric_values import of_repeat
 from beambench.metrics import Sample
 from beambench.metrics.base import window_seconds
 from beambench.metrics.registry import BUILT_IN
@@ -192,7 +193,7 @@ def test_what_is_unknown_is_absent(changes, absent):
 
 def test_the_memory_is_absent_if_nobody_saw_it():
     assert set(EXPECTED) - set(metrics_of(observe(), peak_rss=None)) == {"peak_memory"}
-    assert metrics_of(observe(), rss_samples=0)["peak_rss"].n == 1  # the kernel's own figure
+    assert metrics_of(observe(), rss_samples=0)["peak_memory"].n == 1  # the kernel's own figure
 
 
 def test_without_a_comparison_with_stock_its_agreement_is_absent():
@@ -259,6 +260,23 @@ def test_shares_are_of_all_threads_and_sum_to_one():
         assert found["stage_share_inference"].value == pytest.approx(0.5 / threads)
         assert sum(found[f"stage_share_{stage}"].value for stage in BUSY) == pytest.approx(1)
         assert found["stage_share_batch_wait"].value == pytest.approx(0.4)
+
+
+def test_stages_that_take_longer_than_there_was_time_are_no_shares_of_it():
+    stages = FULL["stages"].model_copy(update={"inference": 9_000_000})  # 10.5 s in 10 s
+    found = of_repeat(observe(stages=stages), run_time=15.0, peak_rss=1, rss_samples=1, stock={})
+    assert set(found.values) & SHARES == {"stage_share_batch_wait"}
+    assert found.unknown == {
+        "stage_share_overhead": "the stages took 10.5 s, more than the 10 s that all threads had: "
+        "no share of the time is known"
+    }
+
+
+def test_stages_that_two_clocks_put_just_above_the_window_fill_it():
+    stages = FULL["stages"].model_copy(update={"inference": 8_510_000})  # 10.01 s in 10 s
+    found = metrics_of(observe(stages=stages))
+    assert found["stage_share_overhead"].value == 0
+    assert sum(found[f"stage_share_{stage}"].value for stage in BUSY) == pytest.approx(1)
 
 
 def test_the_window_goes_from_the_first_read_to_the_last_output():

@@ -8,6 +8,9 @@ from beambench.metrics.base import MICRO, UNKNOWN, Metric, RawRepeat, Sample, pe
 from beambench.record.observation import Stages
 
 BUSY = ("read", "preprocess", "inference", "postprocess")
+MOST_BUSY = 1.005
+"""Stages ÷ time of all threads, above which they do not describe it: a clock was set, or more
+threads worked than were counted. Below that it is what two clocks differ by."""
 ALL = ("read", "preprocess", "batch_wait", "inference", "postprocess")
 
 
@@ -31,12 +34,27 @@ def _time(stage: str) -> Callable[[RawRepeat], Sample]:
 
 
 def _busy(repeat: RawRepeat) -> tuple[dict[str, float], int] | None:
-    """Return the share of each stage in the time of all threads, and the elements."""
+    """Return the share of each stage in the time of all threads, and the elements.
+
+    The shares sum to one at most: None if the stages take longer than there was time.
+    """
+    work = _work(repeat)
+    if work is None:
+        return None
+    seconds, whole, n = work
+    busy = sum(seconds.values())
+    if busy > whole * MOST_BUSY:
+        return None
+    return {stage: seconds[stage] / max(busy, whole) for stage in BUSY}, n
+
+
+def _work(repeat: RawRepeat) -> tuple[dict[str, float], float, int] | None:
+    """Return the seconds in each stage, those of all threads together, and the elements."""
     known, threads = _known(repeat), repeat.measured.threads
     if known is None or threads is None:
         return None
     stages, n, window = known
-    return {stage: getattr(stages, stage) * MICRO / (window * threads) for stage in BUSY}, n
+    return {stage: getattr(stages, stage) * MICRO for stage in BUSY}, window * threads, n
 
 
 def _share(stage: str) -> Callable[[RawRepeat], Sample]:
@@ -48,8 +66,19 @@ def _share(stage: str) -> Callable[[RawRepeat], Sample]:
 
 
 def _overhead(repeat: RawRepeat) -> Sample:
-    busy = _busy(repeat)
-    return UNKNOWN if busy is None else Sample(1 - sum(busy[0].values()), busy[1])
+    busy, work = _busy(repeat), _work(repeat)
+    if busy is not None:
+        # Of floats that sum to one, the rest may be some 1e-16 below 0.
+        return Sample(max(0.0, 1 - sum(busy[0].values())), busy[1])
+    if work is None:
+        return UNKNOWN
+    seconds, whole, _ = work
+    return Sample(
+        None,
+        0,
+        f"the stages took {sum(seconds.values()):.4g} s, more than the {whole:.4g} s that all "
+        "threads had: no share of the time is known",
+    )
 
 
 def _share_of_waiting(repeat: RawRepeat) -> Sample:
@@ -84,7 +113,8 @@ METRICS = (
             name=f"stage_share_{stage}",
             unit="1",
             direction="neither",
-            formula=f"time spent in {stage} ÷ (last output − first element read)",
+            formula=f"time spent in {stage} ÷ (last output − first element read) ÷ threads that "
+            "could be busy; unknown if all stages together take longer than that",
             counts="elements",
             of_repeat=_share(stage),
             shown="shares",
@@ -95,7 +125,8 @@ METRICS = (
         name="stage_share_overhead",
         unit="1",
         direction="lower",
-        formula="1 − the other shares of the window: Beam itself and our instrumentation",
+        formula="the rest, 1 − the shares of the stages in the time of all threads: Beam itself, "
+        "our instrumentation, threads that wait, model loads after the first element was read",
         counts="elements",
         of_repeat=_overhead,
         shown="shares",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from beambench.presentation.layout import Page, TableColumn, escape
-from beambench.presentation.values import show_value
+from beambench.presentation.values import show_value, summing_to_hundred
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
-    from beambench.record.run_record import MetricValue, RunRecord, Verification
+    from beambench.record.run_record import MetricValue, Repeat, RunRecord, Verification
     from beambench.store.run_store import RunSummary
 
 MARKS = {
@@ -33,7 +34,7 @@ def print_record(record: RunRecord) -> None:
         out.print(escape(f"{choice.setting}: {choice.value}, because {choice.reason}"))
     if record.metrics:
         _print_metrics(out, record)
-        _print_stages(out, record.metrics)
+        _print_stages(out, record)
     out.print(f"verification: {_verification_line(record.verification)}")
     if record.verification.stock:
         out.print(f"against stock: {_stock_line(record.verification.stock)}")
@@ -122,18 +123,30 @@ def _interval(metric: MetricValue) -> str:
     return f"{low} – {high}"
 
 
-def _print_stages(out: Page, metrics: Mapping[str, MetricValue]) -> None:
-    from beambench.metrics import registry
-
-    shares = [
-        f"{metric.name.removeprefix('stage_share_')} {metrics[metric.name].value:.1%}"
-        for metric in registry.metrics()
-        if metric.shown == "shares" and metric.name in metrics
-    ]
-    wait = metrics.get("stage_time_batch_wait")
+def _print_stages(out: Page, record: RunRecord) -> None:
+    shares = _mean_shares(record.repeats)
+    wait = record.metrics.get("stage_time_batch_wait")
     if shares:
         waiting = f"; an element waits {show_value(wait.value, 's')} for its batch" if wait else ""
-        out.print(f"where the time goes: {', '.join(shares)}{waiting}")
+        parts = zip(shares, summing_to_hundred(list(shares.values())), strict=True)
+        shown = [f"{name.removeprefix('stage_share_')} {percent}%" for name, percent in parts]
+        out.print(f"where the time goes: {', '.join(shown)}{waiting}")
+
+
+def _mean_shares(repeats: Sequence[Repeat]) -> dict[str, float]:
+    """Return the mean of each share of the time, which sum to one as those of each repeat do.
+
+    Their medians, which are the metrics of the run, do not.
+    """
+    from beambench.metrics import registry
+
+    names = [metric.name for metric in registry.metrics() if metric.shown == "shares"]
+    whole = [
+        repeat.metrics
+        for repeat in repeats
+        if repeat.status == "succeeded" and all(name in repeat.metrics for name in names)
+    ]
+    return {name: fmean(metrics[name].value for metrics in whole) for name in names if whole}
 
 
 def _verification_line(proven: Verification) -> str:

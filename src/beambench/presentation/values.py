@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -41,3 +42,17 @@ def show_value(value: float, unit: str) -> str:
     return (
         f"{scaled:,.0f} {name}".strip() if abs(scaled) >= 1000 else f"{scaled:.4g} {name}".strip()
     )
+
+
+def summing_to_hundred(shares: Sequence[float]) -> list[str]:
+    """Return shares that sum to one as percentages with one digit that sum to 100.0.
+
+    What rounding leaves goes to those that lost most by it.
+    """
+    tenths = [share * 1000 for share in shares]
+    rounded = [math.floor(one) for one in tenths]
+    left = round(sum(tenths)) - sum(rounded)
+    by_loss = sorted(range(len(tenths)), key=lambda at: rounded[at] - tenths[at])
+    for at in by_loss[:left]:
+        rounded[at] += 1
+    return [f"{one / 10:.1f}" for one in rounded]
