@@ -12,6 +12,7 @@ from beambench.controller.processes.worker_process import OnProgress
 from beambench.controller.results import TaskResult
 from beambench.definition.plan import WorkerPlan
 from beambench.record.observation import (
+    BatchSizeRates,
     Distribution,
     Measured,
     Observation,
@@ -23,6 +24,7 @@ from beambench.record.observation import (
 
 COUNT = 100
 BEST_BATCH_SIZE = 16
+RATES = BatchSizeRates(rates={8: 40.0, BEST_BATCH_SIZE: 50.0})
 KILLED = "the worker was killed by SIGKILL: out of memory?"
 IDS = f"{7:032x}"
 SAMPLE = [SampledPrediction(id=str(number), label=number) for number in range(8)]
@@ -120,7 +122,7 @@ def measured(
 DEFAULTS: dict[str, Callable[[], TaskResult]] = {
     "prepare": prepared,
     "reference": lambda: finished(Observation(task="reference", sample=SAMPLE)),
-    "calibrate": lambda: finished(Observation(task="calibrate", best_batch_size=BEST_BATCH_SIZE)),
+    "calibrate": lambda: finished(Observation(task="calibrate", batch_size_rates=RATES)),
     "pipeline": measured,
     "loop": lambda: measured(task="loop", rate=20.0),
 }

@@ -61,7 +61,7 @@ def test_pipeline_and_loops_take_turns_in_mirrored_blocks():
     assert schedule(1, reference=True) == [pipeline, loop, ceiling]
     assert schedule(3, reference=True) == [
         *(pipeline, loop, ceiling),
-        *(ceiling, loop, pipeline),
+        *(pipeline, ceiling, loop),
         *(pipeline, loop, ceiling),
     ]
 
@@ -105,12 +105,14 @@ def test_the_reference_replays_batches_and_the_ceiling_has_its_own(workers):
         *PREPARING,
         "calibrate",
         *("pipeline", "loop", "loop"),
-        *("loop", "loop", "pipeline"),
+        *("pipeline", "loop", "loop"),
     ]
     sizes = [plan.batch_sizes for plan in workers.plans if plan.task == "loop"]
-    assert sizes == [[100], [BEST_BATCH_SIZE], [BEST_BATCH_SIZE], [100]]
+    assert sizes == [[100], [BEST_BATCH_SIZE], [BEST_BATCH_SIZE], [50, 50]]
     assert [one.arm for one in record.references] == ["loop", "ceiling", "ceiling", "loop"]
     assert record.config["best_batch_size"] == BEST_BATCH_SIZE
+    assert record.config["best_batch_size_margin"] == 0.25
+    assert record.config["batch_size_rates"] == {"8": 40.0, "16": 50.0}
     assert record.metrics["pipeline_efficiency"].value == pytest.approx(0.5)
     assert record.metrics["ceiling_efficiency"].n == 2
     assert record.status == "succeeded"
@@ -286,7 +288,7 @@ def test_without_a_reference_there_is_no_best_batch_size(workers):
                 "reference sample",
                 "calibrate the loop",
                 *("pipeline repeat 1", "loop repeat 1", "ceiling repeat 1"),
-                *("ceiling repeat 2", "loop repeat 2", "pipeline repeat 2"),
+                *("pipeline repeat 2", "ceiling repeat 2", "loop repeat 2"),
             ],
         ),
     ],

@@ -17,7 +17,7 @@ from beambench.errors import RunError
 from beambench.inputs.elements import Element, parsed
 from beambench.instrumentation.proof import add_up
 from beambench.instrumentation.recorder import PlanClock
-from beambench.record.observation import Proof
+from beambench.record.observation import BatchSizeRates, Proof
 from beambench.runners.direct.beam import pipeline as direct
 from beambench.worker import loop
 from beambench.worker.outputs import read_predictions
@@ -357,21 +357,73 @@ def test_the_best_size_is_that_with_the_highest_rate(noting, monkeypatch, cost_u
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
     workload, handler = noting(cost_us)
     ids = [str(number) for number in range(200)]
-    assert loop.best_batch_size(workload, elements_of(ids), loop.CALIBRATION_SIZES) == best
+    found = loop.batch_size_rates(workload, elements_of(ids), loop.CALIBRATION_SIZES)
+    assert found.best == best
+    assert found.rates == {size: pytest.approx(size / cost_us(size) * 1e6) for size in found.rates}
     assert set(handler.sizes) == {1, 2, 4, 8, 16, 32, 64, 128}
 
 
 def test_every_size_gets_its_time_and_one_batch_to_warm_up(noting):
     workload, handler = noting(lambda size: 501_000)
-    loop.best_batch_size(workload, elements_of(THIRTY), (1, 2, 4))
+    loop.batch_size_rates(workload, elements_of(THIRTY), (1, 2, 4))
     assert loop.CALIBRATION_SECONDS == 2.0
     assert handler.sizes == [size for size in (1, 2, 4) for _ in range(1 + 4)]
 
 
-def test_a_batch_that_takes_longer_than_its_time_is_run_once(noting):
+def test_what_takes_longer_than_its_time_is_run_once_for_every_element(noting):
     workload, handler = noting(lambda size: 10_000_000)
-    loop.best_batch_size(workload, elements_of(THIRTY), (1, 2))
-    assert handler.sizes == [1, 1, 2, 2]
+    loop.batch_size_rates(workload, elements_of(THIRTY), (1, 2, 3))
+    assert handler.sizes == [1, *[1] * 3, 2, *[2] * 2, 3, 3]
+
+
+def test_every_size_runs_the_same_elements_from_all_over_the_input(noting, monkeypatch):
+    monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.0)
+    workload, handler = noting()
+    seen: dict[int, list[int]] = {}
+    lazily = handler._lazily
+
+    def keeping(batch: Sequence[int]) -> Any:
+        seen.setdefault(len(batch), []).extend(batch)
+        return lazily(batch)
+
+    handler._lazily = keeping
+    loop.batch_size_rates(
+        workload, elements_of([str(number) for number in range(40)]), (1, 2, 3, 8)
+    )
+    spread = [0, 5, 10, 15, 20, 25, 30, 35]
+    assert seen[1] == [0, *spread]  # the first batch warms up
+    assert seen[2] == [0, 5, *spread]
+    assert seen[3] == [0, 5, 10, *spread, 0]
+    assert seen[8] == [*spread, *spread]
+
+
+def test_a_size_is_not_the_best_because_it_ran_the_cheap_elements_alone(noting, monkeypatch):
+    """Of 200 elements the first 100 take 1 ms, the rest 100 ms, and every batch 2 ms more.
+
+    In two seconds from the start a batch size of 1 comes to 117 elements, 58 a second, and one of
+    128 to 128, 44 a second. But over the same elements the larger one is faster.
+    """
+    workload, handler = noting()
+
+    def by_element(batch: Sequence[int]) -> Any:
+        milliseconds = 2 + sum(1 if one < 100 else 100 for one in batch)
+        handler.ticking.now += milliseconds * 1_000_000
+        return [PredictionResult(one, outputs_of(one, "plain")) for one in batch]
+
+    handler._lazily = by_element
+    found = loop.batch_size_rates(workload, elements_of([str(n) for n in range(200)]), (1, 128))
+    work = 64 * 1 + 64 * 100
+    assert found.rates == {
+        1: pytest.approx(128 / (work + 128 * 2) * 1000),
+        128: pytest.approx(128 / (work + 2) * 1000),
+    }
+    assert found.best == 128
+    assert found.margin == pytest.approx((work + 256) / (work + 2) - 1)
+
+
+def test_one_size_alone_has_no_margin():
+    assert BatchSizeRates(rates={4: 2.0}).margin is None
+    assert BatchSizeRates(rates={4: 2.0, 1: 1.0, 2: 1.6}).margin == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +445,7 @@ def test_only_sizes_that_may_occur_are_tried(elements, max_batch_size, largest_b
 def test_a_corrupt_element_does_not_end_the_calibration(monkeypatch):
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.0)
     broken = tiny(fail_at=[3], stage="preprocess")
-    assert loop.best_batch_size(broken, elements_of(THIRTY), (1, 2, 4)) in (1, 2, 4)
+    assert set(loop.batch_size_rates(broken, elements_of(THIRTY), (1, 2, 4)).rates) == {1, 2, 4}
 
 
 # --- several models

@@ -19,7 +19,7 @@ import pytest
 
 from beambench.definition.plan import CalibratePlan
 from beambench.errors import RunError, StoreError, UsageError
-from beambench.record.observation import Observation, WorkerError
+from beambench.record.observation import BatchSizeRates, Observation, WorkerError
 from beambench.worker import __main__ as worker
 from fast_runs import python_path
 from tiny_workloads import definition, make_plan, prepared
@@ -67,8 +67,9 @@ def described(error: Exception) -> WorkerError:
 
 @pytest.mark.real
 def test_the_result_is_the_observation_with_the_peak_of_memory(do):
-    found = do(lambda plan: Observation(task=plan.task, best_batch_size=8), 0)
-    assert (found.task, found.best_batch_size, found.error) == ("calibrate", 8, None)
+    rates = BatchSizeRates(rates={4: 10.0, 8: 12.5})
+    found = do(lambda plan: Observation(task=plan.task, batch_size_rates=rates), 0)
+    assert (found.task, found.batch_size_rates, found.error) == ("calibrate", rates, None)
     assert 20e6 < found.peak_rss < 1e12
 
 

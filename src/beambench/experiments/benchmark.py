@@ -31,7 +31,7 @@ from beambench.errors import UsageError
 from beambench.experiments.experiment import Arm, Experiment, carry_out, failed_in_a_row
 from beambench.experiments.records import Subject, first_error, make_record
 from beambench.machine.environment import fingerprint
-from beambench.record.observation import Observation
+from beambench.record.observation import BatchSizeRates, Observation
 from beambench.record.run_record import RunRecord
 from beambench.request.benchmark import RunRequest
 from beambench.workloads.base import Workload
@@ -41,12 +41,13 @@ from beambench.workloads.registry import load_class, precision_of
 def schedule(repeats: int, reference: bool) -> list[ArmName]:
     """Return the order of the timed repeats.
 
-    Pipeline and loops take turns in mirrored blocks (A B C, C B A, …), so that a machine that
-    slowly gets faster or slower favours none of them.
+    A block begins with the pipeline, whose batch sizes its loop replays. The two loops change
+    places from block to block (A B C, A C B, …), so that neither is always next to it.
     """
-    block: list[ArmName] = ["pipeline", "loop", "ceiling"] if reference else ["pipeline"]
-    blocks = [block if index % 2 == 0 else block[::-1] for index in range(repeats)]
-    return [arm for arms in blocks for arm in arms]
+    if not reference:
+        return ["pipeline"] * repeats
+    blocks: list[list[ArmName]] = [["pipeline", "loop", "ceiling"], ["pipeline", "ceiling", "loop"]]
+    return [arm for index in range(repeats) for arm in blocks[index % 2]]
 
 
 def execute(
@@ -66,7 +67,7 @@ class BenchmarkRun:
     request: RunRequest
     preparation: Preparation | None = None
     prepared: Observation | None = None
-    best_batch_size: int | None = None
+    calibrated: BatchSizeRates | None = None
 
     @property
     def runner(self) -> Runner:
@@ -98,8 +99,14 @@ class BenchmarkRun:
         )
 
     def _added_config(self) -> dict[str, Any]:
-        best = {"best_batch_size": self.best_batch_size} if self.request.reference else {}
-        return {**best, **self._precision[0]}
+        found = self.calibrated
+        rates = found.rates if found is not None else {}
+        best = {
+            "best_batch_size": found.best if found is not None else None,
+            "best_batch_size_margin": found.margin if found is not None else None,
+            "batch_size_rates": {str(size): rate for size, rate in rates.items()},
+        }
+        return {**(best if self.request.reference else {}), **self._precision[0]}
 
     @cached_property
     def _precision(self) -> tuple[dict[str, str], list[str]]:
@@ -161,9 +168,9 @@ class BenchmarkRun:
             return None
         step = session.next_step("calibrate the loop")
         result = session.run(CalibratePlan(**self._prepared_fields(session)), step)
-        if result.observation is None or result.observation.best_batch_size is None:
+        if result.observation is None or result.observation.batch_size_rates is None:
             return Trouble.of(step.label, result)
-        self.best_batch_size = result.observation.best_batch_size
+        self.calibrated = result.observation.batch_size_rates
         return None
 
     def _pipeline(self, session: Session, step: Step, execution: Execution) -> TaskResult | Trouble:
@@ -186,8 +193,8 @@ class BenchmarkRun:
         return self._replay(session, step, sizes)
 
     def _ceiling(self, session: Session, step: Step, execution: Execution) -> TaskResult:
-        assert self.best_batch_size is not None
-        return self._replay(session, step, [self.best_batch_size])
+        assert self.calibrated is not None
+        return self._replay(session, step, [self.calibrated.best])
 
     def _replay(self, session: Session, step: Step, sizes: list[int]) -> TaskResult:
         plan = LoopPlan(**self._prepared_fields(session), batch_sizes=sizes)

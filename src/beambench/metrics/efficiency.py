@@ -21,8 +21,8 @@ METRICS = (
         unit="1",
         direction="higher",
         formula="median over pairs of throughput_elements of the pipeline ÷ that of the bare loop "
-        "next to it in time, which replays the batch sizes of the pipeline's latest repeat; absent "
-        "where the pipeline had several workers",
+        "after it, which replays the batch sizes of this very repeat; absent where the pipeline "
+        "had several workers",
         counts="pairs",
         of_pairs=PIPELINE_TO_LOOP,
     ),
@@ -31,7 +31,7 @@ METRICS = (
         unit="1",
         direction="higher",
         formula="median over pairs of throughput_elements of the pipeline ÷ that of the bare loop "
-        "at its best fixed batch size",
+        "after it, at its best fixed batch size",
         counts="pairs",
         of_pairs=Pairing("ceiling", throughput_ratio),
     ),

@@ -5,7 +5,7 @@ All offsets are microseconds since the start of the plan; all durations are micr
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -44,6 +44,23 @@ class Stages(Part):
     batch_wait: float | None
     inference: float
     postprocess: float
+
+
+class BatchSizeRates(Part):
+    """Elements per second of the loop by its fixed batch size; every size ran the same elements."""
+
+    rates: dict[int, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+
+    @property
+    def best(self) -> int:
+        """The size with the highest rate."""
+        return max(self.rates, key=lambda size: self.rates[size])
+
+    @property
+    def margin(self) -> float | None:
+        """By which share that rate is above the next highest; None if no other size was tried."""
+        others = [rate for size, rate in self.rates.items() if size != self.best]
+        return self.rates[self.best] / max(others) - 1 if others else None
 
 
 class LatencyGap(Part):
@@ -202,7 +219,7 @@ class Observation(Part):
     compares_outputs: bool = True
     labelled: int = 0
     correct: int = 0
-    best_batch_size: int | None = None
+    batch_size_rates: BatchSizeRates | None = None
     steps: dict[str, InferenceStep] = Field(default_factory=dict)
     torch: dict[str, Any] | None = None
     runner: dict[str, Any] = Field(default_factory=dict)

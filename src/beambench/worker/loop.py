@@ -16,7 +16,7 @@ from beambench.inputs.elements import Element
 from beambench.instrumentation.elements import Output, counted, label_of
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.recorder import PlanClock, Progress
-from beambench.record.observation import Distribution, Measured
+from beambench.record.observation import BatchSizeRates, Distribution, Measured
 from beambench.workloads.base import Workload
 
 CALIBRATION_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -230,21 +230,32 @@ def sizes_to_try(elements: int, max_batch_size: int | None, largest_batch: int |
     return [size for size in sizes if size <= max(1, largest)]
 
 
-def best_batch_size(workload: Workload, elements: Sequence[Element], sizes: Sequence[int]) -> int:
-    """Return the fixed batch size with the highest rate.
+def spread(elements: Sequence[Element], count: int) -> list[Element]:
+    """Return so many elements in their order, from all over the input: its parts may differ."""
+    return [elements[index * len(elements) // count] for index in range(min(count, len(elements)))]
 
-    Each size gets at least one batch and `CALIBRATION_SECONDS`, after one batch that warms up.
+
+def batch_size_rates(
+    workload: Workload, elements: Sequence[Element], sizes: Sequence[int]
+) -> BatchSizeRates:
+    """Measure the rate of each fixed batch size, over the same elements for all of them.
+
+    Each size runs them as often as it takes `CALIBRATION_SECONDS`, and at least once, after one
+    batch that warms up. One that does not divide their number fills its last batch with the first.
     """
     models = _load(workload, LoopTimes())
+    chosen = spread(elements, max(sizes))
     rates: dict[int, float] = {}
     for size in sizes:
-        supply = itertools.cycle(elements)
-        warm_up = list(itertools.islice(supply, size))
-        _batch(workload, models, warm_up, frozenset(), LoopTimes())
-        start, done = time.perf_counter(), 0
-        while (elapsed := time.perf_counter() - start) < CALIBRATION_SECONDS or not done:
-            batch = list(itertools.islice(supply, size))
-            _batch(workload, models, batch, frozenset(), LoopTimes())
-            done += size
+        _batch(workload, models, chosen[:size], frozenset(), LoopTimes())
+        supply = itertools.cycle(chosen)
+        start, done, passes = time.perf_counter(), 0, 0
+        while (elapsed := time.perf_counter() - start) < CALIBRATION_SECONDS or not passes:
+            last = done // max(sizes)
+            while done // max(sizes) == last:
+                batch = list(itertools.islice(supply, size))
+                _batch(workload, models, batch, frozenset(), LoopTimes())
+                done += size
+            passes += 1
         rates[size] = done / elapsed
-    return max(rates, key=lambda size: rates[size])
+    return BatchSizeRates(rates=rates)

@@ -286,11 +286,11 @@ def run_loop(plan: LoopPlan) -> Observation:
 
 
 def calibrate(plan: CalibratePlan) -> Observation:
-    """Find the fixed batch size at which the loop is fastest."""
+    """Measure the loop at fixed batch sizes, to find that at which it is fastest."""
     workload, elements = make_workload(plan), read_elements(plan)
     limits = plan.definition.batching.max_batch_size, workload.largest_batch()
-    best = loop.best_batch_size(workload, elements, loop.sizes_to_try(len(elements), *limits))
-    return Observation(task=plan.task, best_batch_size=best)
+    rates = loop.batch_size_rates(workload, elements, loop.sizes_to_try(len(elements), *limits))
+    return Observation(task=plan.task, batch_size_rates=rates)
 
 
 def run_reference(plan: ReferencePlan) -> Observation:
