@@ -24,6 +24,7 @@ def test_folders_are_numbered_in_the_order_of_their_names_code_point_by_code_poi
     assert numbered.classes == {"Zebra": 0, "ant": 1, "ant-eater": 2, "cat": 3, "dog": 4}
 
 
+@pytest.mark.real
 def test_they_are_the_classes_of_torchvisions_image_folder(tmp_path):
     datasets = pytest.importorskip("torchvision.datasets")
     names = ["b", "B", "10", "2", "\u00e9", "e\u0301", "a b"]

@@ -72,6 +72,7 @@ def test_an_empty_distribution_has_no_mean():
     assert "N_s_mean_m" not in [row["metric"] for row in beam_format.rows(record)]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "step",
     ["Run Inference/x", "step_1: Read", ":_x_:", "Stepping", "A step", "ÄB", "", "RunInference"],
@@ -81,6 +82,7 @@ def test_steps_are_written_as_beam_writes_them(step):
     assert beam_format.parse_step(step) == utils.parse_step(step)
 
 
+@pytest.mark.real
 def test_columns_are_those_of_beams_table():
     utils = pytest.importorskip("apache_beam.testing.load_tests.load_test_metrics_utils")
     assert [

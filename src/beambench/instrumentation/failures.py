@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from apache_beam.ml.inference.base import PredictionResult
-
 from beambench.errors import RunError, text_of
 from beambench.printable import storable
 
@@ -34,6 +32,8 @@ def one_by_one(
     Returns:
         The results, and the sizes (of 1) of the calls that did not fail.
     """
+    from apache_beam.ml.inference.base import PredictionResult
+
     results: list[Any] = []
     computed: list[int] = []
     for example in batch:

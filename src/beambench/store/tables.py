@@ -10,6 +10,7 @@ History of ``SCHEMA_VERSION``:
 
 from __future__ import annotations
 
+import functools
 import re
 import sqlite3
 import time
@@ -21,6 +22,7 @@ from urllib.parse import unquote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import ExecutableDDLElement
 
 from beambench.cancellation import Cancellation
 from beambench.credentials.masking import MASK, masked_url, password_of
@@ -46,6 +48,7 @@ WRITES = {"beambench_writes": True}
 """Execution option of a connection whose transactions will write."""
 
 _AT_ONCE = 500
+_DIALECTS = {"sqlite": "sqlite://", "postgresql": "postgresql+psycopg://"}
 Item = TypeVar("Item")
 
 metadata = sa.MetaData()
@@ -182,11 +185,25 @@ def prepare(engine: sa.Engine, url: str) -> None:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK_OF_SCHEMA)))
         version = _version(connection, url)  # another process may have been faster
         if version is None:
-            metadata.create_all(connection)
+            for statement in _statements(_DIALECTS[connection.dialect.name]):
+                connection.exec_driver_sql(statement)
             connection.execute(schema.insert().values(id=1, version=SCHEMA_VERSION))
         elif version < SCHEMA_VERSION:
             metadata.create_all(connection)  # versions have only added tables so far
             connection.execute(schema.update().values(version=SCHEMA_VERSION))
+
+
+@functools.cache
+def _statements(url: str) -> list[str]:
+    """Return what creates the tables and their indexes where there are none."""
+    statements: list[str] = []
+
+    def compiled(element: ExecutableDDLElement, *_: object, **__: object) -> None:
+        statements.append(str(element.compile(dialect=mock.dialect)))
+
+    mock = sa.create_mock_engine(url, compiled)
+    metadata.create_all(mock, checkfirst=False)
+    return statements
 
 
 def _version(connection: sa.Connection, url: str) -> int | None:

@@ -18,6 +18,8 @@ from beambench.runners.dataflow.plans import CollectPlan
 from dataflow_stub import all_service, user
 from tiny_workloads import make_plan, prepared
 
+pytestmark = pytest.mark.real
+
 INFER = "PyTorchRunInference/BeamML_RunInference"
 SIZES = {"count": 4, "sum": 40, "min": 10, "max": 10, "mean": 10.0}
 IDS = [str(number) for number in range(40)]

@@ -20,6 +20,8 @@ from beambench.runners.direct.beam.existing_task import load_function, run_exist
 from beambench.runners.direct.runner import DIRECT
 from beambench.worker.wrapped_errors import STEP
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
@@ -51,7 +53,6 @@ def counts(beam_metrics: dict[str, Any]) -> tuple[int, int, int]:
     return beam_metrics["num_inferences"]["value"], size["count"], size["sum"]
 
 
-@pytest.mark.real
 def test_elements_and_batches_are_those_that_beam_counts(output):
     found = observe("run", output, "--count=22")
     assert numbers(output) == [f"{number},{number + 1}" for number in range(22)]
@@ -85,7 +86,6 @@ def test_elements_and_batches_are_those_that_beam_counts(output):
     assert found.counter("existing", "nothing") is None
 
 
-@pytest.mark.real
 def test_a_failed_batch_fails_the_pipeline_as_it_did_before(output):
     with pytest.raises(RunError) as caught:
         observe("run", output, "--fails", "7")
@@ -96,7 +96,6 @@ def test_a_failed_batch_fails_the_pipeline_as_it_did_before(output):
     assert said == f"existing_pipelines:run: ValueError: cannot infer 7 ({file}:{at})"
 
 
-@pytest.mark.real
 def test_a_failed_batch_goes_to_the_dead_letters_whole_as_it_did_before(output, tmp_path):
     found = observe("with_dead_letters", output, "--count=12", "--fails", "5")
     plain = tmp_path / "plain.txt"
@@ -111,7 +110,6 @@ def test_a_failed_batch_goes_to_the_dead_letters_whole_as_it_did_before(output, 
     assert (step.measured.elements, step.measured.batches) == (8, 2)
 
 
-@pytest.mark.real
 def test_steps_are_told_apart_and_a_pipeline_that_was_not_run_is_run(output):
     found = observe("twice", output, "--count=20")
     assert numbers(output) == [str(number) for number in range(2, 12)]
@@ -128,7 +126,6 @@ def test_steps_are_told_apart_and_a_pipeline_that_was_not_run_is_run(output):
     assert found.warnings[1].startswith("2 RunInference steps (First, Outer/RunInference): ")
 
 
-@pytest.mark.real
 def test_models_for_keys_are_measured_each_and_the_difference_to_beam_is_said(output):
     found = observe("per_key", output, "--count=20")
     assert numbers(output) == [str(number) for number in range(1, 21)]
@@ -138,7 +135,6 @@ def test_models_for_keys_are_measured_each_and_the_difference_to_beam_is_said(ou
     assert any("has models for keys" in warning for warning in found.warnings)
 
 
-@pytest.mark.real
 def test_without_inference_only_the_process_is_known(output, make_result):
     found = observe("without_inference", output)
     assert found.steps == {}
@@ -150,12 +146,10 @@ def test_without_inference_only_the_process_is_known(output, make_result):
     assert (repeat.verification, repeat.cross_check, repeat.beam_metrics) == (None, {}, {})
 
 
-@pytest.mark.real
 def test_a_function_may_exit_when_all_is_done(output):
     assert observe("exits_well", output).steps["Infer"].measured.elements == 20
 
 
-@pytest.mark.real
 def test_elements_that_a_handler_loses_or_doubles_are_counted(output):
     found = observe("flawed", output, "--count=10")
     flows = {name: step.flow for name, step in found.steps.items()}
@@ -178,7 +172,6 @@ def test_elements_that_a_handler_loses_or_doubles_are_counted(output):
     assert "RunInference Few: 10 in, 3 out, 0 failed: 7 lost" in str(problem_of(flows, 1.0))
 
 
-@pytest.mark.real
 def test_elements_that_failed_in_each_place_are_counted(output):
     found = observe("half_failed", output, "--count=20", "--fails", "9")
     assert len(output.read_text().split()) == 20 - 1 - 4 - 1
@@ -189,7 +182,6 @@ def test_elements_that_failed_in_each_place_are_counted(output):
     assert flow.causes == ["ValueError('cannot infer 9')"]
 
 
-@pytest.mark.real
 def test_a_gpu_that_is_not_there_is_said(output):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
@@ -265,7 +257,6 @@ def test_a_flag_that_nothing_reads_is_refused_before_anything_runs(output, funct
     assert not output.exists()
 
 
-@pytest.mark.real
 def test_batches_that_were_asked_for_are_told_beside_those_that_were_seen(output):
     found = observe("batched", output, "--inference_batch_size", "64")
     assert [one for one in found.warnings if "elements" in one and "steps" not in one] == [
@@ -275,14 +266,12 @@ def test_batches_that_were_asked_for_are_told_beside_those_that_were_seen(output
     ]
 
 
-@pytest.mark.real
 def test_flags_that_something_reads_pass_in_each_form(output):
     flags = ["--max_batch_size=3", "--own_rate", "5", "--experiments=a", "--no_pipeline_type_check"]
     found = observe("own_parser", output, *flags, "--max_batch", "4", "--")
     assert [one for one in found.warnings if "argparse" in one] == []
 
 
-@pytest.mark.real
 def test_flags_that_only_the_function_itself_may_have_read_are_said(tmp_path):
     plan = {"pipeline": "existing_pipelines:by_hand", "seed": 0, "slot_us": 1, "epoch_ns": 0}
     argv = [f"--output={tmp_path}/out.txt", "--other", "hunter2", "--direct_num_workers=1"]
