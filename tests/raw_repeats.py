@@ -22,6 +22,7 @@ FULL: dict[str, Any] = {
     "batch_sizes": {2: 100, 4: 300, 6: 100},
     "batch_size": Distribution(count=500, sum=2000, min=2, max=6),
     "batch_latency": Distribution(count=500, sum=791_000, min=1000, max=20_000),
+    "launch_latency": Distribution(count=400, sum=80_000, min=100, max=900),
     "latencies": {bucket(1000): 440, bucket(5000): 50, bucket(9000): 9, bucket(20_000): 1},
     "bytes_read": 5_000_000,
     "first_read": 2_000_000,

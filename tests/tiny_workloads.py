@@ -22,7 +22,7 @@ from beambench.definition.plan import (
 from beambench.definition.schema import Definition
 from beambench.runners.dataflow.plans import CollectPlan, SubmitPlan, TemplatePlan
 from beambench.runners.direct.runner import DIRECT
-from beambench.workloads.base import Label, Parameters, Workload
+from beambench.workloads.base import Label, Parameters, Weights, Workload
 
 if TYPE_CHECKING:
     from apache_beam.ml.inference.base import ModelHandler
@@ -132,6 +132,45 @@ class Where(Tiny):
         import torch
 
         return f"{os.getpid()} {torch.get_num_threads()}"
+
+
+class OnTorch(Workload):
+    """Reads numbers, and gives them to a linear layer through Beam's handler for PyTorch."""
+
+    input_types: ClassVar[tuple[str, ...]] = ("numbers",)
+
+    @classmethod
+    def fetch_weights(cls, definition: Definition, seed: int, cache: Path) -> Weights:
+        import torch
+
+        cache.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(seed)
+        torch.save(torch.nn.Linear(1, OUTPUTS).state_dict(), cache / "linear.pth")
+        return Weights(cache / "linear.pth")
+
+    def model_handler(self) -> ModelHandler[Any, Any, Any]:
+        import torch
+        from apache_beam.ml.inference.pytorch_inference import PytorchModelHandlerTensor
+
+        return PytorchModelHandlerTensor(
+            state_dict_path=str(self.weights.path),
+            model_class=torch.nn.Linear,
+            model_params={"in_features": 1, "out_features": OUTPUTS},
+            device=self.definition.model.device.upper(),
+            **self.handler_options(),
+        )
+
+    def preprocess(self, raw: Any) -> Any:
+        import torch
+
+        return torch.tensor([float(raw)])
+
+    def postprocess(self, prediction: Any) -> Label:
+        return int(prediction.inference.argmax())
+
+    def evidence(self, prediction: Any) -> list[float]:
+        values: list[float] = prediction.inference.tolist()
+        return values
 
 
 def definition(workload: str = "tiny_workloads:Tiny", **changed: Any) -> Definition:

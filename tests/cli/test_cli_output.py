@@ -108,6 +108,20 @@ def test_the_model_says_what_its_weights_are(printed, weights, shown):
     assert f"; model: {shown}\n" in out
 
 
+def test_a_gpu_that_the_model_was_loaded_on_is_named(printed):
+    def shown(*devices: dict[str, str | None]) -> str:
+        repeat = {"index": 0, "arm": "pipeline", "status": "succeeded", "devices": devices}
+        model = {"name": "resnet101", "weights": "random"}
+        times = {"started_at": "2026-01-31T10:00:00Z", "finished_at": "2026-01-31T10:00:01Z"}
+        return str(printed(model=model, repeats=[{**repeat, **times}]))
+
+    gpu = {"device": "cuda", "name": "NVIDIA H200"}
+    assert "; model: resnet101 (random weights) on NVIDIA H200\n" in shown(gpu, gpu)
+    assert "; model: resnet101 (random weights) on cuda\n" in shown({"device": "cuda"})
+    for other in ({"device": "cpu", "name": "A CPU"}, {"reason": "it does not say"}):
+        assert "; model: resnet101 (random weights)\n" in shown(other)
+
+
 def test_what_was_decided_here_is_said_with_its_reason(printed):
     choice = {"setting": "model.precision", "value": "float32", "reason": "4 ms, not 20 ms\x1b[2J"}
     assert "model.precision: float32, because 4 ms, not 20 ms\\x1b[2J" in printed(choices=[choice])

@@ -74,6 +74,7 @@ ADDED_PARTS = {
         "arm",
         "started_at",
         "finished_at",
+        "devices",
         "batch_sizes",
         "batches_retried",
         "retry_cause",

@@ -10,6 +10,7 @@ import pytest
 from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
 from beambench.instrumentation.recorder import MAX_SLOTS
 from beambench.record.observation import Distribution, Stages
+from beambench.record.run_record import ModelDevice
 
 pytestmark = pytest.mark.real
 
@@ -57,7 +58,7 @@ def test_without_metrics_all_is_unknown_and_nothing_is_zero():
     found = read({}, {}, elements=3)
     assert found.elements == 3
     assert found.batches == 0
-    assert (found.batch_sizes, found.latencies) == ({}, {})
+    assert (found.batch_sizes, found.latencies, found.devices) == ({}, {}, [])
     for name in (
         "batch_size",
         "batch_latency",
@@ -103,6 +104,8 @@ def test_histograms_offsets_and_counts_are_read():
             "bytes_read": 12345,
             "cpu_us": 99,
             "element_latency_us": 77,
+            "model_device/cuda/NVIDIA A/B": 2,
+            "model_device/unknown/it does not say": 1,
         },
         {
             "batch_size": spread(4, 37, 7, 10),
@@ -128,6 +131,10 @@ def test_histograms_offsets_and_counts_are_read():
     assert (found.first_read, found.last_output) == (100, 900)
     assert (found.bytes_read, found.cpu, found.element_latency) == (12345, 99, 77)
     assert found.loads == Distribution(count=2, sum=50, min=20, max=30)
+    assert found.devices == [
+        ModelDevice(device="cuda", name="NVIDIA A/B", loads=2),
+        ModelDevice(reason="it does not say", loads=1),
+    ]
     assert found.launch_latency == Distribution(count=3, sum=6, min=1, max=3)
 
 

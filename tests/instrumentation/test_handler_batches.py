@@ -129,7 +129,7 @@ def test_on_cuda_both_timestamps_wait_for_the_device_and_the_launch_is_kept_besi
 ):
     queue = [400]  # µs of work of someone else, queued before
 
-    def synchronise() -> None:
+    def synchronise(device: Any) -> None:
         clock.advance_us(sum(queue))
         queue.clear()
 
@@ -138,9 +138,9 @@ def test_on_cuda_both_timestamps_wait_for_the_device_and_the_launch_is_kept_besi
         queue.append(9000)
         return doubled(batch, call)
 
-    cuda = SimpleNamespace(is_available=lambda: True, synchronize=synchronise)
+    cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=synchronise)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    handler, _ = instrumented(run, on_cuda=True)
+    handler, _ = instrumented(run)
     handler.run_inference([1], MODEL)
     assert metrics.values["batch_latency_us"] == [9030]
     assert metrics.values["batch_launch_latency_us"] == [30]
@@ -151,6 +151,43 @@ def test_on_a_cpu_torch_is_not_imported(clock, metrics, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it would raise
     handler, _ = instrumented(doubled)
     assert handler.run_inference([1], MODEL) == [2]
+
+
+def test_cuda_that_the_batch_itself_starts_is_waited_for(clock, metrics, monkeypatch):
+    started = []
+    cuda = SimpleNamespace(
+        is_initialized=lambda: bool(started), synchronize=lambda device: clock.advance_us(500)
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    handler, _ = instrumented(lambda batch, call: started.append(call) or doubled(batch, call))
+    handler.run_inference([1], MODEL)
+    assert metrics.values["batch_latency_us"] == [500]
+    assert metrics.values["batch_launch_latency_us"] == [0]
+
+
+@pytest.mark.parametrize("asked", [None, "cpu", "gpu"])
+def test_a_model_on_another_device_than_the_definition_asks_for_is_not_used(asked, metrics):
+    import torch
+
+    handler, inner = instrumented(doubled, device=asked)
+    inner.load_model = lambda: torch.nn.Linear(2, 2, device="meta")  # type: ignore[method-assign]
+    if asked is None:
+        handler.load_model()
+        assert handler._pending_loads[0].device == "meta/"
+        return
+    with pytest.raises(
+        RunError, match=rf"^model\.device {asked}: after the load the model is on meta"
+    ):
+        handler.load_model()
+    assert handler._pending_loads == []
+
+
+def test_a_load_writes_its_device(clock, metrics):
+    handler, _ = instrumented(doubled, device="gpu")  # of a model that says no device
+    handler.run_inference([1], handler.load_model())
+    [name] = [name for name in metrics.counters if name.startswith("model_device/")]
+    assert name == "model_device/unknown/a model of type object does not say"
+    assert metrics.counters[name] == 1
 
 
 def test_load_times_wait_for_the_first_batch_and_are_written_once(clock, metrics):
@@ -165,9 +202,11 @@ def test_load_times_wait_for_the_first_batch_and_are_written_once(clock, metrics
 
 
 def test_on_cuda_loading_ends_when_the_device_has_the_model(clock, metrics, monkeypatch):
-    cuda = SimpleNamespace(is_available=lambda: True, synchronize=lambda: clock.advance_us(70))
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True, synchronize=lambda device: clock.advance_us(70)
+    )
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    handler, _ = instrumented(doubled, on_cuda=True)
+    handler, _ = instrumented(doubled)
     model = handler.load_model()
     handler.run_inference([1], model)
     assert metrics.values["model_load_us"] == [70]

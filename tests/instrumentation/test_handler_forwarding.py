@@ -149,7 +149,7 @@ def test_it_pickles_and_leaves_what_belongs_to_this_process(copied, metrics):
 
     inner = TinyHandler("none", "plain", (), min_batch_size=3, env_vars={"TINY": "1"})
     handler = InstrumentedModelHandler(
-        inner, CLOCK, weights_path="/weights", size_mib=None, on_cuda=True
+        inner, CLOCK, weights_path="/weights", size_mib=None, device="gpu"
     )
     model = handler.load_model()
     handler.load_model()
@@ -161,7 +161,7 @@ def test_it_pickles_and_leaves_what_belongs_to_this_process(copied, metrics):
     assert type(copy) is InstrumentedModelHandler
     assert copy._recorder is None
     assert copy._clock == CLOCK
-    assert (copy._weights_path, copy._size_mib, copy._on_cuda) == ("/weights", None, True)
+    assert (copy._weights_path, copy._size_mib, copy._device) == ("/weights", None, "gpu")
     assert copy._env_vars == {"TINY": "1"}
     assert copy.get_metrics_namespace() == inner.get_metrics_namespace()
     assert copy.batch_elements_kwargs() == {"min_batch_size": 3}

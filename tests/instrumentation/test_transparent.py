@@ -73,7 +73,7 @@ def keyed(handler: Any) -> Any:
 def test_the_innermost_handler_is_measured_and_the_users_object_left_alone(wrap):
     inner = Inner()
     given = wrap(inner)
-    measured = instrumented(given, CLOCK, on_cuda=False)
+    measured = instrumented(given, CLOCK)
     (found,) = innermost(measured)
     assert isinstance(found, TransparentModelHandler)
     assert found._inner is inner
@@ -88,14 +88,14 @@ def test_the_innermost_handler_is_measured_and_the_users_object_left_alone(wrap)
 def test_each_model_of_a_keyed_handler_is_measured():
     first, second = Inner(), Inner()
     given = KeyedModelHandler([KeyModelMapping(["a", "b"], first), KeyModelMapping(["c"], second)])
-    measured = instrumented(given, CLOCK, on_cuda=False)
+    measured = instrumented(given, CLOCK)
     assert [found._inner for found in innermost(measured)] == [first, second]
     assert innermost(given) == [first, second]
 
 
 def test_a_users_own_wrapper_is_measured_as_a_whole():
     given = OwnKeyed(Inner())
-    measured = instrumented(given, CLOCK, on_cuda=False)
+    measured = instrumented(given, CLOCK)
     assert isinstance(measured, TransparentModelHandler)
     assert measured._inner is given
 
@@ -103,7 +103,7 @@ def test_a_users_own_wrapper_is_measured_as_a_whole():
 @pytest.mark.parametrize("results", [[1, 2], [1], [], [1, 2, 3]])
 def test_batch_and_results_pass_as_they_are(metrics, results):
     inner, batch = Inner(results), ("a", "b")
-    handler = instrumented(inner, CLOCK, on_cuda=False)
+    handler = instrumented(inner, CLOCK)
     assert handler.run_inference(batch, handler.load_model(), {"top": 1}) == results
     ((passed, arguments),) = inner.batches
     assert passed is batch
@@ -115,7 +115,7 @@ def test_batch_and_results_pass_as_they_are(metrics, results):
 def test_a_failed_batch_fails_once_and_is_not_counted(metrics):
     error = ValueError("no")
     inner = Inner([1, error])
-    handler = instrumented(inner, CLOCK, on_cuda=False)
+    handler = instrumented(inner, CLOCK)
     with pytest.raises(ValueError, match="no") as caught:
         handler.run_inference(("a", "b"), MODEL)
     assert caught.value is error
@@ -138,7 +138,7 @@ class Shared(Inner):
 )
 def test_a_load_in_another_process_is_counted_once(given, clock, metrics, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (handler,) = innermost(instrumented(given, CLOCK, on_cuda=False))
+    (handler,) = innermost(instrumented(given, CLOCK))
     loading, first, second = (pickle.loads(pickle.dumps(handler)) for _ in range(3))
     monkeypatch.setattr(loading._inner, "load_model", lambda: clock.advance_us(7))
     loading.load_model()

@@ -36,6 +36,7 @@ EXPECTED = {
     "throughput_written": (160.0, "1/s", "higher", 2000),
     "throughput_bytes": (500_000.0, "B/s", "higher", 1990),
     "inference_batch_latency_mean": (0.001582, "s", "lower", 500),
+    "inference_batch_launch_latency_mean": (0.0002, "s", "lower", 400),
     "inference_batch_latency_p50": (0.001, "s", "lower", 500),
     "inference_batch_latency_p90": (0.005, "s", "lower", 500),
     "inference_batch_latency_p95": (0.005, "s", "lower", 500),
@@ -145,6 +146,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
             | TOKEN_RATES,
         ),
         ({"first_read": -1}, {"startup_time"}),
+        ({"launch_latency": None}, {"inference_batch_launch_latency_mean"}),
         ({"last_output": None}, {"throughput_elements", "throughput_bytes"} | STAGES | TOKEN_RATES),
         (
             {"last_output": 2_000_000},

@@ -165,6 +165,7 @@ def make_repeat(
         metrics=metrics,
         verification=proven,
         noise=result.noise,
+        devices=measured.devices if measured is not None else [],
         batch_sizes=_sizes(measured.batch_sizes) if measured is not None else [],
         batches_retried=measured.retried_batches if measured is not None else 0,
         retry_cause=measured.retry_cause if measured is not None else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from beambench.instrumentation.device import DEVICE, devices_of
 from beambench.instrumentation.recorder import (
     BATCH_END,
     BATCH_START,
@@ -149,6 +150,7 @@ def measured(
         element_latency=ours.counters.get("element_latency_us"),
         threads=threads,
         launch_latency=distributions.get("batch_launch_latency_us"),
+        devices=devices_of(ours.family(DEVICE)),
         inference_window=_inference_window(ours),
     )
 

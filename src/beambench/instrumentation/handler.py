@@ -20,6 +20,7 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beambench.errors import UsageError
 from beambench.inputs.files import has_credentials, is_address
+from beambench.instrumentation.device import check_device, counter_of, device_of, synchronise
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.recorder import BatchRecorder, Load, PlanClock
@@ -54,17 +55,28 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         *,
         weights_path: str | None = None,
         size_mib: float | None = None,
-        on_cuda: bool = False,
+        device: str | None = None,
         by_key: bool = False,
         threads: int | None = None,
     ) -> None:
+        """Wrap a handler.
+
+        Args:
+            inner: the handler.
+            clock: of the plan.
+            weights_path: of the weights, None if there are none.
+            size_mib: what they must have on disk; None: any size.
+            device: `cpu` or `gpu`, where the model must be after its load; None: anywhere.
+            by_key: it is one of several, among which Beam chooses by key.
+            threads: of torch inside one operation; None: its default.
+        """
         self._inner = inner
         self._by_key = by_key
         self._env_vars = getattr(inner, "_env_vars", {})  # Beam's own wrappers copy it too
         self._clock = clock
         self._weights_path = weights_path
         self._size_mib = size_mib
-        self._on_cuda = on_cuda
+        self._device = device
         self._threads = threads
         self._identity = uuid.uuid4().hex
         self._recorder: BatchRecorder | None = None
@@ -89,9 +101,11 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         set_framework_threads(self._threads)  # of the process that it runs in, whichever it is
         start = time.perf_counter_ns()
         model = self._inner.load_model()
-        self._synchronise()
+        synchronise()
         duration_us = (time.perf_counter_ns() - start) // 1000
-        load = Load(duration_us, getattr(model, "server_start_us", None))
+        device = device_of(model)
+        check_device(self._device, device)
+        load = Load(duration_us, getattr(model, "server_start_us", None), counter_of(device))
         if self._loads_elsewhere:
             name = LOAD_FILE.format(handler=self._identity, load=uuid.uuid4().hex)
             (Path(tempfile.gettempdir()) / name).write_text(json.dumps(load))
@@ -118,14 +132,6 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         self._recorder.loads(self._pending_loads)
         return self._recorder
 
-    def _synchronise(self) -> None:
-        """Wait for the device: a CUDA call returns when work is queued, not when it is done."""
-        if self._on_cuda:
-            import torch
-
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-
     def run_inference(
         self,
         batch: Sequence[Any],
@@ -135,7 +141,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         recorder = self._recording()
         good = [example for example in batch if type(example) is not ElementFailure]
         MEMORY_LOG.before_batch(len(batch))
-        self._synchronise()
+        synchronise()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
         launch_ns, cause = None, None
         computed = None if len(good) == len(batch) else [len(good)] if good else []
@@ -143,8 +149,8 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
             # A list of its own: a handler may empty or sort it, as it may the one that Beam gives.
             predictions = self._inner.run_inference([*good], model, inference_args) if good else []
             results = list(predictions)  # a lazy result would be computed after the clock stopped
-            launch_ns = time.perf_counter_ns() - start if self._on_cuda else None
-            self._synchronise()
+            returned = time.perf_counter_ns()
+            launch_ns = returned - start if synchronise() else None
         except Exception as error:
             cause = failure("inference", error).error
             results, computed = self._one_by_one(good, model, inference_args)
@@ -161,7 +167,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     ) -> tuple[list[Any], list[int]]:
         def infer(examples: Sequence[Any]) -> list[Any]:
             results = list(self._inner.run_inference(examples, model, inference_args))
-            self._synchronise()
+            synchronise()
             return results
 
         return one_by_one(infer, batch)

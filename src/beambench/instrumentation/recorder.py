@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from apache_beam.metrics.metric import Metrics
 
 from beambench.analysis.histogram import bucket
+from beambench.instrumentation.device import DEVICE
 
 NAMESPACE = "beambench"
 MAX_SLOTS = 240
@@ -47,10 +48,14 @@ SURPLUS_RESULTS = "results_surplus"
 
 
 class Load(NamedTuple):
-    """A call of `load_model`, in microseconds; `server_us` is None where no server is started."""
+    """A call of `load_model`, in microseconds; `server_us` is None where no server is started.
+
+    `device` is where the model was afterwards, as `instrumentation.device.counter_of` writes it.
+    """
 
     duration_us: int
     server_us: int | None
+    device: str
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,7 @@ class BatchRecorder:
                 self._load.update(load.duration_us)
                 if load.server_us is not None:
                     self._server_start.update(load.server_us)
+                Metrics.counter(NAMESPACE, f"{DEVICE}/{load.device}").inc()
 
     def batch(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 from apache_beam.ml.inference import base
 
+from beambench.instrumentation.device import synchronise
 from beambench.instrumentation.handler import InstrumentedModelHandler
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.recorder import PROCESS_CPU, PlanClock, Progress
@@ -39,12 +40,12 @@ class TransparentModelHandler(InstrumentedModelHandler):
             PROCESS_CPU.start()  # no element of ours is read, where the clock is started else
         recorder = self._recording()
         MEMORY_LOG.before_batch(len(batch))
-        self._synchronise()
+        synchronise()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
         # A lazy result would be computed after the clock stopped; Beam makes a list of it anyway.
         results = list(self._inner.run_inference(batch, model, inference_args))
-        launch_ns = time.perf_counter_ns() - start if self._on_cuda else None
-        self._synchronise()
+        returned = time.perf_counter_ns()
+        launch_ns = returned - start if synchronise() else None
         duration = time.perf_counter_ns() - start
         recorder.batch(len(batch), start_us, duration, launch_ns)
         if not isinstance(batch, (Mapping, str, bytes)):  # whose length is no number of elements
@@ -61,7 +62,6 @@ def instrumented(
     handler: base.ModelHandler[Any, Any, Any],
     clock: PlanClock,
     *,
-    on_cuda: bool,
     by_key: bool = False,
 ) -> base.ModelHandler[Any, Any, Any]:
     """Return a copy of a handler that measures its innermost handler, or that of each key.
@@ -71,15 +71,15 @@ def instrumented(
     # A subclass of a wrapper may do anything with what it holds: it is measured as a whole.
     inner = INNER.get(type(handler))
     if inner is None:
-        return TransparentModelHandler(handler, clock, on_cuda=on_cuda, by_key=by_key)
+        return TransparentModelHandler(handler, clock, by_key=by_key)
     wrapper = copy.copy(handler)
     if has_model_per_key(handler):
         wrapper._id_to_mh_map = {
-            key: instrumented(wrapped, clock, on_cuda=on_cuda, by_key=True)
+            key: instrumented(wrapped, clock, by_key=True)
             for key, wrapped in handler._id_to_mh_map.items()
         }
     else:
-        own = instrumented(getattr(handler, inner), clock, on_cuda=on_cuda, by_key=by_key)
+        own = instrumented(getattr(handler, inner), clock, by_key=by_key)
         setattr(wrapper, inner, own)
     return wrapper
 

@@ -219,7 +219,7 @@ def _machine(proc: Path, sys_root: Path) -> dict[str, Any]:
     flags = sorted({*cpu.get("flags", "").split(), *cpu.get("Features", "").split()})
     return {
         "architecture": platform.machine(),
-        "cpu_model": _cpu_model(cpu),
+        "cpu_model": _model_of(cpu),
         "cpu_flags": flags or None,
         "instructions": _instructions(cpu, flags),
         "cores": {
@@ -244,7 +244,12 @@ def _cpuinfo(proc: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _cpu_model(cpu: Mapping[str, str]) -> str | None:
+def cpu_model(proc: Path) -> str | None:
+    """Return the name of the CPU as the kernel has it in `/proc`."""
+    return _model_of(_cpuinfo(proc))
+
+
+def _model_of(cpu: Mapping[str, str]) -> str | None:
     if "model name" in cpu:
         return cpu["model name"]
     if "CPU part" in cpu:

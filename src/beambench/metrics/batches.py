@@ -44,6 +44,13 @@ def _latency(repeat: RawRepeat) -> Sample:
     return Sample(latency.sum / latency.count * MICRO, latency.count)
 
 
+def _launch_latency(repeat: RawRepeat) -> Sample:
+    latency = repeat.measured.launch_latency
+    if latency is None:
+        return UNKNOWN
+    return Sample(latency.sum / latency.count * MICRO, latency.count)
+
+
 def _is_complete(measured: Measured) -> bool:
     """Tell whether all batches are in the histograms; if not, percentiles are unknown."""
     return (
@@ -117,6 +124,15 @@ METRICS = (
         of_repeat=_latency,
         beam_label="mean_inference_batch_latency_micro_secs",
         beam_factor=MICRO,
+    ),
+    Metric(
+        name="inference_batch_launch_latency_mean",
+        unit="s",
+        direction="lower",
+        formula="of the same batches, mean time until the call of the model handler had returned, "
+        "before the device was waited for; only of batches on a GPU",
+        counts="batches",
+        of_repeat=_launch_latency,
     ),
     *_percentiles(
         "inference_batch_latency",

@@ -89,7 +89,19 @@ def _model_line(record: RunRecord) -> str:
     model = record.model
     mark = MARKS.get(model.weights, f"{model.weights} weights")
     size = f", {model.size_mib:.1f} MiB" if model.size_mib is not None else ""
-    return escape(f"{model.name} ({mark}{size})" if model.weights != "none" else model.name)
+    shown = f"{model.name} ({mark}{size})" if model.weights != "none" else model.name
+    return escape(f"{shown}{_gpu_text(record)}")
+
+
+def _gpu_text(record: RunRecord) -> str:
+    """Name the GPUs that the model was loaded on, if there are any."""
+    names = {
+        device.name or device.device
+        for repeat in record.repeats
+        for device in repeat.devices
+        if device.device not in (None, "cpu")
+    }
+    return f" on {', '.join(sorted(map(str, names)))}" if names else ""
 
 
 def _print_metrics(out: Page, record: RunRecord) -> None:

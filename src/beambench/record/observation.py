@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from beambench.record.run_record import ElementFlow, FailedElement, Part
+from beambench.record.run_record import ElementFlow, FailedElement, ModelDevice, Part
 
 Histogram = dict[int, int]
 
@@ -103,6 +103,9 @@ class Measured(Part):
         quantities: sums over the elements that came out of what the workload counts (tokens).
         element_latency: sum over elements of the latency of the batch that each was in.
         threads: pipeline threads that could be busy at once.
+        launch_latency: from the begin of a batch to the return of the handler's call, before the
+            device was waited for; of batches on a GPU.
+        devices: that the models were on once they were loaded.
         inference_window: [first batch begun, last batch finished], over all workers.
     """
 
@@ -132,6 +135,7 @@ class Measured(Part):
     element_latency: float | None = None
     threads: int | None = 1
     launch_latency: Distribution | None = None
+    devices: list[ModelDevice] = Field(default_factory=list)
     inference_window: tuple[int, int] | None = None
 
 

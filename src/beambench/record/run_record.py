@@ -139,6 +139,22 @@ class ElementFlow(Part):
     causes: list[str] = Field(default_factory=list)
 
 
+class ModelDevice(Part):
+    """A device that models of an execution were on after their load, as their parameters say.
+
+    Attributes:
+        device: torch's name: `cpu`, `cuda`, …, or several joined by ` and `. Null is unknown.
+        name: of the hardware. Null is unknown: of a GPU that another process uses, for example.
+        reason: why the device is unknown.
+        loads: how many were loaded there.
+    """
+
+    device: str | None = None
+    name: str | None = None
+    reason: str | None = None
+    loads: int = 1
+
+
 class Repeat(Part):
     """One whole execution in a process of its own: of the pipeline, or of the reference loop.
 
@@ -146,7 +162,8 @@ class Repeat(Part):
     ``batch_sizes`` are those of the batches as they were formed; ``batches_retried`` of them
     failed, the first for ``retry_cause``, and were run one element at a time.
     ``output_rows`` is what was counted in the target of the predictions afterwards; null where
-    they were not to be written.
+    they were not to be written. ``devices`` has those that models were loaded on, empty where no
+    batch told.
     """
 
     index: int
@@ -157,6 +174,7 @@ class Repeat(Part):
     metrics: Metrics = Field(default_factory=dict)
     verification: Verification | None = None
     noise: dict[str, Any] = Field(default_factory=dict)
+    devices: list[ModelDevice] = Field(default_factory=list)
     batch_sizes: list[int] = Field(default_factory=list)
     batches_retried: int = 0
     retry_cause: str | None = None

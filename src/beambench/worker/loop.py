@@ -13,6 +13,13 @@ from apache_beam.ml.inference.base import PredictionResult
 
 from beambench.analysis.histogram import bucket
 from beambench.inputs.elements import Element
+from beambench.instrumentation.device import (
+    check_device,
+    counter_of,
+    device_of,
+    devices_of,
+    synchronise,
+)
 from beambench.instrumentation.elements import Output, counted, label_of
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.recorder import PlanClock, Progress
@@ -43,6 +50,8 @@ class LoopTimes:
     replaced: list[int] = field(default_factory=list)
     computed: list[int] = field(default_factory=list)
     latencies_us: list[int] = field(default_factory=list)
+    launches_us: list[int] = field(default_factory=list)
+    devices: Counter[str] = field(default_factory=Counter)
     retried: int = 0
     retry_cause: str | None = None
     empty: int = 0
@@ -93,9 +102,13 @@ def _load(workload: Workload, times: LoopTimes) -> list[Loaded]:
         handler.set_environment_vars()
         start = time.perf_counter_ns()
         model = handler.load_model()
+        synchronise()
         times.loads_us.append((time.perf_counter_ns() - start) // 1000)
         if (server_us := getattr(model, "server_start_us", None)) is not None:
             times.server_starts_us.append(server_us)
+        device = device_of(model)
+        check_device(workload.checked_device(), device)
+        times.devices[counter_of(device)] += 1
         models.append((handler, model))
     return models
 
@@ -168,17 +181,26 @@ def _infer(
     def infer(batch: Sequence[Any]) -> list[Any]:
         return list(handler.run_inference(batch, model, arguments))
 
+    def infer_alone(batch: Sequence[Any]) -> list[Any]:
+        results = infer(batch)
+        synchronise()
+        return results
+
     if not examples:
         times.empty += 1
         times.note_sizes(formed, [])
         return []
+    synchronise()
     start = time.perf_counter_ns()
     try:
         predictions = infer([*examples])  # a list of its own, as in the pipeline
+        returned = time.perf_counter_ns()
+        if synchronise():
+            times.launches_us.append((returned - start) // 1000)
     except Exception as error:
         times.retried += 1
         times.retry_cause = times.retry_cause or failure("inference", error).error
-        predictions, computed = one_by_one(infer, examples)
+        predictions, computed = one_by_one(infer_alone, examples)
         times.note_sizes(formed, computed)
         return predictions
     times.note_sizes(formed, None if len(examples) == formed else [len(examples)])
@@ -208,6 +230,8 @@ def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
         loads=_distribution(times.loads_us),
         server_starts=_distribution(times.server_starts_us),
         quantities=dict(times.quantities),
+        launch_latency=_distribution(times.launches_us),
+        devices=devices_of(times.devices),
     )
 
 

@@ -29,6 +29,7 @@ from beambench.inputs.elements import written
 from beambench.inputs.manifest import Manifest, resolve_input
 from beambench.instrumentation.batch_limits import LIMITS, outside
 from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
+from beambench.instrumentation.device import warnings_of
 from beambench.instrumentation.empty_handler import gap_beside
 from beambench.instrumentation.handler import InstrumentedModelHandler, set_framework_threads
 from beambench.instrumentation.memory_log import MEMORY_LOG
@@ -229,7 +230,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
     with recorded_warnings() as beam_warnings:
         finished: FinishedPipeline = load(plan.pipeline_function)(workload, plan, outputs)
     beam_warnings.check_device(plan.definition.model.device)
-    clock, on_cuda = PlanClock(plan.epoch_ns, plan.slot_us), plan.definition.model.device == "gpu"
+    clock = PlanClock(plan.epoch_ns, plan.slot_us)
     end = clock.offset_us()
     memory = [*MEMORY_LOG.readings]
     proof = Proof.model_validate_json(files.read_bytes(outputs.proof))
@@ -237,7 +238,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
     rows = written_rows(target, proof) if target is not None else None
     observation = observed(plan, read_predictions(outputs.predictions), ids, proof, truth)
     numbers = measured(finished.query, proof.count, plan.slot_us, finished.threads)
-    gap = gap_beside(numbers, partial(InstrumentedModelHandler, clock=clock, on_cuda=on_cuda))
+    gap = gap_beside(numbers, partial(InstrumentedModelHandler, clock=clock))
     return observation.model_copy(
         update={
             "measured": numbers,
@@ -257,6 +258,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
                 *observation.warnings,
                 *beam_warnings.texts,
                 *off_request(plan.definition, numbers.batch_sizes),
+                *warnings_of(workload.checked_device(), numbers.devices),
             ],
         }
     )

@@ -239,6 +239,15 @@ class Workload(abc.ABC):
         self.__dict__.update(state)
         self.set_up()
 
+    def checked_device(self) -> Literal["cpu", "gpu"] | None:
+        """Return the device that the model must be on once it is loaded; None: any will do.
+
+        A server runs on what it was built for: that is held against a definition for a GPU only.
+        """
+        asked = self.definition.model.device
+        is_here = self.model_runs == "in_worker"
+        return asked if is_here or (self.model_runs == "server" and asked == "gpu") else None
+
     def handler_options(self) -> dict[str, Any]:
         """Return the arguments that the definition sets for any of Beam's model handlers."""
         batching, model = self.definition.batching, self.definition.model

@@ -244,6 +244,16 @@ def test_wrong_labels_fail_the_run(cluster):
 # Jobs that go wrong
 
 
+def test_a_model_that_is_not_on_the_gpu_ends_the_job_with_one_line(cluster, stub):
+    line = "model.device gpu: after the load the model is on cpu (A CPU): mend that"
+    raised = f"beambench.errors.RunError: {line} [while running 'RunInference-ptransform-7']"
+    stub.states = ["RUNNING", "FAILED"]
+    stub.messages = [(0, failed(f"Traceback (most recent call last):\n  File x\n{raised}"))]
+    record = run()
+    assert record.status == "failed"
+    assert record.error == f"pipeline repeat 1: job {JOB_ID} failed: {line}"
+
+
 def test_a_job_that_fails_says_what_was_raised(cluster, stub):
     text = "Traceback (most recent call last):\n  File x\nValueError: bad [while running 'x']"
     stub.states, stub.messages = ["RUNNING", "FAILED"], [(0, failed(text))]

@@ -41,6 +41,18 @@ def test_the_last_error_that_was_named(lines, expected):
     assert reason(*lines) == expected
 
 
+def test_the_engine_says_its_device():
+    def device(*lines: str) -> str | None:
+        with ServerLog() as log:
+            for line in lines:
+                log.emit(logging.makeLogRecord({"module": BEAM_MODULE, "msg": line}))
+        return log.device()
+
+    started = "(EngineCore pid=7) INFO [core.py:107] Initializing a V1 LLM engine with config: "
+    assert device("up", f"{started}seed=0, device_config=cuda, x=1", "ready") == "cuda"
+    assert device("up", "ready") is None
+
+
 def test_it_is_short_and_listens_to_the_server_only():
     assert len(reason("RuntimeError: " + "x" * 1000)) == 300
     assert reason("RuntimeError: of another", module="other") == "it said nothing"

@@ -48,7 +48,7 @@ def instrumented(
             clock,
             weights_path=str(weights) if weights else None,
             size_mib=plan.definition.model.size_mib,
-            on_cuda=plan.definition.model.device == "gpu",
+            device=workload.checked_device(),
             by_key=len(inner) > 1,
             threads=plan.definition.threads,
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from beambench.cost.prices.sheet import machine_types
 from beambench.definition.schema import Definition
+from beambench.instrumentation.device import synchronise
 from beambench.record.run_record import Choice
 from beambench.workloads.pytorch.models import reason
 
@@ -150,10 +151,8 @@ def _of_a_batch(model: torch.nn.Module, optimisation: Optimisation) -> float:
 
 
 def _seconds(call: Callable[[], Any]) -> float:
-    import torch
-
+    synchronise()
     start = time.perf_counter()
     call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    synchronise()
     return time.perf_counter() - start

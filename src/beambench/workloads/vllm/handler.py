@@ -27,9 +27,11 @@ class Server(_VLLMModelServer):
     Attributes:
         server_start_us: from the start of the process until the server answered, in microseconds;
             Beam itself looks every 5 s only. None as long as it has not.
+        server_device: `cpu` or `cuda`, as its engine logged when it started; None if it did not.
     """
 
     server_start_us: int | None = None
+    server_device: str | None = None
 
     def start_server(self, retries: int = 0) -> None:
         begin, stop = time.perf_counter_ns(), threading.Event()
@@ -38,6 +40,7 @@ class Server(_VLLMModelServer):
             watcher.start()
             try:
                 super().start_server(0)
+                self.server_device = log.device()
             except Exception as error:
                 raise RunError(f"the vLLM server did not start: {log.reason()}") from error
             finally:

@@ -9,6 +9,7 @@ from collections import deque
 BEAM_MODULE = "vllm_inference"
 LINES_KEPT = 400
 SAYS_WHY = re.compile(r"\b(?:\w*Error|\w*Exception|error): (?!.*See root cause above)")
+DEVICE = re.compile(r"\bdevice_config=(\w+)")
 PREFIX = re.compile(r"^\(\w+ pid=\d+\)\s*")
 """Which of its processes said it, in front of a server's line."""
 
@@ -35,6 +36,11 @@ class ServerLog(logging.Handler):
     def __exit__(self, *_: object) -> None:
         self._root.setLevel(self._level)
         self._root.removeHandler(self)
+
+    def device(self) -> str | None:
+        """Return the device that the engine said it runs on, None if it did not say."""
+        said = [match[1] for line in self._lines if (match := DEVICE.search(line))]
+        return said[-1] if said else None
 
     def reason(self) -> str:
         """Return the last error that was named, else the last line."""

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from beambench.errors import RunError
 from beambench.inputs import files
 from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
+from beambench.instrumentation.device import warnings_of
 from beambench.record.observation import Observation, Proof
 from beambench.runners.dataflow.plans import CollectPlan
 from beambench.runners.dataflow.service.usage import is_tentative
@@ -61,14 +62,19 @@ def collect(plan: CollectPlan) -> Observation:
         )
     except OSError as error:
         raise RunError(f"{error.filename or plan.folder}: {error.strerror or error}") from error
+    numbers = measured(query, proof.count, plan.slot_us, None)
     return observation.model_copy(
         update={
-            "measured": measured(query, proof.count, plan.slot_us, None),
+            "measured": numbers,
             "beam_metrics": theirs(query, namespace_of(query)),
             "raw_metrics": raw_metrics(query),
             "runner": {"counters": counters_kind(query) if any(query.values()) else None},
             "output_rows": written_rows(Target.of(plan.output), proof) if plan.output else None,
-            "warnings": [*warnings, *observation.warnings],
+            "warnings": [
+                *warnings,
+                *observation.warnings,
+                *warnings_of(plan.definition.model.device, numbers.devices),
+            ],
         }
     )
 

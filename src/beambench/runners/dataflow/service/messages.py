@@ -16,6 +16,8 @@ LONGEST_ERROR = 2000
 RAISED = re.compile(r"[A-Za-z_][\w.]*(?:: \S.*|$)")
 """The line of a traceback that says what was raised; it is not indented."""
 STEP = re.compile(r"\s*\[while running '[^']*'\]")
+OURS = "beambench.errors.RunError: "
+"""In front of a line that is meant to be read as it is."""
 TRACEBACK = "Traceback (most recent call last):"
 ATTEMPTS = "work item was attempted"
 ROOT_CAUSE = "Root cause:"
@@ -96,7 +98,7 @@ def one_line(text: str) -> str:
     if TRACEBACK in text:
         lines = text.rpartition(TRACEBACK)[2].splitlines()
         raised = [line for line in lines if RAISED.match(line)]
-        text = raised[-1] if raised else text
+        text = (raised[-1] if raised else text).removeprefix(OURS)
     elif ROOT_CAUSE in text:
         head, _, cause = text.partition(ROOT_CAUSE)
         text = cause if cause.strip() else head

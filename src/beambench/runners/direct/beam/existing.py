@@ -7,7 +7,6 @@ applied to it. What the function makes of its own is left alone.
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,9 +43,7 @@ class MeasuredPipeline(beam.Pipeline):
     def apply(self, transform: Any, pvalueish: Any = None, label: str | None = None) -> Any:
         if isinstance(transform, RunInference) and not is_measured(transform):
             transform = copy.copy(transform)
-            transform._model_handler = instrumented(
-                transform._model_handler, self.clock, on_cuda=has_cuda()
-            )
+            transform._model_handler = instrumented(transform._model_handler, self.clock)
         result = super().apply(transform, pvalueish, label)
         if isinstance(transform, RunInference) and id(transform) not in self._outlets:
             self._outlets[id(transform)] = outlets(transform, pvalueish, result)
@@ -88,12 +85,6 @@ def is_measured(transform: RunInference) -> bool:
     return any(
         type(handler) is TransparentModelHandler for handler in innermost(transform._model_handler)
     )
-
-
-def has_cuda() -> bool:
-    """Tell whether the device has to be waited for. Only torch's, and only if it is in use."""
-    torch = sys.modules.get("torch")
-    return torch is not None and bool(torch.cuda.is_available())
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,7 @@ def run_existing(plan: ExistingPlan) -> Observation:
 
 def _gap_beside(inferred: Measured, plan: ExistingPlan) -> LatencyGap | None:
     clock = PlanClock(plan.epoch_ns, plan.slot_us)
-    return gap_beside(
-        inferred, partial(TransparentModelHandler, clock=clock, on_cuda=existing.has_cuda())
-    )
+    return gap_beside(inferred, partial(TransparentModelHandler, clock=clock))
 
 
 def _off_request(
