@@ -18,6 +18,7 @@ MEASURED = Measured(
     latencies={20: 6},
     cpu=600_000,
     inference_window=(1_000_000, 3_000_000),
+    inference_elements=50,
 )
 
 

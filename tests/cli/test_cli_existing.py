@@ -97,14 +97,14 @@ def test_a_run_is_printed_stored_and_listed_as_unverified(beambench, workers):
     assert answer.code == 0, answer.err
     assert f"verification: unverified: {UNVERIFIED}" in " ".join(answer.out.split())
     assert "input: unknown; model: OwnHandler (unknown weights)" in answer.out
-    assert "inference_throughput_elements 30 1/s" in " ".join(answer.out.split())
+    assert "throughput_inferred 25 1/s" in " ".join(answer.out.split())
     with RunStore.open(STORE[1]) as store:
         (record,) = store.history("own-run")
     assert record.verification.unverified == UNVERIFIED
     assert answer.out.rstrip().endswith(f"run {record.run_id}: succeeded")
     listed = beambench("history", "own-run", *STORE)
     assert "unverified" in listed.out
-    assert "30 (inference)" in listed.out
+    assert "25 (inference)" in listed.out
     (row,) = beambench("history", "own-run", *STORE, "--json").document
     assert row["verification"] == {"passed": False, "unverified": UNVERIFIED}
 

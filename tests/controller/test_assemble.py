@@ -323,8 +323,8 @@ def test_the_run_is_verified_by_the_first_repeat_that_failed():
 
 def test_noise_is_of_all_repeats():
     execution = execute(("pipeline", 1), ("loop", result_of(observe(), noise={"disturbed": True})))
-    assert execution.noise()["repeats"] == 2
-    assert execution.noise()["disturbed_repeats"] == [1]
+    assert execution.noise().repeats == 2
+    assert execution.noise().disturbed_repeats == [1]
 
 
 # Statuses, warnings, errors

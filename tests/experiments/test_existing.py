@@ -50,8 +50,8 @@ def test_a_run_is_recorded_as_unverified(execute, own_workers, tmp_path):
     assert record.runner.options == ["--input", "x", "--api_key=***"]
     assert [repeat.verification for repeat in record.repeats] == [None, None]
     assert record.repeats[0].cross_check == {"agrees": True, "differences": []}
-    assert record.metrics["inference_throughput_elements"].value == 30.0
-    assert record.metrics["inference_throughput_elements"].n == 2
+    assert record.metrics["throughput_inferred"].value == 25.0  # 50 after the first batch, in 2 s
+    assert record.metrics["throughput_inferred"].n == 2
     assert "throughput_elements" not in record.metrics
     assert RunRecord.model_validate_json(record.model_dump_json()) == record
     assert len(own_workers.plans) == 2

@@ -39,7 +39,7 @@ def run(
 def check(document: dict[str, Any], elements: int, repeats: int = 1) -> None:
     """Check that our counts are exactly those of Beam, in every repeat."""
     assert document["status"] == "succeeded"
-    assert document["metrics"]["inference_throughput_elements"]["n"] == repeats
+    assert document["metrics"]["throughput_inferred"]["n"] == repeats
     for repeat in document["repeats"]:
         theirs = repeat["beam_metrics"]
         size = theirs["inference_request_batch_size"]

@@ -176,7 +176,7 @@ def check_document(document: dict[str, Any]) -> None:
         for key in path.split("."):
             value = value[key]
         assert isinstance(value, types), path
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["status"] in ("succeeded", "failed", "cancelled", "timed_out")
     assert re.fullmatch(r"[0-9a-f]{64}", document["definition_hash"])
     assert re.fullmatch(UTC, document["started_at"])

@@ -529,7 +529,7 @@ def test_the_record_says_what_was_asked_for_and_what_ran(workers):
     assert record.command == ["beambench", "run", "\\udcff.yaml"]
     assert record.environment == {"machine": {"cores": 2}}
     assert record.warnings == ["left out 1 file"]
-    assert record.noise["repeats"] == 1
+    assert record.noise.repeats == 1
     assert record.started_at <= record.finished_at
     assert {key: record.config[key] for key in sorted(set(record.config) - {"definition"})} == {
         "beam_flags": ["--direct_num_workers=1"],

@@ -41,14 +41,15 @@ def read(counters: dict[str, int], distributions: dict[str, Any], elements: int 
 
 
 def window(
-    starts: dict[str, int], last_first_end: int, slots: dict[int, int]
+    ends: dict[str, int], last_first_end: int, slots: dict[int, int]
 ) -> tuple[tuple[int, int] | None, int | None]:
-    """Return window and elements, of workers with these last starts."""
+    """Return window and elements, of workers whose last but one batches ended then."""
     found = read(
         {f"slot/{slot}": count for slot, count in slots.items()},
         {
-            "first_batch_end_us": spread(len(starts), 0, 0, last_first_end),
-            **{f"batch_start_us/{w}": spread(2, 0, 0, start) for w, start in starts.items()},
+            "first_batch_end_us": spread(len(ends), 0, 0, last_first_end),
+            **{f"batch_start_us/{w}": spread(3, 0, 0, end) for w, end in ends.items()},
+            **{f"steady_end_us/{w}": spread(1, 0, 0, end) for w, end in ends.items() if end},
         },
     )
     return found.steady_window, found.steady_elements
@@ -182,14 +183,18 @@ def test_waiting_is_the_difference_of_two_sums_of_offsets():
 # --- the steady window
 
 
-def test_it_is_from_the_last_workers_first_end_to_the_first_workers_last_start():
+def test_it_is_from_the_last_workers_first_end_to_the_first_workers_last_but_one():
     found = window({"a": 9_000, "b": 7_500}, 2_100, {1: 5, 2: 10, 5: 20, 7: 30, 8: 40})
     assert found == ((2_100, 7_500), 60)
 
 
-@pytest.mark.parametrize("last_start", [2_000, 2_100])
-def test_an_empty_window_is_unknown(last_start):
-    assert window({"a": 9_000, "b": last_start}, 2_100, {2: 10}) == (None, None)
+@pytest.mark.parametrize("end", [2_000, 2_100])
+def test_an_empty_window_is_unknown(end):
+    assert window({"a": 9_000, "b": end}, 2_100, {2: 10}) == (None, None)
+
+
+def test_a_worker_without_a_batch_between_first_and_last_leaves_it_unknown():
+    assert window({"a": 9_000, "b": 0}, 2_100, {2: 10}) == (None, None)
 
 
 def test_a_window_without_slots_has_an_unknown_number_of_elements():

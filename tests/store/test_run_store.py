@@ -196,10 +196,10 @@ def _damage(url: str, run_id: str, **changes: object) -> None:
     [
         ({}, "its document cannot be read: "),
         ({"status": "fine"}, "its document cannot be read: status: "),
-        ({"schema_version": 2}, "record schema 2 is newer than this beambench knows (1): upgrade"),
+        ({"schema_version": 3}, "record schema 3 is newer than this beambench knows (2): upgrade"),
         (
-            {"schema_version": 3, "repeats": {}, "metrics": 1},
-            "record schema 3 is newer than this beambench knows (1): upgrade beambench",
+            {"schema_version": 4, "repeats": {}, "metrics": 1},
+            "record schema 4 is newer than this beambench knows (2): upgrade beambench",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Medians, their distribution-free intervals, and how many values a percentile needs.
+"""Medians and their intervals, ranges for the next value, and how many values a percentile needs.
 
 Pure functions on run-level values, on nothing but the standard library. Sources:
 
@@ -7,6 +7,8 @@ Pure functions on run-level values, on nothing but the standard library. Sources
 * J.-Y. Le Boudec, *Performance Evaluation of Computer and Communication Systems* (2010), section
   2.2: the same for measurements of computers. Its table also has asymmetric pairs (n = 8), which
   are narrower by one rank; ours are symmetric, so that no side is favoured.
+* W. Q. Meeker, G. J. Hahn and L. A. Escobar, *Statistical Intervals*, 2nd edition (2017), sections
+  3.1 (normal) and 5.3 (distribution-free): intervals to contain one future value.
 * MLPerf Inference LoadGen, ``loadgen/early_stopping.cc``: how many queries a percentile needs.
 """
 
@@ -16,6 +18,13 @@ import math
 import statistics
 from collections.abc import Iterable
 from fractions import Fraction
+
+T_975 = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160),
+    *(2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056),
+    *(2.052, 2.048, 2.045, 2.042, 2.040, 2.037, 2.035, 2.032, 2.030, 2.028, 2.026),
+)
+"""Quantiles of Student's t at 97.5 % for 1 to 37 degrees of freedom."""
 
 PERCENTILE_RISK = 0.01
 """1 - 0.99, the confidence at which MLPerf claims a percentile."""
@@ -64,6 +73,36 @@ def _median_rank(n: int, confidence: float) -> int | None:
         term = term * (n - rank + 1) // rank
         outside += term
     return rank or None
+
+
+def prediction_interval(values: Iterable[float]) -> tuple[float, float] | None:
+    """Return an interval for the *next* value at 95 %, in the unit of the values, or None.
+
+    An interval for the median narrows to nothing with more values; the next value does not. With
+    n ≥ 39 independent values of any one distribution it is between order statistics::
+
+        P(x(k) ≤ next ≤ x(n+1-k)) = 1 - 2·k/(n+1) ≥ 0.95
+
+    for the largest such k; below that the logarithms are taken as normal, mean m and deviation s::
+
+        exp(m ± t(0.975, n-1) · s · √(1 + 1/n))
+
+    so that an interval of two values is wide, as little is known. None with fewer than two values.
+    Raises ValueError for a value that is not above 0, infinite, or not a number.
+    """
+    ordered = sorted(_checked(values, allow_none=True))
+    n = len(ordered)
+    if ordered and ordered[0] <= 0:
+        raise ValueError(f"values must be above 0: {ordered[:10]}")
+    if n < 2:
+        return None
+    rank = (n + 1) // 40
+    if rank:
+        return ordered[rank - 1], ordered[-rank]
+    logarithms = [math.log(value) for value in ordered]
+    middle = statistics.fmean(logarithms)
+    reach = T_975[n - 2] * statistics.stdev(logarithms) * math.sqrt(1 + 1 / n)
+    return math.exp(middle - reach), math.exp(middle + reach)
 
 
 def coefficient_of_variation(values: Iterable[float]) -> float | None:

@@ -29,6 +29,7 @@ from beambench.record.run_record import (
     ModelRecord,
     Repeat,
     RunnerRecord,
+    RunNoise,
     Status,
     Verification,
 )
@@ -121,8 +122,9 @@ class Execution:
         proofs = [repeat.verification for repeat in self.repeats]
         return run_level([proof for proof in proofs if proof is not None])
 
-    def noise(self) -> dict[str, Any]:
-        return summarise([repeat.noise for repeat in [*self.repeats, *self.references]])
+    def noise(self) -> RunNoise:
+        every = [*self.repeats, *self.references]
+        return RunNoise(**summarise([repeat.noise for repeat in every]))
 
 
 def metrics_of(result: TaskResult, proven: Verification | None) -> MetricValues:

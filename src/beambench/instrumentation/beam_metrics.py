@@ -9,6 +9,8 @@ from beambench.instrumentation.recorder import (
     BATCH_END,
     BATCH_START,
     COMPUTED_SIZES,
+    FIRST_END,
+    FIRST_SIZE,
     FOLDED,
     LATENCIES,
     MAX_SLOTS,
@@ -18,6 +20,7 @@ from beambench.instrumentation.recorder import (
     RETRY_CAUSE,
     SIZES,
     SLOT,
+    STEADY_END,
 )
 from beambench.record.observation import Distribution, Histogram, Measured, RawMetrics, Stages
 
@@ -152,6 +155,7 @@ def measured(
         launch_latency=distributions.get("batch_launch_latency_us"),
         devices=devices_of(ours.family(DEVICE)),
         inference_window=_inference_window(ours),
+        inference_elements=_after_first(ours),
     )
 
 
@@ -170,28 +174,42 @@ def _first_cause(ours: SummedMetrics) -> str | None:
     return min(first, key=first.__getitem__).removeprefix(prefix) if first else None
 
 
-def _starts(ours: SummedMetrics) -> list[Distribution]:
-    """Return when the batches of each worker began."""
-    return [
-        distribution
-        for name, distribution in ours.distributions.items()
-        if name.startswith(f"{BATCH_START}/")
-    ]
+def _of_workers(ours: SummedMetrics, name: str) -> dict[str, Distribution]:
+    """Return a distribution that each worker writes under a name of its own, by worker."""
+    return {
+        key.removeprefix(f"{name}/"): distribution
+        for key, distribution in ours.distributions.items()
+        if key.startswith(f"{name}/")
+    }
 
 
 def _inference_window(ours: SummedMetrics) -> tuple[int, int] | None:
-    """Return [first batch begun, last batch finished] or None."""
-    starts, ends = _starts(ours), ours.distributions.get(BATCH_END)
-    return (min(start.min for start in starts), ends.max) if starts and ends else None
+    """Return from the mean end of the workers' first batches to the end of the last batch, or None.
+
+    For one worker it holds all of the work of the batches after its first, and nothing else; so it
+    does for several that are equally fast and end together.
+    """
+    first, ends = ours.distributions.get(FIRST_END), ours.distributions.get(BATCH_END)
+    return (first.sum // first.count, ends.max) if first and ends else None
+
+
+def _after_first(ours: SummedMetrics) -> int | None:
+    """Return the elements of all batches but the first of each worker."""
+    sizes, first = ours.distributions.get("batch_size"), ours.distributions.get(FIRST_SIZE)
+    return sizes.sum - first.sum if sizes and first else None
 
 
 def _steady_window(ours: SummedMetrics) -> tuple[int, int] | None:
-    """Return [last worker's first finished batch, first worker's last started batch] or None."""
-    starts = [start.max for start in _starts(ours)]
-    first_ends = ours.distributions.get("first_batch_end_us")
-    if not starts or first_ends is None or min(starts) <= first_ends.max:
+    """Return from the last worker's first finished batch to the first worker's last but one.
+
+    None where it is empty, or a worker has no batch between its first and its last.
+    """
+    ends = _of_workers(ours, STEADY_END)
+    first_ends = ours.distributions.get(FIRST_END)
+    if not ends or first_ends is None or len(ends) < len(_of_workers(ours, BATCH_START)):
         return None
-    return first_ends.max, min(starts)
+    window = first_ends.max, min(end.max for end in ends.values())
+    return window if window[0] < window[1] else None
 
 
 def _steady_elements(

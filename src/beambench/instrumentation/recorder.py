@@ -42,6 +42,9 @@ SLOT = "slot"
 FOLDED = "_folded"
 BATCH_START = "batch_start_us"
 BATCH_END = "batch_end_us"
+FIRST_END = "first_batch_end_us"
+FIRST_SIZE = "first_batch_size"
+STEADY_END = "steady_end_us"
 QUANTITY = "quantity"
 MISSING_RESULTS = "results_missing"
 SURPLUS_RESULTS = "results_surplus"
@@ -196,9 +199,11 @@ class BatchRecorder:
         self._retried = Metrics.counter(NAMESPACE, "batches_retried")
         self._empty = Metrics.counter(NAMESPACE, "batches_empty")
         self._cpu = Metrics.counter(NAMESPACE, "cpu_us")
-        self._first_end = Metrics.distribution(NAMESPACE, "first_batch_end_us")
+        self._first_end = Metrics.distribution(NAMESPACE, FIRST_END)
+        self._first_size = Metrics.distribution(NAMESPACE, FIRST_SIZE)
         self._start = Metrics.distribution(NAMESPACE, f"{BATCH_START}/{worker}")
         self._end = Metrics.distribution(NAMESPACE, BATCH_END)
+        self._steady_end = Metrics.distribution(NAMESPACE, f"{STEADY_END}/{worker}")
         self._slots: dict[int, Any] = {}
         self._held: tuple[int, int] | None = None
         self._load = Metrics.distribution(NAMESPACE, "model_load_us")
@@ -283,18 +288,22 @@ class BatchRecorder:
         if self._is_first:  # ramp-up: ends where the steady window may begin
             self._is_first = False
             self._first_end.update(end_us)
+            self._first_size.update(size)
             return
-        self._held = self._clock.slot(end_us), size
+        self._held = end_us, size
 
     def _release(self) -> None:
-        """Count the batch before this one: that this one began makes it one of the steady state.
+        """Count the batch before this one, whose end the steady window may reach.
 
-        So the last batch of a worker, which ends after the steady window, is never counted.
+        The window ends with the last but one batch of a worker, so that it holds all of the work of
+        each batch that is counted, and nothing else. The last one, which may be a rest, is not.
         """
         if self._held is None:
             return
-        slot, size = self._held
+        end_us, size = self._held
         self._held = None
+        self._steady_end.update(end_us)
+        slot = self._clock.slot(end_us)
         counter = self._slots.get(slot)
         if counter is None:
             counter = self._slots[slot] = Metrics.counter(NAMESPACE, f"{SLOT}/{slot}")

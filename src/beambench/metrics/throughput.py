@@ -17,9 +17,9 @@ def _inferred(repeat: RawRepeat) -> Sample:
     if not repeat.is_existing or repeat.measured.inference_window is None:
         return UNKNOWN
     begin, end = repeat.measured.inference_window
-    n = repeat.measured.elements
+    n = repeat.measured.inference_elements
     # The wall clock may be set back in between: then the time is unknown, not below 0.
-    return Sample(per(n, max(0, end - begin) * MICRO), n)
+    return Sample(per(n, max(0, end - begin) * MICRO), n or 0)
 
 
 def _steady(repeat: RawRepeat) -> Sample:
@@ -56,23 +56,26 @@ METRICS = (
         of_repeat=_elements,
     ),
     Metric(
-        name="inference_throughput_elements",
+        name="throughput_inferred",
         unit="1/s",
         direction="higher",
         formula="of a pipeline that exists already (`--pipeline`), in place of "
-        "throughput_elements: elements inferred ÷ (last batch finished − first batch begun); "
-        "reading and preprocessing before the first batch and all that follows the last one are "
-        "not in it",
+        "throughput_elements: elements inferred after each worker's first batch ÷ (last batch "
+        "finished − mean end of the workers' first batches), so that the window holds all of the "
+        "work of the elements that are counted; with several workers it takes them for equally "
+        "fast; absent with one batch. What follows the last batch is not in it",
         counts="elements",
         of_repeat=_inferred,
     ),
     Metric(
-        name="throughput_elements_steady",
+        name="throughput_steady",
         unit="1/s",
         direction="higher",
         formula="elements of the batches finished in the steady window ÷ its length; the window "
-        "goes from the last worker's first finished batch to the first worker's last started "
-        "batch; absent with fewer than 4 batches",
+        "goes from the last worker's first finished batch to the first worker's last but one, so "
+        "that it holds all of the work of the batches that are counted; with several workers the "
+        "count is off by less than the elements of two time slots and of one batch a worker; "
+        "absent with fewer than 4 batches, and if a worker had fewer than 3",
         counts="elements",
         of_repeat=_steady,
     ),

@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs
     from beambench.record.run_record import MetricValue, Repeat, RunRecord, Verification
     from beambench.store.run_store import RunSummary
 
+EARLIER_INFERRED = "inference_throughput_elements"
+"""Of records of version 1: its time began with the first batch, not with the end of it."""
+
 MARKS = {
     "derived": "derived: made from packaged data",
     "synthetic": "synthetic",
@@ -233,7 +236,9 @@ def _history_cells(row: RunSummary) -> list[str]:
     if row.imported is not None and row.imported.format == "beam":
         kind, rate, mark = "imported", "beam_average_elements", " (Beam's average)"
     elif row.verification.unverified is not None and row.input.kind == "unknown":
-        kind, rate, mark = "unverified", "inference_throughput_elements", " (inference)"
+        kind, rate, mark = "unverified", "throughput_inferred", " (inference)"
+        if rate not in row.metrics and EARLIER_INFERRED in row.metrics:
+            rate, mark = EARLIER_INFERRED, " (inference, by the definition of version 1)"
     elif row.verification.unverified is not None:
         kind = f"{kind}, unverified"
     metric = row.metrics.get(rate)

@@ -85,9 +85,9 @@ def published_repeat(record: RunRecord) -> Repeat | None:
 
 def _throughput(repeat: Repeat) -> float:
     """Return elements/s; of a pipeline that exists already those of its inference."""
-    names = ("throughput_elements", "inference_throughput_elements")
-    series = (repeat.metrics[name].value for name in names if name in repeat.metrics)
-    return next(series, 0.0)
+    names = ("throughput_elements", "throughput_inferred", "inference_throughput_elements")
+    rates = (repeat.metrics[name].value for name in names if name in repeat.metrics)
+    return next(rates, 0.0)
 
 
 def labelled_values(beam_metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

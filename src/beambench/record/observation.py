@@ -95,7 +95,7 @@ class Measured(Part):
             time, or without an element that was left to infer.
         first_read: offset of the first element's read.
         last_output: offset of the last element's output.
-        steady_window: [last worker's first finished batch, first worker's last started batch].
+        steady_window: [last worker's first finished batch, first worker's last but one finished].
         steady_elements: elements of the batches finished inside it (without first batches).
         cpu: CPU time of the worker processes from the first read to the last batch.
         loads: model load times in microseconds, as a distribution.
@@ -106,7 +106,8 @@ class Measured(Part):
         launch_latency: from the begin of a batch to the return of the handler's call, before the
             device was waited for; of batches on a GPU.
         devices: that the models were on once they were loaded.
-        inference_window: [first batch begun, last batch finished], over all workers.
+        inference_window: [mean end of the workers' first batches, last batch finished].
+        inference_elements: elements of the batches after each worker's first.
     """
 
     elements: int
@@ -137,6 +138,7 @@ class Measured(Part):
     launch_latency: Distribution | None = None
     devices: list[ModelDevice] = Field(default_factory=list)
     inference_window: tuple[int, int] | None = None
+    inference_elements: int | None = None
 
 
 class Proof(Part):

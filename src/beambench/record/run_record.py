@@ -3,6 +3,8 @@
 History of ``SCHEMA_VERSION``:
 
 * 1 (beambench 0.1): first version.
+* 2: ``throughput_steady`` and ``throughput_inferred`` instead of ``throughput_elements_steady`` and
+  ``inference_throughput_elements``, whose windows held work of elements that they did not count.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pydantic import (
     model_serializer,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Status = Literal["succeeded", "failed", "cancelled", "timed_out"]
 Direction = Literal["higher", "lower", "neither"]
@@ -264,6 +266,27 @@ class Imported(Part):
     imported_at: str
 
 
+class RunNoise(Part):
+    """What disturbed the repeats, those of the loops too.
+
+    ``disturbed_repeats`` and ``unjudged_repeats`` are positions among all repeats in their order,
+    the latter of those of which nothing is known. ``worst`` holds the highest value of each figure
+    that a repeat has (the lowest of ``cpu_mhz_end``), null if no repeat knows it.
+    """
+
+    repeats: int = 0
+    disturbed_repeats: list[int] = Field(default_factory=list)
+    unjudged_repeats: list[int] = Field(default_factory=list)
+    worst: dict[str, float | None] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return what was recorded: a run that was imported says nothing of its noise."""
+        return {
+            name: value for name, value in serialise(self).items() if name in self.model_fields_set
+        }
+
+
 class RunRecord(Part):
     """One run: the repeats of one benchmark with one configuration, and all that was measured."""
 
@@ -286,7 +309,7 @@ class RunRecord(Part):
     references: list[Repeat] = Field(default_factory=list)
     metrics: Metrics
     verification: Verification
-    noise: dict[str, Any]
+    noise: RunNoise
     environment: dict[str, Any]
     labels: dict[str, str] = Field(default_factory=dict)
     command: list[str]

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from beambench.analysis.intervals import prediction_interval
 from beambench.cost.assumption import BOUNDS, Range
 from beambench.cost.prices.sheet import Machine, machine_types
 from beambench.cost.projection.factors import (
@@ -29,8 +30,11 @@ from beambench.cost.projection.model import (
 
 CHECKED = settings(max_examples=200, deadline=None, derandomize=True)
 N1 = machine_types()["n1-standard-2"]
-ONE = Measurement(throughputs=[4.0, 5.0, 6.0], interval=None, startup=[10.0], peak_rss=1.5 * GB)
+ONE = Measurement(throughputs=[4.0, 5.0, 6.0], startup=[10.0], peak_rss=1.5 * GB)
 CLUSTER = Fleet(name="n1-standard-2", machine=N1, workers=75, processes=2, copies=2, disk_gb=50)
+LOW, HIGH = 1.7983, 13.529
+"""exp(mean ± t · s · √(1 + 1/3)) of the logarithms of 4, 5 and 6: s = 0.20307, t = 4.303."""
+
 EXACT = Factors(
     scale=Range.exactly(0.5),
     parallel_efficiency=Range.exactly(0.8),
@@ -45,7 +49,8 @@ def numbers(values):
 
 
 def test_by_hand():
-    # A process does 5 elements/s here (4 to 6), 5 × 0.5 × 0.8 = 2 there (1.6 to 2.4).
+    # A process does 5 elements/s here (the next run 1.80 to 13.53, after three that lie so far
+    # apart), 5 × 0.5 × 0.8 = 2 there (0.72 to 5.41).
     # 50,000 elements on 75 × 2 processes are 334 for the one that has most (333.3 rounded up):
     #   processing   334 ÷ 2 × 1.25            = 208.75 s
     #   set-up        10 ÷ (0.5 × 0.8)         =  25 s
@@ -54,15 +59,17 @@ def test_by_hand():
     #   worker time  75 × 333.75               = 25,031.25 s
     #   throughput   50,000 ÷ 208.75           = 239.52 elements/s
     projected = project(ONE, CLUSTER, EXACT, 50_000)
-    assert numbers(projected.process_throughput) == pytest.approx((1.6, 2.0, 2.4))
+    assert numbers(projected.process_throughput) == pytest.approx(
+        (0.4 * LOW, 2.0, 0.4 * HIGH), abs=1e-4
+    )
     assert projected.setup_seconds.expected == pytest.approx(25)
     assert projected.processing_seconds.expected == pytest.approx(208.75)
     assert projected.wall_seconds.expected == pytest.approx(333.75)
     assert projected.worker_seconds.expected == pytest.approx(25_031.25)
     assert projected.throughput_elements.expected == pytest.approx(50_000 / 208.75)
-    # Slowest: 334 ÷ 1.6 × 1.25 + 125 = 385.94 s; fastest: 334 ÷ 2.4 × 1.25 + 125 = 298.96 s.
-    assert projected.wall_seconds.high == pytest.approx(385.9375)
-    assert projected.wall_seconds.low == pytest.approx(298.958, abs=1e-3)
+    # Slowest: 334 ÷ 0.72 × 1.25 + 125 = 705.42 s; fastest: 334 ÷ 5.41 × 1.25 + 125 = 202.15 s.
+    assert projected.wall_seconds.high == pytest.approx(705.42, abs=0.1)
+    assert projected.wall_seconds.low == pytest.approx(202.15, abs=0.1)
     usage = projected.usage["expected"]
     assert usage.source == "projection"
     assert usage.vcpu_seconds == pytest.approx(2 * 25_031.25)
@@ -80,35 +87,34 @@ def test_by_hand_with_every_range():
         worker_start=Range.of(60, 180, 420),
         shuffle_per_element=Range.of(0, 300, 2000),
     )
-    # Worst: 334 ÷ (4 × 0.25 × 0.5) × 1.25 + 10 ÷ (0.25 × 0.5) + 420 = 835 + 80 + 420 = 1,335 s.
-    # Best:  334 ÷ (6 × 0.8 × 0.75) × 1 + 10 ÷ (0.8 × 0.75) + 60 = 92.78 + 16.67 + 60 = 169.44 s.
+    # Worst: 334 ÷ (1.80 × 0.25 × 0.5) × 1.25 + 10 ÷ (0.25 × 0.5) + 420 = 2,357.4 s.
+    # Best:  334 ÷ (13.53 × 0.8 × 0.75) × 1 + 10 ÷ (0.8 × 0.75) + 60 = 117.81 s.
     # Expected: 334 ÷ (5 × 0.5 × 0.6) × 1.1 + 10 ÷ 0.3 + 180 = 244.93 + 33.33 + 180 = 458.27 s.
     wall = project(ONE, CLUSTER, factors, 50_000).wall_seconds
-    assert (wall.low, wall.expected, wall.high) == pytest.approx((169.444, 458.267, 1335), abs=1e-3)
+    assert wall.expected == pytest.approx(458.267, abs=1e-3)
+    assert (wall.low, wall.high) == pytest.approx((117.81, 2357.4), abs=0.5)
     shuffled = project(ONE, CLUSTER, factors, 50_000).usage["high"].shuffle_gb
     assert shuffled == pytest.approx(50_000 * 2000 / 2**30)
 
 
 def test_processes_that_ran_together_share_what_was_measured():
     two = replace(ONE, throughputs=[9.0, 10.0], processes=2, peak_rss=3 * GB, copies=2)
-    assert process_rate(two) == Range.of(4.5, 4.75, 5)
+    low, high = prediction_interval(two.throughputs)
+    assert process_rate(two) == Range.of(low / 2, 4.75, high / 2)
 
 
-def test_a_single_repeat_is_known_to_ten_percent_and_six_to_their_interval():
+def test_a_single_repeat_is_known_to_ten_percent_and_several_to_where_the_next_lies():
     lone = process_rate(replace(ONE, throughputs=[5.0]))
     assert numbers(lone) == pytest.approx((4.5, 5, 5.5))
-    six = replace(ONE, throughputs=[1.0, 4.0, 5.0, 5.0, 6.0, 9.0], interval=(4.0, 6.0))
-    assert process_rate(six) == Range.of(4, 5, 6)
-
-
-def test_the_median_lies_in_its_range_whatever_interval_was_imported():
-    assert process_rate(replace(ONE, interval=(5.5, 6.0))) == Range.of(5, 5, 6)
+    six = [4.0, 4.5, 5.0, 5.0, 5.5, 6.0]
+    low, high = prediction_interval(six)
+    assert process_rate(replace(ONE, throughputs=six)) == Range.of(low, 5, high)
+    assert low < 4 < 6 < high
 
 
 MEASURED = st.builds(
     Measurement,
     throughputs=st.lists(st.floats(0.01, 1e5), min_size=1, max_size=6),
-    interval=st.none(),
     startup=st.lists(st.floats(0.01, 1e3), min_size=1, max_size=6),
     peak_rss=st.floats(1e6, 1e10),
     processes=st.integers(1, 8),

@@ -27,10 +27,8 @@ def measured_assumptions(
 ) -> list[Assumption]:
     """Say what of the run the projection rests on."""
     n = len(measured.throughputs)
-    spread = f"median of {n} repeats, least and greatest"
-    if measured.interval is not None:
-        spread = f"median of {n} repeats and its interval at 95 %"
-    elif n == 1:
+    spread = f"median of {n} repeats, and where the next lies with 95 %"
+    if n == 1:
         spread = f"one repeat; ± {LONE_SPREAD:.0%} assumed"
     processes = measured.processes
     shares = f", {processes} processes together ÷ {processes}" if processes > 1 else ""
@@ -138,8 +136,11 @@ def notes_of(source: Source, measured: Measurement) -> list[str]:
             f"batches had at most {measured.largest_batch} elements, and may have {most} there: "
             "time and memory of such are not known"
         )
-    if record.noise.get("disturbed"):
-        notes.append("the run was disturbed by other work on its machine")
+    disturbed = len(record.noise.disturbed_repeats)
+    if disturbed:
+        notes.append(
+            f"other work on its machine disturbed {disturbed} of {record.noise.repeats} repeats"
+        )
     if len(measured.throughputs) < 3:
         notes.append("fewer than 3 repeats: the spread of the throughput is not known well")
     cluster = source.cluster

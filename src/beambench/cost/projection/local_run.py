@@ -96,10 +96,6 @@ def measure(record: RunRecord) -> Measurement:
     for name, of_repeats in values.items():
         if not of_repeats:
             raise RunError(f"run {record.run_id}: it has no {name}, which a projection rests on")
-    whole = record.metrics.get("throughput_elements")
-    interval = None
-    if whole is not None and whole.ci_low and whole.ci_high:
-        interval = (whole.ci_low, whole.ci_high)
     processes = record.config["definition"].get("runner", {}).get("processes", 1)
     threads = _threads(record, processes)
     machine = record.environment.get("machine", {})
@@ -109,7 +105,6 @@ def measure(record: RunRecord) -> Measurement:
     has = [name for name, there in machine.get("instructions", {}).items() if there]
     return Measurement(
         throughputs=values["throughput_elements"],
-        interval=interval,
         startup=values["startup_time"],
         peak_rss=max(values[memory]),
         model_bytes=(record.model.size_mib or 0) * 2**20,

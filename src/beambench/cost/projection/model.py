@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from beambench.analysis.intervals import median
+from beambench.analysis.intervals import median, prediction_interval
 from beambench.cost.assumption import BOUNDS, Range
 from beambench.cost.prices.sheet import Machine
 from beambench.record.run_record import Part, Usage
@@ -37,7 +37,6 @@ class Measurement:
 
     Attributes:
         throughputs: elements per second of all processes together, one a repeat.
-        interval: of their median, where n allows one.
         startup: seconds from the start of a process to its first element, one a repeat.
         peak_rss: greatest memory of all processes together, in bytes.
         model_bytes: size of one copy of the model.
@@ -50,7 +49,6 @@ class Measurement:
     """
 
     throughputs: Sequence[float]
-    interval: tuple[float, float] | None
     startup: Sequence[float]
     peak_rss: float
     model_bytes: float = 0
@@ -118,11 +116,8 @@ class Projection(Part):
 def process_rate(run: Measurement) -> Range:
     """Return the elements per second of one process, on the machine that run."""
     middle = median(run.throughputs)
-    low, high = min(run.throughputs), max(run.throughputs)
-    if run.interval is not None:
-        low, high = run.interval
-    elif len(run.throughputs) == 1:
-        low, high = middle * (1 - LONE_SPREAD), middle * (1 + LONE_SPREAD)
+    lone = middle * (1 - LONE_SPREAD), middle * (1 + LONE_SPREAD)
+    low, high = prediction_interval(run.throughputs) or lone
     n = run.processes
     return Range.of(min(low, middle) / n, middle / n, max(high, middle) / n)
 
