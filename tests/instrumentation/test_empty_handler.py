@@ -11,9 +11,9 @@ from apache_beam.ml.inference.base import ModelHandler
 
 from beambench.instrumentation import empty_handler
 from beambench.instrumentation.empty_handler import CALLS, MAX_SIZE, gap_beside, latency_gap
+from beambench.instrumentation.existing.transparent import TransparentModelHandler
 from beambench.instrumentation.handler import InstrumentedModelHandler
 from beambench.instrumentation.recorder import PlanClock
-from beambench.instrumentation.transparent import TransparentModelHandler
 from beambench.record.observation import Distribution, LatencyGap
 from raw_repeats import observe
 

@@ -18,9 +18,13 @@ from apache_beam.pipeline import PipelineVisitor
 
 from beambench.definition.plan import ExistingPlan
 from beambench.errors import RunError
-from beambench.instrumentation.element_flow import ElementCounts, Outlets, outlets
+from beambench.instrumentation.existing.element_flow import ElementCounts, Outlets, outlets
+from beambench.instrumentation.existing.transparent import (
+    TransparentModelHandler,
+    innermost,
+    instrumented,
+)
 from beambench.instrumentation.recorder import PlanClock
-from beambench.instrumentation.transparent import TransparentModelHandler, innermost, instrumented
 from beambench.runners.direct.beam.flags_read import FlagsRead
 from beambench.runners.direct.beam.pipeline import make_runner, wait_for
 from beambench.workloads.pipeline.options import parsed

@@ -25,16 +25,16 @@ from beambench.instrumentation.beam_metrics import (
     raw_metrics,
     theirs,
 )
-from beambench.instrumentation.element_flow import flow_of
 from beambench.instrumentation.empty_handler import gap_beside
-from beambench.instrumentation.ignored_settings import ignored_by, noted_settings
-from beambench.instrumentation.memory_log import MEMORY_LOG
-from beambench.instrumentation.recorder import PlanClock
-from beambench.instrumentation.transparent import (
+from beambench.instrumentation.existing.element_flow import flow_of
+from beambench.instrumentation.existing.transparent import (
     TransparentModelHandler,
     has_model_per_key,
     innermost,
 )
+from beambench.instrumentation.ignored_settings import ignored_by, noted_settings
+from beambench.instrumentation.memory_log import MEMORY_LOG
+from beambench.instrumentation.recorder import PlanClock
 from beambench.machine import bytecode
 from beambench.record.observation import InferenceStep, LatencyGap, Measured, Observation
 from beambench.runners.direct.beam import existing

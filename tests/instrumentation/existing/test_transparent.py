@@ -14,13 +14,13 @@ from apache_beam.ml.inference.base import (
     ModelHandler,
 )
 
-from beambench.instrumentation import transparent
-from beambench.instrumentation.recorder import PlanClock, ProcessCpu
-from beambench.instrumentation.transparent import (
+from beambench.instrumentation.existing import transparent
+from beambench.instrumentation.existing.transparent import (
     TransparentModelHandler,
     innermost,
     instrumented,
 )
+from beambench.instrumentation.recorder import PlanClock, ProcessCpu
 
 pytestmark = pytest.mark.real
 

@@ -1,0 +1,1 @@
+"""Measuring handlers and pipelines that exist already, which stay as they are."""
