@@ -78,6 +78,43 @@ def test_without_metrics_all_is_unknown_and_nothing_is_zero():
         assert getattr(found, name) is None, name
 
 
+@pytest.mark.parametrize(
+    ("begin", "late"),
+    [
+        ({"first_read_us": spread(2, 900, 400, 500)}, 3),
+        # Of a pipeline that exists already: its first batch ended.
+        (
+            {
+                "first_batch_end_us": spread(1, 2_500, 2_500, 2_500),
+                "batch_end_us": spread(2, 0, 1, 9_500),
+            },
+            2,
+        ),
+        ({}, None),
+    ],
+    ids=["read", "inferred", "unknown"],
+)
+def test_loads_that_end_after_the_window_began_are_counted(begin, late):
+    ends = {f"model_load_end_us/{end}": 1 for end in (300, 400, 2_000, 3_000)}
+    ends |= {"model_load_end_us/8000": 1} if late == 3 else {"model_load_end_us/9000": 1}
+    assert read(ends, begin).late_loads == late
+    assert read({}, begin).late_loads is None
+
+
+def test_loads_within_the_steady_window_are_counted():
+    found = read(
+        {f"model_load_end_us/{end}": 1 for end in (999, 1_000, 1_001, 5_000, 9_000)},
+        {
+            "first_batch_end_us": spread(1, 1_000, 1_000, 1_000),
+            "batch_start_us/a": spread(3, 0, 500, 5_000),
+            "steady_end_us/a": spread(3, 0, 500, 5_000),
+        },
+    )
+    assert found.steady_window == (1_000, 5_000)
+    assert found.steady_loads == 2
+    assert read({"model_load_end_us/1": 1}, {}).steady_loads is None
+
+
 def test_quantities_and_server_starts_are_read():
     found = read(
         {"quantity/prompt_tokens": 7, "quantity/output_tokens": 16, "quantity/none": 0},

@@ -156,6 +156,7 @@ def test_counts_sums_sizes_and_offsets_are_exactly_those_that_happened(
     }
     assert found.latencies == Counter(map(bucket, latencies))
     assert found.loads.model_dump() == {"count": 1, "sum": LOAD_US, "min": LOAD_US, "max": LOAD_US}
+    assert found.late_loads == 0  # one worker loads before it reads
     assert (found.folded, found.retried_batches) == (0, 0)
     assert found.bytes_read == sum(len(str(number)) for number in range(elements))
     assert found.first_read == log.reads[0]

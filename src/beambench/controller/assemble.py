@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from beambench.analysis.memory_growth import Reading, growth
+from beambench.controller.loads import warnings_of_loads
 from beambench.controller.metric_values import (
     NOTHING,
     MetricValues,
@@ -171,6 +172,9 @@ def make_repeat(
         batch_sizes=_sizes(measured.batch_sizes) if measured is not None else [],
         batches_retried=measured.retried_batches if measured is not None else 0,
         retry_cause=measured.retry_cause if measured is not None else None,
+        late_loads=measured.late_loads if measured is not None else None,
+        steady_loads=measured.steady_loads if measured is not None else None,
+        weights_cached=observation.weights_cached if observation is not None else None,
         runner=observation.runner if observation is not None else {},
         beam_metrics=theirs | dict(result.beam_metrics),
         cross_check=check,
@@ -304,6 +308,7 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
                 f"{where}: {share} failed{why} and were run one element at a time, so throughput "
                 "is not that of batch_sizes"
             )
+        warnings += warnings_of_loads(where, repeat)
         warnings += warnings_of_flows(where, repeat.element_flows)
         for difference in repeat.cross_check.get("differences", []):
             warnings.append(f"{where}: Beam's own metrics differ: {difference}")

@@ -13,6 +13,7 @@ from beambench.instrumentation.recorder import (
     FIRST_SIZE,
     FOLDED,
     LATENCIES,
+    LOAD_ENDS,
     MAX_SLOTS,
     NAMESPACE,
     QUANTITY,
@@ -147,6 +148,8 @@ def measured(
         steady_elements=_steady_elements(ours, window, slot_us),
         cpu=ours.counters.get("cpu_us"),
         loads=distributions.get("model_load_us"),
+        late_loads=_ends_within(ours, _begin(ours), None),
+        steady_loads=_ends_within(ours, *window) if window is not None else None,
         server_starts=distributions.get("server_start_us"),
         quantities=ours.family(QUANTITY),
         stages=_stages(ours),
@@ -156,6 +159,25 @@ def measured(
         devices=devices_of(ours.family(DEVICE)),
         inference_window=_inference_window(ours),
         inference_elements=_after_first(ours),
+    )
+
+
+def _begin(ours: SummedMetrics) -> int | None:
+    """Return when the first element was read, or where nothing noted that the first batch began."""
+    first = ours.distributions.get("first_read_us")
+    window = _inference_window(ours)
+    if first is not None:
+        return first.min
+    return window[0] if window is not None else None
+
+
+def _ends_within(ours: SummedMetrics, begin: int | None, end: int | None) -> int | None:
+    """Count the loads that ended after `begin` and not after `end`; None where that is unknown."""
+    ends = ours.histogram(LOAD_ENDS)
+    if begin is None or not ends:
+        return None
+    return sum(
+        count for offset, count in ends.items() if begin < offset and (end is None or offset <= end)
     )
 
 

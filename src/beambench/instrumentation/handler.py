@@ -105,7 +105,12 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         duration_us = (time.perf_counter_ns() - start) // 1000
         device = device_of(model)
         check_device(self._device, device)
-        load = Load(duration_us, getattr(model, "server_start_us", None), counter_of(device))
+        load = Load(
+            duration_us,
+            getattr(model, "server_start_us", None),
+            counter_of(device),
+            self._clock.offset_us(),
+        )
         if self._loads_elsewhere:
             name = LOAD_FILE.format(handler=self._identity, load=uuid.uuid4().hex)
             (Path(tempfile.gettempdir()) / name).write_text(json.dumps(load))

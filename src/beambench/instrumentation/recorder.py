@@ -39,6 +39,7 @@ MAX_CAUSES = 8
 LONGEST_CAUSE = 160
 LATENCIES = "batch_latency_bucket"
 SLOT = "slot"
+LOAD_ENDS = "model_load_end_us"
 FOLDED = "_folded"
 BATCH_START = "batch_start_us"
 BATCH_END = "batch_end_us"
@@ -54,11 +55,13 @@ class Load(NamedTuple):
     """A call of `load_model`, in microseconds; `server_us` is None where no server is started.
 
     `device` is where the model was afterwards, as `instrumentation.device.counter_of` writes it.
+    `end_us` is the offset of its end.
     """
 
     duration_us: int
     server_us: int | None
     device: str
+    end_us: int
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,7 @@ class BatchRecorder:
         self._slots: dict[int, Any] = {}
         self._held: tuple[int, int] | None = None
         self._load = Metrics.distribution(NAMESPACE, "model_load_us")
+        self._load_ends = Histogram(LOAD_ENDS)
         self._server_start = Metrics.distribution(NAMESPACE, "server_start_us")
 
     def loads(self, pending: list[Load]) -> None:
@@ -215,6 +219,7 @@ class BatchRecorder:
             while pending:
                 load = pending.pop()
                 self._load.update(load.duration_us)
+                self._load_ends.add(load.end_us)
                 if load.server_us is not None:
                     self._server_start.update(load.server_us)
                 Metrics.counter(NAMESPACE, f"{DEVICE}/{load.device}").inc()

@@ -50,8 +50,9 @@ METRICS = (
         name="throughput_elements",
         unit="1/s",
         direction="higher",
-        formula="elements out ÷ (last output − first element read), without model load, imports "
-        "and process start",
+        formula="elements out ÷ (last output − first element read), without the model load, "
+        "imports and process start of the first worker; those of later workers may be in it, as "
+        "late_loads of the repeat says",
         counts="elements",
         of_repeat=_elements,
     ),

@@ -26,7 +26,8 @@ METRICS = (
         name="model_load_latency_mean",
         unit="s",
         direction="lower",
-        formula="mean time of the handler's load_model",
+        formula="mean time of the handler's load_model, of weights that the page cache holds where "
+        "weights_cached of the repeat is 1",
         counts="loads",
         of_repeat=lambda repeat: _mean(repeat.measured.loads),
         beam_label="mean_load_model_latency_milli_secs",
@@ -56,7 +57,8 @@ METRICS = (
         unit="s",
         direction="lower",
         formula="from the start of the worker process to the first element read: imports, "
-        "pipeline construction and model load; of a Dataflow job from before it is submitted",
+        "pipeline construction and model load, all of files that earlier workers have read; of a "
+        "Dataflow job from before it is submitted",
         counts="repeats",
         of_repeat=_startup,
     ),

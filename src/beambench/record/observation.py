@@ -99,6 +99,9 @@ class Measured(Part):
         steady_elements: elements of the batches finished inside it (without first batches).
         cpu: CPU time of the worker processes from the first read to the last batch.
         loads: model load times in microseconds, as a distribution.
+        late_loads: of those, the ones that ended after the first element was read (of a pipeline
+            that exists already: after its inference window began); None is unknown.
+        steady_loads: the ones that ended within the steady window; None is unknown.
         server_starts: of those, how long a model server took until it answered.
         quantities: sums over the elements that came out of what the workload counts (tokens).
         element_latency: sum over elements of the latency of the batch that each was in.
@@ -130,6 +133,8 @@ class Measured(Part):
     steady_elements: int | None = None
     cpu: int | None = None
     loads: Distribution | None = None
+    late_loads: int | None = None
+    steady_loads: int | None = None
     server_starts: Distribution | None = None
     quantities: dict[str, int] = Field(default_factory=dict)
     stages: Stages | None = None
@@ -206,6 +211,8 @@ class Observation(Part):
         memory: of the worker before each batch, or before some of many: batches and elements so
             far, elements of the batch, resident bytes. Empty where other processes inferred.
         latency_gap: of this worker; None where the batches ran elsewhere, and of a loop.
+        weights_cached: share of the bytes of the weights that the page cache held before they were
+            loaded; None is unknown.
         exit_wait: seconds that the worker waited in vain for what its handler had left running.
     """
 
@@ -236,6 +243,7 @@ class Observation(Part):
     output_end: int | None = None
     memory: list[tuple[int, int, int, int]] = Field(default_factory=list)
     latency_gap: LatencyGap | None = None
+    weights_cached: float | None = None
     exit_wait: float = 0.0
     warnings: list[str] = Field(default_factory=list)
 

@@ -163,6 +163,9 @@ class Repeat(Part):
     ``element_flows`` has each RunInference of a pipeline that exists already, by its full name.
     ``batch_sizes`` are those of the batches as they were formed; ``batches_retried`` of them
     failed, the first for ``retry_cause``, and were run one element at a time.
+    ``late_loads`` are the model loads that ended in the window of the throughput, after the first
+    element was read, ``steady_loads`` those in the steady window. ``weights_cached`` is the share
+    of the bytes of the weights that the page cache held before the load. Absent is unknown.
     ``output_rows`` is what was counted in the target of the predictions afterwards; null where
     they were not to be written. ``devices`` has those that models were loaded on, empty where no
     batch told.
@@ -185,8 +188,20 @@ class Repeat(Part):
     beam_metrics: dict[str, Any] = Field(default_factory=dict)
     cross_check: dict[str, Any] = Field(default_factory=dict)
     element_flows: dict[str, ElementFlow] = Field(default_factory=dict)
+    late_loads: int | None = None
+    steady_loads: int | None = None
+    weights_cached: float | None = None
     output_rows: int | None = None
     error: dict[str, Any] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is unknown of the loads, as earlier records do."""
+        document: dict[str, Any] = serialise(self)
+        for name in ("late_loads", "steady_loads", "weights_cached"):
+            if document.get(name, 0) is None:
+                del document[name]
+        return document
 
 
 class RunnerRecord(Part):

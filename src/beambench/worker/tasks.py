@@ -38,6 +38,7 @@ from beambench.instrumentation.recorder import PlanClock
 from beambench.instrumentation.weights import check_size, size_of, weights_files
 from beambench.machine import bytecode
 from beambench.machine.environment import fingerprint
+from beambench.machine.page_cache import cached_share
 from beambench.record.observation import Histogram, Observation, Prepared, Proof
 from beambench.worker import loop
 from beambench.worker.beam_warnings import recorded_warnings
@@ -205,6 +206,12 @@ def make_workload(plan: PreparedPlan) -> Workload:
     return workload
 
 
+def cached_weights(workload: Workload) -> float | None:
+    """Return the share of the weights in the page cache; None if unknown, as of an object's."""
+    path = workload.weights.path
+    return cached_share(weights_files(path)) if isinstance(path, Path) else None
+
+
 def _keep_compiled_models(plan: BenchmarkPlan) -> None:
     """Let workers find the models that earlier ones compiled.
 
@@ -227,6 +234,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
     if target is not None:
         sinks.clear(target)
     MEMORY_LOG.clear()
+    cached = cached_weights(workload)
     with recorded_warnings() as beam_warnings:
         finished: FinishedPipeline = load(plan.pipeline_function)(workload, plan, outputs)
     beam_warnings.check_device(plan.definition.model.device)
@@ -252,6 +260,7 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
             "raw_metrics": raw_metrics(finished.query),
             "memory": memory,
             "latency_gap": gap,
+            "weights_cached": cached,
             "output_rows": rows,
             "output_end": end if target is not None else None,
             "warnings": [
@@ -282,9 +291,10 @@ def run_loop(plan: LoopPlan) -> Observation:
     workload, elements = make_workload(plan), read_elements(plan)
     ids = ids_of(elements)
     truth, clock = truth_of(plan, ids), PlanClock(plan.epoch_ns, plan.slot_us)
+    cached = cached_weights(workload)
     outputs, numbers = loop.run(workload, elements, plan.batch_sizes, clock)
     observation = observed(plan, outputs, ids, add_up(outputs), truth)
-    return observation.model_copy(update={"measured": numbers})
+    return observation.model_copy(update={"measured": numbers, "weights_cached": cached})
 
 
 def calibrate(plan: CalibratePlan) -> Observation:
