@@ -36,11 +36,13 @@ class Machine:
         self.proc = folder / "proc"
         self.sys = folder / "sys"
         self.now = 100.0
+        self.epoch = 1_000_000.0  # of the wall clock, less that of the other
         self.degrees: dict[str, float] | None = None
         self.monitor = NoiseMonitor(
             self.proc,
             self.sys,
             clock=lambda: self.now,
+            wall=lambda: self.epoch + self.now,
             ticks_per_second=100,
             temperatures=lambda: self.degrees,
         )
@@ -218,7 +220,8 @@ def test_without_proc_everything_is_unknown_and_nothing_is_zero(machine: Machine
     machine.now += 5
     noise = machine.monitor.stop(own_cpu_seconds=3.0)
     known = {name for name, value in noise.items() if value is not None}
-    assert known == {"elapsed_seconds", "reasons", "not_judged"}
+    judged = {"judged_over", "judged_over_reason", "reasons", "not_judged"}
+    assert known == {"elapsed_seconds", *judged}
     assert noise["elapsed_seconds"] == 5.0
     assert noise["not_judged"] == ["steal_of_demand", "other_cpu_share"]
 
@@ -242,6 +245,120 @@ def test_a_monitor_starts_afresh(machine: Machine) -> None:
     noise = machine.between(stat(user=100, steal=900), stat(user=200, idle=100, steal=900))
     assert noise["steal_share"] == 0.0
     assert noise["busy_share"] == 0.5
+
+
+# The window that is judged
+
+
+def read_at(machine: Machine, now: float, own: float | None, **ticks: int) -> None:
+    machine.now = now
+    machine.write("proc/stat", stat(**ticks))
+    machine.monitor.read(own)
+
+
+def disturbed_start(machine: Machine) -> None:
+    """20 s of start-up in which others used 10 s of CPU time, then 10 s in which nobody did.
+
+    On two cores; the worker has kept one of them busy all the time, and idled 2 s at its end.
+    """
+    machine.write("proc/stat", stat())
+    machine.monitor.start()
+    read_at(machine, 119.0, 19.0, user=2850, idle=950)
+    read_at(machine, 120.0, 20.0, user=3000, idle=1000)
+    read_at(machine, 125.0, 25.0, user=3500, idle=1500)
+    read_at(machine, 130.0, 30.0, user=4000, idle=2000)
+    machine.now = 132.0
+    machine.write("proc/stat", stat(user=4000, idle=2400))
+
+
+def test_what_disturbs_the_start_alone_does_not_disturb_the_window(machine: Machine) -> None:
+    disturbed_start(machine)
+    noise = machine.monitor.stop(30.0, window=(machine.epoch + 120.5, machine.epoch + 129.5))
+    assert (noise["judged_over"], noise["judged_over_reason"]) == ("window", None)
+    assert noise["elapsed_seconds"] == 10.0
+    assert noise["busy_share"] == 1000 / 2000
+    assert noise["other_cpu_share"] == 0.0
+    assert noise["disturbed"] is False
+
+
+def test_without_a_window_the_whole_worker_is_judged_and_the_reason_said(machine: Machine) -> None:
+    disturbed_start(machine)
+    noise = machine.monitor.stop(30.0)
+    assert noise["judged_over"] == "worker"
+    assert noise["judged_over_reason"] == "the measured window is unknown"
+    assert noise["elapsed_seconds"] == 32.0
+    assert noise["other_cpu_share"] == pytest.approx(10 / 64)
+    assert noise["disturbed"] is True
+
+
+def test_what_disturbs_the_window_is_not_diluted_by_a_quiet_start(machine: Machine) -> None:
+    # 97 s of quiet; then 0.24 s of others in 2 s of two cores: 6 % of the window, 0.12 % of all.
+    machine.write("proc/stat", stat())
+    machine.monitor.start()
+    read_at(machine, 197.0, 97.0, user=9700, idle=9700)
+    read_at(machine, 199.0, 99.0, user=9924, idle=9876)
+    machine.now = 200.0
+    window = (machine.epoch + 197.0, machine.epoch + 199.0)
+    noise = machine.monitor.stop(99.0, window)
+    assert noise["other_cpu_share"] == pytest.approx(0.06)
+    assert noise["disturbed"] is True
+
+
+@pytest.mark.parametrize(
+    ("window", "step", "reason"),
+    [
+        ((120.5, 120.9), 0.0, None),
+        ((119.1, 119.2), 0.0, None),
+        ((125.0, 125.0), 0.0, "a window of 0 s is too short for ticks of 10 ms"),
+        ((90.0, 125.0), 0.0, "the measured window is not within the time of the worker"),
+        ((120.0, 140.0), 0.0, "the measured window is not within the time of the worker"),
+        ((129.0, 120.0), 0.0, "the measured window is not within the time of the worker"),
+        ((120.0, 131.0), -0.5, "the clock was set while the worker ran"),
+        ((120.0, 131.0), 0.5, "the clock was set while the worker ran"),
+        ((120.0, 131.0), 0.05, None),
+    ],
+)
+def test_a_window_that_cannot_be_judged_is_not(
+    machine: Machine, window: tuple[float, float], step: float, reason: str | None
+) -> None:
+    disturbed_start(machine)
+    begin, end = (machine.epoch + moment for moment in window)
+    machine.epoch += step
+    noise = machine.monitor.stop(30.0, (begin, end))
+    assert noise["judged_over_reason"] == reason
+    assert noise["judged_over"] == ("window" if reason is None else "worker")
+
+
+def test_own_time_that_was_unknown_at_the_begin_of_the_window(machine: Machine) -> None:
+    machine.write("proc/stat", stat())
+    machine.monitor.start()
+    read_at(machine, 110.0, None, user=100, idle=1900)
+    machine.now = 120.0
+    machine.write("proc/stat", stat(user=1000, idle=3000))
+    noise = machine.monitor.stop(9.0, window=(machine.epoch + 110.0, machine.epoch + 119.0))
+    assert noise["judged_over"] == "window"
+    assert noise["other_cpu_share"] is None
+    assert noise["not_judged"] == ["other_cpu_share"]
+
+
+def test_a_run_of_hours_holds_few_readings_near_any_window(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beambench.machine.noise.MAX_READINGS", 64)
+    machine.write("proc/stat", stat())
+    machine.monitor.start()
+    for index in range(1, 10_001):  # 2,000 s at five a second; 64 of them are 31 s apart
+        read_at(machine, 100.0 + index / 5, index / 5, user=index * 20, idle=index * 20)
+    begin = machine.epoch + 1000.0
+    noise = machine.monitor.stop(2000.0, window=(begin, begin + 500.0))
+    assert noise["judged_over"] == "window"
+    assert 500 <= noise["elapsed_seconds"] <= 500 + 4 * 2000 / 64
+    assert noise["disturbed"] is False
+
+
+def test_reading_needs_a_start(machine: Machine) -> None:
+    with pytest.raises(RuntimeError, match="without start"):
+        machine.monitor.read(None)
 
 
 def test_this_machine() -> None:

@@ -442,3 +442,20 @@ def test_text_that_cannot_be_read_is_unknown(tmp_path: Path) -> None:
     assert read_text(tmp_path / "nothing") is None
     assert read_text(tmp_path) is None
     assert read_text(tmp_path / "latin") == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_who_is_told_of_samples_gets_the_time_used_so_far() -> None:
+    seen: list[float | None] = []
+    told = threading.Event()
+
+    def tell(cpu_seconds: float | None) -> None:
+        seen.append(cpu_seconds)
+        told.set()
+
+    sampler = ProcessTreeSampler(os.getpid(), 0.001, on_sample=tell)
+    sampler.start()
+    assert told.wait(30)
+    sampler.stop()
+    assert seen[0] is not None
+    assert sampler.cpu_seconds is not None
+    assert 0 <= seen[0] <= sampler.cpu_seconds

@@ -1,20 +1,29 @@
 """What else the machine did while a repeat ran, and whether that disturbed the repeat.
 
-Everything is read twice, before and after; nothing samples in between, so nothing is disturbed by
-it. Values come from Linux' ``/proc`` and ``/sys``; one that cannot be read is null (unknown).
+A repeat is judged over the window that its numbers come from, which the worker knows only when it
+has ended: so the machine's counters are noted several times a second meanwhile, which costs about a
+tenth of a millisecond each. Values come from Linux' ``/proc`` and ``/sys``; one that cannot be read
+is null (unknown).
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
+from beambench.machine.counters import (
+    RESOURCES,
+    Counters,
+    busy_ticks,
+    read_counters,
+    tick_difference,
+)
 from beambench.machine.processes import read_text
 
 # The hypervisor kept 2 % of the CPU time that this machine asked for: quiet repeats of the same
@@ -30,15 +39,18 @@ OTHER_CPU_SHARE_LIMIT = 0.05
 # same interval, and the difference says nothing.
 OTHER_CPU_SHARE_TOLERANCE = 0.05
 
+# CPU time is counted in ticks of 10 ms. Over a second, 5 % of a machine of two cores is ten ticks;
+# over less, it is hardly more than the error of counting.
+SHORTEST_WINDOW_SECONDS = 1.0
+
+# Between two readings, the clocks differ by less than this unless one of them was set.
+CLOCK_STEP_SECONDS = 0.1
+
+# Readings that are held: of a run of hours every second one is dropped, again and again.
+MAX_READINGS = 4096
+
 # Pressure is not among the judged: threads of one's own that outnumber the cores cause it as well.
 _JUDGED = ("steal_of_demand", "other_cpu_share")
-
-# In /proc/stat: user nice system idle iowait irq softirq steal. The guest columns that follow are
-# contained in user and nice.
-_TICK_NAMES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_BUSY_TICKS = ("user", "nice", "system", "irq", "softirq")
-
-_RESOURCES = ("cpu", "memory", "io")
 
 _WORST_IS_HIGHEST = (
     "steal_share",
@@ -52,16 +64,6 @@ _WORST_IS_HIGHEST = (
     "temperatures_end",
 )
 _WORST_IS_LOWEST = ("cpu_mhz_end",)
-
-
-@dataclass(frozen=True)
-class _Counters:
-    """What only grows: the difference of two is what happened in between."""
-
-    at: float
-    ticks: dict[str, int] | None
-    cores: int
-    stalled_seconds: dict[str, float | None]
 
 
 def _temperatures() -> dict[str, float] | None:
@@ -81,13 +83,24 @@ def _temperatures() -> dict[str, float] | None:
     return highest or None
 
 
+class _Judged(NamedTuple):
+    """The two readings between which a repeat is judged, and why these are not of its window."""
+
+    start: Counters
+    end: Counters
+    reason: str | None
+
+
 class NoiseMonitor:
-    """Compares the machine's counters before and after.
+    """Compares the machine's counters at the begin and the end of what was measured.
 
     ``stop`` returns these keys; shares are between 0 and 1:
 
+    ``judged_over``, ``judged_over_reason``
+        ``window``: from the last reading before the window to the first one after it; or
+        ``worker``: all from ``start`` to ``stop``, and why. What follows is of that time.
     ``elapsed_seconds``
-        From ``start`` to ``stop``.
+        How long that was.
     ``steal_share``, ``busy_share``, ``iowait_share``
         Of all CPU time (ticks of all cores, idle ones too), as ``top`` shows them. Busy is user,
         nice, system and interrupts, of this benchmark and all others; stolen time is not in it.
@@ -99,7 +112,7 @@ class NoiseMonitor:
     ``cpu_pressure``, ``memory_pressure``, ``io_pressure``
         Share of the elapsed time in which at least one task waited for it (PSI ``some``).
     ``load_1min_start``, ``load_1min_end``
-        The load average over one minute.
+        The load average over one minute, at ``start`` and ``stop``, as all that follows.
     ``cpu_mhz_start``, ``cpu_mhz_end``
         Mean frequency over the cores.
     ``governor``
@@ -116,74 +129,83 @@ class NoiseMonitor:
         proc: Path = Path("/proc"),
         sys_root: Path = Path("/sys"),
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         ticks_per_second: int | None = None,
         temperatures: Callable[[], dict[str, float] | None] = _temperatures,
     ) -> None:
         self._proc = proc
         self._cpus = sys_root / "devices" / "system" / "cpu"
         self._clock = clock
+        self._wall = wall
         self._ticks_per_second = ticks_per_second or os.sysconf("SC_CLK_TCK")
         self._temperatures = temperatures
-        self._start: _Counters | None = None
+        self._readings: list[Counters] = []
+        self._spacing = 0.0
         self._state_at_start: dict[str, Any] = {}
 
     def start(self) -> None:
         # The counters last, and first in stop: what reading the rest costs is then not counted.
         self._state_at_start = self._state("start")
-        self._start = self._counters()
+        self._spacing, self._readings = 0.0, [self._counters(own_cpu_seconds=0.0)]
 
-    def stop(self, own_cpu_seconds: float | None) -> dict[str, Any]:
-        """Return what happened since ``start``.
-
-        ``own_cpu_seconds`` is the user and system time that all processes of this benchmark used
-        meanwhile, null if unknown.
+    def read(self, own_cpu_seconds: float | None) -> None:
+        """Note the counters now, and the CPU time of this benchmark's processes since ``start``.
 
         Raises RuntimeError if it was not started.
         """
-        end = self._counters()
-        start, self._start = self._start, None
-        if start is None:
+        if not self._readings:
+            raise RuntimeError("NoiseMonitor.read() without start()")
+        if self._clock() < self._readings[-1].at + self._spacing:
+            return
+        self._readings.append(self._counters(own_cpu_seconds))
+        if len(self._readings) >= MAX_READINGS:
+            whole = self._readings[-1].at - self._readings[0].at
+            self._readings = self._readings[::2]
+            self._spacing = whole / len(self._readings)
+
+    def stop(
+        self, own_cpu_seconds: float | None, window: tuple[float, float] | None = None
+    ) -> dict[str, Any]:
+        """Return what happened in a window, or since ``start`` if it is unknown.
+
+        Args:
+            own_cpu_seconds: user and system time that all processes of this benchmark have used
+                since ``start``, None if unknown.
+            window: begin and end of what was measured, in seconds since 1970, None if unknown.
+
+        Raises RuntimeError if it was not started.
+        """
+        end = self._counters(own_cpu_seconds)
+        readings, self._readings = self._readings, []
+        if not readings:
             raise RuntimeError("NoiseMonitor.stop() without start()")
-        elapsed = end.at - start.at
+        judged = _judged_over([*readings, end], window)
         noise: dict[str, Any] = {
-            "elapsed_seconds": elapsed,
-            **_tick_shares(start, end),
-            "other_cpu_share": self._other_cpu_share(start, end, own_cpu_seconds),
-            **_pressure(start, end),
+            "judged_over": "window" if judged.reason is None else "worker",
+            "judged_over_reason": judged.reason,
+            "elapsed_seconds": judged.end.at - judged.start.at,
+            **_tick_shares(judged.start, judged.end),
+            "other_cpu_share": self._other_cpu_share(judged.start, judged.end),
+            **_pressure(judged.start, judged.end),
             **self._state_at_start,
             **self._state("end"),
             "governor": self._governor(),
         }
         return {**noise, **_judge(noise)}
 
-    def _other_cpu_share(
-        self, start: _Counters, end: _Counters, own_cpu_seconds: float | None
-    ) -> float | None:
-        ticks = _difference(start, end)
+    def _other_cpu_share(self, start: Counters, end: Counters) -> float | None:
+        ticks = tick_difference(start, end)
         capacity = (end.at - start.at) * end.cores
-        if own_cpu_seconds is None or ticks is None or capacity <= 0 or start.cores != end.cores:
+        if ticks is None or capacity <= 0 or start.cores != end.cores:
             return None
-        busy_seconds = _busy(ticks) / self._ticks_per_second
-        share = (busy_seconds - own_cpu_seconds) / capacity
+        if start.own_cpu_seconds is None or end.own_cpu_seconds is None:
+            return None
+        busy_seconds = busy_ticks(ticks) / self._ticks_per_second
+        share = (busy_seconds - (end.own_cpu_seconds - start.own_cpu_seconds)) / capacity
         return max(share, 0.0) if share >= -OTHER_CPU_SHARE_TOLERANCE else None
 
-    def _counters(self) -> _Counters:
-        stat = (read_text(self._proc / "stat") or "").splitlines()
-        return _Counters(
-            at=self._clock(),
-            ticks=_ticks(stat),
-            cores=sum(line.startswith("cpu") and line[3:4].isdigit() for line in stat),
-            stalled_seconds={name: self._stalled_seconds(name) for name in _RESOURCES},
-        )
-
-    def _stalled_seconds(self, resource: str) -> float | None:
-        """Return the ``some`` total of PSI, which the kernel counts in microseconds."""
-        for line in (read_text(self._proc / "pressure" / resource) or "").splitlines():
-            kind, *fields = line.split()
-            for field in fields:
-                if kind == "some" and field.startswith("total="):
-                    return int(field.removeprefix("total=")) / 1e6
-        return None
+    def _counters(self, own_cpu_seconds: float | None) -> Counters:
+        return read_counters(self._proc, self._clock(), self._wall(), own_cpu_seconds)
 
     def _state(self, when: str) -> dict[str, Any]:
         """Return what goes up and down, under keys that end with ``when``."""
@@ -211,31 +233,36 @@ class NoiseMonitor:
         return [text.strip() for text in texts if text and not text.startswith("<unknown>")]
 
 
-def _ticks(stat: Iterable[str]) -> dict[str, int] | None:
-    """Return the ticks of all cores together, null if the kernel does not count all of them."""
-    for line in stat:
-        name, *numbers = line.split() or [""]
-        if name == "cpu" and len(numbers) >= len(_TICK_NAMES):
-            return dict(zip(_TICK_NAMES, map(int, numbers), strict=False))
-    return None
+def _judged_over(readings: Sequence[Counters], window: tuple[float, float] | None) -> _Judged:
+    """Return the readings around a window, or the first and the last and why not."""
+    whole = readings[0], readings[-1]
+    if window is None:
+        return _Judged(*whole, "the measured window is unknown")
+    steps = (_step(*pair) for pair in itertools.pairwise(readings))
+    if any(abs(step) > CLOCK_STEP_SECONDS for step in steps):
+        return _Judged(*whole, "the clock was set while the worker ran")
+    before = [reading for reading in readings if reading.wall <= window[0]]
+    after = [reading for reading in readings if reading.wall >= window[1]]
+    if not before or not after or window[0] > window[1]:
+        return _Judged(*whole, "the measured window is not within the time of the worker")
+    start, end = before[-1], after[0]
+    if end.at - start.at < SHORTEST_WINDOW_SECONDS:
+        seconds = window[1] - window[0]
+        return _Judged(*whole, f"a window of {seconds:.2g} s is too short for ticks of 10 ms")
+    return _Judged(start, end, None)
 
 
-def _difference(start: _Counters, end: _Counters) -> dict[str, int] | None:
-    if start.ticks is None or end.ticks is None:
-        return None
-    return {name: end.ticks[name] - start.ticks[name] for name in _TICK_NAMES}
+def _step(earlier: Counters, later: Counters) -> float:
+    """Return by how many seconds the wall clock went further than the monotonic one."""
+    return (later.wall - earlier.wall) - (later.at - earlier.at)
 
 
-def _busy(ticks: Mapping[str, int]) -> int:
-    return sum(ticks[name] for name in _BUSY_TICKS)
-
-
-def _tick_shares(start: _Counters, end: _Counters) -> dict[str, float | None]:
-    ticks = _difference(start, end)
+def _tick_shares(start: Counters, end: Counters) -> dict[str, float | None]:
+    ticks = tick_difference(start, end)
     if ticks is None:
         names = ("steal_share", "busy_share", "iowait_share", "steal_of_demand")
         return dict.fromkeys(names, None)
-    total, busy = sum(ticks.values()), _busy(ticks)
+    total, busy = sum(ticks.values()), busy_ticks(ticks)
     return {
         "steal_share": _share(ticks["steal"], total),
         "busy_share": _share(busy, total),
@@ -252,10 +279,10 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole > 0 and part >= 0 else None
 
 
-def _pressure(start: _Counters, end: _Counters) -> dict[str, float | None]:
+def _pressure(start: Counters, end: Counters) -> dict[str, float | None]:
     elapsed = end.at - start.at
-    shares: dict[str, float | None] = {f"{name}_pressure": None for name in _RESOURCES}
-    for name in _RESOURCES:
+    shares: dict[str, float | None] = {f"{name}_pressure": None for name in RESOURCES}
+    for name in RESOURCES:
         before, after = start.stalled_seconds[name], end.stalled_seconds[name]
         if before is not None and after is not None and elapsed > 0:
             shares[f"{name}_pressure"] = (after - before) / elapsed

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -90,7 +90,8 @@ class ProcessTreeSampler:
 
     A descendant stays a member when its parent ends, so a process that detaches itself is counted
     if it was seen once before. ``supervisors`` is how many levels of the tree only supervise and
-    are left out: 1 is the root, 2 the root and its children.
+    are left out: 1 is the root, 2 the root and its children. ``on_sample`` is given ``cpu_seconds``
+    after each sample in the background, in its thread.
 
     ``peak_rss``
         Bytes: the greatest sum of the resident set sizes at one sample, and never less than the
@@ -116,6 +117,7 @@ class ProcessTreeSampler:
         interval: float = 0.2,
         *,
         supervisors: Literal[0, 1, 2] = 0,
+        on_sample: Callable[[float | None], None] | None = None,
         proc: Path = Path("/proc"),
     ) -> None:
         self.peak_rss: int | None = None
@@ -124,6 +126,7 @@ class ProcessTreeSampler:
         self._root_pid = root_pid
         self._interval = interval
         self._supervisors = supervisors
+        self._on_sample = on_sample
         self._proc = proc
         self._known: dict[_Key, psutil.Process] = {}
         self._last_seen_cpu: dict[_Key, float] = {}
@@ -189,6 +192,8 @@ class ProcessTreeSampler:
         while not self._stopping.wait(wait):
             began = time.thread_time()
             self.sample()
+            if self._on_sample is not None:
+                self._on_sample(self.cpu_seconds)
             cost = time.thread_time() - began
             wait = max(self._interval, cost / MAX_SAMPLING_SHARE)
 

@@ -21,7 +21,7 @@ from beambench.controller.results import TaskResult
 from beambench.definition.library import Library
 from beambench.definition.plan import PipelinePlan, Preparation
 from beambench.errors import RunError
-from beambench.record.observation import Observation, WorkerError
+from beambench.record.observation import Measured, Observation, WorkerError
 
 EXITED = ProcessOutcome("exited", 0, None, 1.5, "")
 WROTE = Observation(task="pipeline", peak_rss=500).model_dump_json()
@@ -32,8 +32,10 @@ class FakeSampler:
 
     made: list[FakeSampler]
 
-    def __init__(self, root_pid: int, *, supervisors: int) -> None:
-        self.root_pid, self.supervisors = root_pid, supervisors
+    def __init__(
+        self, root_pid: int, *, supervisors: int, on_sample: Callable[[float | None], None]
+    ) -> None:
+        self.root_pid, self.supervisors, self.on_sample = root_pid, supervisors, on_sample
         self.calls: list[str] = []
         self.peak_rss, self.cpu_seconds, self.samples = 400, 2.0, 9
         self.made.append(self)
@@ -49,8 +51,14 @@ class FakeNoise:
     def start(self) -> None:
         self.started = True
 
-    def stop(self, own_cpu_seconds: float | None) -> dict[str, Any]:
-        return {"started": self.started, "own_cpu_seconds": own_cpu_seconds}
+    def read(self, own_cpu_seconds: float | None) -> None:
+        pass
+
+    def stop(
+        self, own_cpu_seconds: float | None, window: tuple[float, float] | None
+    ) -> dict[str, Any]:
+        noise = {"started": self.started, "own_cpu_seconds": own_cpu_seconds}
+        return noise if window is None else {**noise, "window": window}
 
 
 @pytest.fixture(autouse=True)
@@ -334,3 +342,29 @@ def test_times_are_utc_in_iso_8601_to_the_millisecond(run):
     times = [before, result.started_at, result.finished_at, after]
     assert all(re.fullmatch(pattern, time) for time in times)
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("fields", "window"),
+    [
+        # The plan began at 1 ns; offsets are in microseconds.
+        ({"first_read": 2_000_000, "last_output": 9_000_000}, (2.0, 9.0)),
+        ({"inference_window": (3_000_000, 4_000_000)}, (3.0, 4.0)),
+        ({"first_read": 2_000_000, "inference_window": (3_000_000, 4_000_000)}, (3.0, 4.0)),
+        ({"first_read": 2_000_000}, None),
+        ({}, None),
+    ],
+)
+def test_noise_is_judged_over_the_time_that_the_numbers_are_from(run, fields, window):
+    measured = Measured(
+        elements=1, batches=1, batch_sizes={}, batch_size=None, batch_latency=None, latencies={}
+    )
+    measured = measured.model_copy(update=fields)
+    wrote = Observation(task="pipeline", measured=measured).model_dump_json()
+    judged = run(wrote=wrote).noise.get("window")
+    assert judged == (None if window is None else pytest.approx(window))
+
+
+def test_the_sampler_notes_the_noise_of_the_machine(run, samplers):
+    run()
+    assert samplers[0].on_sample.__func__ is FakeNoise.read

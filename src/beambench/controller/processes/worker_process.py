@@ -47,7 +47,7 @@ def run_task(
     noise, samplers = NoiseMonitor(), list[ProcessTreeSampler]()
 
     def watch(pid: int) -> None:
-        sampler = ProcessTreeSampler(pid, supervisors=2)  # the watchdog is a pair
+        sampler = ProcessTreeSampler(pid, supervisors=2, on_sample=noise.read)  # the watchdog: 2
         samplers.append(sampler)
         sampler.start()
 
@@ -78,7 +78,7 @@ def run_task(
         duration=outcome.duration,
         started_at=started_at,
         finished_at=utc_now(),
-        noise=noise.stop(seen.cpu_seconds if seen else None),
+        noise=noise.stop(seen.cpu_seconds if seen else None, _window(plan, observation)),
         peak_rss=_greatest(seen.peak_rss if seen else None, observation),
         rss_samples=seen.samples if seen else 0,
     )
@@ -121,6 +121,18 @@ def _observation(path: Path) -> tuple[Observation | None, str | None]:
         return None, ": ".join([".".join(map(str, first["loc"])) or "the whole", first["msg"]])
     except (OSError, ValueError) as error:
         return None, str(error)
+
+
+def _window(plan: WorkerPlan, observation: Observation | None) -> tuple[float, float] | None:
+    """Return when the numbers of a worker come from, in seconds since 1970; None if unknown."""
+    measured = observation.measured if observation is not None else None
+    if measured is None:
+        return None
+    offsets = (measured.first_read, measured.last_output)
+    begin, end = offsets if None not in offsets else measured.inference_window or (None, None)
+    if begin is None or end is None:
+        return None
+    return plan.epoch_ns / 1e9 + begin / 1e6, plan.epoch_ns / 1e9 + end / 1e6
 
 
 def _with_ending(observation: Observation, outcome: ProcessOutcome) -> Observation:
