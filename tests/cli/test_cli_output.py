@@ -167,6 +167,23 @@ def test_the_verification_says_how_much_of_the_sample_was_compared(
     assert shown in " ".join(out.split())
 
 
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.0893673, "; a share of wrong labels above 8.94 % would have been seen with 95 %;"),
+        (0.0, "; every wrong label would have been seen; digest"),
+        (None, "compared with the bare loop); digest"),
+    ],
+)
+def test_the_verification_says_how_many_wrong_labels_it_would_have_seen(
+    printed, make_record, share, said
+):
+    details = {"sample": 32, "compared": 32, "method": "labels"}
+    proven = make_record().verification.model_dump()
+    out = printed(verification={**proven, "reference": details, "detectable_share": share})
+    assert said in " ".join(out.split())
+
+
 def test_no_proof_is_said_to_be_none(printed):
     nothing = dict.fromkeys(("elements_in", "elements_out", "elements_failed", "duplicates"), 0)
     out = printed(status="failed", metrics={}, verification=nothing)

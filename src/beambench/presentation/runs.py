@@ -179,7 +179,8 @@ def _verification_line(proven: Verification) -> str:
     failed = [
         f"  failed: {element.id}: {element.stage}: {element.error}" for element in proven.failed
     ]
-    line = f"{verdict}; {counts}; {agreed}; digest {(proven.digest or 'none')[:16]}"
+    digest = f"digest {(proven.digest or 'none')[:16]}"
+    line = "; ".join([verdict, counts, agreed, *_power_text(proven.detectable_share), digest])
     return "\n".join(map(escape, [line, *failed]))
 
 
@@ -187,6 +188,15 @@ def _verdict(proven: Verification) -> str:
     if proven.unverified is not None:
         return f"unverified: {proven.unverified}"
     return "passed" if proven.passed else f"FAILED: {'; '.join(proven.problems)}"
+
+
+def _power_text(share: float | None) -> list[str]:
+    """Say how many wrong labels the comparison with the loop would have shown."""
+    if share is None:
+        return []
+    if not share:
+        return ["every wrong label would have been seen"]
+    return [f"a share of wrong labels above {100 * share:.3g} % would have been seen with 95 %"]
 
 
 def _agreement_text(details: Mapping[str, Any], share: float | None) -> str:

@@ -74,6 +74,10 @@ class Verification(Part):
     There are three verdicts: ``passed``; failed, with ``problems``; and unverified, where neither
     can be said. ``unverified`` says why: the labels of a benchmark had no reference to be compared
     with, or the pipeline existed already. The counts are null where nothing counted.
+    ``elements_compared`` counts the elements whose label or output was compared with the bare
+    loop's. Of a pipeline that passed, a share of wrong labels above ``detectable_share`` would have
+    been seen with a probability of 95 %, wherever they lie by chance; 0 where every one would.
+    Both are absent where nothing was compared, and from earlier records.
     """
 
     elements_in: int | None
@@ -91,6 +95,17 @@ class Verification(Part):
     problems: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     unverified: str | None = None
+    elements_compared: int | None = None
+    detectable_share: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what later versions added where it is unknown, as earlier records do."""
+        document: dict[str, Any] = serialise(self)
+        for name in ("elements_compared", "detectable_share"):
+            if document.get(name) is None:
+                document.pop(name, None)
+        return document
 
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -53,6 +53,40 @@ def test_a_right_repeat_passes():
     assert found.problems == []
 
 
+def test_the_power_of_a_pass_is_that_of_its_sample():
+    # 4 of 10: C(10-w, 4) / C(10, 4) is 15/210 = 0.0714 for 4 wrong labels and 5/210 for 5.
+    found = judged(observed())
+    assert (found.elements_compared, found.detectable_share) == (4, 0.4)
+    wrong = judged(observed(sample=labelled(4, first=3)))
+    assert (wrong.elements_compared, wrong.detectable_share) == (4, None)
+    alone = judged(observed(), None)
+    assert (alone.elements_compared, alone.detectable_share) == (None, None)
+    assert {"elements_compared", "detectable_share"}.isdisjoint(alone.model_dump())
+
+
+def test_near_ties_are_no_part_of_what_the_sample_stands_for():
+    tied = [
+        SampledPrediction(id=f"{n}.jpg", label=n, evidence=[0.0, 0.0 if n > 7 else 1.0])
+        for n in range(10)
+    ]
+    found = judged(observed(sample=tied), Observation(task="reference", sample=tied))
+    assert found.passed
+    assert (found.elements_compared, found.detectable_share) == (8, 0.0)  # 8 of 8
+
+
+def test_a_difference_that_agreement_allows_costs_power_and_is_said():
+    count = 150
+    expected = proof(count, ids=55)
+    few = observed(expected, expected=expected, sample=labelled(count, first=7))
+    found = judged(few, Observation(task="reference", sample=labelled(count)))
+    assert found.passed
+    assert found.detectable_share == 0.0 + 1 / count  # all but the one that is known are right
+    assert found.warnings == [
+        "1 of 150 sampled elements differ from the reference loop, which 0.99 agreement allows, "
+        "first '0.jpg'"
+    ]
+
+
 def test_failures_are_part_of_the_account():
     named = [FailedElement(id="3.jpg", stage="read", error="gone")]
     found = judged(observed(proof(8, 2, 50, 5), failed=named))

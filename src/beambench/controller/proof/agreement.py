@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from beambench.analysis.intervals import median
+from beambench.controller.proof.power import detectable_share
 from beambench.controller.proof.raw_output import RawOutput, correlation, margin
 from beambench.controller.proof.sample_pairs import (
     Pair,
@@ -51,12 +52,33 @@ about 0, and rounding to 8 bits leaves more than 0.95 where inputs make a differ
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the run and the reference agree on the sample; `share` is None if unknown."""
+    """How far the run and the reference agree on the sample.
+
+    Attributes:
+        share: None if unknown.
+        compared: ids of the elements whose labels or outputs were compared.
+    """
 
     share: float | None
     details: dict[str, Any]
     problems: list[str]
     warnings: list[str] = field(default_factory=list)
+    compared: frozenset[str] = frozenset()
+
+    def detectable_share(self, outputs: int) -> float | None:
+        """Return the share of wrong labels that the sample would have shown, if it says anything.
+
+        Near ties of the sample are left out of the elements that it stands for, as they are of
+        those compared.
+
+        Args:
+            outputs: how many elements came out.
+        """
+        if self.share is None or self.problems:
+            return None
+        count, differing = len(self.compared), len({*self.details["differing"]})
+        left_out = self.details["sample"] - self.details.get("failed_alike", 0) - count
+        return detectable_share(count, max(count, outputs - max(0, left_out)), differing)
 
 
 def agreement(
@@ -103,7 +125,12 @@ def agreement(
     else:
         compare = _outputs_agree if outputs else _nothing_proven
         result = compare(usable, details, near_tie)
-    warnings = [*_little_compared(result), *_one_label(usable), *_all_alike(usable)]
+    warnings = [
+        *result.warnings,
+        *_little_compared(result),
+        *_one_label(usable),
+        *_all_alike(usable),
+    ]
     problems += result.problems
     return replace(result, problems=problems, warnings=[] if problems else warnings)
 
@@ -160,12 +187,15 @@ def _labels_agree(
         for pair in compared
         if pair.label_differs(near_tie) or (outputs and pair.gaps_differ)
     ]
-    return _judged(differing, {**details, "method": "labels", "compared": len(compared)})
+    return _judged(compared, differing, {**details, "method": "labels"})
 
 
-def _judged(differing: Sequence[str], details: Mapping[str, Any], **noise: Any) -> Agreement:
-    """Return the share of `compared` that does not differ, and a problem if it is too small."""
-    compared = details["compared"]
+def _judged(
+    pairs: Sequence[Pair], differing: Sequence[str], details: Mapping[str, Any], **noise: Any
+) -> Agreement:
+    """Return the share of the compared pairs that do not differ, and a problem if it is small."""
+    compared = len(pairs)
+    details = {**details, "compared": compared}
     judged = {**details, "differing": [*differing], **noise}
     if not compared:
         return Agreement(None, judged, [])
@@ -175,7 +205,13 @@ def _judged(differing: Sequence[str], details: Mapping[str, Any], **noise: Any) 
         f"first {differing[0]!r}"
         for _ in range(share < MIN_AGREEMENT)
     ]
-    return Agreement(share, judged, problems)
+    warnings = [
+        f"{len(differing)} of {compared} sampled elements differ from the reference loop, which "
+        f"{MIN_AGREEMENT:g} agreement allows, first {differing[0]!r}"
+        for _ in range(bool(differing))
+    ]
+    ids = frozenset(pair.reference.id for pair in pairs)
+    return Agreement(share, judged, problems, warnings, ids)
 
 
 def _nothing_proven(pairs: Sequence[Pair], details: dict[str, Any], near_tie: float) -> Agreement:
@@ -215,7 +251,7 @@ def _with_lacking(result: Agreement, lacking: Sequence[Pair]) -> Agreement:
     same = len({pair.reference.label for pair in lacking}) == 1
     if not problems and same and DISTINCT_SHARE * len(lacking) > 1:
         problems = [SAME_LABEL]
-    return Agreement(share, details, problems)
+    return replace(result, share=share, details=details, problems=problems)
 
 
 def _ignores_input(pairs: Iterable[Pair]) -> bool:
@@ -246,7 +282,7 @@ def _outputs_agree(pairs: Sequence[Pair], details: dict[str, Any], near_tie: flo
         ):
             differing.append(pair.reference.id)
     noise = {"least_cosine": min(cosines, default=None), "largest_difference": largest}
-    return _with_lacking(_judged(differing, details, **noise), lacking)
+    return _with_lacking(_judged(compared, differing, details, **noise), lacking)
 
 
 def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Agreement:
@@ -281,7 +317,7 @@ def _rounded_outputs_agree(pairs: Sequence[Pair], details: dict[str, Any]) -> Ag
         "largest_difference": largest,
         "correlation": follows,
     }
-    result = _judged(differing, details, **noise)
+    result = _judged(compared, differing, details, **noise)
     if not result.problems and follows is not None and follows < MIN_CORRELATION:
         result.problems.append(
             f"the outputs do not follow those of the reference loop (correlation {follows:.2f})"

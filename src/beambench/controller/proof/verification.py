@@ -67,6 +67,8 @@ def verification(
         problems=problems,
         warnings=agreed.warnings,
         unverified=unverified,
+        elements_compared=len(agreed.compared) or None,
+        detectable_share=agreed.detectable_share(proof.count) if not problems else None,
     )
 
 
