@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from beambench.analysis.histogram import bucket
 from beambench.controller.results import TaskResult
 from beambench.record.observation import Distribution, InferenceStep, Measured
 from beambench.record.run_record import ElementFlow
@@ -14,8 +15,8 @@ MEASURED = Measured(
     batches=6,
     batch_sizes={10: 6},
     batch_size=Distribution(count=6, sum=60, min=10, max=10),
-    batch_latency=Distribution(count=6, sum=1200, min=200, max=200),
-    latencies={20: 6},
+    batch_latency=Distribution(count=6, sum=1_200_000, min=200_000, max=200_000),
+    latencies={bucket(200_000): 6},
     cpu=600_000,
     inference_window=(1_000_000, 3_000_000),
     inference_elements=50,

@@ -101,7 +101,7 @@ def measured(
             batch_size=Distribution(
                 count=len(sizes), sum=sum(sizes), min=min(sizes), max=max(sizes)
             ),
-            batch_latency=Distribution(count=len(sizes), sum=600, min=200, max=200),
+            batch_latency=Distribution(count=len(sizes), sum=600_000, min=200_000, max=200_000),
             latencies={20: len(sizes)},
             first_read=1_000_000,
             last_output=1_000_000 + round(out / rate * 1e6),

@@ -21,9 +21,14 @@ FULL: dict[str, Any] = {
     "batches": 500,
     "batch_sizes": {2: 100, 4: 300, 6: 100},
     "batch_size": Distribution(count=500, sum=2000, min=2, max=6),
-    "batch_latency": Distribution(count=500, sum=791_000, min=1000, max=20_000),
-    "launch_latency": Distribution(count=400, sum=80_000, min=100, max=900),
-    "latencies": {bucket(1000): 440, bucket(5000): 50, bucket(9000): 9, bucket(20_000): 1},
+    "batch_latency": Distribution(count=500, sum=791_000_000, min=1_000_000, max=20_000_000),
+    "launch_latency": Distribution(count=400, sum=80_000_000, min=100_000, max=900_000),
+    "latencies": {
+        bucket(1_000_000): 440,
+        bucket(5_000_000): 50,
+        bucket(9_000_000): 9,
+        bucket(20_000_000): 1,
+    },
     "bytes_read": 5_000_000,
     "first_read": 2_000_000,
     "last_output": 12_000_000,
@@ -39,6 +44,7 @@ FULL: dict[str, Any] = {
         postprocess=100_000,
     ),
     "element_latency": 7_500_000,
+    "element_time": 18_000_000,
     "server_starts": Distribution(count=2, sum=2_400_000, min=900_000, max=1_500_000),
     "quantities": {"prompt_tokens": 19_900, "output_tokens": 40_000},
 }
@@ -117,5 +123,5 @@ def repeats_of(name: str, values: Sequence[float]) -> list[Repeat]:
 def batches(latencies_us: Mapping[int, int], **changes: Any) -> Observation:
     """Return an observation of batches of 4 elements with so many batches of each latency."""
     count = sum(latencies_us.values())
-    histogram = {bucket(latency): many for latency, many in latencies_us.items()}
+    histogram = {bucket(1000 * latency): many for latency, many in latencies_us.items()}
     return observe(batches=count, batch_sizes={4: count}, latencies=histogram, **changes)

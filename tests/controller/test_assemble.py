@@ -50,7 +50,7 @@ def observe(
             batches=3,
             batch_sizes=sizes,
             batch_size=Distribution(count=3, sum=100, min=10, max=60),
-            batch_latency=Distribution(count=3, sum=300, min=100, max=100),
+            batch_latency=Distribution(count=3, sum=300_000, min=100_000, max=100_000),
             latencies={20: 3},
             first_read=0,
             last_output=round(out / rate * 1e6),
@@ -512,7 +512,7 @@ def test_the_first_cause_of_batches_that_were_run_again_is_said():
 def test_withheld_percentiles_are_a_warning():
     execution = execute(("pipeline", result_of(changed(folded=1))))
     assert warnings_of(execution, {}) == [
-        "latencies spread over more than 64 buckets: percentiles are withheld"
+        "latencies spread over more than 128 buckets: percentiles are withheld"
     ]
 
 

@@ -23,6 +23,7 @@ class FakeTime:
         return self.now
 
     perf_counter_ns = time_ns
+    monotonic_ns = time_ns
 
     def process_time_ns(self) -> int:
         return self.cpu
@@ -73,6 +74,7 @@ def clock(monkeypatch) -> FakeTime:
     for module in (elements, handler, recorder):
         monkeypatch.setattr(module, "time", fake)
     monkeypatch.setattr(recorder, "PROCESS_CPU", recorder.ProcessCpu())
+    monkeypatch.setattr(recorder, "WALL_CLOCK", recorder.WallClock())
     return fake
 
 

@@ -82,14 +82,8 @@ def test_without_metrics_all_is_unknown_and_nothing_is_zero():
     ("begin", "late"),
     [
         ({"first_read_us": spread(2, 900, 400, 500)}, 3),
-        # Of a pipeline that exists already: its first batch ended.
-        (
-            {
-                "first_batch_end_us": spread(1, 2_500, 2_500, 2_500),
-                "batch_end_us": spread(2, 0, 1, 9_500),
-            },
-            2,
-        ),
+        # Of a pipeline that exists already: its first batch began.
+        ({"batch_start_us/a": spread(2, 0, 2_500, 9_500)}, 2),
         ({}, None),
     ],
     ids=["read", "inferred", "unknown"],
@@ -131,8 +125,8 @@ def test_histograms_offsets_and_counts_are_read():
             "batches_of_size/7": 1,
             "batches_of_size/9": 0,
             "batches_of_size_folded": 2,
-            "batch_latency_bucket/150": 4,
-            "batch_latency_bucket_folded": 3,
+            "batch_latency_ns_bucket/150": 4,
+            "batch_latency_ns_bucket_folded": 3,
             "replaced_batches_of_size/10": 2,
             "computed_batches_of_size/1": 9,
             "computed_batches_of_size/7": 1,
@@ -141,7 +135,7 @@ def test_histograms_offsets_and_counts_are_read():
             "batches_empty": 6,
             "bytes_read": 12345,
             "cpu_us": 99,
-            "element_latency_us": 77,
+            "element_latency_ns": 77_000,
             "model_device/cuda/NVIDIA A/B": 2,
             "model_device/unknown/it does not say": 1,
         },
@@ -149,11 +143,11 @@ def test_histograms_offsets_and_counts_are_read():
             "batch_size": spread(4, 37, 7, 10),
             "retry_cause_us/ValueError: a/b": spread(2, 700, 300, 400),
             "retry_cause_us/OSError: later": spread(1, 350, 350, 350),
-            "batch_latency_us": spread(3, 60, 10, 30),
+            "batch_latency_ns": spread(3, 60, 10, 30),
             "first_read_us": spread(2, 300, 100, 200),
             "output_us": spread(37, 9000, 400, 900),
             "model_load_us": spread(2, 50, 20, 30),
-            "batch_launch_latency_us": spread(3, 6, 1, 3),
+            "batch_launch_latency_ns": spread(3, 6, 1, 3),
         },
         elements=37,
     )
@@ -188,7 +182,7 @@ def test_what_several_steps_wrote_is_added_up_and_what_others_wrote_is_not():
             entry("batch_size", spread(1, 5, 5, 5), "A"),
             entry("batch_size", spread(2, 9, 2, 7), "B"),
             entry("batch_size", spread(9, 99, 1, 90), "B", namespace="BeamML"),
-            entry("batch_latency_us", None, "A"),
+            entry("batch_latency_ns", None, "A"),
             entry("output_us", spread(0, 0, 2**63 - 1, -(2**63)), "A"),  # Beam's empty one
         ],
     }

@@ -150,11 +150,11 @@ def test_counts_sums_sizes_and_offsets_are_exactly_those_that_happened(
     }
     assert found.batch_latency.model_dump() == {
         "count": len(sizes),
-        "sum": sum(latencies),
-        "min": min(latencies),
-        "max": max(latencies),
+        "sum": 1000 * sum(latencies),
+        "min": 1000 * min(latencies),
+        "max": 1000 * max(latencies),
     }
-    assert found.latencies == Counter(map(bucket, latencies))
+    assert found.latencies == Counter(bucket(1000 * latency) for latency in latencies)
     assert found.loads.model_dump() == {"count": 1, "sum": LOAD_US, "min": LOAD_US, "max": LOAD_US}
     assert found.late_loads == 0  # one worker loads before it reads
     assert (found.folded, found.retried_batches) == (0, 0)
@@ -162,6 +162,8 @@ def test_counts_sums_sizes_and_offsets_are_exactly_those_that_happened(
     assert found.first_read == log.reads[0]
     assert found.last_output == log.outputs[-1]
     assert found.element_latency == sum(size * (end - start) for size, start, end in log.batches)
+    assert found.element_time == sum(log.outputs) - sum(log.reads)
+    assert found.clock_step == 0
     assert found.threads == 1
     assert counters_kind(finished.query) == "committed"
     assert finished.implementation == "FnApiRunner, in_memory"
@@ -196,7 +198,7 @@ def test_cpu_time_is_that_from_the_first_read_to_the_last_batch(tmp_path, clock)
     assert found.cpu == (log.batches[-1][2] - log.reads[0]) // 2  # this clock's share of CPU
 
 
-def test_a_retried_batch_is_counted_and_its_time_is_no_latency(tmp_path, clock):
+def test_a_retried_batch_is_counted_and_its_latency_is_what_its_caller_waited(tmp_path, clock):
     log, found, _ = run(
         tmp_path, clock, 24, {"min_batch_size": 8, "max_batch_size": 8}, failing=["11"]
     )
@@ -204,14 +206,14 @@ def test_a_retried_batch_is_counted_and_its_time_is_no_latency(tmp_path, clock):
     assert found.batch_sizes == {8: 3}
     assert found.retried_batches == 1
     latency = FIXED_US + 8 * ELEMENT_US
-    assert found.latencies == {bucket(latency): 2}
-    assert found.batch_latency.model_dump() == {
-        "count": 2,
-        "sum": 2 * latency,
-        "min": latency,
-        "max": latency,
-    }
     retried = latency + 8 * (FIXED_US + ELEMENT_US)
+    assert found.latencies == {bucket(1000 * latency): 2, bucket(1000 * retried): 1}
+    assert found.batch_latency.model_dump() == {
+        "count": 3,
+        "sum": 1000 * (2 * latency + retried),
+        "min": 1000 * latency,
+        "max": 1000 * retried,
+    }
     assert found.stages.inference == 2 * latency + retried
     assert found.elements == 23
 

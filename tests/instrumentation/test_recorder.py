@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beambench.analysis.histogram import bucket
 from beambench.instrumentation import recorder
 from beambench.instrumentation.recorder import (
     COMPUTED_SIZES,
@@ -62,19 +63,19 @@ def test_a_histogram_has_one_counter_for_a_value(metrics):
     assert metrics.counters["sizes" + FOLDED] == 0
 
 
-def test_values_beyond_64_buckets_go_to_the_nearest_and_are_counted_as_folded(metrics):
-    assert MAX_BUCKETS == 64
+def test_values_beyond_128_buckets_go_to_the_nearest_and_are_counted_as_folded(metrics):
+    assert MAX_BUCKETS == 128
     histogram = Histogram("sizes")
-    for value in range(0, 640, 10):
+    for value in range(0, 1280, 10):
         histogram.add(value)
-    assert len(metrics.histogram("sizes")) == 64
+    assert len(metrics.histogram("sizes")) == 128
     assert metrics.counters["sizes" + FOLDED] == 0
     for value in (14, 16, 10_000, 20):
         histogram.add(value)
     found = metrics.histogram("sizes")
-    assert len(found) == 64
-    assert (found[10], found[20], found[630]) == (2, 3, 2)
-    assert sum(found.values()) == 68
+    assert len(found) == 128
+    assert (found[10], found[20], found[1270]) == (2, 3, 2)
+    assert sum(found.values()) == 132
     assert metrics.counters["sizes" + FOLDED] == 3
 
 
@@ -158,25 +159,44 @@ def test_the_first_and_the_last_batch_are_in_no_slot(metrics, clock):
     assert metrics.values[start] == [0, 1100, 1950, 1960]
 
 
-@pytest.mark.parametrize(
-    ("flags", "counter"),
-    [
-        ({"retry_cause": "no", "computed": [1, 1]}, "batches_retried"),
-        ({"computed": []}, "batches_empty"),
-    ],
-)
-def test_a_batch_without_a_latency_is_counted_apart(metrics, clock, flags, counter):
+def test_a_batch_without_a_latency_is_counted_apart(metrics, clock):
     writer = BatchRecorder(CLOCK)
-    writer.batch(10, 0, 900_000, 800_000, **flags)
-    assert metrics.counters[counter] == 1
+    writer.batch(10, 0, 900_000, 800_000, computed=[])
+    assert metrics.counters["batches_empty"] == 1
     assert metrics.histogram(LATENCIES) == {}
-    assert metrics.values["batch_latency_us"] == []
-    assert metrics.values["batch_launch_latency_us"] == []
+    assert metrics.values["batch_latency_ns"] == []
+    assert metrics.values["batch_launch_latency_ns"] == []
     assert metrics.histogram(SIZES) == {10: 1}
     writer.batch(10, 0, 900_000, 800_000)
-    assert metrics.counters[counter] == 1
-    assert metrics.values["batch_latency_us"] == [900]
-    assert metrics.values["batch_launch_latency_us"] == [800]
+    assert metrics.counters["batches_empty"] == 1
+    assert metrics.values["batch_latency_ns"] == [900_000]
+    assert metrics.values["batch_launch_latency_ns"] == [800_000]
+
+
+@pytest.mark.parametrize("computed", [[1, 1], []])
+def test_the_latency_of_a_batch_that_failed_is_what_its_caller_waited(metrics, clock, computed):
+    writer = BatchRecorder(CLOCK)
+    writer.batch(2, 0, 900, computed=computed, retry_cause="no")
+    assert metrics.counters["batches_retried"] == 1
+    assert metrics.counters["batches_empty"] == 0
+    assert metrics.values["batch_latency_ns"] == [900]
+    assert metrics.histogram(LATENCIES) == {bucket(900): 1}
+
+
+def test_the_wall_clock_is_seen_to_be_set_and_only_then(metrics, clock, monkeypatch):
+    wall_clock = recorder.WallClock()
+    real = clock.time_ns
+    for step, moved in (
+        (0, []),
+        (900_000, []),
+        (10**9, [10**6]),
+        (10**9, [10**6]),
+        (0, [10**6, 0]),
+    ):
+        monkeypatch.setattr(clock, "time_ns", lambda step=step: real() + step)
+        clock.advance_us(10**6)
+        wall_clock.look()
+        assert metrics.values[recorder.CLOCK_MOVED] == moved
 
 
 def test_what_was_computed_in_place_of_a_batch_is_counted_beside_it(metrics, clock):
@@ -204,13 +224,14 @@ def test_a_cause_is_known_by_when_it_came_and_eight_of_them_are_told_apart(metri
 def test_batch_sizes_are_exact_up_to_128_of_them(metrics, clock):
     writer = BatchRecorder(CLOCK)
     for size in range(1, 129):
-        batch(writer, size, 0, size * size)
+        batch(writer, size, 0, int(1000 * 1.05**size))
     assert metrics.histogram(SIZES) == dict.fromkeys(range(1, 129), 1)
     assert metrics.counters[SIZES + FOLDED] == 0
-    assert metrics.counters[LATENCIES + FOLDED] > 0  # of these there are 64
+    assert metrics.counters[LATENCIES + FOLDED] == 0
     batch(writer, 200, 0, 1)
     assert metrics.histogram(SIZES)[128] == 2
     assert metrics.counters[SIZES + FOLDED] == 1
+    assert metrics.counters[LATENCIES + FOLDED] == 1  # of these there are 128, too
 
 
 def test_every_recorder_has_a_start_of_its_own(metrics, clock):

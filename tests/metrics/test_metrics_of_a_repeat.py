@@ -25,7 +25,7 @@ from raw_repeats import (
 )
 
 TOKEN_RATES = {"output_tokens_rate", "prompt_tokens_rate"}
-TOKENS = TOKEN_RATES | {"output_tokens_per_request", "time_per_output_token"}
+TOKENS = TOKEN_RATES | {"output_tokens_per_request", "normalized_latency"}
 
 OF_EXTERNAL = {"throughput_inferred", "inference_cpu_time_per_element"}
 
@@ -55,11 +55,13 @@ EXPECTED = {
     "output_tokens_rate": (4000.0, "1/s", "higher", 1990),
     "prompt_tokens_rate": (1990.0, "1/s", "higher", 1990),
     "output_tokens_per_request": (40_000 / 1990, "1", "neither", 1990),
-    "time_per_output_token": (0.0001875, "s", "lower", 1990),
+    "normalized_latency": (0.0001875, "s", "lower", 1990),
     "server_start_time_mean": (1.2, "s", "lower", 2),
     "elements_failed": (10.0, "1", "lower", 2000),
     "accuracy_top1": (0.9, "1", "higher", 1000),
     "stock_agreement": (0.75, "1", "higher", 32),
+    # 18,000,000 µs ÷ 2,000
+    "element_latency_mean": (0.009, "s", "lower", 2000),
     "stage_time_read": (0.0002, "s", "lower", 2000),
     "stage_time_preprocess": (0.0005, "s", "lower", 2000),
     "stage_time_batch_wait": (0.003, "s", "lower", 2000),
@@ -75,7 +77,7 @@ EXPECTED = {
 }
 PAIRS = {"pipeline_efficiency", "ceiling_efficiency"}
 SHARES = {name for name in EXPECTED if name.startswith("stage_share_")}
-STAGES = {name for name in EXPECTED if name.startswith("stage_")}
+STAGES = {name for name in EXPECTED if name.startswith(("stage_", "element_latency"))}
 BUSY = ("read", "preprocess", "inference", "postprocess", "overhead")
 
 
@@ -103,7 +105,7 @@ def test_every_documented_metric_is_computed_and_no_other():
     of_the_run = of_run([make_repeat(metrics=found)], [observe()])
     documented = {metric.name for metric in BUILT_IN}
     assert set(found) == set(EXPECTED)
-    of_many = set(percentiles({bucket(1000): 4603}, {4: 4603})) - PERCENTILES
+    of_many = set(percentiles({bucket(1_000_000): 4603}, {4: 4603})) - PERCENTILES
     assert len(of_many) == 2  # p99.9
     assert set(found) | pairs == documented - OF_EXTERNAL - of_many
     assert set(of_the_run) | pairs == documented - OF_EXTERNAL - of_many
@@ -132,7 +134,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         "ci_high": None,
     }
     assert found["inference_cpu_time_per_element"].value == 0.00199
-    of_any = ("inference", "model", "run", "peak", "server", "time_per", "output_tokens_per")
+    of_any = ("inference", "model", "run", "peak", "server", "normalized", "output_tokens_per")
     same = {name for name in EXPECTED if name.startswith(of_any)}
     assert set(found) == OF_EXTERNAL | same | {"throughput_steady"}
 
@@ -174,7 +176,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         ({"server_starts": None}, {"server_start_time_mean"}),
         ({"labelled": 0, "correct": 0}, {"accuracy_top1"}),
         ({"stages": None}, STAGES),
-        ({"element_latency": None}, {"stage_share_batch_wait", "time_per_output_token"}),
+        ({"element_latency": None}, {"stage_share_batch_wait", "normalized_latency"}),
         (
             {"stages": FULL["stages"].model_copy(update={"batch_wait": None})},
             {"stage_time_batch_wait", "stage_share_batch_wait"},
@@ -184,8 +186,9 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         ({"folded": 1}, PERCENTILES),
         ({"batches": 501}, PERCENTILES),
         ({"batch_sizes": {2: 100, 4: 300, 6: 99}}, PERCENTILES),
-        ({"latencies": {bucket(1000): 499}}, PERCENTILES),
-        ({"retried_batches": 1}, PERCENTILES),
+        ({"latencies": {bucket(1_000_000): 499}}, PERCENTILES),
+        ({"empty_batches": 1}, PERCENTILES),
+        ({"element_time": None}, {"element_latency_mean"}),
     ],
 )
 def test_what_is_unknown_is_absent(changes, absent):
@@ -228,7 +231,7 @@ def test_sizes_are_of_what_the_model_computed():
             replaced_sizes={6: 100, 4: 40},  # 60 of 6 were run one by one, as 40 of 4 were, …
             computed_sizes={1: 480, 5: 40},  # … and 40 of 6 held one element that had failed before
             retried_batches=100,
-            latencies={bucket(1000): 400},
+            latencies={bucket(1_000_000): 500},
         )
     )
     n = 500 - 140 + 520
@@ -244,17 +247,51 @@ def test_without_a_batch_that_was_computed_its_size_is_unknown():
     assert "inference_batch_size_mean" not in found
 
 
-def test_retried_batches_are_sizes_but_no_latencies():
+def test_empty_batches_are_sizes_but_no_latencies():
     found = metrics_of(
         observe(
-            retried_batches=1,
-            latencies={bucket(1000): 499},
-            batch_latency=Distribution(count=499, sum=499_000, min=1000, max=1000),
+            empty_batches=1,
+            latencies={bucket(1_000_000): 499},
+            batch_latency=Distribution(count=499, sum=499_000_000, min=1_000_000, max=1_000_000),
         )
     )
     assert found["inference_batch_latency_p99"].n == 499
     assert found["inference_batch_latency_mean"].n == 499
     assert found["inference_batch_size_p99"].n == 500
+
+
+def test_a_batch_that_failed_counts_with_all_that_its_caller_waited():
+    # 5 % of 500 batches block for 60 s before they fail and are run again.
+    found = metrics_of(
+        observe(retried_batches=25, latencies={bucket(10**8): 475, bucket(6 * 10**10): 25})
+    )
+    assert found["inference_batch_latency_p99"].value == pytest.approx(60, rel=0.02)
+    assert found["inference_batch_latency_p50"].value == pytest.approx(0.1, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("step", "absent"),
+    [
+        (39_800, set()),  # the steady window has 8 s, and 0.5 % of 8 s − 0.0398 s are 39,801 µs
+        (39_802, {"throughput_steady"}),
+        (49_750, {"throughput_steady"}),
+        (
+            49_752,
+            {"throughput_elements", "throughput_steady", "throughput_bytes"} | STAGES | TOKEN_RATES,
+        ),
+    ],
+)
+def test_a_clock_that_was_set_by_more_than_half_a_percent_makes_rates_unknown(step, absent):
+    observation = observe(clock_step=step)
+    computed = of_repeat(observation, run_time=15.0, peak_rss=1, rss_samples=1, stock={})
+    assert set(computed.unknown) == {"throughput_elements"} & absent
+    known = {"peak_memory", "stock_agreement"}
+    assert set(metrics_of(observe())) - set(computed.values) - known == absent
+    if "throughput_elements" in absent:
+        assert computed.unknown["throughput_elements"] == (
+            "the wall clock was set by 0.0498 s while 10 s were measured by it; rates and waiting "
+            "times are unknown"
+        )
 
 
 def test_shares_are_of_all_threads_and_sum_to_one():

@@ -1,4 +1,4 @@
-"""A sparse, log-spaced histogram of whole numbers: latencies in microseconds, batch sizes.
+"""A sparse, log-spaced histogram of whole numbers: latencies in nanoseconds, batch sizes.
 
 A histogram is a plain ``{bucket index: count}``, so that it fits into counters, which add up on
 every Beam runner, and into JSON. The buckets follow from one rule, in whole numbers only, so every

@@ -320,7 +320,7 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
     if execution.references and not execution.is_single_threaded():
         warnings.append("the pipeline had several workers, the loop one: no efficiency is given")
     if any(each.measured is not None and each.measured.folded for each in execution.observations):
-        warnings.append("latencies spread over more than 64 buckets: percentiles are withheld")
+        warnings.append("latencies spread over more than 128 buckets: percentiles are withheld")
     digests = {
         repeat.verification.digest
         for repeat in [*execution.repeats, *execution.references]

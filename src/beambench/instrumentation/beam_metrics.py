@@ -8,6 +8,7 @@ from beambench.instrumentation.device import DEVICE, devices_of
 from beambench.instrumentation.recorder import (
     BATCH_END,
     BATCH_START,
+    CLOCK_MOVED,
     COMPUTED_SIZES,
     FIRST_END,
     FIRST_SIZE,
@@ -132,7 +133,7 @@ def measured(
         replaced_sizes=ours.histogram(REPLACED_SIZES),
         computed_sizes=ours.histogram(COMPUTED_SIZES),
         batch_size=distributions.get("batch_size"),
-        batch_latency=distributions.get("batch_latency_us"),
+        batch_latency=distributions.get("batch_latency_ns"),
         latencies=ours.histogram(LATENCIES),
         folded=ours.counters.get(LATENCIES + FOLDED, 0),
         folded_sizes=sum(
@@ -153,9 +154,11 @@ def measured(
         server_starts=distributions.get("server_start_us"),
         quantities=ours.family(QUANTITY),
         stages=_stages(ours),
-        element_latency=ours.counters.get("element_latency_us"),
+        element_time=_element_time(ours),
+        clock_step=_clock_step(distributions.get(CLOCK_MOVED)),
+        element_latency=_microseconds(ours.counters.get("element_latency_ns")),
         threads=threads,
-        launch_latency=distributions.get("batch_launch_latency_us"),
+        launch_latency=distributions.get("batch_launch_latency_ns"),
         devices=devices_of(ours.family(DEVICE)),
         inference_window=_inference_window(ours),
         inference_elements=_after_first(ours),
@@ -165,10 +168,9 @@ def measured(
 def _begin(ours: SummedMetrics) -> int | None:
     """Return when the first element was read, or where nothing noted that the first batch began."""
     first = ours.distributions.get("first_read_us")
-    window = _inference_window(ours)
     if first is not None:
         return first.min
-    return window[0] if window is not None else None
+    return min((start.min for start in _of_workers(ours, BATCH_START).values()), default=None)
 
 
 def _ends_within(ours: SummedMetrics, begin: int | None, end: int | None) -> int | None:
@@ -179,6 +181,15 @@ def _ends_within(ours: SummedMetrics, begin: int | None, end: int | None) -> int
     return sum(
         count for offset, count in ends.items() if begin < offset and (end is None or offset <= end)
     )
+
+
+def _clock_step(moved: Distribution | None) -> int:
+    """Return the greatest difference between two readings that the wall clock was set by."""
+    return max(0, moved.max) - min(0, moved.min) if moved is not None else 0
+
+
+def _microseconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1000
 
 
 def _count(distribution: Distribution | None) -> int:
@@ -259,10 +270,34 @@ def _stages(ours: SummedMetrics) -> Stages | None:
         read=counters.get("read_ns", 0) / 1000,
         preprocess=counters.get("preprocess_ns", 0) / 1000,
         # Σ (inference begun − preprocessed) = Σ begun − Σ preprocessed: no element carries a time.
-        batch_wait=float(counters["inferred_at_us"] - counters["preprocessed_at_us"]),
+        batch_wait=_waited(ours),
         inference=counters.get("inference_ns", 0) / 1000,
         postprocess=counters.get("postprocess_ns", 0) / 1000,
     )
+
+
+def _waited(ours: SummedMetrics) -> float | None:
+    """Return the sum of the waits; unknown if a clock was set while some element waited."""
+    if CLOCK_MOVED in ours.distributions:
+        return None
+    return float(ours.counters["inferred_at_us"] - ours.counters["preprocessed_at_us"])
+
+
+def _element_time(ours: SummedMetrics) -> float | None:
+    """Return the sum over elements of read to output; unknown unless every element came through,
+    and no clock was set meanwhile.
+
+    Σ output − Σ read begun, and a read began its own time and that of preprocessing before the end
+    of preprocessing: no element carries a time.
+    """
+    outputs, sizes = ours.distributions.get("output_us"), ours.distributions.get("batch_size")
+    prepared_at = ours.counters.get("preprocessed_at_us")
+    if outputs is None or sizes is None or prepared_at is None or outputs.count != sizes.sum:
+        return None
+    if CLOCK_MOVED in ours.distributions:
+        return None
+    took_ns = ours.counters.get("read_ns", 0) + ours.counters.get("preprocess_ns", 0)
+    return outputs.sum - prepared_at + took_ns / 1000
 
 
 def theirs(query: dict[str, list[Any]], namespace: str) -> dict[str, Any]:

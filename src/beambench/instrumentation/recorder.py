@@ -1,8 +1,9 @@
 """The names of our Beam metrics, and the objects that write them.
 
-Everything is a counter or a distribution of offsets and durations in microseconds, because those
-are what every runner aggregates. Offsets count from the start of the plan: a Beam distribution
-also keeps an int64 sum, which microseconds since 1970 overflow after some 5,000 updates.
+Everything is a counter or a distribution, because those are what every runner aggregates: of
+offsets in microseconds, and of durations in nanoseconds where they may be shorter than 1 µs.
+Offsets count from the start of the plan: a Beam distribution also keeps an int64 sum, which
+microseconds since 1970 overflow after some 5,000 updates.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from beambench.instrumentation.device import DEVICE
 
 NAMESPACE = "beambench"
 MAX_SLOTS = 240
-MAX_BUCKETS = 64
+MAX_BUCKETS = 128
 """Counters at most for one histogram in one process; later values go to the nearest one in use."""
 
 MAX_SIZES = 128
@@ -37,7 +38,7 @@ MAX_CAUSES = 8
 """Errors of failed batches that one process tells apart; the first ones are those to know."""
 
 LONGEST_CAUSE = 160
-LATENCIES = "batch_latency_bucket"
+LATENCIES = "batch_latency_ns_bucket"
 SLOT = "slot"
 LOAD_ENDS = "model_load_end_us"
 FOLDED = "_folded"
@@ -47,6 +48,10 @@ FIRST_END = "first_batch_end_us"
 FIRST_SIZE = "first_batch_size"
 STEADY_END = "steady_end_us"
 QUANTITY = "quantity"
+CLOCK_MOVED = "wall_clock_moved_us"
+CLOCK_GRAIN_US = 1000
+"""Two clocks that differ by less more than before are read at different times: none was set."""
+
 MISSING_RESULTS = "results_missing"
 SURPLUS_RESULTS = "results_surplus"
 
@@ -133,6 +138,31 @@ class ProcessCpu:
 PROCESS_CPU = ProcessCpu()
 
 
+class WallClock:
+    """Notices in this process that the wall clock was set, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._begun_us: int | None = None
+        self._noted_us = 0
+
+    def look(self) -> None:
+        """Write by how much the wall clock was set since the first look, if that has changed."""
+        moved_us = self.moved_us()
+        if abs(moved_us - self._noted_us) >= CLOCK_GRAIN_US:
+            self._noted_us = moved_us
+            Metrics.distribution(NAMESPACE, CLOCK_MOVED).update(moved_us)
+
+    def moved_us(self) -> int:
+        """Return by how much the wall clock was set since the first call."""
+        difference_us = (time.time_ns() - time.monotonic_ns()) // 1000
+        if self._begun_us is None:
+            self._begun_us = difference_us
+        return difference_us - self._begun_us
+
+
+WALL_CLOCK = WallClock()
+
+
 class Progress:
     """Elements done in this process. Read by the worker's progress thread on local runners."""
 
@@ -160,6 +190,7 @@ class ElementRecorder:
         if not self._seen_first:
             self._seen_first = True
             PROCESS_CPU.start()
+            WALL_CLOCK.look()
             self._first_read.update(self._clock.offset_us())
 
     def preprocessed(self, read_ns: int, preprocess_ns: int, size: int) -> None:
@@ -178,6 +209,7 @@ class ElementRecorder:
                 self._quantities[name] = counter
             counter.inc(amount)
         self._last_output.update(self._clock.offset_us())
+        WALL_CLOCK.look()
         Progress.done += 1
 
 
@@ -189,16 +221,16 @@ class BatchRecorder:
         self._is_first = True
         worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._size = Metrics.distribution(NAMESPACE, "batch_size")
-        self._latency = Metrics.distribution(NAMESPACE, "batch_latency_us")
+        self._latency = Metrics.distribution(NAMESPACE, "batch_latency_ns")
         self._sizes = Histogram(SIZES, MAX_SIZES)
         self._replaced_sizes = Histogram(REPLACED_SIZES, MAX_SIZES)
         self._computed_sizes = Histogram(COMPUTED_SIZES, MAX_SIZES)
         self._causes: dict[str, Any] = {}
         self._latencies = Histogram(LATENCIES)
         self._inference = Metrics.counter(NAMESPACE, "inference_ns")
-        self._element_latency = Metrics.counter(NAMESPACE, "element_latency_us")
+        self._element_latency = Metrics.counter(NAMESPACE, "element_latency_ns")
         self._inferred_at = Metrics.counter(NAMESPACE, "inferred_at_us")
-        self._launch = Metrics.distribution(NAMESPACE, "batch_launch_latency_us")
+        self._launch = Metrics.distribution(NAMESPACE, "batch_launch_latency_ns")
         self._retried = Metrics.counter(NAMESPACE, "batches_retried")
         self._empty = Metrics.counter(NAMESPACE, "batches_empty")
         self._cpu = Metrics.counter(NAMESPACE, "cpu_us")
@@ -244,15 +276,15 @@ class BatchRecorder:
             computed: sizes of the calls of the model that gave results, where that is not the one
                 batch: elements that had failed before were left out, or the batch failed and was
                 run one element at a time. Empty if there was none.
-            retry_cause: why the batch failed and was run again; its time is no latency of a batch
-                and stays out of the latencies, as that of a batch without a call.
+            retry_cause: why the batch failed and was run again; its latency is all that its caller
+                waited, of which the failed call is a part. A batch without a call has none.
         """
         end_us = start_us + duration_ns // 1000
         self._size.update(size)
         self._sizes.add(size)
         self._inference.inc(duration_ns)
         self._inferred_at.inc(start_us * size)
-        self._element_latency.inc(duration_ns // 1000 * size)
+        self._element_latency.inc(duration_ns * size)
         if computed is not None:
             self._replaced_sizes.add(size)
             for computed_size in computed:
@@ -260,15 +292,16 @@ class BatchRecorder:
         if retry_cause is not None:
             self._retried.inc()
             self._cause(retry_cause, start_us)
-        elif computed is not None and not computed:
+        if retry_cause is None and computed is not None and not computed:
             self._empty.inc()
         else:
-            self._latency.update(duration_ns // 1000)
-            self._latencies.add(bucket(duration_ns // 1000))
+            self._latency.update(duration_ns)
+            self._latencies.add(bucket(duration_ns))
             if launch_ns is not None:
-                self._launch.update(launch_ns // 1000)
+                self._launch.update(launch_ns)
         self._cpu.inc(PROCESS_CPU.lap_us())
         self._window(size, start_us, end_us)
+        WALL_CLOCK.look()
         Progress.batches += 1
 
     def _cause(self, text: str, start_us: int) -> None:

@@ -12,6 +12,10 @@ from beambench.record.observation import Measured, Observation
 from beambench.record.run_record import Direction, Metrics, MetricValue
 
 MICRO = 1e-6
+NANO = 1e-9
+MAX_CLOCK_STEP = 0.005
+"""Of a time, by which the wall clock may be set in it: as much its value may be off."""
+
 Aggregate = Literal["median", "elements", "total"]
 Shown = Literal["table", "shares"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
@@ -170,8 +174,27 @@ def per(amount: float | None, count: float | None, factor: float = 1.0) -> float
 
 
 def window_seconds(measured: Measured) -> float | None:
-    """Return last output − first element read in seconds, or None where either is unknown."""
-    if measured.first_read is None or measured.last_output is None:
+    """Return last output − first element read in seconds, or None where that is unknown."""
+    return seconds_between(measured, measured.first_read, measured.last_output)
+
+
+def seconds_between(measured: Measured, begin: int | None, end: int | None) -> float | None:
+    """Return the time between two offsets in seconds, None where it is unknown.
+
+    That is where an offset is, where the end is not after the begin, and where the wall clock, by
+    which offsets are taken, was set by more than `MAX_CLOCK_STEP` of what may be the time.
+    """
+    if begin is None or end is None or clock_problem(measured, begin, end) is not None:
         return None
-    # The wall clock may be set back in between: then the time is unknown, not below 0.
-    return max(0, measured.last_output - measured.first_read) * MICRO or None
+    return max(0, end - begin) * MICRO or None
+
+
+def clock_problem(measured: Measured, begin: int, end: int) -> str | None:
+    """Return how far the wall clock was set, if that is too much for the time of two offsets."""
+    step = measured.clock_step
+    if step <= MAX_CLOCK_STEP * max(0, end - begin - step):
+        return None
+    return (
+        f"the wall clock was set by {step * MICRO:.3g} s while {(end - begin) * MICRO:.4g} s were "
+        "measured by it; rates and waiting times are unknown"
+    )

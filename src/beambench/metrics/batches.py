@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from beambench.analysis.histogram import merge, nearest_rank, quantile, total
 from beambench.analysis.intervals import percentile_supported
-from beambench.metrics.base import MICRO, UNKNOWN, Metric, RawRepeat, Sample, per
+from beambench.metrics.base import MICRO, NANO, UNKNOWN, Metric, RawRepeat, Sample, per
 from beambench.record.observation import Histogram, Measured, Observation
 from beambench.record.run_record import Direction
 
@@ -41,21 +41,20 @@ def _latency(repeat: RawRepeat) -> Sample:
     latency = repeat.measured.batch_latency
     if latency is None:
         return UNKNOWN
-    return Sample(latency.sum / latency.count * MICRO, latency.count)
+    return Sample(latency.sum / latency.count * NANO, latency.count)
 
 
 def _launch_latency(repeat: RawRepeat) -> Sample:
     latency = repeat.measured.launch_latency
     if latency is None:
         return UNKNOWN
-    return Sample(latency.sum / latency.count * MICRO, latency.count)
+    return Sample(latency.sum / latency.count * NANO, latency.count)
 
 
 def _is_complete(measured: Measured) -> bool:
     """Tell whether all batches are in the histograms; if not, percentiles are unknown."""
     return (
-        total(measured.latencies) + measured.retried_batches + measured.empty_batches
-        == measured.batches
+        total(measured.latencies) + measured.empty_batches == measured.batches
         and total(measured.batch_sizes) == measured.batches
         and not measured.folded
         and not measured.folded_sizes
@@ -66,7 +65,7 @@ def latency_percentile(share: float, latencies: Histogram) -> Sample:
     """Return a percentile of latencies in seconds, unknown where there are too few batches."""
     n = total(latencies)
     return (
-        Sample(quantile(latencies, share) * MICRO, n) if percentile_supported(share, n) else UNKNOWN
+        Sample(quantile(latencies, share) * NANO, n) if percentile_supported(share, n) else UNKNOWN
     )
 
 
@@ -119,7 +118,7 @@ METRICS = (
         unit="s",
         direction="lower",
         formula="mean time of one call of the model handler, its results materialised, the device "
-        "synchronised; batches that failed and were retried are left out",
+        "synchronised; of a batch that failed, until its elements were run again one at a time",
         counts="batches",
         of_repeat=_latency,
         beam_label="mean_inference_batch_latency_micro_secs",

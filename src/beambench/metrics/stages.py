@@ -11,6 +11,8 @@ BUSY = ("read", "preprocess", "inference", "postprocess")
 MOST_BUSY = 1.005
 """Stages ÷ time of all threads, above which they do not describe it: a clock was set, or more
 threads worked than were counted. Below that it is what two clocks differ by."""
+GRAIN = 1e-6
+"""Seconds by which the window may be too short: its ends are whole microseconds."""
 ALL = ("read", "preprocess", "batch_wait", "inference", "postprocess")
 
 
@@ -43,7 +45,7 @@ def _busy(repeat: RawRepeat) -> tuple[dict[str, float], int] | None:
         return None
     seconds, whole, n = work
     busy = sum(seconds.values())
-    if busy > whole * MOST_BUSY:
+    if busy > whole * MOST_BUSY + GRAIN * (repeat.measured.threads or 1):
         return None
     return {stage: seconds[stage] / max(busy, whole) for stage in BUSY}, n
 
@@ -92,7 +94,21 @@ def _share_of_waiting(repeat: RawRepeat) -> Sample:
     return Sample(per(stages.batch_wait, own + stages.batch_wait + latency), n)
 
 
+def _latency(repeat: RawRepeat) -> Sample:
+    known, time = _known(repeat), repeat.measured.element_time
+    return UNKNOWN if known is None else Sample(per(time, known[1], MICRO), known[1])
+
+
 METRICS = (
+    Metric(
+        name="element_latency_mean",
+        unit="s",
+        direction="lower",
+        formula="mean time from the begin of an element's reading to its output, its wait for its "
+        "batch included; absent where an element got lost",
+        counts="elements",
+        of_repeat=_latency,
+    ),
     *(
         Metric(
             name=f"stage_time_{stage}",
@@ -104,7 +120,7 @@ METRICS = (
             else f"time spent in {stage} ÷ elements",
             counts="elements",
             of_repeat=_time(stage),
-            shown=None,
+            shown="table" if stage == "inference" else None,
         )
         for stage in ALL
     ),

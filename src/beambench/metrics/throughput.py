@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from beambench.metrics.base import MICRO, UNKNOWN, Metric, RawRepeat, Sample, per, window_seconds
+from beambench.metrics.base import (
+    UNKNOWN,
+    Metric,
+    RawRepeat,
+    Sample,
+    clock_problem,
+    per,
+    seconds_between,
+    window_seconds,
+)
 
 MIN_STEADY_BATCHES = 4
 
 
 def _elements(repeat: RawRepeat) -> Sample:
-    n = repeat.measured.elements
-    return Sample(per(n, window_seconds(repeat.measured)), n)
+    measured = repeat.measured
+    begin, end = measured.first_read, measured.last_output
+    if begin is None or end is None:
+        return UNKNOWN
+    reason = clock_problem(measured, begin, end)
+    return Sample(per(measured.elements, window_seconds(measured)), measured.elements, reason)
 
 
 def _inferred(repeat: RawRepeat) -> Sample:
@@ -17,27 +30,22 @@ def _inferred(repeat: RawRepeat) -> Sample:
     if not repeat.is_existing or repeat.measured.inference_window is None:
         return UNKNOWN
     begin, end = repeat.measured.inference_window
-    n = repeat.measured.inference_elements
-    # The wall clock may be set back in between: then the time is unknown, not below 0.
-    return Sample(per(n, max(0, end - begin) * MICRO), n or 0)
+    n, seconds = repeat.measured.inference_elements, seconds_between(repeat.measured, begin, end)
+    return Sample(per(n, seconds), n or 0, clock_problem(repeat.measured, begin, end))
 
 
 def _steady(repeat: RawRepeat) -> Sample:
     measured = repeat.measured
     if measured.steady_window is None or measured.batches < MIN_STEADY_BATCHES:
         return UNKNOWN
-    begin, end = measured.steady_window
     n = measured.steady_elements
-    return Sample(per(n, (end - begin) * MICRO), n or 0)
+    return Sample(per(n, seconds_between(measured, *measured.steady_window)), n or 0)
 
 
 def _written(repeat: RawRepeat) -> Sample:
-    rows, end = repeat.observation.output_rows, repeat.observation.output_end
-    begin = repeat.measured.first_read
-    if rows is None or end is None or begin is None:
-        return UNKNOWN
-    # The wall clock may be set back in between: then the time is unknown, not below 0.
-    return Sample(per(rows, max(0, end - begin) * MICRO), rows)
+    rows, measured = repeat.observation.output_rows, repeat.measured
+    seconds = seconds_between(measured, measured.first_read, repeat.observation.output_end)
+    return Sample(per(rows, seconds), rows or 0)
 
 
 def _bytes(repeat: RawRepeat) -> Sample:

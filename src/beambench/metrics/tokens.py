@@ -51,11 +51,12 @@ METRICS = (
         shown=None,
     ),
     Metric(
-        name="time_per_output_token",
+        name="normalized_latency",
         unit="s",
         direction="lower",
         formula="sum over elements of the latency of the batch that each was in ÷ output tokens: "
-        "what a request waits for each of its tokens, its prompt's processing included",
+        "the normalized latency of vLLM's paper, but of sums; it holds queue and prompt, so it is "
+        "not the time per output token (TPOT) of vLLM and MLPerf, which begins at the first token",
         counts="elements",
         of_repeat=_time_per_token,
         shown=None,

@@ -1,6 +1,7 @@
 """What a worker reports: raw counts and sums. Metrics are computed from it by the controller.
 
-All offsets are microseconds since the start of the plan; all durations are microseconds.
+All offsets are microseconds since the start of the plan; durations are microseconds unless said
+to be nanoseconds.
 """
 
 from __future__ import annotations
@@ -88,11 +89,13 @@ class Measured(Part):
             and were run one element at a time, or held elements that had failed before.
         computed_sizes: what the model computed in place of those.
         retry_cause: the first error of a batch that was run again.
-        latencies: batches of each bucket of `analysis.histogram`.
+        batch_latency: of each batch what its caller waited, in nanoseconds.
+        latencies: these in the buckets of `analysis.histogram`.
         folded, folded_sizes: latencies and sizes that went to a neighbouring bucket because all
             counters were in use.
-        retried_batches, empty_batches: batches that have no latency: run again one element at a
-            time, or without an element that was left to infer.
+        retried_batches: batches that failed and were run again one element at a time; their latency
+            holds both.
+        empty_batches: without an element that was left to infer; they have no latency.
         first_read: offset of the first element's read.
         last_output: offset of the last element's output.
         steady_window: [last worker's first finished batch, first worker's last but one finished].
@@ -105,9 +108,13 @@ class Measured(Part):
         server_starts: of those, how long a model server took until it answered.
         quantities: sums over the elements that came out of what the workload counts (tokens).
         element_latency: sum over elements of the latency of the batch that each was in.
+        element_time: sum over elements from the begin of reading to the output; None where not all
+            elements came through.
+        clock_step: by how much the wall clock was set while this was measured, by the monotonic
+            clock of each process.
         threads: pipeline threads that could be busy at once.
         launch_latency: from the begin of a batch to the return of the handler's call, before the
-            device was waited for; of batches on a GPU.
+            device was waited for, in nanoseconds; of batches on a GPU.
         devices: that the models were on once they were loaded.
         inference_window: [mean end of the workers' first batches, last batch finished].
         inference_elements: elements of the batches after each worker's first.
@@ -139,6 +146,8 @@ class Measured(Part):
     quantities: dict[str, int] = Field(default_factory=dict)
     stages: Stages | None = None
     element_latency: float | None = None
+    element_time: float | None = None
+    clock_step: int = 0
     threads: int | None = 1
     launch_latency: Distribution | None = None
     devices: list[ModelDevice] = Field(default_factory=list)

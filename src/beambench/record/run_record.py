@@ -4,7 +4,10 @@ History of ``SCHEMA_VERSION``:
 
 * 1 (beambench 0.1): first version.
 * 2: ``throughput_steady`` and ``throughput_inferred`` instead of ``throughput_elements_steady`` and
-  ``inference_throughput_elements``, whose windows held work of elements that they did not count.
+  ``inference_throughput_elements``, whose windows held work of elements that they did not count;
+  ``normalized_latency`` instead of ``time_per_output_token``, which is another thing elsewhere.
+  Batches that were run again are in ``inference_batch_latency_*``: values of records of version 1
+  with ``batches_retried`` are not of one series with these.
 """
 
 from __future__ import annotations

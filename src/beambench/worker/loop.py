@@ -22,7 +22,7 @@ from beambench.instrumentation.device import (
 )
 from beambench.instrumentation.elements import Output, counted, label_of
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
-from beambench.instrumentation.recorder import PlanClock, Progress
+from beambench.instrumentation.recorder import CLOCK_GRAIN_US, PlanClock, Progress, WallClock
 from beambench.record.observation import BatchSizeRates, Distribution, Measured
 from beambench.workloads.base import Workload
 
@@ -39,6 +39,7 @@ class LoopTimes:
     """What the loop notes, once a batch: far less than the pipeline's instrumentation."""
 
     first_read: int = 0
+    clock_moved: int = 0
     last_output: int = 0
     cpu_start: int = 0
     cpu_end: int = 0
@@ -49,8 +50,8 @@ class LoopTimes:
     sizes: list[int] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
     computed: list[int] = field(default_factory=list)
-    latencies_us: list[int] = field(default_factory=list)
-    launches_us: list[int] = field(default_factory=list)
+    latencies_ns: list[int] = field(default_factory=list)
+    launches_ns: list[int] = field(default_factory=list)
     devices: Counter[str] = field(default_factory=Counter)
     retried: int = 0
     retry_cause: str | None = None
@@ -85,6 +86,8 @@ def run(
     outputs: list[Output] = []
     position = 0
     chosen = replayed(sizes)
+    wall_clock = WallClock()
+    wall_clock.moved_us()
     times.first_read, times.cpu_start = clock.offset_us(), time.process_time_ns()
     while position < len(elements):
         batch = elements[position : position + next(chosen)]
@@ -92,6 +95,7 @@ def run(
         outputs += _batch(workload, models, batch, sample, times)
         Progress.done = len(outputs)
     times.last_output, times.cpu_end = clock.offset_us(), time.process_time_ns()
+    times.clock_moved = abs(wall_clock.moved_us())
     return outputs, _measured(outputs, times)
 
 
@@ -172,7 +176,7 @@ def _infer(
     formed: int,
     times: LoopTimes,
 ) -> list[Any]:
-    """Run a batch as the instrumented handler does; the time of a failed one is no latency.
+    """Run a batch as the instrumented handler does; what is run again is in its latency.
 
     `examples` are the elements that have not failed before, of the `formed` ones of the batch.
     """
@@ -196,15 +200,16 @@ def _infer(
         predictions = infer([*examples])  # a list of its own, as in the pipeline
         returned = time.perf_counter_ns()
         if synchronise():
-            times.launches_us.append((returned - start) // 1000)
+            times.launches_ns.append(returned - start)
     except Exception as error:
         times.retried += 1
         times.retry_cause = times.retry_cause or failure("inference", error).error
         predictions, computed = one_by_one(infer_alone, examples)
         times.note_sizes(formed, computed)
+        times.latencies_ns.append(time.perf_counter_ns() - start)
         return predictions
     times.note_sizes(formed, None if len(examples) == formed else [len(examples)])
-    times.latencies_us.append((time.perf_counter_ns() - start) // 1000)
+    times.latencies_ns.append(time.perf_counter_ns() - start)
     if len(predictions) != len(examples):
         raise miscounted(predictions, examples)
     return predictions
@@ -218,19 +223,20 @@ def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
         replaced_sizes=Counter(times.replaced),
         computed_sizes=Counter(times.computed),
         batch_size=_distribution(times.sizes),
-        batch_latency=_distribution(times.latencies_us),
-        latencies=Counter(bucket(latency) for latency in times.latencies_us),
+        batch_latency=_distribution(times.latencies_ns),
+        latencies=Counter(bucket(latency) for latency in times.latencies_ns),
         retried_batches=times.retried,
         retry_cause=times.retry_cause,
         empty_batches=times.empty,
         bytes_read=times.bytes_read or None,
         first_read=times.first_read,
         last_output=times.last_output,
+        clock_step=times.clock_moved if times.clock_moved >= CLOCK_GRAIN_US else 0,
         cpu=(times.cpu_end - times.cpu_start) // 1000,
         loads=_distribution(times.loads_us),
         server_starts=_distribution(times.server_starts_us),
         quantities=dict(times.quantities),
-        launch_latency=_distribution(times.launches_us),
+        launch_latency=_distribution(times.launches_ns),
         devices=devices_of(times.devices),
     )
 

@@ -13,6 +13,9 @@ ALLOWED_HIGHS = 2.0
 ALLOWED_SHARE = 0.01
 """Of our latency: what no figure of a record would show."""
 
+NS_PER_US = 1000
+"""Beam's latencies are in µs, ours in ns."""
+
 CLOCK_GRAIN_US = 1.0
 """Beam truncates two readings of the clock to whole microseconds before it subtracts them."""
 
@@ -30,7 +33,7 @@ def cross_check(
 
     Counts and batch sizes must be equal. Beam's mean latency must not be below ours, and not above
     it by more than `empty`, the same difference around a handler that does nothing, allows. It is
-    not compared if a batch was retried, because ours leaves such batches out.
+    not compared if a batch had nothing to infer, because ours leaves such batches out.
 
     With models per key Beam calls a handler once a key and counts a batch once a model: then only
     the sums are compared, and the latency is that of a call.
@@ -50,13 +53,9 @@ def cross_check(
     if per_key:
         result["reason"] = "models per key: Beam counts batches of a model, ours are calls"
     latency, own = theirs.get("inference_batch_latency_micro_secs"), measured.batch_latency
-    if (
-        latency is not None
-        and own is not None
-        and not measured.retried_batches + measured.empty_batches
-    ):
+    if latency is not None and own is not None and not measured.empty_batches:
         calls = own.count if per_key else latency["count"]
-        gap = latency["sum"] / calls - own.sum / own.count
+        gap = latency["sum"] / calls - own.sum / own.count / NS_PER_US
         result["latency_gap_us"] = gap
         if gap < -CLOCK_GRAIN_US:
             differences.append(f"batch latency: Beam's mean is {-gap:.0f} µs below ours")
@@ -77,9 +76,9 @@ def _excess(
     """
     if empty is None:
         return {"reason": "latency: no handler that does nothing was measured beside it"}, []
-    allowed = ALLOWED_HIGHS * empty.high_us + ALLOWED_SHARE * own.sum / own.count
+    allowed = ALLOWED_HIGHS * empty.high_us + ALLOWED_SHARE * own.sum / own.count / NS_PER_US
     found = {"allowed_gap_us": allowed, "empty_handler": empty.model_dump()}
-    if (gap - allowed) * own.count <= PAUSES * (latency["max"] - own.min):
+    if (gap - allowed) * own.count <= PAUSES * (latency["max"] - own.min / NS_PER_US):
         return found, []
     return found, [
         f"batch latency: Beam's mean is {gap:.0f} µs above ours, more than {PAUSES} of "
