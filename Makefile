@@ -18,7 +18,7 @@ PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 .PHONY: bench test check unit real torture setup setup-vllm setup-bigquery lock docs clean
 
 bench: setup
-	$(BIN)/beambench run pytorch-image-classification-efficientnet-lite0 $(ARGS)
+	$(BIN)/beambench run pytorch-image-classification-efficientnet-lite0 --retry-disturbed 2 $(ARGS)
 
 test: setup check
 	$(PYTEST) $(ARGS)

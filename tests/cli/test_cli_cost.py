@@ -498,6 +498,18 @@ def test_what_the_run_was_is_noted(keep, cost):
         assert words in notes
 
 
+def test_what_was_disturbed_and_repeated_does_not_count(keep, cost):
+    record = local_run(
+        throughputs=[1.0, 5.0],
+        noise={"repeats": 4, "disturbed_repeats": [0, 2], "excluded_repeats": [0]},
+    )
+    first = record.repeats[0].model_copy(update={"excluded": "repeat 2 counts in its place"})
+    keep(record.model_copy(update={"repeats": [first, *record.repeats[1:]]}))
+    document = cost(RESNET)
+    assert assumption(document, "process_throughput_here")["value"]["expected"] == 5.0
+    assert "disturbed 1 of 3 repeats" in " ".join(document["notes"])
+
+
 def test_variant_of_the_project_file(folder, keep, cost):
     (folder / "beambench.yaml").write_text("variant: tuned-channels-last\nrepeats: 6\n")
     keep(local_run(1, variant="tuned-channels-last"), local_run(2))

@@ -8,6 +8,12 @@ from beambench.store import RunStore
 # Setting, path of its value in a dry run, and the value that each place gives it.
 PLACES = [
     ("repeats", ("config", "repeats"), {"file": 2, "environment": 4, "line": 5}, 1),
+    (
+        "retry_disturbed",
+        ("config", "retry_disturbed"),
+        {"file": 2, "environment": 4, "line": 5},
+        0,
+    ),
     ("seed", ("config", "seed"), {"file": 2, "environment": 4, "line": 5}, 0),
     ("timeout", ("config", "timeout"), {"file": 2.5, "environment": 4.5, "line": 5.5}, 60.0),
     ("max_failed", ("config", "max_failed"), {"file": 0.2, "environment": 0.4, "line": 0}, 0.125),

@@ -55,7 +55,7 @@ PROMISED_PARTS = {
     "metric": {"value", "unit", "direction", "n", "ci_low", "ci_high"},
 }
 ABSENT_IF_UNKNOWN = {
-    *("late_loads", "steady_loads", "weights_cached"),
+    *("late_loads", "steady_loads", "weights_cached", "excluded"),
     *("elements_compared", "detectable_share"),
 }
 """Keys of a repeat, and of its verification."""

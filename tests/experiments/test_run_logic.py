@@ -542,6 +542,7 @@ def test_the_record_says_what_was_asked_for_and_what_ran(workers):
         "overrides": [],
         "reference": None,
         "repeats": 1,
+        "retry_disturbed": 0,
         "seed": 4,
         "source": "synthetic",
         "timeout": 120.0,

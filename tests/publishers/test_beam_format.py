@@ -43,6 +43,14 @@ def test_the_repeat_with_the_median_throughput_is_published(rates, published):
     assert found.index == published
 
 
+def test_a_repeat_that_does_not_count_is_not_published():
+    repeats = [repeat(0, 2.0, excluded="repeat 3 counts in its place")]
+    repeats += [repeat(1, 8.0), repeat(2, 9.0)]
+    found = beam_format.published_repeat(run_record(repeats=repeats))
+    assert found is not None
+    assert found.index == 1
+
+
 @pytest.mark.parametrize(
     "changed",
     [

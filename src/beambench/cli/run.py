@@ -33,6 +33,7 @@ from beambench.cli.run_options import (
     ProfileOption,
     ReferenceOption,
     RepeatsOption,
+    RetryDisturbedOption,
     RunnerOption,
     SeedOption,
     SourceOption,
@@ -88,6 +89,7 @@ def run(
     variant: VariantOption = "stock",
     runner: RunnerOption = DEFAULT,
     repeats: RepeatsOption = None,
+    retry_disturbed: RetryDisturbedOption = 0,
     source: SourceOption = None,
     labels_file: LabelsFileOption = None,
     limit: LimitOption = None,
@@ -139,7 +141,7 @@ def _attached_work(context: typer.Context, job_id: str) -> Work[AttachRequest]:
 
 def _shared(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what benchmarks and a pipeline of the user's own are both told."""
-    names = ("runner", "repeats", "seed", "timeout", "max_failed")
+    names = ("runner", "repeats", "retry_disturbed", "seed", "timeout", "max_failed")
     return {"command": ["beambench", *sys.argv[1:]]} | {name: given[name] for name in names}
 
 

@@ -57,6 +57,15 @@ RepeatsOption = Annotated[
         help="Whole executions; intervals need 6. With --runner dataflow, 1 unless given.",
     ),
 ]
+RetryDisturbedOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        envvar="BEAMBENCH_RETRY_DISTURBED",
+        help="Repeat what other work on this machine disturbed, so many repeats more at most.",
+    ),
+]
 SourceOption = Annotated[
     str | None,
     typer.Option(

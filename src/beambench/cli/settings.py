@@ -18,6 +18,7 @@ RUN_SETTINGS = (
     "variant",
     "runner",
     "repeats",
+    "retry_disturbed",
     "seed",
     "timeout",
     "max_failed",

@@ -51,6 +51,7 @@ class Execution:
 
     Attributes:
         rounded: the model computes in less than float32.
+        observations: of the repeats of the pipeline that count.
         reference: the sample through the bare loop.
         stock: the same as `stock` runs it, for a variant whose model computes otherwise.
         unknown: why metrics of each repeat have no value, where that is to be said.
@@ -86,19 +87,22 @@ class Execution:
             self.observations.append(result.observation)
         return repeat
 
+    def exclude(self, arm: ArmName, index: int, reason: str) -> None:
+        """Leave a repeat out of the values of the run; it stays in the record, with the reason."""
+        known = self.repeats if arm == "pipeline" else self.references
+        at = [(repeat.arm, repeat.index) for repeat in known].index((arm, index))
+        if arm == "pipeline" and known[at].counts:
+            del self.observations[sum(1 for repeat in known[:at] if repeat.counts)]
+        known[at] = known[at].model_copy(update={"excluded": reason})
+
     def batch_sizes(self) -> list[int]:
         """Batch sizes of the last pipeline repeat, for the loop to replay."""
         done = [repeat.batch_sizes for repeat in self.repeats if repeat.status == "succeeded"]
         return done[-1] if done else []
 
     def pairs(self, arm: ArmName) -> list[tuple[Repeat, Repeat]]:
-        """Return the n-th pipeline repeat with the n-th of the other arm, where both succeeded."""
-        others = [repeat for repeat in self.references if repeat.arm == arm]
-        return [
-            (pipeline, other)
-            for pipeline, other in zip(self.repeats, others, strict=False)
-            if pipeline.status == other.status == "succeeded"
-        ]
+        """Return the n-th pipeline repeat with the n-th of the other arm, where both count."""
+        return counted_pairs(self.repeats, self.references, arm)
 
     def metrics(self) -> Metrics:
         """Compute the metrics of the run."""
@@ -125,7 +129,22 @@ class Execution:
 
     def noise(self) -> RunNoise:
         every = [*self.repeats, *self.references]
-        return RunNoise(**summarise([repeat.noise for repeat in every]))
+        counted = [repeat for repeat in self.repeats if repeat.counts]
+        return RunNoise(
+            **summarise([repeat.noise for repeat in every]),
+            excluded_repeats=[at for at, one in enumerate(every) if one.excluded is not None],
+            counted_repeats=len(counted),
+            counted_disturbed=sum(repeat.is_disturbed for repeat in counted),
+        )
+
+
+def counted_pairs(
+    repeats: Sequence[Repeat], references: Sequence[Repeat], arm: str
+) -> list[tuple[Repeat, Repeat]]:
+    """Return the n-th repeat of the pipeline with the n-th of a loop, where both count."""
+    others = [repeat for repeat in references if repeat.arm == arm]
+    pairs = zip(repeats, others, strict=False)
+    return [(pipeline, other) for pipeline, other in pairs if pipeline.counts and other.counts]
 
 
 def metrics_of(result: TaskResult, proven: Verification | None) -> MetricValues:
@@ -313,7 +332,8 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
         for difference in repeat.cross_check.get("differences", []):
             warnings.append(f"{where}: Beam's own metrics differ: {difference}")
         for reason in repeat.noise.get("reasons", []):
-            warnings.append(f"{where} was disturbed: {reason}")
+            instead = f"; {repeat.excluded}" if repeat.excluded is not None else ""
+            warnings.append(f"{where} was disturbed: {reason}{instead}")
     warnings += _memory_that_grew(execution.observations)
     proofs = [each.verification for each in execution.repeats if each.verification is not None]
     warnings += dict.fromkeys(warning for proof in proofs for warning in proof.warnings)

@@ -63,11 +63,11 @@ def of_repeat(
 def of_run(repeats: Sequence[Repeat], observations: Sequence[Observation]) -> MetricValues:
     """Combine the metrics of the pipeline's repeats into those of the run, without pairs.
 
-    Totals are over all repeats that counted, all else is over those that succeeded.
+    Totals are over all repeats, all else is over those that succeeded and were not excluded.
 
     Args:
         repeats: the repeats of the pipeline, failed ones too.
-        observations: of those that succeeded.
+        observations: of those that count.
     """
     measured = [observed for observed in observations if observed.measured is not None]
     computed: dict[str, MetricValue | str | None] = {}
@@ -80,9 +80,7 @@ def of_run(repeats: Sequence[Repeat], observations: Sequence[Observation]) -> Me
 
 
 def _aggregated(metric: Metric, repeats: Sequence[Repeat]) -> MetricValue | None:
-    counted = [
-        repeat for repeat in repeats if metric.aggregate == "total" or repeat.status == "succeeded"
-    ]
+    counted = [repeat for repeat in repeats if metric.aggregate == "total" or repeat.counts]
     values = [repeat.metrics[metric.name] for repeat in counted if metric.name in repeat.metrics]
     if not values:
         return None

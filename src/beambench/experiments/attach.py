@@ -18,8 +18,9 @@ from beambench.definition.publish import Publish
 from beambench.definition.runners import lookup, runner_with_jobs
 from beambench.errors import UsageError
 from beambench.experiments.existing import prepare_nothing
-from beambench.experiments.experiment import Arm, Experiment, carry_out, failed_in_a_row
+from beambench.experiments.experiment import Experiment, carry_out, failed_in_a_row
 from beambench.experiments.records import Subject, first_error
+from beambench.experiments.retries import Arm
 from beambench.record.run_record import RunRecord
 from beambench.request.checks import check_timeout
 

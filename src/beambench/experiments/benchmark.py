@@ -28,8 +28,9 @@ from beambench.definition.runners import Runner, find_runner
 from beambench.definition.schema import Definition
 from beambench.definition.user_modules import importable
 from beambench.errors import UsageError
-from beambench.experiments.experiment import Arm, Experiment, carry_out, failed_in_a_row
+from beambench.experiments.experiment import Experiment, carry_out, failed_in_a_row
 from beambench.experiments.records import Subject, first_error, make_record
+from beambench.experiments.retries import Arm
 from beambench.machine.environment import fingerprint
 from beambench.record.observation import BatchSizeRates, Observation
 from beambench.record.run_record import RunRecord
@@ -96,6 +97,7 @@ class BenchmarkRun:
             execution=Execution(request.failed_share),
             steps_before=steps + (self.has_sample and 1 + (request.stock is not None)),
             added_config=self._added_config,
+            retries=request.retry_disturbed,
         )
 
     def _added_config(self) -> dict[str, Any]:

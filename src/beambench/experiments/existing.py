@@ -14,8 +14,9 @@ from beambench.controller.session import Announce, Session, Step, silent
 from beambench.definition.plan import ExistingPlan
 from beambench.definition.runners import find_runner
 from beambench.errors import UsageError
-from beambench.experiments.experiment import Arm, Experiment, carry_out, failed_in_a_row
+from beambench.experiments.experiment import Experiment, carry_out, failed_in_a_row
 from beambench.experiments.records import Subject, trouble_or_first_error
+from beambench.experiments.retries import Arm
 from beambench.machine.environment import fingerprint
 from beambench.record.run_record import InputRecord, ModelRecord, RunRecord, Verification
 from beambench.request.existing import ExistingRequest
@@ -64,6 +65,7 @@ def experiment_of(request: ExistingRequest) -> Experiment:
         judge=trouble_or_first_error,
         subject=_subject,
         execution=Execution(request.failed_share),
+        retries=request.retry_disturbed,
     )
 
 

@@ -11,13 +11,14 @@ from beambench.cancellation import Cancellation
 from beambench.clock import Clock, SystemClock
 from beambench.controller.assemble import ArmName, Execution
 from beambench.controller.processes.work_dir import work_dir
-from beambench.controller.results import TaskResult, Trouble
-from beambench.controller.session import Announce, Session, Step, silent
+from beambench.controller.results import Trouble
+from beambench.controller.session import Announce, Session, silent
 from beambench.definition.entry_points import load
 from beambench.definition.publish import Publish
 from beambench.definition.runners import find_runner
 from beambench.errors import BeambenchError, RunError
 from beambench.experiments.records import Judge, Subject, make_record
+from beambench.experiments.retries import Arm, retry_disturbed
 from beambench.record.run_record import Repeat, RunRecord
 
 
@@ -58,21 +59,6 @@ class Request(Protocol):
 R = TypeVar("R", bound=Request)
 
 
-@dataclass(frozen=True)
-class Arm:
-    """A configuration that is measured, and the task that measures it.
-
-    Attributes:
-        name: under which its repeats are in the record.
-        label: what a repeat is called while it is carried out.
-        repeat: carries out one repeat; it may find that there can be none, which ends the run.
-    """
-
-    name: ArmName
-    label: str
-    repeat: Callable[[Session, Step, Execution], TaskResult | Trouble]
-
-
 GivesUp = Callable[[Sequence[Repeat]], bool]
 """Tells from all repeats so far, in the order of their execution, whether the rest is left out."""
 
@@ -101,6 +87,7 @@ class Experiment:
         steps_before: how many steps the preparation has.
         started_at: when the run began, where that was before this process.
         added_config: what stands in the configuration beside that of the request.
+        retries: how many disturbed rounds may be repeated. A round is a repeat of each arm.
     """
 
     request: Request
@@ -113,6 +100,7 @@ class Experiment:
     steps_before: int = 0
     started_at: str | None = None
     added_config: Callable[[], Mapping[str, Any]] = dict
+    retries: int = 0
 
 
 def carry_out(
@@ -172,10 +160,12 @@ def _executed(experiment: Experiment, session: Session, folder: Path) -> Trouble
 def _repeated(experiment: Experiment, session: Session) -> Trouble | None:
     """Run the arms in turn. A failed repeat is recorded; the run goes on if it can."""
     execution, repeats = experiment.execution, list[Repeat]()
+    seconds: dict[ArmName, float] = {}
     for arm in experiment.schedule:
         done = sum(1 for repeat in repeats if repeat.arm == arm.name)
-        step = session.next_step(f"{arm.label} {done + 1}")
+        step, began = session.next_step(f"{arm.label} {done + 1}"), session.clock.now()
         result = arm.repeat(session, step, execution)
+        seconds[arm.name] = max(seconds.get(arm.name, 0.0), session.clock.now() - began)
         if isinstance(result, Trouble):
             return result
         repeats.append(execution.add(arm.name, result))
@@ -183,7 +173,9 @@ def _repeated(experiment: Experiment, session: Session) -> Trouble | None:
             return Trouble.of(step.label, result)
         if experiment.gives_up(repeats):
             return None
-    return None
+    return retry_disturbed(
+        session, execution, experiment.schedule, experiment.retries, sum(seconds.values())
+    )
 
 
 def execute_all(

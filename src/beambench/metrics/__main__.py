@@ -15,12 +15,13 @@ prints it with the metrics of installed packages, which
 
 A metric stands in every repeat and, combined, in the run, always with its unit, its direction and
 `n`. Within a repeat `n` counts what the column says. In the run, `median` is the median over the
-succeeded repeats (`n` = repeats), with a distribution-free interval of at least 95 % from 6 repeats
+succeeded repeats (`n` = repeats), without those that were disturbed and
+[repeated](measuring.md#noise), with a distribution-free interval of at least 95 % from 6 repeats
 on; `elements` is that median too, of what says nothing of time: `n` is the number of elements that
 it was computed over (the fewest of a repeat), and repeats give it no interval; `merged` comes from
-the histograms of all repeats added up (`n` = batches); `total` is the sum; `pairs` is the median
-over pairs of a pipeline and a loop repeat. A metric without a value is absent: missing is unknown,
-never 0. Values of histograms have a relative error of at most 2 %.
+the histograms of these repeats added up (`n` = batches); `total` is the sum over all; `pairs` is
+the median over pairs of a pipeline and a loop repeat. A metric without a value is absent: missing
+is unknown, never 0. Values of histograms have a relative error of at most 2 %.
 
 | metric | unit | better | n counts | run value | formula | Beam's label |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -114,21 +114,48 @@ def _print_metrics(out: Page, record: RunRecord) -> None:
     known, listed = known_names(), {metric.name: metric for metric in metrics()}
     names = [name for name, metric in listed.items() if metric.shown == "table"]
     exact = [name for name, metric in listed.items() if metric.run_value == "total"]
-    repeats = sum(1 for repeat in record.repeats if repeat.status == "succeeded")
+    repeats = sum(1 for repeat in record.repeats if repeat.counts)
     columns = [
         TableColumn("metric", whole=True),
         TableColumn("value", right=True, whole=True),
         TableColumn("95 % interval" if repeats >= 6 else "interval", right=True, whole=True),
         TableColumn("n", right=True),
     ]
+    disturbed = _disturbed_of(record)
+    if disturbed:
+        columns.append(TableColumn("disturbed", whole=True))
     rows = []
     for name in [*names, *(name for name in record.metrics if name not in known)]:
         metric = record.metrics.get(name)
         if metric is not None:
             value = show_value(metric.value, metric.unit)
             interval = "" if name in exact else _interval(metric)
-            rows.append([name, value, interval, f"{metric.n}"])
+            marks = [disturbed.get(name, "")] if disturbed else []
+            rows.append([name, value, interval, f"{metric.n}", *marks])
     out.print_table(columns, rows)
+
+
+def _disturbed_of(record: RunRecord) -> dict[str, str]:
+    """Return for each metric how many repeats that its value is from were disturbed, if any were.
+
+    What is counted or comes from the outputs is the same whatever else the machine does.
+    """
+    from beambench.controller.assemble import counted_pairs
+    from beambench.metrics.registry import metrics
+
+    shares: dict[str, str] = {}
+    for metric in metrics():
+        if metric.run_value in ("total", "elements"):
+            continue
+        groups: list[tuple[Repeat, ...]]
+        if metric.of_pairs is not None:
+            groups = [*counted_pairs(record.repeats, record.references, metric.of_pairs.arm)]
+        else:
+            groups = [(repeat,) for repeat in record.repeats if repeat.counts]
+        disturbed = sum(any(repeat.is_disturbed for repeat in group) for group in groups)
+        if disturbed and metric.name in record.metrics:
+            shares[metric.name] = f"{disturbed} of {len(groups)}"
+    return shares
 
 
 def _interval(metric: MetricValue) -> str:
@@ -159,7 +186,7 @@ def _mean_shares(repeats: Sequence[Repeat]) -> dict[str, float]:
     whole = [
         repeat.metrics
         for repeat in repeats
-        if repeat.status == "succeeded" and all(name in repeat.metrics for name in names)
+        if repeat.counts and all(name in repeat.metrics for name in names)
     ]
     return {name: fmean(metrics[name].value for metrics in whole) for name in names if whole}
 

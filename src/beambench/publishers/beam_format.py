@@ -78,7 +78,7 @@ def published_repeat(record: RunRecord) -> Repeat | None:
     """Return the repeat with the median throughput, or None if there is nothing to publish."""
     if record.status != "succeeded":
         return None
-    done = [repeat for repeat in record.repeats if repeat.status == "succeeded"]
+    done = [repeat for repeat in record.repeats if repeat.counts]
     done = [repeat for repeat in done if repeat.beam_metrics]
     return sorted(done, key=_throughput)[(len(done) - 1) // 2] if done else None
 

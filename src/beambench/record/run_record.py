@@ -187,6 +187,8 @@ class Repeat(Part):
     ``output_rows`` is what was counted in the target of the predictions afterwards; null where
     they were not to be written. ``devices`` has those that models were loaded on, empty where no
     batch told.
+    ``excluded`` says why a repeat does not count in the metrics of the run. Absent: it counts,
+    unless it failed.
     """
 
     index: int
@@ -211,12 +213,23 @@ class Repeat(Part):
     weights_cached: float | None = None
     output_rows: int | None = None
     error: dict[str, Any] | None = None
+    excluded: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the values of the run are made from it."""
+        return self.status == "succeeded" and self.excluded is None
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether others are known to have disturbed it."""
+        return self.noise.get("disturbed") is True
 
     @model_serializer(mode="wrap")
     def _as_recorded(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what is unknown of the loads, as earlier records do."""
+        """Leave out what is unknown of the loads, as earlier records do, and that it counts."""
         document: dict[str, Any] = serialise(self)
-        for name in ("late_loads", "steady_loads", "weights_cached"):
+        for name in ("late_loads", "steady_loads", "weights_cached", "excluded"):
             if document.get(name, 0) is None:
                 del document[name]
         return document
@@ -305,12 +318,18 @@ class RunNoise(Part):
     ``disturbed_repeats`` and ``unjudged_repeats`` are positions among all repeats in their order,
     the latter of those of which nothing is known. ``worst`` holds the highest value of each figure
     that a repeat has (the lowest of ``cpu_mhz_end``), null if no repeat knows it.
+    ``excluded_repeats`` are the positions of those that do not count in the metrics, because they
+    were disturbed and repeated. ``counted_repeats`` of the pipeline do, ``counted_disturbed`` of
+    which were disturbed.
     """
 
     repeats: int = 0
     disturbed_repeats: list[int] = Field(default_factory=list)
     unjudged_repeats: list[int] = Field(default_factory=list)
     worst: dict[str, float | None] = Field(default_factory=dict)
+    excluded_repeats: list[int] = Field(default_factory=list)
+    counted_repeats: int = 0
+    counted_disturbed: int = 0
 
     @model_serializer(mode="wrap")
     def _as_recorded(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class RunRequest:
     resolved: Resolved
     runner: str = DEFAULT
     repeats: int | None = None
+    retry_disturbed: int = 0
     source: str | None = None
     labels_file: str | None = None
     limit: int | None = None
@@ -182,6 +183,7 @@ class RunRequest:
             "labels": self.effective_labels,
             "limit": self.effective_limit,
             "repeats": self.repeat_count,
+            "retry_disturbed": self.retry_disturbed,
             "reference": "loop" if self.reference else None,
             "seed": self.seed,
             "timeout": self.time_limit,

@@ -159,6 +159,7 @@ def _check_numbers(request: RunRequest) -> None:
     neither can stand in a record.
     """
     check_count("repeats", request.repeats)
+    check_retries(request.retry_disturbed)
     check_count("limit", request.limit)
     check_seed(request.seed)
     check_failed_share(request.failed_share)
@@ -171,6 +172,11 @@ def _check_numbers(request: RunRequest) -> None:
 def check_count(name: str, value: int | None) -> None:
     if value is not None and value < 1:
         raise UsageError(f"{name} {value}: must be 1 or more")
+
+
+def check_retries(count: int) -> None:
+    if count < 0:
+        raise UsageError(f"retry_disturbed {count}: must be 0 or more")
 
 
 def check_failed_share(share: float) -> None:

@@ -25,6 +25,7 @@ from beambench.request.checks import (
     check_failed_share,
     check_flags,
     check_folder,
+    check_retries,
     check_seed,
     check_timeout,
 )
@@ -57,6 +58,7 @@ class ExistingRequest:
     source_digest: str
     runner: str = DEFAULT
     repeats: int | None = None
+    retry_disturbed: int = 0
     seed: int = 0
     timeout: float | None = None
     max_failed: float | None = None
@@ -119,6 +121,7 @@ class ExistingRequest:
             "source_file": self.source_file,
             "source_digest": self.source_digest,
             "repeats": self.repeat_count,
+            "retry_disturbed": self.retry_disturbed,
             "seed": self.seed,
             "timeout": self.time_limit,
             "max_failed": self.failed_share,
@@ -167,6 +170,7 @@ def make_existing_request(
     )
     _check_runner(request.runner)
     check_count("repeats", request.repeats)
+    check_retries(request.retry_disturbed)
     check_seed(request.seed)
     check_timeout(request.timeout if request.timeout is not None else request.time_limit)
     check_failed_share(request.failed_share)

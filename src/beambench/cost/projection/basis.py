@@ -136,11 +136,11 @@ def notes_of(source: Source, measured: Measurement) -> list[str]:
             f"batches had at most {measured.largest_batch} elements, and may have {most} there: "
             "time and memory of such are not known"
         )
-    disturbed = len(record.noise.disturbed_repeats)
+    excluded = set(record.noise.excluded_repeats)
+    disturbed = len(set(record.noise.disturbed_repeats) - excluded)
     if disturbed:
-        notes.append(
-            f"other work on its machine disturbed {disturbed} of {record.noise.repeats} repeats"
-        )
+        counted = record.noise.repeats - len(excluded)
+        notes.append(f"other work on its machine disturbed {disturbed} of {counted} repeats")
     if len(measured.throughputs) < 3:
         notes.append("fewer than 3 repeats: the spread of the throughput is not known well")
     cluster = source.cluster

@@ -73,11 +73,11 @@ def copies_of_model(record: RunRecord, processes: int) -> int:
 
 
 def metric_values(record: RunRecord, name: str) -> list[float]:
-    """Return a metric of each succeeded repeat; where there are none, that of the run."""
+    """Return a metric of each repeat that counts; where there are none, that of the run."""
     values = [
         repeat.metrics[name].value
         for repeat in record.repeats
-        if repeat.status == "succeeded" and name in repeat.metrics
+        if repeat.counts and name in repeat.metrics
     ]
     if not values and name in record.metrics:
         values = [record.metrics[name].value]
