@@ -6,7 +6,7 @@ import pytest
 
 from beambench.errors import UsageError
 from beambench.inputs.manifest import Manifest
-from beambench.worker.labels import check_classes, check_labels, truth_of
+from beambench.worker.labels import check_labels, class_check, truth_of
 from tiny_workloads import Tiny, make_plan, prepared
 
 
@@ -63,9 +63,9 @@ def test_class_folders_are_those_of_the_whole_input(tmp_path):
     ready = prepared(tmp_path, listing.ids, class_folders=folders)
     task = make_plan(tmp_path, "loop", labels="folders", preparation=ready)
     assert truth_of(task, listing.ids) == {"b/1.jpg": 1, "b/2.jpg": 1}
-    check_classes(task, 2)
+    class_check(task)(2)
     with pytest.raises(UsageError, match="folder 'b' is class 1, but tiny has the classes 0 to 0"):
-        check_classes(task, 1)
+        class_check(task)(1)
 
 
 @pytest.mark.parametrize("kind", ["list", "derived", "synthetic", "file"])

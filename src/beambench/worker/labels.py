@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from beambench.definition.plan import BenchmarkPlan, PreparedPlan
 from beambench.definition.schema import FOLDERS
@@ -37,19 +37,24 @@ def truth_of(plan: PreparedPlan, ids: Sequence[str]) -> dict[str, int]:
     return labels_for(ids, read_labels(plan.labels), prepared.root or "")
 
 
-def check_classes(plan: PreparedPlan, classes: int | None) -> None:
-    """Check the labels against a model whose classes were counted in its output.
+def class_check(plan: PreparedPlan) -> Callable[[int | None], None]:
+    """Return a check of the labels against a model whose classes were counted in its output.
 
-    Raises:
-        UsageError: one of them is a class that the model has not.
+    It raises a UsageError if one of them is a class that the model has not. It is to be made
+    before a handler changes the folder.
     """
     name, folders = plan.definition.model.name, plan.preparation.class_folders
-    if plan.labels is None or classes is None:
-        return
-    if folders is not None:
-        check_folder_classes(folders.classes, classes, name)
-    else:
-        read_labels(plan.labels).check_classes(classes, name)
+    labels = read_labels(plan.labels) if plan.labels is not None and folders is None else None
+
+    def check(classes: int | None) -> None:
+        if classes is None:
+            return
+        if folders is not None:
+            check_folder_classes(folders.classes, classes, name)
+        if labels is not None:
+            labels.check_classes(classes, name)
+
+    return check
 
 
 def check_labels(

@@ -42,7 +42,7 @@ from beambench.machine.page_cache import cached_share
 from beambench.record.observation import Histogram, Observation, Prepared, Proof
 from beambench.worker import loop
 from beambench.worker.beam_warnings import recorded_warnings
-from beambench.worker.labels import check_classes, check_labels, truth_of
+from beambench.worker.labels import check_labels, class_check, truth_of
 from beambench.worker.outputs import (
     classes_of,
     ids_of,
@@ -311,8 +311,9 @@ def run_reference(plan: ReferencePlan) -> Observation:
     clock = PlanClock(plan.epoch_ns, plan.slot_us)
     by_id = {element.id: element for element in read_elements(plan)}
     chosen = [by_id[element_id] for element_id in sample]
+    check_classes = class_check(plan)
     outputs, _ = loop.run(workload, chosen, [1], clock, frozenset(sample))
-    check_classes(plan, classes_of(outputs))
+    check_classes(classes_of(outputs))
     return Observation(
         task=plan.task,
         sample=[sampled(output) for output in outputs],
