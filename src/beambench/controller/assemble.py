@@ -21,6 +21,7 @@ from beambench.controller.proof.cross_check import cross_check
 from beambench.controller.proof.element_flow import problem_of, warnings_of_flows
 from beambench.controller.proof.verification import run_level, verification
 from beambench.controller.results import TaskResult
+from beambench.controller.time_order import warnings_of_order
 from beambench.machine.noise import summarise
 from beambench.metrics.efficiency import PIPELINE_TO_LOOP
 from beambench.record.observation import Observation
@@ -334,6 +335,7 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
         for reason in repeat.noise.get("reasons", []):
             instead = f"; {repeat.excluded}" if repeat.excluded is not None else ""
             warnings.append(f"{where} was disturbed: {reason}{instead}")
+    warnings += warnings_of_order(execution.repeats)
     warnings += _memory_that_grew(execution.observations)
     proofs = [each.verification for each in execution.repeats if each.verification is not None]
     warnings += dict.fromkeys(warning for proof in proofs for warning in proof.warnings)

@@ -37,6 +37,7 @@ def print_record(record: RunRecord) -> None:
         out.print(escape(f"{choice.setting}: {choice.value}, because {choice.reason}"))
     if record.metrics:
         _print_metrics(out, record)
+        _print_time_order(out, record)
         _print_stages(out, record)
     out.print(f"verification: {_verification_line(record.verification)}")
     if record.verification.stock:
@@ -163,6 +164,14 @@ def _interval(metric: MetricValue) -> str:
         return "indicative" if metric.n < 6 else ""
     low, high = (show_value(end, metric.unit) for end in (metric.ci_low, metric.ci_high))
     return f"{low} – {high}"
+
+
+def _print_time_order(out: Page, record: RunRecord) -> None:
+    from beambench.controller.time_order import time_order
+
+    order = time_order(record.repeats)
+    if order is not None:
+        out.print(escape(str(order)))
 
 
 def _print_stages(out: Page, record: RunRecord) -> None:
