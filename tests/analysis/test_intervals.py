@@ -9,6 +9,7 @@ from beambench.analysis.intervals import (
     coefficient_of_variation,
     median,
     median_interval,
+    percentile_interval,
     percentile_supported,
 )
 
@@ -163,3 +164,33 @@ def test_arguments_out_of_range_are_refused():
             median_interval(range(10), bad)
         with pytest.raises(ValueError, match="percentile"):
             percentile_supported(bad, 10)
+
+
+def test_the_interval_of_a_percentile_by_hand():
+    # v = 0.25 ÷ 600, and logit(0.5) ± 2.571 × √v ÷ 0.25 = ± 0.2099 are the shares 0.4477 and
+    # 0.5523: of 600 values, each six times, those with the ranks 268 and 333.
+    alike = dict.fromkeys(range(1, 101), 1)
+    assert percentile_interval(0.5, [alike] * 6) == (45, 56)
+
+
+def test_repeats_that_differ_widen_the_interval_of_a_percentile():
+    # Half of the repeats are 10 up, half 10 down: F = 0.4 and 0.6, so v = 6 × 0.01 ÷ 30 = 0.002 and
+    # the shares are 0.3870 and 0.6130: ranks 232 and 369 of 600.
+    lower, upper = (dict.fromkeys(range(1 + shift, 101 + shift), 1) for shift in (0, 20))
+    low, high = percentile_interval(0.5, [lower, upper] * 3) or (0, 0)
+    assert (low, high) == (49, 72)
+    assert high - low > 56 - 45
+
+
+@pytest.mark.parametrize(
+    ("p", "repeats"),
+    [
+        (0.5, [dict.fromkeys(range(100), 1)] * 5),  # too few repeats
+        (0.5, [dict.fromkeys(range(100), 1)] * 5 + [{}]),  # one of which nothing is known
+        (0.99, [dict.fromkeys(range(80), 1)] * 6),  # 4.8 values beyond it
+        (0.9, [{1: 100}, {1: 100}, {1: 100}, {1: 100}, {1: 100}, {2: 100}]),  # one repeat is all
+        (0.5, [{1: 10}] * 40),  # no quantile of t is at hand
+    ],
+)
+def test_a_percentile_has_no_interval_where_its_other_side_is_not_known(p, repeats):
+    assert percentile_interval(p, repeats) is None

@@ -9,6 +9,8 @@ Pure functions on run-level values, on nothing but the standard library. Sources
   are narrower by one rank; ours are symmetric, so that no side is favoured.
 * W. Q. Meeker, G. J. Hahn and L. A. Escobar, *Statistical Intervals*, 2nd edition (2017), sections
   3.1 (normal) and 5.3 (distribution-free): intervals to contain one future value.
+* R. S. Woodruff, "Confidence intervals for medians and other position measures", JASA 47 (1952): of
+  a percentile, from the interval of the share below it.
 * MLPerf Inference LoadGen, ``loadgen/early_stopping.cc``: how many queries a percentile needs.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 T_975 = (
@@ -25,6 +27,12 @@ T_975 = (
     *(2.052, 2.048, 2.045, 2.042, 2.040, 2.037, 2.035, 2.032, 2.030, 2.028, 2.026),
 )
 """Quantiles of Student's t at 97.5 % for 1 to 37 degrees of freedom."""
+
+LEAST_REPEATS = 6
+"""As for an interval of a median at 95 %."""
+
+LEAST_BEYOND = 5
+"""Values beyond a percentile, without which nothing is known of its other side."""
 
 PERCENTILE_RISK = 0.01
 """1 - 0.99, the confidence at which MLPerf claims a percentile."""
@@ -103,6 +111,63 @@ def prediction_interval(values: Iterable[float]) -> tuple[float, float] | None:
     middle = statistics.fmean(logarithms)
     reach = T_975[n - 2] * statistics.stdev(logarithms) * math.sqrt(1 + 1 / n)
     return math.exp(middle - reach), math.exp(middle + reach)
+
+
+def percentile_interval(p: float, repeats: Sequence[Mapping[int, int]]) -> tuple[int, int] | None:
+    """Return the values between which the p-th percentile of all lies with 95 %, or None.
+
+    The repeats are what varies independently, not the values within one. With K of them, n values,
+    and F(r) the share of the values of repeat r up to the estimated percentile, the variance of the
+    share is the greater one of that of clusters and that of independent values::
+
+        v = max(Σ (F(r) - p)² / (K·(K - 1)), p·(1 - p) / n)
+        logit(p) ± t(0.975, K-1) · √v / (p·(1 - p))
+
+    and the interval goes from the value at the lower share to the value at the upper one. None with
+    fewer than 6 repeats, as for a median, or where fewer than 5 values, counted by p·(1 - p) / v,
+    lie beyond the percentile, or where the upper end is beyond the greatest value. What tails a
+    repeat may have that none of these had is not known: the wider the repeats differ beside what
+    the values within each do, the less is covered (docs/measuring.md).
+
+    Args:
+        p: as a fraction, 0.99.
+        repeats: of each the count of every value, or of its bucket, whose order is theirs.
+    """
+    merged: dict[int, int] = {}
+    for repeat in repeats:
+        for value, count in repeat.items():
+            merged[value] = merged.get(value, 0) + count
+    k, n = len(repeats), sum(merged.values())
+    if k < LEAST_REPEATS or k - 1 > len(T_975) or not all(sum(each.values()) for each in repeats):
+        return None
+    estimate = _ranked(merged, math.ceil(p * n))
+    below = [
+        sum(count for value, count in each.items() if value <= estimate) / sum(each.values())
+        for each in repeats
+    ]
+    variance = max(sum((share - p) ** 2 for share in below) / (k * (k - 1)), p * (1 - p) / n)
+    if p * (1 - p) / variance * min(p, 1 - p) < LEAST_BEYOND:
+        return None
+    reach = T_975[k - 2] * math.sqrt(variance) / (p * (1 - p))
+    low, high = (_logistic(math.log(p / (1 - p)) + end) for end in (-reach, reach))
+    last = math.ceil(high * n) + 1
+    if last > n:
+        return None
+    return _ranked(merged, max(1, math.floor(low * n))), _ranked(merged, last)
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
+
+
+def _ranked(counts: Mapping[int, int], rank: int) -> int:
+    """Return the value with a rank, from 1, among all values in ascending order."""
+    seen = 0
+    for value in sorted(counts):
+        seen += counts[value]
+        if seen >= rank:
+            return value
+    raise ValueError(f"rank {rank} of {seen} values")
 
 
 def coefficient_of_variation(values: Iterable[float]) -> float | None:

@@ -35,11 +35,13 @@ class Sample(NamedTuple):
         value: in the metric's unit; None is unknown.
         n: what it was computed from; a value of nothing (0) is unknown too.
         reason: why it is unknown, for a warning in the record; None where it does not apply.
+        interval: of a value over several repeats, at 95 %; None where they do not allow one.
     """
 
     value: float | None
     n: int
     reason: str | None = None
+    interval: tuple[float, float] | None = None
 
 
 UNKNOWN = Sample(None, 0)
@@ -134,7 +136,7 @@ class Metric:
         Raises:
             ValueError: it is infinite or no number.
         """
-        low, high = interval or (None, None)
+        low, high = interval or sample.interval or (None, None)
         value = float(sample.value or 0.0)
         if not math.isfinite(value):
             raise ValueError(f"its value is {value}")

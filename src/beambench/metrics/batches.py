@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from beambench.analysis.histogram import merge, nearest_rank, quantile, total
-from beambench.analysis.intervals import percentile_supported
+from beambench.analysis.histogram import bounds, merge, nearest_rank, quantile, total
+from beambench.analysis.intervals import percentile_interval, percentile_supported
 from beambench.metrics.base import MICRO, NANO, UNKNOWN, Metric, RawRepeat, Sample, per
 from beambench.record.observation import Histogram, Measured, Observation
 from beambench.record.run_record import Direction
@@ -84,6 +84,7 @@ def _percentiles(
     direction: Direction,
     histogram: Callable[[Measured], Histogram],
     percentile: Callable[[float, Histogram], Sample],
+    interval: Callable[[tuple[int, int]], tuple[float, float]],
     shown: Sequence[str],
 ) -> list[Metric]:
     def over_repeats(share: float) -> Callable[[Sequence[Observation]], Sample]:
@@ -92,7 +93,10 @@ def _percentiles(
             measured = [each.measured for each in observations if each.measured is not None]
             if not all(map(_is_complete, measured)):
                 return UNKNOWN
-            return percentile(share, merge(map(histogram, measured)))
+            counts = [histogram(each) for each in measured]
+            sample = percentile(share, merge(counts))
+            ends = percentile_interval(share, counts) if sample.value is not None else None
+            return sample if ends is None else sample._replace(interval=interval(ends))
 
         return compute
 
@@ -102,7 +106,8 @@ def _percentiles(
             unit=unit,
             direction=direction,
             formula=f"{100 * share:g}th percentile over all batches of all repeats, from their "
-            "merged histogram; absent where MLPerf's early stopping at 99 % does not support it "
+            "merged histogram, with Woodruff's interval, for which the repeats are the clusters; "
+            "absent where MLPerf's early stopping at 99 % does not support it "
             "(share**n > 0.01)",
             counts="batches",
             of_repeats=over_repeats(share),
@@ -139,6 +144,7 @@ METRICS = (
         "lower",
         lambda measured: measured.latencies,
         latency_percentile,
+        lambda ends: (bounds(ends[0])[0] * NANO, bounds(ends[1])[1] * NANO),
         shown=("p50", "p90", "p95", "p99"),
     ),
     Metric(
@@ -154,6 +160,12 @@ METRICS = (
         beam_label="mean_inference_request_batch_size",
     ),
     *_percentiles(
-        "inference_batch_size", "1", "neither", computed_batch_sizes, size_percentile, shown=()
+        "inference_batch_size",
+        "1",
+        "neither",
+        computed_batch_sizes,
+        size_percentile,
+        lambda ends: (float(ends[0]), float(ends[1])),
+        shown=(),
     ),
 )

@@ -130,7 +130,7 @@ def _print_metrics(out: Page, record: RunRecord) -> None:
         metric = record.metrics.get(name)
         if metric is not None:
             value = show_value(metric.value, metric.unit)
-            interval = "" if name in exact else _interval(metric)
+            interval = "" if name in exact else _interval(name, metric)
             marks = [disturbed.get(name, "")] if disturbed else []
             rows.append([name, value, interval, f"{metric.n}", *marks])
     out.print_table(columns, rows)
@@ -159,9 +159,13 @@ def _disturbed_of(record: RunRecord) -> dict[str, str]:
     return shares
 
 
-def _interval(metric: MetricValue) -> str:
+def _interval(name: str, metric: MetricValue) -> str:
+    """Return the interval; a value without one is indicative, unless its n counts no repeats."""
+    from beambench.metrics.registry import BY_NAME
+
     if metric.ci_low is None or metric.ci_high is None:
-        return "indicative" if metric.n < 6 else ""
+        is_merged = name in BY_NAME and BY_NAME[name].run_value == "merged"
+        return "indicative" if metric.n < 6 or is_merged else ""
     low, high = (show_value(end, metric.unit) for end in (metric.ci_low, metric.ci_high))
     return f"{low} – {high}"
 
