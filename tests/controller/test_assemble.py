@@ -28,7 +28,7 @@ from beambench.record.observation import (
     Proof,
     SampledPrediction,
 )
-from beambench.record.run_record import FailedElement, MetricValue, Repeat
+from beambench.record.run_record import FailedElement, LabelComparison, MetricValue, Repeat
 
 IDS = f"{7:032x}"
 SAMPLE = [SampledPrediction(id=str(number), label=number) for number in range(8)]
@@ -407,6 +407,42 @@ def test_warnings_say_what_a_reader_must_know():
         "loop repeat 1 was disturbed: other processes used 9.0% of the machine (limit 5%)",
         "labels differ between repeats: see verification.digest of each",
     ]
+
+
+def test_labels_that_arithmetic_may_change_are_counted_in_one_warning():
+    some, more, none = (
+        LabelComparison(compared=100, differing=n, listed=[str(i) for i in range(n)])
+        for n in (1, 3, 0)
+    )
+    execution = execute(
+        ("pipeline", 1),
+        ("loop", result_of(observe(label="b", label_comparison=some))),
+        ("pipeline", result_of(observe(label="c", label_comparison=more))),
+    )
+    assert warnings_of(execution, {}) == [
+        "the labels of up to 3 of 100 elements (3.00%) differ from those of the run's first "
+        "execution, first '0': near ties may change places with the batches"
+    ]
+    assert execution.repeats[1].verification.label_comparison == more
+    failures = execute(
+        ("pipeline", 1), ("pipeline", result_of(observe(label="b", label_comparison=none)))
+    )
+    assert warnings_of(failures, {}) == []
+
+
+def test_a_repeat_is_compared_with_the_first_that_has_all_elements():
+    exact = [
+        result_of(observe(label=label, near_tie=0.0, missing_count=lost, count=100))
+        for label, lost in (("a", 1), ("b", 0), ("b", 0), ("c", 0))
+    ]
+    execution = execute(*(("pipeline", result) for result in exact))
+    assert [repeat.status for repeat in execution.repeats] == [
+        *("failed", "succeeded", "succeeded", "failed")
+    ]
+    assert execution.repeats[3].error["message"] == (
+        "verification: the labels differ from those of the run's first execution, though labels "
+        "of this work are exact"
+    )
 
 
 def test_labels_of_a_failed_repeat_are_no_difference():

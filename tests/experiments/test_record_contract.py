@@ -56,7 +56,7 @@ PROMISED_PARTS = {
 }
 ABSENT_IF_UNKNOWN = {
     *("late_loads", "steady_loads", "weights_cached", "excluded"),
-    *("elements_compared", "detectable_share"),
+    *("elements_compared", "detectable_share", "label_comparison"),
 }
 """Keys of a repeat, and of its verification."""
 

@@ -22,7 +22,7 @@ from beambench.instrumentation.elements import (
     label_of,
 )
 from beambench.instrumentation.failures import ElementFailure
-from beambench.instrumentation.proof import add_up
+from beambench.instrumentation.output_sums import add_up
 from beambench.instrumentation.recorder import PlanClock, Progress
 
 pytestmark = pytest.mark.real

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beambench.instrumentation.elements import Output
-from beambench.instrumentation.proof import (
+from beambench.instrumentation.output_sums import (
     MODULUS,
-    ProofOfWork,
     accounts_for,
     add_up,
     expected_of,
     hash_of,
     proof_of,
 )
+from beambench.instrumentation.proof import ProofOfWork
 from beambench.record.observation import Proof
 
 pytestmark = pytest.mark.real

@@ -19,7 +19,8 @@ from beambench.controller.metric_values import (
 )
 from beambench.controller.proof.cross_check import cross_check
 from beambench.controller.proof.element_flow import problem_of, warnings_of_flows
-from beambench.controller.proof.verification import run_level, verification
+from beambench.controller.proof.label_differences import labels_that_differ
+from beambench.controller.proof.verification import is_accounted_for, run_level, verification
 from beambench.controller.results import TaskResult
 from beambench.controller.time_order import warnings_of_order
 from beambench.machine.noise import summarise
@@ -55,6 +56,7 @@ class Execution:
         observations: of the repeats of the pipeline that count.
         reference: the sample through the bare loop.
         stock: the same as `stock` runs it, for a variant whose model computes otherwise.
+        first: the first execution of which all elements are accounted for.
         unknown: why metrics of each repeat have no value, where that is to be said.
         warnings: of who carried out the repeats.
     """
@@ -63,6 +65,7 @@ class Execution:
     rounded: bool = False
     reference: Observation | None = None
     stock: Observation | None = None
+    first: Observation | None = None
     repeats: list[Repeat] = field(default_factory=list)
     observations: list[Observation] = field(default_factory=list)
     references: list[Repeat] = field(default_factory=list)
@@ -74,11 +77,7 @@ class Execution:
         known = self.repeats if arm == "pipeline" else self.references
         index = sum(1 for repeat in known if repeat.arm == arm)
         observation = result.observation
-        proven = (
-            verification(observation, self.reference, self.stock, rounded=self.rounded)
-            if observation is not None
-            else None
-        )
+        proven = self._verified(observation) if observation is not None else None
         metrics, unknown = metrics_of(result, proven)
         repeat = make_repeat(arm, index, result, proven, self.max_failed, metrics)
         known.append(repeat)
@@ -95,6 +94,15 @@ class Execution:
         if arm == "pipeline" and known[at].counts:
             del self.observations[sum(1 for repeat in known[:at] if repeat.counts)]
         known[at] = known[at].model_copy(update={"excluded": reason})
+
+    def _verified(self, observation: Observation) -> Verification | None:
+        """Verify a repeat; the first of which nothing is missing is what later ones must equal."""
+        proven = verification(
+            observation, self.reference, self.stock, rounded=self.rounded, first=self.first
+        )
+        if self.first is None and proven is not None and is_accounted_for(observation):
+            self.first = observation
+        return proven
 
     def batch_sizes(self) -> list[int]:
         """Batch sizes of the last pipeline repeat, for the loop to replay."""
@@ -125,8 +133,14 @@ class Execution:
         )
 
     def verification(self) -> Verification:
-        proofs = [repeat.verification for repeat in self.repeats]
-        return run_level([proof for proof in proofs if proof is not None])
+        return run_level(
+            [repeat.verification for repeat in self.repeats if repeat.verification is not None],
+            [
+                (f"{repeat.arm} repeat {repeat.index + 1}", repeat.verification)
+                for repeat in self.references
+                if repeat.verification is not None
+            ],
+        )
 
     def noise(self) -> RunNoise:
         every = [*self.repeats, *self.references]
@@ -343,13 +357,7 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
         warnings.append("the pipeline had several workers, the loop one: no efficiency is given")
     if any(each.measured is not None and each.measured.folded for each in execution.observations):
         warnings.append("latencies spread over more than 128 buckets: percentiles are withheld")
-    digests = {
-        repeat.verification.digest
-        for repeat in [*execution.repeats, *execution.references]
-        if repeat.verification is not None and repeat.status == "succeeded"
-    }
-    if len(digests) > 1:
-        warnings.append("labels differ between repeats: see verification.digest of each")
+    warnings += labels_that_differ([*execution.repeats, *execution.references])
     warnings += warnings_of_unknown(execution.unknown, execution.metric_values().unknown)
     efficiency = metrics.get("pipeline_efficiency")
     if efficiency is not None and efficiency.value > EFFICIENCY_LIMIT:

@@ -10,7 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from beambench.record.run_record import ElementFlow, FailedElement, ModelDevice, Part
+from beambench.record.run_record import (
+    ElementFlow,
+    FailedElement,
+    LabelComparison,
+    ModelDevice,
+    Part,
+)
 
 Histogram = dict[int, int]
 
@@ -215,6 +221,9 @@ class Observation(Part):
     Attributes:
         raw_metrics: what the pipeline wrote to Beam's metrics, by namespace; of ours without the
             families of counters (``name/key``) that `measured` is made from. None of a loop.
+        near_tie: of the workload; 0 where labels are exact, whatever the batches.
+        labels_follow_batches: the same batches give the same labels.
+        label_comparison: with the first execution of the run; None of that one.
         output_rows: rows in the target of the predictions, counted there after the pipeline.
         output_end: offset of the end of the pipeline that wrote them.
         memory: of the worker before each batch, or before some of many: batches and elements so
@@ -239,6 +248,8 @@ class Observation(Part):
     sample: list[SampledPrediction] = Field(default_factory=list)
     near_tie: float = NEAR_TIE
     compares_outputs: bool = True
+    labels_follow_batches: bool = False
+    label_comparison: LabelComparison | None = None
     labelled: int = 0
     correct: int = 0
     batch_size_rates: BatchSizeRates | None = None

@@ -65,6 +65,20 @@ class FailedElement(Part):
     error: str
 
 
+class LabelComparison(Part):
+    """The labels of all elements beside those of the first execution of the run.
+
+    Attributes:
+        compared: elements that came out of both.
+        differing: those of them with another label.
+        listed: ids of the first of these.
+    """
+
+    compared: int
+    differing: int
+    listed: list[str] = Field(default_factory=list)
+
+
 class Verification(Part):
     """The proof that the work was done: counts and order-independent sums over the output.
 
@@ -80,7 +94,8 @@ class Verification(Part):
     ``elements_compared`` counts the elements whose label or output was compared with the bare
     loop's. Of a pipeline that passed, a share of wrong labels above ``detectable_share`` would have
     been seen with a probability of 95 %, wherever they lie by chance; 0 where every one would.
-    Both are absent where nothing was compared, and from earlier records.
+    ``label_comparison`` is of all elements, with the first execution of the run. All three are
+    absent where nothing was compared, and from earlier records.
     """
 
     elements_in: int | None
@@ -100,12 +115,13 @@ class Verification(Part):
     unverified: str | None = None
     elements_compared: int | None = None
     detectable_share: float | None = None
+    label_comparison: LabelComparison | None = None
 
     @model_serializer(mode="wrap")
     def _as_recorded(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what later versions added where it is unknown, as earlier records do."""
         document: dict[str, Any] = serialise(self)
-        for name in ("elements_compared", "detectable_share"):
+        for name in ("elements_compared", "detectable_share", "label_comparison"):
             if document.get(name) is None:
                 document.pop(name, None)
         return document

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from beambench.definition.plan import PreparedPlan
 from beambench.errors import RunError
 from beambench.inputs import files
 from beambench.inputs.elements import Element, parsed
-from beambench.instrumentation.elements import Output
-from beambench.instrumentation.proof import accounts_for, expected_of
+from beambench.instrumentation.output_sums import accounts_for, expected_of
 from beambench.record.observation import Observation, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement
-from beambench.workloads.output import Target
-from beambench.workloads.pipeline import sinks
+from beambench.worker.label_comparison import LabelLog
+
+if TYPE_CHECKING:
+    from beambench.instrumentation.elements import Output
+    from beambench.workloads.output import Target
 
 LISTED = 20
 """Failed, missing and duplicate elements that are named; all are counted."""
@@ -66,7 +70,8 @@ def observed(
 ) -> Observation:
     """Read through the outputs once: failures, sampled labels, accuracy; names if ids differ.
 
-    A label that is a text is neither right nor wrong: the truth is the index of a class.
+    A label that is a text is neither right nor wrong: the truth is the index of a class. Labels
+    are compared with those of the first execution in the same work folder.
     """
     wanted = set(plan.preparation.sample)
     failed: list[FailedElement] = []
@@ -75,6 +80,7 @@ def observed(
     seen: list[str] = []
     expected = expected_of(ids)
     naming = not accounts_for(proof, expected)
+    log = LabelLog(Path(plan.work_dir), proof.labels, complete=not naming)
     for output in outputs:
         element_id, label, _, error = output
         if error is not None and len(failed) < LISTED:
@@ -88,6 +94,8 @@ def observed(
             correct += label == truth[element_id]
         if naming:
             seen.append(element_id)
+        if error is None:
+            log.note(element_id, label)
     missing, duplicates = named_differences(ids, seen) if naming else ([], [])
     return Observation(
         task=plan.task,
@@ -101,6 +109,7 @@ def observed(
         missing_count=len(missing),
         duplicates=duplicates[:LISTED],
         duplicates_count=len(duplicates),
+        label_comparison=log.close(),
         warnings=_named_classes(plan, named),
     )
 
@@ -144,6 +153,8 @@ def written_rows(target: Target, proof: Proof) -> int:
     Raises:
         RunError: they are not as many as came out of the pipeline.
     """
+    from beambench.workloads.pipeline import sinks  # Beam's, which nothing else here needs
+
     rows, outputs = sinks.count(target), proof.count + proof.failed
     if rows != outputs:
         raise RunError(f"output {target}: has {rows} rows of {outputs} outputs")

@@ -33,7 +33,7 @@ from beambench.instrumentation.device import warnings_of
 from beambench.instrumentation.empty_handler import gap_beside
 from beambench.instrumentation.handler import InstrumentedModelHandler, set_framework_threads
 from beambench.instrumentation.memory_log import MEMORY_LOG
-from beambench.instrumentation.proof import add_up
+from beambench.instrumentation.output_sums import add_up
 from beambench.instrumentation.recorder import PlanClock
 from beambench.instrumentation.weights import check_size, size_of, weights_files
 from beambench.machine import bytecode
@@ -42,6 +42,7 @@ from beambench.machine.page_cache import cached_share
 from beambench.record.observation import Histogram, Observation, Prepared, Proof
 from beambench.worker import loop
 from beambench.worker.beam_warnings import recorded_warnings
+from beambench.worker.label_comparison import labels_follow_batches
 from beambench.worker.labels import check_labels, class_check, truth_of
 from beambench.worker.outputs import (
     classes_of,
@@ -250,6 +251,8 @@ def run_pipeline(plan: PipelinePlan) -> Observation:
     return observation.model_copy(
         update={
             "measured": numbers,
+            "near_tie": workload.near_tie,
+            "labels_follow_batches": labels_follow_batches(workload, numbers),
             "runner": {
                 "executed": finished.executed,
                 "implementation": finished.implementation,
@@ -294,7 +297,14 @@ def run_loop(plan: LoopPlan) -> Observation:
     cached = cached_weights(workload)
     outputs, numbers = loop.run(workload, elements, plan.batch_sizes, clock)
     observation = observed(plan, outputs, ids, add_up(outputs), truth)
-    return observation.model_copy(update={"measured": numbers, "weights_cached": cached})
+    return observation.model_copy(
+        update={
+            "measured": numbers,
+            "weights_cached": cached,
+            "near_tie": workload.near_tie,
+            "labels_follow_batches": labels_follow_batches(workload, numbers),
+        }
+    )
 
 
 def calibrate(plan: CalibratePlan) -> Observation:

@@ -98,7 +98,8 @@ class Workload(abc.ABC):
         compares_outputs: `evidence` is raw output; else the reference alone has it, to tell which
             labels are near ties.
         near_tie: two greatest values of `evidence` this close may change places with the batch
-            size: such elements say nothing about agreement with the reference.
+            size: such elements say nothing about agreement with the reference. 0: labels are
+            exact, so that one which differs between two executions fails the run.
     """
 
     transform: ClassVar[str] = "RunInference"

@@ -19,6 +19,7 @@ class Overhead(Workload):
     input_types: ClassVar[tuple[str, ...]] = ("numbers",)
     model_flag: ClassVar[str | None] = None
     runs_on_torch: ClassVar[bool] = False
+    near_tie: ClassVar[float] = 0.0
 
     @classmethod
     def check(cls, definition: Definition) -> None:

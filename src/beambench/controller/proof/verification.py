@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beambench.controller.proof.agreement import Agreement, agreement, stock_agreement
+from beambench.controller.proof.label_differences import label_problem
 from beambench.record.observation import Observation
 from beambench.record.run_record import Verification
 
@@ -25,6 +26,7 @@ def verification(
     stock: Observation | None = None,
     *,
     rounded: bool = False,
+    first: Observation | None = None,
 ) -> Verification | None:
     """Judge one repeat; None if it reported no proof.
 
@@ -33,6 +35,7 @@ def verification(
         reference: the sample through the loop.
         stock: the sample through the loop as `stock` runs it, for another variant.
         rounded: the model computes in less than float32.
+        first: the first execution of the run, if this is a later one.
     """
     proof, expected = observation.proof, observation.expected
     if proof is None or expected is None:
@@ -48,6 +51,9 @@ def verification(
             rounded=rounded,
         )
     problems += agreed.problems
+    if first is not None:
+        wrong = label_problem(observation, first, reference, rounded=rounded)
+        problems += [wrong] if wrong is not None else []
     unverified = _why_unverified(observation, reference, agreed) if not problems else None
     return Verification(
         elements_in=expected.count,
@@ -69,6 +75,7 @@ def verification(
         unverified=unverified,
         elements_compared=len(agreed.compared) or None,
         detectable_share=agreed.detectable_share(proof.count) if not problems else None,
+        label_comparison=observation.label_comparison,
     )
 
 
@@ -86,6 +93,11 @@ def _why_unverified(
         return NO_REFERENCE
     reason: str = agreed.details.get("reason", NOTHING_COMPARED)
     return reason
+
+
+def is_accounted_for(observation: Observation) -> bool:
+    """Tell whether every input came out or failed, exactly once."""
+    return observation.proof is not None and not _accounting_problems(observation)
 
 
 def _accounting_problems(observation: Observation) -> list[str]:
@@ -112,17 +124,41 @@ def _accounting_problems(observation: Observation) -> list[str]:
     return problems
 
 
-def run_level(repeats: Sequence[Verification]) -> Verification:
+def run_level(
+    repeats: Sequence[Verification], loops: Sequence[tuple[str, Verification]] = ()
+) -> Verification:
     """Return the verification that speaks for the run.
 
-    That is the first with a problem, else the first unverified one, else the first.
+    That is the first with a problem, else the first unverified one, else the first. Wrong labels of
+    a loop, which has those that the pipeline should have, are a problem of the run. Where a loop
+    gave every element the label that each repeat gave it, all labels were compared.
+
+    Args:
+        repeats: of the pipeline.
+        loops: those of the loop, by the name of the repeat.
     """
     if not repeats:
         return Verification(elements_in=0, elements_out=0, elements_failed=0, duplicates=0)
     unproven = [repeat for repeat in repeats if not repeat.passed]
     failed = [repeat for repeat in unproven if repeat.unverified is None]
     chosen = [*failed, *unproven, *repeats][0]
-    if not chosen.problems and len({repeat.digest for repeat in repeats}) > 1:
+    wrong = [
+        f"{name}: {problem}"
+        for name, loop in loops
+        if loop.label_comparison is not None and loop.label_comparison.differing
+        for problem in loop.problems
+    ]
+    if wrong and not chosen.problems:
+        return chosen.model_copy(
+            update={"problems": wrong, "passed": False, "unverified": None}
+            | {"detectable_share": None}
+        )
+    digests = {repeat.digest for repeat in repeats}
+    if chosen.passed and digests == {chosen.digest} & {loop.digest for _, loop in loops}:
+        return chosen.model_copy(
+            update={"elements_compared": chosen.elements_out, "detectable_share": 0.0}
+        )
+    if not chosen.problems and len(digests) > 1:
         note: Mapping[str, Any] = {"note": "labels differ between repeats"}
         return chosen.model_copy(update={"reference": {**chosen.reference, **note}})
     return chosen
