@@ -117,9 +117,26 @@ def test_values_that_still_rest_on_disturbed_repeats_are_marked_in_the_table(wor
     print_record(record)
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert rows["metric"].split()[-1] == "disturbed"
-    assert rows["throughput_elements"].rstrip().endswith("2 of 3")
-    assert not rows["elements_failed"].rstrip().endswith("2 of 3")
+    assert rows["throughput_elements"].endswith("2 of 3")
+    assert not rows["elements_failed"].endswith("2 of 3")
     assert "disturbed" in record.model_dump_json()
+
+
+def test_the_mark_is_of_the_repeats_that_know_the_value(workers, capsys):
+    known = measured(10.0)
+    blind = measured(5.0).observation
+    assert blind is not None
+    assert blind.measured is not None
+    blind = blind.model_copy(
+        update={"measured": blind.measured.model_copy(update={"batch_size": None})}
+    )
+    workers.script(
+        "pipeline", dataclasses.replace(known, observation=blind), known, disturbed(10.0)
+    )
+    print_record(run(retry_disturbed=0))
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert rows["throughput_elements"].endswith("3     1 of 3")
+    assert rows["inference_batch_size_mean"].endswith("2     1 of 2")
 
 
 def test_an_undisturbed_run_has_no_such_column(workers, capsys):
@@ -163,8 +180,8 @@ def test_an_efficiency_of_disturbed_loops_is_marked_the_pipelines_rate_is_not(wo
     workers.script("loop", disturbed(20.0))
     print_record(run(repeats=2, reference=True, retry_disturbed=0))
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
-    assert rows["pipeline_efficiency"].rstrip().endswith("1 of 2")
-    assert not rows["throughput_elements"].rstrip().endswith("of 2")
+    assert rows["pipeline_efficiency"].endswith("1 of 2")
+    assert not rows["throughput_elements"].endswith("of 2")
 
 
 # When it ends

@@ -124,7 +124,7 @@ def _print_metrics(out: Page, record: RunRecord) -> None:
     ]
     disturbed = _disturbed_of(record)
     if disturbed:
-        columns.append(TableColumn("disturbed", whole=True))
+        columns.append(TableColumn("disturbed", right=True, whole=True))
     rows = []
     for name in [*names, *(name for name in record.metrics if name not in known)]:
         metric = record.metrics.get(name)
@@ -152,7 +152,12 @@ def _disturbed_of(record: RunRecord) -> dict[str, str]:
         if metric.of_pairs is not None:
             groups = [*counted_pairs(record.repeats, record.references, metric.of_pairs.arm)]
         else:
-            groups = [(repeat,) for repeat in record.repeats if repeat.counts]
+            merged = metric.of_repeats is not None
+            groups = [
+                (repeat,)
+                for repeat in record.repeats
+                if repeat.counts and (merged or metric.name in repeat.metrics)
+            ]
         disturbed = sum(any(repeat.is_disturbed for repeat in group) for group in groups)
         if disturbed and metric.name in record.metrics:
             shares[metric.name] = f"{disturbed} of {len(groups)}"
