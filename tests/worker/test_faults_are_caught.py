@@ -20,7 +20,7 @@ from beambench.record.observation import Observation
 from beambench.record.run_record import Repeat
 from beambench.worker import tasks
 from beambench.worker.__main__ import _write
-from beambench.worker.tasks import sample_of
+from beambench.worker.sample import sample_of
 from tiny_workloads import definition, for_task, make_plan, prepared
 
 pytestmark = pytest.mark.real

@@ -20,6 +20,7 @@ from beambench.record.observation import Observation
 from beambench.runners.direct.beam import pipeline as direct
 from beambench.worker import tasks
 from beambench.worker.outputs import classes_of, named_differences, read_predictions
+from beambench.worker.sample import sample_of
 from beambench.worker.tasks import (
     _digest,
     calibrate,
@@ -29,7 +30,6 @@ from beambench.worker.tasks import (
     run_loop,
     run_pipeline,
     run_reference,
-    sample_of,
 )
 from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 from beambench.credentials.masking import masked
 from beambench.definition.entry_points import load
 from beambench.definition.plan import (
-    SAMPLE_SIZE,
     BenchmarkPlan,
     CalibratePlan,
     LoopPlan,
@@ -53,6 +51,7 @@ from beambench.worker.outputs import (
     sampled,
     written_rows,
 )
+from beambench.worker.sample import sample_of
 from beambench.worker.torch_settings import torch_settings
 from beambench.workloads.base import Weights, Workload
 from beambench.workloads.output import Target
@@ -160,23 +159,6 @@ def of_processes(processes: int, environment: Mapping[str, Any]) -> list[str]:
         f"{processes} processes: a Reshuffle spreads the elements over them, because Beam's direct "
         "runner gives one file to one of them",
     ]
-
-
-def sample_of(ids: Sequence[str], seed: int) -> list[str]:
-    """Choose the elements to compare with the reference, in an order unlike the pipeline's.
-
-    Shuffled, so that a handler which gives back an earlier output cannot agree with itself. With
-    the first and the last element, so that one which mixes up an end of every batch is caught
-    however few batches there are.
-    """
-    source = random.Random(seed)  # noqa: S311
-    ends = list(dict.fromkeys([*ids[:1], *ids[-1:]]))
-    others = [element_id for element_id in dict.fromkeys(ids) if element_id not in ends]
-    chosen = ends + source.sample(others, min(SAMPLE_SIZE - len(ends), len(others)))
-    source.shuffle(chosen)
-    if len(chosen) > 1 and chosen[0] == ids[0]:
-        chosen.reverse()
-    return chosen
 
 
 def _digest(path: Path | str | None) -> str | None:

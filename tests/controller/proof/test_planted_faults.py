@@ -1,0 +1,63 @@
+"""Every planted fault is caught, or is rarer than what the record says that it would have seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from beambench.errors import RunError
+from beambench.instrumentation.device import check_device
+from beambench.record.run_record import ModelDevice
+from planted_faults import FAULTS, LOOPS, Fault, outcome, table
+
+PAGE = Path(__file__).parents[3] / "docs" / "measuring.md"
+EVERY_FAULT = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_without_a_fault_a_run_passes_and_says_its_power(tmp_path, loop):
+    found = outcome(None, loop, tmp_path)
+    assert found.error is None
+    assert found.verification.passed
+    assert found.verification.detectable_share == (0.085 if loop == "no loop" else 0.0)
+
+
+@EVERY_FAULT
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_fault_is_caught_or_is_below_the_power_that_the_record_states(tmp_path, fault, loop):
+    found = outcome(fault, loop, tmp_path)
+    if found.caught_by is not None:
+        assert not found.verification.passed or found.caught_by == "failures"
+        return
+    stated = found.verification.detectable_share
+    assert stated is not None
+    assert 0 < fault.share <= stated
+
+
+@EVERY_FAULT
+def test_each_is_caught_where_the_loop_has_the_same_batches(tmp_path, fault: Fault):
+    assert outcome(fault, "same batches", tmp_path).caught_by is not None
+
+
+def test_few_are_missed_by_the_sample_alone(tmp_path):
+    missed = []
+    for number, fault in enumerate(FAULTS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if outcome(fault, "no loop", folder).caught_by is None:
+            missed.append(fault.name)
+    assert missed == [
+        "one batch rotated, outside the sample",
+        "1 % of the labels wrong, outside the sample",
+        "a pair swapped, outside the sample",
+    ]
+
+
+def test_a_model_on_another_device_is_caught_after_the_load():
+    with pytest.raises(RunError, match="cpu"):
+        check_device("gpu", ModelDevice(device="cpu", name="a CPU"))
+
+
+def test_the_table_of_the_docs_is_what_happens(tmp_path):
+    assert table(tmp_path) in PAGE.read_text("utf-8")
