@@ -241,15 +241,17 @@ def test_a_benchmark_with_a_gpu_can_be_planned_without(keep, cost):
 def test_a_server_that_chooses_bfloat16_is_seen_as_such(keep, beambench):
     gemma, plan = "vllm-gemma-2b-batch", ("--gpu", "none", "--processes", "1", "--store", STORE)
     chosen = "parameters.server.dtype=float32"
+    metrics = {"throughput_elements": 5.0, "startup_time": 10.0, "peak_memory": 1e9}
+    repeats = [costed_runs.repeat(0, {**metrics, "cpu_time_per_element": 0.38})]
     keep(
         local_run(1, benchmark=gemma, profile="smoke"),
-        local_run(2, benchmark=gemma, overrides=["threads=2"]),
+        local_run(2, benchmark=gemma, overrides=["threads=2"], repeats=repeats),
     )
     tiny = beambench("cost", "20260131T1001", *plan)
     assert (tiny.code, "profile smoke runs gemma-tiny in place" in tiny.err) == (2, True)
     own = beambench("cost", "20260131T1002", *plan)
     assert (own.code, f"--set {chosen}" in own.err) == (2, True)
-    keep(local_run(3, benchmark=gemma, overrides=["threads=2", chosen]))
+    keep(local_run(3, benchmark=gemma, overrides=["threads=2", chosen], repeats=repeats))
     assert beambench("cost", "20260131T1003", *plan).code == 0
 
 
@@ -297,6 +299,50 @@ def test_processes_that_kept_more_cores_busy_than_their_threads_are_seen(keep, b
     assert (answer.code, answer.out) == (2, "")
     assert "1.9 cores busy with threads=1" in answer.err
     assert cost(RESNET, "--processes", "1")["cluster"]["threads"] == 2
+
+
+def served(*, cpu: float | None, **changed):
+    """Return a run of 0.5 elements/s whose model a server has."""
+    metrics = {"throughput_elements": 0.5, "startup_time": 10.0, "peak_memory": 1e9}
+    if cpu is not None:
+        metrics["cpu_time_per_element"] = cpu
+    config = local_run(overrides=[]).config | {"model_runs": "server"}
+    return local_run(config=config, repeats=[costed_runs.repeat(0, metrics)], **changed)
+
+
+def test_the_threads_of_a_server_are_counted(keep, beambench, cost):
+    # The client keeps 0.04 cores busy and the server 16: 16.04 cores ÷ 0.5/s = 32.08 s an element.
+    keep(served(cpu=32.08))
+    plan = ("--processes", "1", "--machine-type", "n1-standard-16")
+    document = cost(RESNET, *plan)
+    assert document["cluster"]["threads"] == 16
+    threads = assumption(document, "threads_per_process")
+    assert threads["origin"] == "measured"
+    assert threads["note"] == "16.0 cores busy, with the processes that computed the model"
+    answer = beambench(
+        "cost", RESNET, *plan[:2], "--machine-type", "n1-standard-8", "--store", STORE
+    )
+    assert (answer.code, answer.out) == (2, "")
+    assert "kept 16.0 cores busy, and n1-standard-8 has 8 vCPUs" in answer.err
+
+
+@pytest.mark.parametrize("changed", [{"cpu": None}, {"cpu": 0.08, "schema_version": 1}])
+def test_threads_of_a_server_whose_cpu_time_is_unknown_are_not_one(keep, beambench, changed):
+    keep(served(**changed))
+    plan = ("--processes", "1", "--machine-type", "n1-standard-16", "--store", STORE)
+    answer = beambench("cost", RESNET, *plan)
+    assert (answer.code, answer.out) == (3, "")
+    assert "so their threads are not: measure it again" in answer.err
+
+
+def test_threads_of_processes_that_share_a_model_are_those_of_all_that_computed(keep, cost):
+    # 5/s × 1.64 s = 8.2 busy cores of four processes: 2.05 each, and torch's 16 are not one's own.
+    overrides = ["runner.processes=4", "model.large=true"]
+    metrics = {"throughput_elements": 5.0, "startup_time": 10.0, "peak_memory": 4e9}
+    repeats = [costed_runs.repeat(0, {**metrics, "cpu_time_per_element": 1.64})]
+    keep(local_run(overrides=overrides, repeats=repeats))
+    document = cost(RESNET, "--processes", "1", "--machine-type", "n1-standard-16")
+    assert document["cluster"]["threads"] == 2
 
 
 def test_a_server_is_one_for_all_processes_of_a_machine(keep, beambench):

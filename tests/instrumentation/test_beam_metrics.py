@@ -303,3 +303,30 @@ def test_all_that_a_pipeline_wrote_is_handed_over_by_namespace_and_summed_over_s
     lengths = Distribution(count=3, sum=15, min=1, max=9)
     assert found["acme"].distributions == {"length": lengths}
     assert found["beambench"].distributions == {}
+
+
+SHARED = {"handlers_with_model_in_tree": 2}
+REMOTE = {"handlers_with_model_elsewhere": 1}
+BEGIN, END = "process_tree_cpu_begin_us", "process_tree_cpu_end_us"
+
+
+@pytest.mark.parametrize(
+    ("counters", "distributions", "cpu"),
+    [
+        ({"cpu_us": 70}, {}, 70),
+        # Two workers: the first began at 900 µs of the tree's CPU time, the last ended at 17,000.
+        (SHARED, {BEGIN: spread(2, 0, 900, 950), END: spread(9, 0, 5_000, 17_000)}, 16_100),
+        # One step infers here, and another in a server: what the first used is in the tree's.
+        (SHARED | {"cpu_us": 70}, {BEGIN: spread(1, 0, 0, 0), END: spread(1, 0, 400, 400)}, 400),
+        # Dataflow, where the processes of a worker cannot be read: never the client's share.
+        (SHARED | {"cpu_us": 70}, {}, None),
+        (SHARED, {BEGIN: spread(1, 0, 500, 500), END: spread(1, 0, 400, 400)}, None),
+        (REMOTE | {"cpu_us": 70}, {}, None),
+    ],
+)
+def test_cpu_time_is_that_of_all_processes_that_did_the_work_or_unknown(
+    counters, distributions, cpu
+):
+    found = read(counters, distributions)
+    assert found.cpu == cpu
+    assert (found.cpu_unknown is None) == (cpu is not None)

@@ -245,3 +245,58 @@ def test_batches_done_are_counted_for_the_check_of_the_runner(metrics, clock):
     before = Progress.batches
     batch(BatchRecorder(CLOCK), 1, 0, 1)
     assert Progress.batches == before + 1
+
+
+class FakeTree:
+    """A tree that has used 40 µs more at each reading; `known`: it can be read."""
+
+    def __init__(self, known: bool = True) -> None:
+        self.used_us = 1000
+        self.known = known
+        self.is_due = False
+
+    def read_us(self) -> int | None:
+        self.used_us += 40
+        return self.used_us if self.known else None
+
+
+@pytest.fixture
+def tree(monkeypatch) -> FakeTree:
+    fake = FakeTree()
+    monkeypatch.setattr(recorder, "TREE_CPU", fake)
+    return fake
+
+
+def test_where_other_processes_compute_the_whole_tree_is_noted_and_not_the_client(
+    metrics, clock, tree
+):
+    ElementRecorder(CLOCK, counts_tree=True).reading()
+    writer = BatchRecorder(CLOCK, "tree")
+    for due in (False, False, True):
+        clock.advance_us(100)
+        tree.is_due = due
+        batch(writer, 1, 0, 1)
+    assert metrics.values[recorder.TREE_CPU_BEGIN] == [1040, 1080]
+    assert metrics.values[recorder.TREE_CPU_END] == [1120, 1160]  # the first, and when it is due
+    assert metrics.counters[recorder.SHARED_MODELS] == 1
+    assert not metrics.counters["cpu_us"]
+
+
+def test_a_tree_that_cannot_be_read_leaves_no_cpu_time_behind(metrics, clock, tree):
+    tree.known = False
+    ElementRecorder(CLOCK, counts_tree=True).reading()
+    batch(BatchRecorder(CLOCK, "tree"), 1, 0, 1)
+    assert metrics.counters[recorder.SHARED_MODELS] == 1
+    assert not any(
+        metrics.values[name] for name in (recorder.TREE_CPU_BEGIN, recorder.TREE_CPU_END)
+    )
+    assert not metrics.counters["cpu_us"]
+
+
+def test_of_a_model_elsewhere_no_cpu_time_is_written(metrics, clock, tree):
+    ElementRecorder(CLOCK).reading()
+    clock.advance_us(100)
+    batch(BatchRecorder(CLOCK, "unknown"), 1, 0, 1)
+    assert metrics.counters[recorder.REMOTE_MODELS] == 1
+    assert not metrics.counters["cpu_us"]
+    assert tree.used_us == 1000

@@ -18,13 +18,20 @@ from beambench.instrumentation.recorder import (
     MAX_SLOTS,
     NAMESPACE,
     QUANTITY,
+    REMOTE_MODELS,
     REPLACED_SIZES,
     RETRY_CAUSE,
+    SHARED_MODELS,
     SIZES,
     SLOT,
     STEADY_END,
+    TREE_CPU_BEGIN,
+    TREE_CPU_END,
 )
 from beambench.record.observation import Distribution, Histogram, Measured, RawMetrics, Stages
+
+CPU_ELSEWHERE = "the model computes elsewhere, and the CPU time of that is not known"
+CPU_UNREADABLE = "other processes compute the model, and their CPU time cannot be read there"
 
 
 class SummedMetrics:
@@ -126,6 +133,7 @@ def measured(
     distributions = ours.distributions
     first, last = distributions.get("first_read_us"), distributions.get("output_us")
     window = _steady_window(ours)
+    cpu, cpu_unknown = _cpu(ours)
     return Measured(
         elements=elements,
         batches=_count(distributions.get("batch_size")),
@@ -147,7 +155,8 @@ def measured(
         last_output=last.max if last else None,
         steady_window=window,
         steady_elements=_steady_elements(ours, window, slot_us),
-        cpu=ours.counters.get("cpu_us"),
+        cpu=cpu,
+        cpu_unknown=cpu_unknown,
         loads=distributions.get("model_load_us"),
         late_loads=_ends_within(ours, _begin(ours), None),
         steady_loads=_ends_within(ours, *window) if window is not None else None,
@@ -163,6 +172,21 @@ def measured(
         inference_window=_inference_window(ours),
         inference_elements=_after_first(ours),
     )
+
+
+def _cpu(ours: SummedMetrics) -> tuple[int | None, str | None]:
+    """Return the CPU time of the window, of all processes that did the work, or why it is unknown.
+
+    Where processes share a model, or a server has it, each notes what the whole tree has used.
+    """
+    if ours.counters.get(REMOTE_MODELS):
+        return None, CPU_ELSEWHERE
+    if not ours.counters.get(SHARED_MODELS):
+        return ours.counters.get("cpu_us"), None
+    begin, end = (ours.distributions.get(name) for name in (TREE_CPU_BEGIN, TREE_CPU_END))
+    if begin is None or end is None or end.max < begin.min:
+        return None, CPU_UNREADABLE
+    return end.max - begin.min, None
 
 
 def _begin(ours: SummedMetrics) -> int | None:

@@ -26,7 +26,10 @@ class InstrumentedPreprocess:
         preprocess: Callable[[Any], Any],
         root: str | None,
         clock: PlanClock,
+        *,
+        counts_tree: bool = False,
     ) -> None:
+        self._counts_tree = counts_tree
         self._read = read
         self._preprocess = preprocess
         self._root = root
@@ -38,7 +41,7 @@ class InstrumentedPreprocess:
 
     def __call__(self, line: str) -> tuple[str, Any]:
         if self._recorder is None:
-            self._recorder = ElementRecorder(self._clock)
+            self._recorder = ElementRecorder(self._clock, counts_tree=self._counts_tree)
         self._recorder.reading()
         start = time.perf_counter_ns()
         read_end, size = None, 0

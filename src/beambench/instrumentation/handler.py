@@ -23,8 +23,9 @@ from beambench.inputs.files import has_credentials, is_address
 from beambench.instrumentation.device import check_device, counter_of, device_of, synchronise
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.memory_log import MEMORY_LOG
-from beambench.instrumentation.recorder import BatchRecorder, Load, PlanClock
+from beambench.instrumentation.recorder import BatchRecorder, CpuOf, Load, PlanClock
 from beambench.instrumentation.weights import check_size
+from beambench.record.run_record import ModelRuns
 
 PENDING_LOADS: dict[str, list[Load]] = {}
 """Loads not yet written, by handler. Where threads share a model, a copy of the handler that
@@ -57,6 +58,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         size_mib: float | None = None,
         device: str | None = None,
         by_key: bool = False,
+        model_runs: ModelRuns = "in_worker",
         threads: int | None = None,
     ) -> None:
         """Wrap a handler.
@@ -68,10 +70,12 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
             size_mib: what they must have on disk; None: any size.
             device: `cpu` or `gpu`, where the model must be after its load; None: anywhere.
             by_key: it is one of several, among which Beam chooses by key.
+            model_runs: where its model computes.
             threads: of torch inside one operation; None: its default.
         """
         self._inner = inner
         self._by_key = by_key
+        self._model_runs = model_runs
         self._env_vars = getattr(inner, "_env_vars", {})  # Beam's own wrappers copy it too
         self._clock = clock
         self._weights_path = weights_path
@@ -131,11 +135,17 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     def _recording(self) -> BatchRecorder:
         """Return the recorder, made before the first batch, with all loads not yet written."""
         if self._recorder is None:
-            self._recorder = BatchRecorder(self._clock)
+            self._recorder = BatchRecorder(self._clock, self._cpu_of())
             if self._loads_elsewhere:  # and then before the first batch of any process
                 self._collect_loads()
         self._recorder.loads(self._pending_loads)
         return self._recorder
+
+    def _cpu_of(self) -> CpuOf:
+        if self._model_runs == "elsewhere":
+            return "unknown"
+        in_tree = self._model_runs == "server" or self._loads_elsewhere
+        return "tree" if in_tree else "process"
 
     def run_inference(
         self,

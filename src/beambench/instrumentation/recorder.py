@@ -15,12 +15,13 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from apache_beam.metrics.metric import Metrics
 
 from beambench.analysis.histogram import bucket
 from beambench.instrumentation.device import DEVICE
+from beambench.machine.tree_cpu import TreeCpu
 
 NAMESPACE = "beambench"
 MAX_SLOTS = 240
@@ -52,8 +53,18 @@ CLOCK_MOVED = "wall_clock_moved_us"
 CLOCK_GRAIN_US = 1000
 """Two clocks that differ by less more than before are read at different times: none was set."""
 
+SHARED_MODELS = "handlers_with_model_in_tree"
+REMOTE_MODELS = "handlers_with_model_elsewhere"
+TREE_CPU_BEGIN = "process_tree_cpu_begin_us"
+TREE_CPU_END = "process_tree_cpu_end_us"
+
 MISSING_RESULTS = "results_missing"
 SURPLUS_RESULTS = "results_surplus"
+
+
+CpuOf = Literal["process", "tree", "unknown"]
+"""Whose CPU time the work of a handler took: of its process; of the worker's whole process tree,
+where another process of it computes; or of what cannot be read."""
 
 
 class Load(NamedTuple):
@@ -136,6 +147,17 @@ class ProcessCpu:
 
 
 PROCESS_CPU = ProcessCpu()
+TREE_CPU = TreeCpu()
+
+
+def note_tree_cpu(name: str) -> None:
+    """Write what the whole process tree of the worker has used so far, where that is known.
+
+    The least begin and the greatest end of all processes are those of the window.
+    """
+    used_us = TREE_CPU.read_us()
+    if used_us is not None:
+        Metrics.distribution(NAMESPACE, name).update(used_us)
 
 
 class WallClock:
@@ -173,8 +195,10 @@ class Progress:
 class ElementRecorder:
     """Writes what is measured once an element, in the preprocess and postprocess steps."""
 
-    def __init__(self, clock: PlanClock) -> None:
+    def __init__(self, clock: PlanClock, *, counts_tree: bool = False) -> None:
+        """Write for a plan; `counts_tree`: other processes may do the work of the model."""
         self._clock = clock
+        self._counts_tree = counts_tree
         self._seen_first = False
         self._first_read = Metrics.distribution(NAMESPACE, "first_read_us")
         self._last_output = Metrics.distribution(NAMESPACE, "output_us")
@@ -189,6 +213,8 @@ class ElementRecorder:
         """Mark the first element that this instance reads."""
         if not self._seen_first:
             self._seen_first = True
+            if self._counts_tree:
+                note_tree_cpu(TREE_CPU_BEGIN)
             PROCESS_CPU.start()
             WALL_CLOCK.look()
             self._first_read.update(self._clock.offset_us())
@@ -216,8 +242,15 @@ class ElementRecorder:
 class BatchRecorder:
     """Writes what is measured once a batch, in the handler."""
 
-    def __init__(self, clock: PlanClock) -> None:
+    def __init__(self, clock: PlanClock, cpu_of: CpuOf = "process") -> None:
+        """Write for a plan; `cpu_of` says whose CPU time is that of the work."""
         self._clock = clock
+        self._cpu_of = cpu_of
+        if cpu_of == "tree":
+            Metrics.counter(NAMESPACE, SHARED_MODELS).inc()
+            note_tree_cpu(TREE_CPU_BEGIN)
+        elif cpu_of == "unknown":
+            Metrics.counter(NAMESPACE, REMOTE_MODELS).inc()
         self._is_first = True
         worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._size = Metrics.distribution(NAMESPACE, "batch_size")
@@ -299,7 +332,10 @@ class BatchRecorder:
             self._latencies.add(bucket(duration_ns))
             if launch_ns is not None:
                 self._launch.update(launch_ns)
-        self._cpu.inc(PROCESS_CPU.lap_us())
+        if self._cpu_of == "process":
+            self._cpu.inc(PROCESS_CPU.lap_us())
+        elif self._cpu_of == "tree" and (self._is_first or TREE_CPU.is_due):
+            note_tree_cpu(TREE_CPU_END)
         self._window(size, start_us, end_us)
         WALL_CLOCK.look()
         Progress.batches += 1

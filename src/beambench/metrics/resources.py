@@ -7,7 +7,8 @@ from beambench.record.observation import Measured
 
 
 def _cpu_time(measured: Measured) -> Sample:
-    return Sample(per(measured.cpu, measured.elements, MICRO), measured.elements)
+    value = per(measured.cpu, measured.elements, MICRO)
+    return Sample(value, measured.elements, measured.cpu_unknown)
 
 
 def _cpu_time_to_output(repeat: RawRepeat) -> Sample:
@@ -26,7 +27,10 @@ METRICS = (
         unit="s",
         direction="lower",
         formula="CPU time of the worker processes, from the first element read to the last batch, "
-        "÷ elements out",
+        "÷ elements out; where a server has the model or processes share it, CPU time of the "
+        "worker's whole process tree, up to a reading at most 200 times what it costs (some 30 ms) "
+        "before the last batch. Unknown where the model computes on another machine, or processes "
+        "share it on Dataflow",
         counts="elements",
         of_repeat=_cpu_time_to_output,
     ),
@@ -35,7 +39,7 @@ METRICS = (
         unit="s",
         direction="lower",
         formula="of a pipeline that exists already (`--pipeline`), in place of "
-        "cpu_time_per_element: CPU time of the worker processes, from the first batch begun to the "
+        "cpu_time_per_element: CPU time of the same processes, from the first batch begun to the "
         "last one finished, ÷ elements inferred",
         counts="elements",
         of_repeat=_cpu_time_of_inference,

@@ -106,7 +106,10 @@ class Measured(Part):
         last_output: offset of the last element's output.
         steady_window: [last worker's first finished batch, first worker's last but one finished].
         steady_elements: elements of the batches finished inside it (without first batches).
-        cpu: CPU time of the worker processes from the first read to the last batch.
+        cpu: CPU time of all processes that did the work, from the first read to the last batch:
+            those that inferred; where a server has the model or processes share it, all of the
+            worker's process tree.
+        cpu_unknown: why that is unknown, where other processes did the work.
         loads: model load times in microseconds, as a distribution.
         late_loads: of those, the ones that ended after the first element was read (of a pipeline
             that exists already: after its inference window began); None is unknown.
@@ -145,6 +148,7 @@ class Measured(Part):
     steady_window: tuple[int, int] | None = None
     steady_elements: int | None = None
     cpu: int | None = None
+    cpu_unknown: str | None = None
     loads: Distribution | None = None
     late_loads: int | None = None
     steady_loads: int | None = None

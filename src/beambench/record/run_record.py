@@ -7,7 +7,11 @@ History of ``SCHEMA_VERSION``:
   ``inference_throughput_elements``, whose windows held work of elements that they did not count;
   ``normalized_latency`` instead of ``time_per_output_token``, which is another thing elsewhere.
   Batches that were run again are in ``inference_batch_latency_*``: values of records of version 1
-  with ``batches_retried`` are not of one series with these.
+  with ``batches_retried`` are not of one series with these. ``cpu_time_per_element`` of a run whose
+  model a server has, or processes share (``model_runs``, ``model.large``, ``model.copies``, models
+  for keys), is of the worker's whole process tree: values of such records of version 1, which hold
+  the processes that inferred alone, are not of one series with these. It is unknown where the model
+  is elsewhere.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from beambench.errors import BeambenchError, UsageError, text_of
+from beambench.machine.tree_cpu import WORKER_PID
 from beambench.printable import storable_values
 from beambench.record.observation import Observation, WorkerError
 from beambench.worker.exit import limit_exit
@@ -28,6 +29,7 @@ OURS = {BeambenchError.__name__, *(cls.__name__ for cls in BeambenchError.__subc
 def main(plan_path: str, result_path: str) -> int:
     """Do the task of a plan. The result is written whole or not at all; return an exit code."""
     document = json.loads(Path(plan_path).read_text("utf-8"))
+    os.environ[WORKER_PID] = str(os.getpid())
     _report_progress()
     try:
         observation = _carried_out(document)

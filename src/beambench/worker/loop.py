@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from apache_beam.ml.inference.base import PredictionResult
 
 from beambench.analysis.histogram import bucket
 from beambench.inputs.elements import Element
+from beambench.instrumentation.beam_metrics import CPU_ELSEWHERE
 from beambench.instrumentation.device import (
     check_device,
     counter_of,
@@ -23,6 +25,7 @@ from beambench.instrumentation.device import (
 from beambench.instrumentation.elements import Output, counted, label_of
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.recorder import CLOCK_GRAIN_US, PlanClock, Progress, WallClock
+from beambench.machine.tree_cpu import TreeCpu
 from beambench.record.observation import BatchSizeRates, Distribution, Measured
 from beambench.workloads.base import Workload
 
@@ -41,8 +44,8 @@ class LoopTimes:
     first_read: int = 0
     clock_moved: int = 0
     last_output: int = 0
-    cpu_start: int = 0
-    cpu_end: int = 0
+    cpu_us: int | None = None
+    cpu_unknown: str | None = None
     loads_us: list[int] = field(default_factory=list)
     server_starts_us: list[int] = field(default_factory=list)
     quantities: Counter[str] = field(default_factory=Counter)
@@ -88,15 +91,32 @@ def run(
     chosen = replayed(sizes)
     wall_clock = WallClock()
     wall_clock.moved_us()
-    times.first_read, times.cpu_start = clock.offset_us(), time.process_time_ns()
+    cpu_us = _cpu_clock(workload, models)
+    cpu_start = cpu_us()
+    times.first_read = clock.offset_us()
     while position < len(elements):
         batch = elements[position : position + next(chosen)]
         position += len(batch)
         outputs += _batch(workload, models, batch, sample, times)
         Progress.done = len(outputs)
-    times.last_output, times.cpu_end = clock.offset_us(), time.process_time_ns()
+    times.last_output, cpu_end = clock.offset_us(), cpu_us()
+    if cpu_start is not None and cpu_end is not None:
+        times.cpu_us = cpu_end - cpu_start
+    elif workload.model_runs == "elsewhere":
+        times.cpu_unknown = CPU_ELSEWHERE
     times.clock_moved = abs(wall_clock.moved_us())
     return outputs, _measured(outputs, times)
+
+
+def _cpu_clock(workload: Workload, models: Sequence[Loaded]) -> Callable[[], int | None]:
+    """Return what tells the CPU time so far of all processes that do the work, in microseconds."""
+    if workload.model_runs == "elsewhere":
+        return lambda: None
+    if workload.model_runs == "server" or any(
+        handler.share_model_across_processes() for handler, _ in models
+    ):
+        return TreeCpu(os.getpid()).read_us
+    return lambda: time.process_time_ns() // 1000
 
 
 def _load(workload: Workload, times: LoopTimes) -> list[Loaded]:
@@ -232,7 +252,8 @@ def _measured(outputs: Sequence[Output], times: LoopTimes) -> Measured:
         first_read=times.first_read,
         last_output=times.last_output,
         clock_step=times.clock_moved if times.clock_moved >= CLOCK_GRAIN_US else 0,
-        cpu=(times.cpu_end - times.cpu_start) // 1000,
+        cpu=times.cpu_us,
+        cpu_unknown=times.cpu_unknown,
         loads=_distribution(times.loads_us),
         server_starts=_distribution(times.server_starts_us),
         quantities=dict(times.quantities),

@@ -74,7 +74,7 @@ def planned_assumptions(
 ) -> list[Assumption]:
     """Say what the plan is and who chose it."""
     rows = [
-        *_plan(request, source, measured, fleet),
+        *_plan(request, source, run, measured, fleet),
         Assumption.said(
             "harness_threads",
             "assumed",
@@ -99,7 +99,7 @@ def planned_assumptions(
 
 
 def _plan(
-    request: CostRequest, source: Source, measured: Measurement, fleet: Fleet
+    request: CostRequest, source: Source, run: LocalRun, measured: Measurement, fleet: Fleet
 ) -> list[Assumption]:
     """Return the numbers of the plan: of machines, processes, copies, threads and disks."""
     cluster = source.cluster
@@ -110,6 +110,10 @@ def _plan(
     defined = source.definition.get("threads") == measured.threads
     threads: Origin = "definition" if defined else "assumed"
     unlike = "" if defined else "as here; the definition does not say so: set `threads` there too"
+    is_set = source.record.config["definition"].get("threads") is not None
+    if run.busy_cores is not None and run.is_shared and not (is_set and run.model_runs != "server"):
+        threads = "measured"
+        unlike = f"{run.busy_cores:.1f} cores busy, with the processes that computed the model"
     rows: list[tuple[str, float, str, Origin, str]] = [
         ("workers", fleet.workers, "1", workers, "from start to end"),
         ("processes_per_machine", fleet.processes, "1", processes, each),

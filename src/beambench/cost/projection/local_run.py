@@ -19,6 +19,8 @@ ONE_CORE = 1.1
 """Cores that a process may keep busy and still be one that uses one."""
 BUSIER = 1.25
 """Cores ÷ threads that a process may keep busy and still be one of so many threads."""
+CPU_OF_ALL = 2
+"""Version of the first records whose CPU time holds what other processes did for the model."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,29 @@ class LocalRun:
         """Where the model computed; where the record does not say, the workload does."""
         stated: ModelRuns | None = self.record.config.get("model_runs")
         return stated or self.workload.model_runs
+
+    @property
+    def processes(self) -> int:
+        """How many ran the pipeline at once."""
+        processes: int = self.record.config["definition"].get("runner", {}).get("processes", 1)
+        return processes
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes than those that ran the pipeline computed the model."""
+        copies = copies_of_model(self.record, self.processes)
+        return self.model_runs == "server" or copies < self.processes
+
+    @property
+    def busy_cores(self) -> float | None:
+        """How many cores each process kept busy, with its share of those that computed for it."""
+        record = self.record
+        if self.is_shared and record.schema_version < CPU_OF_ALL:
+            return None
+        rate, cpu = (
+            metric_values(record, name) for name in ("throughput_elements", "cpu_time_per_element")
+        )
+        return max(rate) * min(cpu) / self.processes if rate and cpu else None
 
     def speeds(self) -> list[str]:
         """Return what of the run's settings may rest on instructions: see RESTS_ON.
@@ -84,20 +109,20 @@ def metric_values(record: RunRecord, name: str) -> list[float]:
     return [value for value in values if value > 0]
 
 
-def measure(record: RunRecord) -> Measurement:
+def measure(run: LocalRun) -> Measurement:
     """Return what a run measured.
 
     Raises:
         RunError: it lacks a metric that a projection rests on.
     """
+    record, processes = run.record, run.processes
     memory = next((name for name in MEMORY if metric_values(record, name)), MEMORY[0])
     names = ("throughput_elements", "startup_time", memory)
     values = {name: metric_values(record, name) for name in names}
     for name, of_repeats in values.items():
         if not of_repeats:
             raise RunError(f"run {record.run_id}: it has no {name}, which a projection rests on")
-    processes = record.config["definition"].get("runner", {}).get("processes", 1)
-    threads = _threads(record, processes)
+    threads = threads_of(run)
     machine = record.environment.get("machine", {})
     cores = machine.get("cores", {})
     logical, physical = cores.get("logical"), cores.get("physical")
@@ -119,21 +144,26 @@ def measure(record: RunRecord) -> Measurement:
     )
 
 
-def _threads(record: RunRecord, processes: int) -> int:
-    """Return the threads of one process: those that were set, or kept cores busy all the same."""
-    chosen = record.config["definition"].get("threads")
-    torch = record.environment.get("torch") or {}
-    busy = busy_cores(record, processes)
+def threads_of(run: LocalRun) -> int:
+    """Return the threads of one process: those that were set, or kept cores busy all the same.
+
+    Of a process whose model computes in others, the threads of those are in it by their share.
+
+    Raises:
+        RunError: nothing says how many others had.
+    """
+    chosen = run.record.config["definition"].get("threads")
+    of_torch = (run.record.environment.get("torch") or {}).get("threads")
+    busy = run.busy_cores
+    if run.model_runs == "server":  # what is set in the worker is not its threads
+        chosen = of_torch = None
     if chosen is not None:
         return int(chosen) if busy is None or busy <= chosen * BUSIER else math.ceil(busy)
-    if busy is not None and busy <= ONE_CORE:
-        return 1
-    return int(torch.get("threads") or math.ceil(busy or 1))
-
-
-def busy_cores(record: RunRecord, processes: int) -> float | None:
-    """Return how many cores a process kept busy."""
-    rate, cpu = (
-        metric_values(record, name) for name in ("throughput_elements", "cpu_time_per_element")
-    )
-    return max(rate) * min(cpu) / processes if rate and cpu else None
+    if busy is not None and (busy <= ONE_CORE or run.is_shared):
+        return max(1, math.ceil(busy - (ONE_CORE - 1)))
+    if busy is None and of_torch is None and run.is_shared:
+        raise RunError(
+            f"run {run.record.run_id}: the CPU time of the processes that computed its model is "
+            "not known, so their threads are not: measure it again with this version"
+        )
+    return int(of_torch or math.ceil(busy or 1))

@@ -58,9 +58,9 @@ def project_run(
     record = source.record
     check_projectable(request, source, run)
     fleet = planned_fleet(request, source, run, sheet)
-    measured = measure(record)
+    measured = measure(run)
     check_instructions(run, fleet, alternatives)
-    check_threads(record, measured, fleet)
+    check_threads(run, measured, fleet)
     check_memory(record, measured, fleet, sheet)
     elements = benchmark_elements(request, source)
     if elements is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from beambench.cost.prices.sheet import Sheet, machine_types
 from beambench.cost.projection.instructions import FULL, lacking
-from beambench.cost.projection.local_run import LocalRun, busy_cores
+from beambench.cost.projection.local_run import LocalRun
 from beambench.cost.projection.model import (
     SYSTEM_GB,
     Fleet,
@@ -98,14 +98,20 @@ def _in_float32(run: LocalRun, alternatives: Iterable[LocalRun]) -> str:
     return f"`beambench run {run.record.benchmark} {option} --set threads=1` makes one in {FULL}"
 
 
-def check_threads(record: RunRecord, measured: Measurement, fleet: Fleet) -> None:
+def check_threads(run: LocalRun, measured: Measurement, fleet: Fleet) -> None:
     """Check that every thread gets a vCPU; raises UsageError if not."""
+    record = run.record
     if not fits_threads(measured, fleet):
         threads = max(1, fleet.machine.vcpus // fleet.processes)
         alone = ", or plan --processes 1" if measured.threads <= fleet.machine.vcpus else ""
-        chosen = record.config["definition"].get("threads")
+        chosen, busy = record.config["definition"].get("threads"), run.busy_cores
+        if run.model_runs == "server":
+            raise UsageError(
+                f"run {record.run_id}: the model server and what sent to it kept {busy:.1f} cores "
+                f"busy, and {fleet.name} has {fleet.machine.vcpus} vCPUs: plan a --machine-type "
+                f"with {measured.threads} or more"
+            )
         if chosen is not None and measured.threads > chosen:
-            busy = busy_cores(record, measured.processes)
             raise UsageError(
                 f"run {record.run_id}: a process kept {busy:.1f} cores busy with threads={chosen}, "
                 f"and {fleet.processes} such processes are too many for the {fleet.machine.vcpus} "

@@ -50,6 +50,7 @@ def instrumented(
             size_mib=plan.definition.model.size_mib,
             device=workload.checked_device(),
             by_key=len(inner) > 1,
+            model_runs=workload.model_runs,
             threads=plan.definition.threads,
         )
         for handler in inner
@@ -109,7 +110,11 @@ def add_body(elements: Any, workload: Workload, plan: PreparedPlan) -> Any:
     clock = PlanClock(plan.epoch_ns, plan.slot_us)
     handler = instrumented(workload, plan, clock)
     before = InstrumentedPreprocess(
-        workload.read, workload.preprocess, plan.preparation.root, clock
+        workload.read,
+        workload.preprocess,
+        plan.preparation.root,
+        clock,
+        counts_tree=workload.model_runs == "server" or handler.share_model_across_processes(),
     )
     sample = frozenset(plan.preparation.sample)
     after = InstrumentedPostprocess(
