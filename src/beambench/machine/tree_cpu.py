@@ -40,15 +40,13 @@ class TreeCpu:
     def read_us(self) -> int | None:
         """Return it in microseconds; None where this process is in no tree that is known."""
         with self._lock:
-            begin = time.perf_counter_ns()
-            if begin >= self._next_search_ns:
+            if time.perf_counter_ns() >= self._next_search_ns:
+                begin = time.thread_time_ns()
                 self._members = self._search()
-                found = time.perf_counter_ns()
-                self._next_search_ns = found + int((found - begin) / MAX_READING_SHARE)
-                begin = found
+                self._next_search_ns = _next_ns(time.thread_time_ns() - begin)
+            begin = time.thread_time_ns()
             used_us = _sum_us(self._members) if self._members else None
-            end = time.perf_counter_ns()
-            self._next_reading_ns = end + int((end - begin) / MAX_READING_SHARE)
+            self._next_reading_ns = _next_ns(time.thread_time_ns() - begin)
             return used_us
 
     def _search(self) -> list[psutil.Process]:
@@ -62,6 +60,11 @@ class TreeCpu:
         except (psutil.Error, OSError):
             return []
         return members if any(member.pid == os.getpid() for member in members) else []
+
+
+def _next_ns(cost_ns: int) -> int:
+    """Return when to do again what took so much CPU time, which a busy machine does not stretch."""
+    return time.perf_counter_ns() + int(cost_ns / MAX_READING_SHARE)
 
 
 def _sum_us(members: list[psutil.Process]) -> int:
