@@ -488,3 +488,28 @@ def test_each_element_goes_to_the_model_of_its_key():
     assert found.loads is not None
     assert found.loads.count == 2
     assert found.elements == 9
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_the_cpu_time_of_a_model_in_other_processes_is_that_of_the_tree(shares, monkeypatch):
+    class Tree:
+        def __init__(self, root_pid: int) -> None:
+            self.readings = iter([1_000, 51_000])
+
+        def read_us(self) -> int:
+            return next(self.readings)
+
+    monkeypatch.setattr(loop, "TreeCpu", Tree)
+    if shares:
+        monkeypatch.setattr(ModelHandler, "share_model_across_processes", lambda _: True)
+    else:
+        monkeypatch.setattr(Tiny, "model_runs", "server")
+    _, found = loop.run(tiny(), elements_of(THIRTY), [8], CLOCK)
+    assert (found.cpu, found.cpu_unknown) == (50_000, None)
+
+
+def test_the_cpu_time_of_a_model_elsewhere_is_unknown(monkeypatch):
+    monkeypatch.setattr(Tiny, "model_runs", "elsewhere")
+    _, found = loop.run(tiny(), elements_of(THIRTY), [8], CLOCK)
+    assert found.cpu is None
+    assert found.cpu_unknown is not None
