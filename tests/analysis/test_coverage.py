@@ -18,6 +18,8 @@ import pytest
 from beambench.analysis.histogram import bounds, bucket
 from beambench.analysis.intervals import median_interval, percentile_interval, prediction_interval
 
+pytestmark = pytest.mark.torture
+
 RUNS = 5000 if os.environ.get("BEAMBENCH_TEST_TORTURE") == "full" else 400
 LEAST = 0.93 - (0 if RUNS == 5000 else 0.024)  # two standard errors of 400 runs
 WITHIN = 0.2

@@ -167,6 +167,7 @@ CHECKS: tuple[Callable[[Simulation, Metrics], None], ...] = (
 )
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("part", range(10))
 def test_every_metric_is_what_really_happened(part):
     for seed in range(part, RUNS, 10):
@@ -179,6 +180,7 @@ def test_every_metric_is_what_really_happened(part):
                 raise AssertionError(f"seed {seed}: {check.__name__}: {error}") from error
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("part", range(5))
 def test_a_clock_that_was_set_bends_no_value_by_more_than_half_a_percent(part):
     affected = 0
