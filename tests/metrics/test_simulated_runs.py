@@ -69,7 +69,7 @@ def check_steady(run: Simulation, values: Metrics) -> None:
         few = len(run.batches) < 4 or min(map(len, own)) < 3
         assert (
             few
-            or min(batches[-2].end for batches in own) <= begin + 1000
+            or min(batches[-2].end for batches in own) <= begin + 2000
             or max(batch.end for batch in run.batches) // (SLOT_US * 1000) >= 239
             or _nothing_ended(run, begin)
         )
