@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult, RemoteModelHandler
 
 from beambench.errors import UsageError
 from beambench.inputs.files import has_credentials, is_address
@@ -142,7 +142,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         return self._recorder
 
     def _cpu_of(self) -> CpuOf:
-        if self._model_runs == "elsewhere":
+        if self._model_runs == "elsewhere" or isinstance(self._inner, RemoteModelHandler):
             return "unknown"
         in_tree = self._model_runs == "server" or self._loads_elsewhere
         return "tree" if in_tree else "process"

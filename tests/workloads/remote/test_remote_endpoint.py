@@ -201,3 +201,8 @@ def test_a_definition_that_cannot_be_right(changed, words):
     with pytest.raises(UsageError) as caught:
         check_workload(definition(**changed))
     assert words in str(caught.value)
+
+
+def test_the_cpu_time_of_the_client_is_not_that_of_the_work():
+    wrapped = InstrumentedModelHandler(EndpointModelHandler(1), PlanClock(0, 1_000_000))
+    assert wrapped._cpu_of() == "unknown"
