@@ -200,7 +200,10 @@ def _executed(
 ) -> TaskResult:
     outputs = [_output(one) for one in rows]
     plan: Any = SimpleNamespace(
-        task=task, work_dir=folder, labels=None, preparation=SimpleNamespace(sample=SAMPLE)
+        task=task,
+        work_dir=folder,
+        labels=None,
+        preparation=SimpleNamespace(sample=SAMPLE, further_sample=[]),
     )
     observation = observed(plan, outputs, IDS, add_up(outputs), {})
     measured = Measured(

@@ -406,3 +406,18 @@ def test_the_thread_setting_is_applied(tmp_path):
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_the_reference_takes_further_elements_and_the_pipeline_gives_their_labels(tmp_path):
+    sample, more = IDS[:4], IDS[4:20]
+    preparation = prepared(tmp_path, IDS[:40], sample).model_copy(update={"further_sample": more})
+    given = {"definition": definition(parameters={}), "preparation": preparation}
+    reference = run_reference(make_plan(tmp_path, "reference", repeats=10_000, **given))
+    assert [one.id for one in reference.sample] == sample
+    assert [one.id for one in reference.further] == more
+    assert {len(one.evidence or ()) for one in reference.further} == {2}
+    assert run_reference(make_plan(tmp_path, "reference", **given)).further == []
+    pipeline = run_pipeline(make_plan(tmp_path, "pipeline", **given))
+    labels = {one.id: one.label for one in reference.further}
+    assert {one.id: one.label for one in pipeline.further} == labels
+    assert {one.evidence for one in pipeline.further} == {None}

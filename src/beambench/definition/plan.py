@@ -15,7 +15,10 @@ from beambench.errors import UsageError
 from beambench.record.run_record import Choice, ClassFolders, RunRecord
 
 SAMPLE_SIZE = 32
-"""Elements at most whose labels are compared with the reference loop in every run."""
+"""Elements at most whose labels and outputs are compared with the reference loop in every run."""
+
+FURTHER_SIZE = 480
+"""Further ones at most, whose labels are compared where that costs little of the run."""
 
 
 def with_choices(definition: Definition, choices: Sequence[Choice]) -> Definition:
@@ -62,6 +65,8 @@ class Preparation(Section):
             content of each element follows its id.
         ids_file: text file with one element a line (`inputs.elements`).
         sample: ids of the elements whose labels are compared with the reference loop.
+        further_sample: ids of further ones, in the order in which the reference takes them as long
+            as that costs little; labels alone are compared.
         class_folders: the class of each class folder, where `labels` says folders.
     """
 
@@ -69,6 +74,7 @@ class Preparation(Section):
     ids_file: str
     count: int
     sample: list[str]
+    further_sample: list[str] = Field(default_factory=list)
     weights_path: str | None = None
     choices: list[Choice] = Field(default_factory=list)
     class_folders: ClassFolders | None = None
@@ -144,9 +150,14 @@ class PreparedPlan(BenchmarkPlan):
 
 
 class ReferencePlan(PreparedPlan):
-    """Run the sample through the loop, one element at a time."""
+    """Run the sample through the loop, one element at a time.
+
+    Attributes:
+        repeats: of the pipeline, which the time of further elements is a share of; 0: none.
+    """
 
     task: Literal["reference"] = "reference"
+    repeats: int = 0
     function: str = "beambench.worker.tasks:run_reference"
 
 

@@ -152,7 +152,8 @@ class BenchmarkRun:
         if not self.has_sample:
             return None
         step = session.next_step("reference sample")
-        result = self._sample(session, step, self.request.placed_definition)
+        repeats = self.request.repeat_count
+        result = self._sample(session, step, self.request.placed_definition, repeats)
         execution.reference = result.observation
         stock = self.request.stock
         if result.status == "succeeded" and stock is not None:
@@ -161,8 +162,10 @@ class BenchmarkRun:
             execution.stock = result.observation
         return None if result.status == "succeeded" else Trouble.of(step.label, result)
 
-    def _sample(self, session: Session, step: Step, definition: Definition) -> TaskResult:
-        fields = self._prepared_fields(session) | {"definition": definition}
+    def _sample(
+        self, session: Session, step: Step, definition: Definition, repeats: int = 0
+    ) -> TaskResult:
+        fields = self._prepared_fields(session) | {"definition": definition, "repeats": repeats}
         return session.run(ReferencePlan(**fields), step, len(self._ready().sample))
 
     def _calibrate(self, session: Session) -> Trouble | None:

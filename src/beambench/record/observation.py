@@ -225,6 +225,8 @@ class Observation(Part):
     Attributes:
         raw_metrics: what the pipeline wrote to Beam's metrics, by namespace; of ours without the
             families of counters (``name/key``) that `measured` is made from. None of a loop.
+        further: labels of elements beyond the sample; of the reference with its two greatest
+            outputs as evidence, else without.
         near_tie: of the workload; 0 where labels are exact, whatever the batches.
         labels_follow_batches: the same batches give the same labels.
         label_comparison: with the first execution of the run; None of that one.
@@ -250,6 +252,7 @@ class Observation(Part):
     duplicates_count: int = 0
     failed: list[FailedElement] = Field(default_factory=list)
     sample: list[SampledPrediction] = Field(default_factory=list)
+    further: list[SampledPrediction] = Field(default_factory=list)
     near_tie: float = NEAR_TIE
     compares_outputs: bool = True
     labels_follow_batches: bool = False

@@ -82,8 +82,9 @@ def run(
     sizes: Sequence[int],
     clock: PlanClock,
     sample: frozenset[str] = frozenset(),
+    is_enough: Callable[[int], bool] = lambda done: False,
 ) -> tuple[list[Output], Measured]:
-    """Run the work over all elements in batches of the given sizes."""
+    """Run the work over all elements in batches of the given sizes, or until that is enough."""
     times = LoopTimes()
     models = _load(workload, times)
     outputs: list[Output] = []
@@ -94,7 +95,7 @@ def run(
     cpu_us = _cpu_clock(workload, models)
     cpu_start = cpu_us()
     times.first_read = clock.offset_us()
-    while position < len(elements):
+    while position < len(elements) and not is_enough(position):
         batch = elements[position : position + next(chosen)]
         position += len(batch)
         outputs += _batch(workload, models, batch, sample, times)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -73,9 +74,10 @@ def observed(
     A label that is a text is neither right nor wrong: the truth is the index of a class. Labels
     are compared with those of the first execution in the same work folder.
     """
-    wanted = set(plan.preparation.sample)
+    wanted, further_wanted = set(plan.preparation.sample), set(plan.preparation.further_sample)
     failed: list[FailedElement] = []
     sample: list[SampledPrediction] = []
+    further: list[SampledPrediction] = []
     labelled = correct = named = 0
     seen: list[str] = []
     expected = expected_of(ids)
@@ -87,6 +89,8 @@ def observed(
             failed.append(FailedElement(id=element_id, stage=error[0], error=error[1]))
         if element_id in wanted:
             sample.append(sampled(output))
+        elif element_id in further_wanted:
+            further.append(sampled(output))
         if error is None and element_id in truth and isinstance(label, str):
             named += 1
         elif error is None and element_id in truth:
@@ -103,6 +107,7 @@ def observed(
         expected=expected,
         failed=failed,
         sample=sample,
+        further=further,
         labelled=labelled,
         correct=correct,
         missing=missing[:LISTED],
@@ -129,6 +134,13 @@ def sampled(output: Output) -> SampledPrediction:
     return SampledPrediction(
         id=element_id, label=label, evidence=evidence, stage=stage, error=message
     )
+
+
+def with_two_greatest(prediction: SampledPrediction) -> SampledPrediction:
+    """Leave of the evidence what tells a near tie; the rest, of many elements, would be much."""
+    numbers = [value for value in prediction.evidence or () if not math.isnan(value)]
+    kept = sorted(numbers, reverse=True)[:2] if prediction.evidence is not None else None
+    return prediction.model_copy(update={"evidence": kept})
 
 
 def classes_of(outputs: Sequence[Output]) -> int | None:

@@ -49,9 +49,10 @@ from beambench.worker.outputs import (
     read_elements,
     read_predictions,
     sampled,
+    with_two_greatest,
     written_rows,
 )
-from beambench.worker.sample import sample_of
+from beambench.worker.sample import Budget, further_of, sample_of
 from beambench.worker.torch_settings import torch_settings
 from beambench.workloads.base import Weights, Workload
 from beambench.workloads.output import Target
@@ -87,11 +88,13 @@ def prepare(plan: PreparePlan) -> Observation:
     ids_file = Path(plan.work_dir) / "ids.txt"
     lines = written(manifest.ids, manifest.contents)
     ids_file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    sample = sample_of(manifest.ids, plan.seed)
     preparation = Preparation(
         root=manifest.root if manifest.contents is None else None,
         ids_file=str(ids_file),
         count=len(manifest.ids),
-        sample=sample_of(manifest.ids, plan.seed),
+        sample=sample,
+        further_sample=further_of(manifest.ids, sample, plan.seed),
         weights_path=str(weights.path) if weights.path else None,
         choices=cls.choices(definition, weights, here=plan.runs_here),
         class_folders=folders,
@@ -302,13 +305,17 @@ def run_reference(plan: ReferencePlan) -> Observation:
     workload, sample = make_workload(plan), plan.preparation.sample
     clock = PlanClock(plan.epoch_ns, plan.slot_us)
     by_id = {element.id: element for element in read_elements(plan)}
-    chosen = [by_id[element_id] for element_id in sample]
+    wanted = [*sample, *(plan.preparation.further_sample if plan.repeats else ())]
+    chosen = [by_id[element_id] for element_id in wanted]
+    budget = Budget(len(sample), len(by_id), plan.repeats, lambda: clock.offset_us() / 1e6)
     check_classes = class_check(plan)
-    outputs, _ = loop.run(workload, chosen, [1], clock, frozenset(sample))
+    every = frozenset(wanted)
+    outputs, _ = loop.run(workload, chosen, [1], clock, every, budget.is_spent)
     check_classes(classes_of(outputs))
     return Observation(
         task=plan.task,
-        sample=[sampled(output) for output in outputs],
+        sample=[sampled(output) for output in outputs[: len(sample)]],
+        further=[with_two_greatest(sampled(output)) for output in outputs[len(sample) :]],
         near_tie=workload.near_tie,
         compares_outputs=workload.compares_outputs,
     )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.controller.proof.agreement import Agreement, agreement, stock_agreement
+from beambench.controller.proof.agreement import Agreement, agreement
+from beambench.controller.proof.stock_agreement import stock_agreement
 from beambench.record.observation import SampledPrediction
 
 Sample = list[SampledPrediction]
@@ -853,3 +854,37 @@ def test_outputs_of_another_length_or_that_are_no_numbers_leave_the_agreement_wi
     found = stock_agreement(ours, stock)
     assert (found["least_cosine"], found["largest_difference"]) == (pytest.approx(1.0), 0.0)
     json.dumps(found, allow_nan=False)
+
+
+# Further elements, of which labels alone are known
+
+
+def further(count: int, *, wrong: int = 0, ties: int = 0) -> tuple[Any, Any]:
+    reference = [
+        SampledPrediction(id=f"f{n}", label=n, evidence=[1.0, 1.0 if n < ties else 0.0])
+        for n in range(count)
+    ]
+    given = [
+        SampledPrediction(id=one.id, label=-1 if n >= count - wrong else n)
+        for n, one in enumerate(reference)
+    ]
+    return given, reference
+
+
+def test_labels_of_further_elements_are_compared_with_those_of_the_sample():
+    sample = [SampledPrediction(id=str(n), label=n, evidence=[0.0, 1.0]) for n in range(32)]
+    found = agreement(sample, sample, further=further(168, ties=8))
+    assert (found.share, found.details["sample"], found.details["compared"]) == (1.0, 200, 192)
+    assert (found.details["near_ties"], len(found.compared)) == (8, 192)
+    assert found.detectable_share(10_000) == pytest.approx(1 - 0.05 ** (1 / 192), abs=3e-4)
+    assert agreement(sample, sample, further=further(168, wrong=1)).problems == []
+    wrong = agreement(sample, sample, further=further(168, wrong=3))
+    assert wrong.problems == [
+        "3 of 200 sampled elements differ from the reference loop, first 'f165'"
+    ]
+
+
+def test_further_labels_prove_nothing_where_outputs_are_compared():
+    sample = [SampledPrediction(id=str(n), label=0, evidence=[float(n), 99.0]) for n in range(32)]
+    found = agreement(sample, sample, further=further(100))
+    assert (found.details["method"], found.details["compared"]) == ("outputs", 32)

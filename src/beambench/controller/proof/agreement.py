@@ -88,6 +88,7 @@ def agreement(
     near_tie: float = NEAR_TIE,
     outputs: bool = True,
     rounded: bool = False,
+    further: tuple[Sequence[SampledPrediction], Sequence[SampledPrediction]] = ((), ()),
 ) -> Agreement:
     """Compare the sampled predictions of a repeat with those of the reference loop.
 
@@ -102,6 +103,7 @@ def agreement(
         outputs: evidence is raw output that can be compared; else it only tells near ties.
         rounded: the model computes in less than float32, so that its outputs depend on the batch
             by more than a near-tie: raw outputs are compared with that in mind.
+        further: labels of more elements, ours and the reference's, compared where labels are.
     """
     pairs = paired(ours, loop)
     came_out = [pair for pair in pairs if not pair.failed_alike]
@@ -121,7 +123,10 @@ def agreement(
     if rounded and outputs and any(pair.expected.values for pair in usable):
         result = _rounded_outputs_agree(usable, details)
     elif len(labels) >= max(DISTINCT_SHARE * count, min(2, count)):
-        result = _labels_agree(usable, details, near_tie, outputs=outputs)
+        more = [pair for pair in paired(*further) if not pair.failed_alike]
+        ties = sum(not is_clear(pair.reference, near_tie) for pair in more)
+        details |= {"sample": len(loop) + len(more), "near_ties": details["near_ties"] + ties}
+        result = _labels_agree([*usable, *more], details, near_tie, outputs=outputs)
     else:
         compare = _outputs_agree if outputs else _nothing_proven
         result = compare(usable, details, near_tie)
@@ -365,27 +370,3 @@ def _is_output_of(output: RawOutput, own: RawOutput, references: Iterable[RawOut
 def _is_near(output: RawOutput, own: RawOutput) -> bool:
     near = output.distance(own) <= MAX_DISTANCE * own.length()
     return near and output.cosine(own) >= MIN_COSINE
-
-
-def stock_agreement(
-    ours: Sequence[SampledPrediction], stock: Sequence[SampledPrediction]
-) -> dict[str, Any]:
-    """Say how far a variant's sampled outputs are from those of `stock` on the same weights."""
-    pairs = [
-        pair
-        for pair in paired(ours, stock)
-        if pair.ours is not None and pair.reference.error is None
-    ]
-    outputs = [
-        (pair.output, pair.expected)
-        for pair in pairs
-        if pair.expected.has_finite and pair.output.is_comparable(pair.expected)
-    ]
-    return {
-        "compared": len(pairs),
-        "labels_equal": sum(not pair.label_differs(near_tie=0.0) for pair in pairs),
-        "least_cosine": min((output.cosine(other) for output, other in outputs), default=None),
-        "largest_difference": max(
-            (output.largest_difference(other) for output, other in outputs), default=None
-        ),
-    }

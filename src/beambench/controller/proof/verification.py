@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from beambench.controller.proof.agreement import Agreement, agreement, stock_agreement
+from beambench.controller.proof.agreement import Agreement, agreement
 from beambench.controller.proof.label_differences import label_problem
+from beambench.controller.proof.stock_agreement import stock_agreement
 from beambench.record.observation import Observation
 from beambench.record.run_record import Verification
 
@@ -49,6 +50,7 @@ def verification(
             near_tie=reference.near_tie,
             outputs=reference.compares_outputs,
             rounded=rounded,
+            further=(observation.further, reference.further),
         )
     problems += agreed.problems
     if first is not None:
