@@ -31,13 +31,13 @@ from beambench.metrics.base import Metric
 
 BUILT_IN: tuple[Metric, ...] = (
     *throughput.METRICS,
+    *stages.METRICS,
     *batches.METRICS,
     *times.METRICS,
     *resources.METRICS,
     *quality.METRICS,
     *tokens.METRICS,
     *efficiency.METRICS,
-    *stages.METRICS,
 )
 BY_NAME = {metric.name: metric for metric in BUILT_IN}
 OF_BEAM = tuple(
