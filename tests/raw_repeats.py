@@ -12,7 +12,14 @@ from beambench.metrics import Sample
 from beambench.metrics.batches import PERCENTILES as SHARES_OF_PERCENTILES
 from beambench.metrics.batches import latency_percentile, size_percentile
 from beambench.metrics.registry import BY_NAME
-from beambench.record.observation import Distribution, Measured, Observation, Proof, Stages
+from beambench.record.observation import (
+    Distribution,
+    Measured,
+    Observation,
+    Proof,
+    RequestTimes,
+    Stages,
+)
 from beambench.record.run_record import Metrics, MetricValue, Repeat
 
 # 2,000 elements in 500 batches within 10 s, of which 10 failed.
@@ -45,6 +52,9 @@ FULL: dict[str, Any] = {
     ),
     "element_latency": 7_500_000,
     "element_time": 18_000_000,
+    "request_times": RequestTimes(
+        first_token_us=990_000, first_tokens=1980, per_token_us=19_800, per_token_requests=990
+    ),
     "server_starts": Distribution(count=2, sum=2_400_000, min=900_000, max=1_500_000),
     "quantities": {"prompt_tokens": 19_900, "output_tokens": 40_000},
 }

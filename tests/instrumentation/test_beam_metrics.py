@@ -330,3 +330,15 @@ def test_cpu_time_is_that_of_all_processes_that_did_the_work_or_unknown(
     found = read(counters, distributions)
     assert found.cpu == cpu
     assert (found.cpu_unknown is None) == (cpu is not None)
+
+
+def test_what_servers_told_is_summed_over_servers_and_not_over_those_who_asked():
+    names = ("first_token_us", "first_tokens", "per_token_us", "per_token_requests")
+    told = {
+        f"server_requests/{name}/{server}": spread(3, 0, 0, 10 * index + last)
+        for index, name in enumerate(names)
+        for server, last in (("a", 1), ("b", 4))
+    }
+    times = read({}, told).request_times
+    assert tuple(times.model_dump().values()) == (5, 25, 45, 65)
+    assert read({}, {}).request_times is None

@@ -28,6 +28,7 @@ from beambench.instrumentation.recorder import (
     SIZES,
     PlanClock,
 )
+from beambench.record.observation import RequestTimes
 
 pytestmark = pytest.mark.real
 
@@ -474,3 +475,21 @@ def test_an_error_of_a_shared_model_is_named_by_its_last_line():
         f"\n{rule}\nTraceback (most recent call last):\n  File x\nKeyError: 3\n{rule}"
     )
     assert failure("inference", error) == ElementFailure("inference", "RuntimeError: KeyError: 3")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_server_that_tells_of_its_requests_is_asked_after_each_batch(clock, metrics, told):
+    times = RequestTimes(first_token_us=5, first_tokens=1, per_token_us=3, per_token_requests=1)
+
+    class Server:
+        def request_times(self) -> tuple[str, RequestTimes] | None:
+            clock.advance_us(10_000)
+            return ("a", times) if told else None
+
+    handler, _ = instrumented(doubled)
+    handler.run_inference([1, 2], Server())
+    assert metrics.values["batch_latency_ns"] == [0]  # the question is no part of it
+    written = {name: values for name, values in metrics.values.items() if "server_requests" in name}
+    assert written == (
+        {f"server_requests/{name}/a": [value] for name, value in times} if told else {}
+    )

@@ -27,6 +27,8 @@ from raw_repeats import (
 TOKEN_RATES = {"output_tokens_rate", "prompt_tokens_rate"}
 TOKENS = TOKEN_RATES | {"output_tokens_per_request", "normalized_latency"}
 
+TOLD = {"time_to_first_token_mean", "time_per_output_token_mean"}
+
 OF_EXTERNAL = {"throughput_inferred", "inference_cpu_time_per_element"}
 
 # name: value, unit, direction, n
@@ -56,6 +58,8 @@ EXPECTED = {
     "prompt_tokens_rate": (1990.0, "1/s", "higher", 1990),
     "output_tokens_per_request": (40_000 / 1990, "1", "neither", 1990),
     "normalized_latency": (0.0001875, "s", "lower", 1990),
+    "time_to_first_token_mean": (0.0005, "s", "lower", 1980),
+    "time_per_output_token_mean": (0.00002, "s", "lower", 990),
     "server_start_time_mean": (1.2, "s", "lower", 2),
     "elements_failed": (10.0, "1", "lower", 2000),
     "accuracy_top1": (0.9, "1", "higher", 1000),
@@ -134,7 +138,17 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         "ci_high": None,
     }
     assert found["inference_cpu_time_per_element"].value == 0.00199
-    of_any = ("inference", "model", "run", "peak", "server", "normalized", "output_tokens_per")
+    of_any = (
+        "inference",
+        "model",
+        "run",
+        "peak",
+        "server",
+        "normalized",
+        "time_to",
+        "time_per",
+        "output_tokens_per",
+    )
     same = {name for name in EXPECTED if name.startswith(of_any)}
     assert set(found) == OF_EXTERNAL | same | {"throughput_steady"}
 
@@ -174,6 +188,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         ({"quantities": {}}, TOKENS),
         ({"quantities": {"prompt_tokens": 1}}, TOKENS - {"prompt_tokens_rate"}),
         ({"server_starts": None}, {"server_start_time_mean"}),
+        ({"request_times": None}, TOLD),
         ({"labelled": 0, "correct": 0}, {"accuracy_top1"}),
         ({"stages": None}, STAGES),
         ({"element_latency": None}, {"stage_share_batch_wait", "normalized_latency"}),

@@ -20,6 +20,7 @@ from beambench.instrumentation.recorder import (
     QUANTITY,
     REMOTE_MODELS,
     REPLACED_SIZES,
+    REQUESTS,
     RETRY_CAUSE,
     SHARED_MODELS,
     SIZES,
@@ -28,7 +29,14 @@ from beambench.instrumentation.recorder import (
     TREE_CPU_BEGIN,
     TREE_CPU_END,
 )
-from beambench.record.observation import Distribution, Histogram, Measured, RawMetrics, Stages
+from beambench.record.observation import (
+    Distribution,
+    Histogram,
+    Measured,
+    RawMetrics,
+    RequestTimes,
+    Stages,
+)
 
 CPU_ELSEWHERE = "the model computes elsewhere, and the CPU time of that is not known"
 CPU_UNREADABLE = "other processes compute the model, and their CPU time cannot be read there"
@@ -164,6 +172,7 @@ def measured(
         quantities=ours.family(QUANTITY),
         stages=_stages(ours),
         element_time=_element_time(ours),
+        request_times=_request_times(ours),
         clock_step=_clock_step(distributions.get(CLOCK_MOVED)),
         element_latency=_microseconds(ours.counters.get("element_latency_ns")),
         threads=threads,
@@ -205,6 +214,15 @@ def _ends_within(ours: SummedMetrics, begin: int | None, end: int | None) -> int
     return sum(
         count for offset, count in ends.items() if begin < offset and (end is None or offset <= end)
     )
+
+
+def _request_times(ours: SummedMetrics) -> RequestTimes | None:
+    """Return the sums over all servers, however many workers asked each."""
+    told = {
+        name: sum(values.max for values in _of_workers(ours, f"{REQUESTS}/{name}").values())
+        for name in RequestTimes.model_fields
+    }
+    return RequestTimes(**told) if any(told.values()) else None
 
 
 def _clock_step(moved: Distribution | None) -> int:

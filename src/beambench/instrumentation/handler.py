@@ -175,6 +175,9 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         recorder.batch(
             len(batch), start_us, duration, launch_ns, computed=computed, retry_cause=cause
         )
+        tell = getattr(model, "request_times", None)  # of a model server of ours
+        if tell is not None and (told := tell()) is not None:
+            recorder.requests(*told)
         return results if len(good) == len(batch) else _with_failures(batch, results)
 
     def _one_by_one(

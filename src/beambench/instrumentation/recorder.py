@@ -22,6 +22,7 @@ from apache_beam.metrics.metric import Metrics
 from beambench.analysis.histogram import bucket
 from beambench.instrumentation.device import DEVICE
 from beambench.machine.tree_cpu import TreeCpu
+from beambench.record.observation import RequestTimes
 
 NAMESPACE = "beambench"
 MAX_SLOTS = 240
@@ -49,6 +50,7 @@ FIRST_END = "first_batch_end_us"
 FIRST_SIZE = "first_batch_size"
 STEADY_END = "steady_end_us"
 QUANTITY = "quantity"
+REQUESTS = "server_requests"
 CLOCK_MOVED = "wall_clock_moved_us"
 CLOCK_GRAIN_US = 1000
 """Two clocks that differ by less more than before are read at different times: none was set."""
@@ -348,6 +350,11 @@ class BatchRecorder:
                 return
             self._causes[text] = Metrics.distribution(NAMESPACE, f"{RETRY_CAUSE}/{text}")
         self._causes[text].update(start_us)
+
+    def requests(self, server: str, times: RequestTimes) -> None:
+        """Write what a server told, all since it started: the greatest values are the last ones."""
+        for name, value in times:
+            Metrics.distribution(NAMESPACE, f"{REQUESTS}/{name}/{server}").update(value)
 
     def miscount(self, results: int, size: int) -> None:
         """Write how many results a batch has too few or too many."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beambench.metrics.base import MICRO, Metric, RawRepeat, Sample, per, window_seconds
+from beambench.metrics.base import MICRO, UNKNOWN, Metric, RawRepeat, Sample, per, window_seconds
 
 
 def _rate(repeat: RawRepeat, quantity: str) -> Sample:
@@ -22,7 +22,42 @@ def _time_per_token(repeat: RawRepeat) -> Sample:
     return Sample(per(measured.element_latency, tokens, MICRO), measured.elements)
 
 
+def _first_token(repeat: RawRepeat) -> Sample:
+    told = repeat.measured.request_times
+    if told is None:
+        return UNKNOWN
+    return Sample(per(told.first_token_us, told.first_tokens, MICRO), told.first_tokens)
+
+
+def _per_output_token(repeat: RawRepeat) -> Sample:
+    told = repeat.measured.request_times
+    if told is None:
+        return UNKNOWN
+    return Sample(per(told.per_token_us, told.per_token_requests, MICRO), told.per_token_requests)
+
+
 METRICS = (
+    Metric(
+        name="time_to_first_token_mean",
+        unit="s",
+        direction="lower",
+        formula="mean time from the arrival of a request at the model server to its first token "
+        "(TTFT of vLLM and MLPerf), by the server's own histogram; the wait for a batch is not in "
+        "it, that in the server's queue is",
+        counts="requests",
+        of_repeat=_first_token,
+        shown=None,
+    ),
+    Metric(
+        name="time_per_output_token_mean",
+        unit="s",
+        direction="lower",
+        formula="mean over requests of the time from the first token to the last ÷ (tokens − 1) "
+        "(TPOT of vLLM and MLPerf), by the model server's own histogram",
+        counts="requests",
+        of_repeat=_per_output_token,
+        shown=None,
+    ),
     Metric(
         name="output_tokens_rate",
         unit="1/s",

@@ -86,6 +86,21 @@ class LatencyGap(Part):
     greatest_us: float
 
 
+class RequestTimes(Part):
+    """What model servers told of their requests: sums in microseconds, and of how many.
+
+    Attributes:
+        first_token_us, first_tokens: from the arrival of a request to its first token.
+        per_token_us, per_token_requests: of a request, its time after the first token for each
+            further token.
+    """
+
+    first_token_us: int
+    first_tokens: int
+    per_token_us: int
+    per_token_requests: int
+
+
 class Measured(Part):
     """The raw numbers of one execution, of the pipeline or of the loop.
 
@@ -119,6 +134,7 @@ class Measured(Part):
         element_latency: sum over elements of the latency of the batch that each was in.
         element_time: sum over elements from the begin of reading to the output; None where not all
             elements came through.
+        request_times: of model servers that tell them; None of others.
         clock_step: by how much the wall clock was set while this was measured, by the monotonic
             clock of each process.
         threads: pipeline threads that could be busy at once.
@@ -157,6 +173,7 @@ class Measured(Part):
     stages: Stages | None = None
     element_latency: float | None = None
     element_time: float | None = None
+    request_times: RequestTimes | None = None
     clock_step: int = 0
     threads: int | None = 1
     launch_latency: Distribution | None = None

@@ -8,12 +8,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from apache_beam.ml.inference.vllm_inference import VLLMCompletionsModelHandler, _VLLMModelServer
 
 from beambench.errors import RunError
+from beambench.record.observation import RequestTimes
+from beambench.workloads.vllm.request_times import request_times
 from beambench.workloads.vllm.server_log import ServerLog
 
 POLL_SECONDS = 0.1
@@ -33,7 +36,13 @@ class Server(_VLLMModelServer):
     server_start_us: int | None = None
     server_device: str | None = None
 
+    def request_times(self) -> tuple[str, RequestTimes] | None:
+        """Return an identity of the server, and what it tells of all requests since its start."""
+        told = request_times(self._server_port)
+        return (self._identity, told) if told is not None else None
+
     def start_server(self, retries: int = 0) -> None:
+        self._identity = uuid.uuid4().hex[:8]
         begin, stop = time.perf_counter_ns(), threading.Event()
         watcher = threading.Thread(target=self._note_start, args=(begin, stop), daemon=True)
         with ServerLog() as log:
