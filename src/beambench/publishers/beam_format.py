@@ -51,7 +51,7 @@ def rows(record: RunRecord) -> list[dict[str, Any]]:
     if cost is not None:
         values.append((ESTIMATED_COST, cost))
     return [
-        {**common, "metric": label, "value": value, "job_id": repeat.runner.get("job_id")}
+        {**common, "metric": label, "value": value, "job_id": repeat.job_id}
         for label, value in values
     ]
 

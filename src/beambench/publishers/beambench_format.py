@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from beambench.record.environment import read_environment
 from beambench.record.run_record import RunRecord
 
 RUNS, METRICS = "beambench_runs", "beambench_metrics"
@@ -84,7 +85,7 @@ COLUMNS = {RUNS: RUN_COLUMNS, METRICS: METRIC_COLUMNS}
 
 def run_row(record: RunRecord) -> dict[str, Any]:
     """Return the wide row of a run, of whatever status."""
-    job_ids = [repeat.runner.get("job_id") for repeat in record.repeats]
+    job_ids = [repeat.job_id for repeat in record.repeats]
     return {
         **_identity(record),
         "finished_at": record.finished_at,
@@ -119,20 +120,20 @@ def _identity(record: RunRecord) -> dict[str, Any]:
 
 
 def _provenance(record: RunRecord) -> dict[str, Any]:
-    environment = record.environment
-    packages, git = environment.get("packages") or {}, environment.get("git") or {}
-    commits = [(git.get(name) or {}).get("commit") for name in ("project", "beambench")]
+    environment = read_environment(record.environment)
+    states = (environment.git.get(name) for name in ("project", "beambench"))
+    commits = [state.commit for state in states if state is not None]
     return {
         "verified": record.verification.passed,
         "imported": record.imported.source if record.imported is not None else None,
         "definition_hash": record.definition_hash,
         "beambench_version": record.beambench_version,
-        "beam_version": packages.get("apache-beam"),
-        "torch_version": packages.get("torch"),
-        "python_version": (environment.get("python") or {}).get("version"),
-        "cpu": (environment.get("machine") or {}).get("cpu_model"),
-        "machine_digest": environment.get("machine_digest"),
-        "environment_digest": environment.get("fingerprint_digest"),
+        "beam_version": environment.packages.get("apache-beam"),
+        "torch_version": environment.packages.get("torch"),
+        "python_version": environment.python.version,
+        "cpu": environment.machine.cpu_model,
+        "machine_digest": environment.machine_digest,
+        "environment_digest": environment.fingerprint_digest,
         "commit": next(filter(None, commits), None),
         "input_kind": record.input.kind,
         "input_count": record.input.count,

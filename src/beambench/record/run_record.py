@@ -245,6 +245,12 @@ class Repeat(Part):
         """Whether others are known to have disturbed it."""
         return self.noise.get("disturbed") is True
 
+    @property
+    def job_id(self) -> str | None:
+        """The job of a service that it was, None on this machine."""
+        job_id = self.runner.get("job_id")
+        return job_id if isinstance(job_id, str) else None
+
     @model_serializer(mode="wrap")
     def _as_recorded(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is unknown of the loads, as earlier records do, and that it counts."""

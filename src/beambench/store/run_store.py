@@ -185,7 +185,7 @@ class RunStore:
         return [
             record
             for record in self._read(RunRecord, ordered, None)
-            if any(repeat.runner.get("job_id") == job_id for repeat in record.repeats)
+            if any(repeat.job_id == job_id for repeat in record.repeats)
         ]
 
     def check_writable(self) -> None:

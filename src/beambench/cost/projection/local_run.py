@@ -11,6 +11,7 @@ from beambench.cost.projection.instructions import COMPILED, widest_vectors
 from beambench.cost.projection.model import Measurement
 from beambench.definition.plan import decided_definition
 from beambench.errors import RunError
+from beambench.record.environment import read_environment
 from beambench.record.run_record import ModelRuns, RunRecord
 
 MEMORY = ("peak_memory", "peak_rss")
@@ -123,11 +124,10 @@ def measure(run: LocalRun) -> Measurement:
         if not of_repeats:
             raise RunError(f"run {record.run_id}: it has no {name}, which a projection rests on")
     threads = threads_of(run)
-    machine = record.environment.get("machine", {})
-    cores = machine.get("cores", {})
-    logical, physical = cores.get("logical"), cores.get("physical")
+    machine = read_environment(record.environment).machine
+    logical, physical = machine.cores.logical, machine.cores.physical
     shared = bool(logical and physical and logical > physical and processes * threads > physical)
-    has = [name for name, there in machine.get("instructions", {}).items() if there]
+    has = [name for name, there in machine.instructions.items() if there]
     return Measurement(
         throughputs=values["throughput_elements"],
         startup=values["startup_time"],
@@ -153,7 +153,8 @@ def threads_of(run: LocalRun) -> int:
         RunError: nothing says how many others had.
     """
     chosen = run.record.config["definition"].get("threads")
-    of_torch = (run.record.environment.get("torch") or {}).get("threads")
+    torch = read_environment(run.record.environment).torch
+    of_torch = torch.threads if torch is not None else None
     busy = run.busy_cores
     if run.model_runs == "server":  # what is set in the worker is not its threads
         chosen = of_torch = None

@@ -19,6 +19,7 @@ from beambench.cost.projection.plan import GPU_REFUSED
 from beambench.cost.request import NO_GPU, CostRequest, Source, has_known_processes
 from beambench.definition.runners import DEFAULT
 from beambench.errors import RunError, UsageError
+from beambench.record.environment import read_environment
 from beambench.record.run_record import RunRecord
 
 
@@ -79,7 +80,7 @@ def check_instructions(run: LocalRun, fleet: Fleet, alternatives: Iterable[Local
         UsageError: they are not; the message names the first of `alternatives` in float32.
     """
     record = run.record
-    here = record.environment.get("machine", {}).get("instructions", {})
+    here = read_environment(record.environment).machine.instructions
     for speed in run.speeds():
         missing = lacking(speed, here, fleet.machine.instructions)
         if missing:

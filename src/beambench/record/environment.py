@@ -1,0 +1,69 @@
+"""What is read again of a record's `environment`, by type: a key that nobody writes is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class _Facts(BaseModel):
+    """Facts of which any may be unknown: another machine or version wrote them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Cores(_Facts):
+    logical: int | None = None
+    physical: int | None = None
+
+
+class Machine(_Facts):
+    cpu_model: str | None = None
+    cores: Cores = Cores()
+    instructions: dict[str, bool] = Field(default_factory=dict)
+
+
+class Python(_Facts):
+    version: str | None = None
+
+
+class Torch(_Facts):
+    threads: int | None = None
+
+
+class Git(_Facts):
+    commit: str | None = None
+
+
+class Environment(_Facts):
+    """Where a run took place, as far as that is read again.
+
+    Attributes:
+        git: of the folders `project` and `beambench`.
+        torch: None where it was not loaded.
+    """
+
+    machine: Machine = Machine()
+    python: Python = Python()
+    packages: dict[str, str] = Field(default_factory=dict)
+    torch: Torch | None = None
+    git: dict[str, Git | None] = Field(default_factory=dict)
+    machine_digest: str | None = None
+    fingerprint_digest: str | None = None
+
+
+def read_environment(environment: Mapping[str, Any]) -> Environment:
+    """Return what is known of an environment; a part of another form is unknown.
+
+    A record that was imported may come from anywhere.
+    """
+    known = {name: value for name, value in environment.items() if value is not None}
+    try:
+        return Environment.model_validate(known)
+    except ValidationError as error:
+        wrong = {detail["loc"][0] for detail in error.errors()}
+        return Environment.model_validate(
+            {name: value for name, value in known.items() if name not in wrong}
+        )
