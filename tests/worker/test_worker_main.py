@@ -19,6 +19,7 @@ import pytest
 
 from beambench.definition.plan import CalibratePlan
 from beambench.errors import RunError, StoreError, UsageError
+from beambench.machine.tree_cpu import WORKER_PID
 from beambench.record.observation import BatchSizeRates, Observation, WorkerError
 from beambench.worker import __main__ as worker
 from fast_runs import python_path
@@ -39,6 +40,7 @@ def do(tmp_path, monkeypatch) -> Callable[..., Observation]:
         monkeypatch.setitem(sys.modules, own.__name__, own)
         plan = make_plan(tmp_path, "calibrate", function="own_task:carried_out")
         plan_file.write_text(plan.model_dump_json())
+        monkeypatch.setenv(WORKER_PID, "")  # main sets it, and it is gone after the test
         assert worker.main(str(plan_file), str(result_file)) == code
         return Observation.model_validate_json(result_file.read_text("utf-8"))
 

@@ -8,7 +8,7 @@ import time
 
 import psutil
 
-WORKER_PID = "BEAMBENCH_WORKER_PID"
+WORKER_PID = "_BEAMBENCH_WORKER_PID"
 """The process that a task runs in; what it starts inherits this, and other machines do not."""
 
 MAX_READING_SHARE = 0.005

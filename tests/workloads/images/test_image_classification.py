@@ -279,7 +279,7 @@ def test_a_corrupt_photograph_is_a_failed_element_and_the_others_are_classified(
         ),
         "empty.jpg": ("preprocess", "UnidentifiedImageError: not a picture: 0 bytes"),
     }
-    proven = verification(found, run_reference(plan))
+    proven = verification(found, run_reference(for_task(plan, "reference")))
     assert proven is not None
     assert proven.problems == []
     assert (proven.elements_out, proven.elements_failed) == (2, 4)
@@ -336,7 +336,7 @@ def test_with_random_weights_outputs_are_compared_and_a_swap_is_caught(
     if broken:
         make = ImageClassification.model_handler
         monkeypatch.setattr(ImageClassification, "model_handler", lambda self: swapping(make(self)))
-    proven = verification(run_pipeline(plan), run_reference(plan))
+    proven = verification(run_pipeline(plan), run_reference(for_task(plan, "reference")))
     assert proven is not None
     assert proven.reference["method"] == "outputs"
     assert proven.reference["compared"] == 12

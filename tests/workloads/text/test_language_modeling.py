@@ -199,7 +199,7 @@ def test_lines_that_are_no_sentence_fail_by_number_and_the_others_come_out(tmp_p
     assert failed[NO_TEXT] == ("preprocess", not_text)
     assert sorted(one.id for one in found.sample if one.error is None) == GOOD
     rounded = plan.decided_definition().model.precision != "float32"
-    proven = verification(found, run_reference(plan), rounded=rounded)
+    proven = verification(found, run_reference(for_task(plan, "reference")), rounded=rounded)
     assert proven is not None
     assert proven.problems == []
     assert (proven.elements_in, proven.elements_out, proven.elements_failed) == (5, 3, 2)
