@@ -166,7 +166,9 @@ class BenchmarkRun:
         self, session: Session, step: Step, definition: Definition, repeats: int = 0
     ) -> TaskResult:
         fields = self._prepared_fields(session) | {"definition": definition, "repeats": repeats}
-        return session.run(ReferencePlan(**fields), step, len(self._ready().sample))
+        # With repeats to compare it goes on beyond the sample, as long as that costs little of them.
+        elements = None if repeats else len(self._ready().sample)
+        return session.run(ReferencePlan(**fields), step, elements)
 
     def _calibrate(self, session: Session) -> Trouble | None:
         if not self.request.reference:
