@@ -166,7 +166,7 @@ class BenchmarkRun:
         self, session: Session, step: Step, definition: Definition, repeats: int = 0
     ) -> TaskResult:
         fields = self._prepared_fields(session) | {"definition": definition, "repeats": repeats}
-        # With repeats to compare it goes on beyond the sample, as long as that costs little of them.
+        # With repeats to compare it goes on beyond the sample, while that costs little of them.
         elements = None if repeats else len(self._ready().sample)
         return session.run(ReferencePlan(**fields), step, elements)
 
