@@ -120,7 +120,7 @@ def test_a_job_is_submitted_followed_collected_and_verified(service, bucket, cap
     proven = record.verification
     assert proven.passed
     assert (proven.elements_in, proven.elements_out, proven.missing) == (200, 200, 0)
-    assert proven.reference["compared"] == 32
+    assert 32 <= proven.reference["compared"] <= 200  # as many as cost little here
     (repeat,) = record.repeats
     assert repeat.usage is not None
     assert repeat.usage.memory_gb_seconds == 4050.0
@@ -156,7 +156,7 @@ def test_a_job_outlives_the_process_that_started_it(service, bucket, tmp_path, c
     (record,) = stored()
     assert record.status == "succeeded"
     assert record.verification.passed
-    assert record.verification.reference["compared"] == 32
+    assert 32 <= record.verification.reference["compared"] <= 200
     assert record.config["attached"] == JOB_ID
     # Where the job is, the stored run now knows; and the definition is still what it was.
     again = ["run", "mine/fast-numbers.yaml", "--attach", JOB_ID, "--store", STORE]

@@ -144,10 +144,8 @@ def test_beams_own_counts_agree_though_elements_fail(tmp_path):
     assert found.computed_sizes == {1: 14}
     assert found.retry_cause == "ValueError: inference of 3"
     checked = cross_check(ran.measured(), ran.theirs())
-    assert checked == {
-        "agrees": True,
-        "differences": [],
-    }  # no latency: ours leaves retried ones out
+    assert (checked["agrees"], checked["differences"]) == (True, [])
+    assert checked["latency_gap_us"] >= 0  # ours holds the second tries, as Beam's does
 
 
 def test_the_handler_is_keyed_outside_and_measured_inside(tmp_path):
