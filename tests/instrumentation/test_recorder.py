@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.analysis.histogram import bucket
+from beambench.analysis.histogram import MAX_BUCKETS, bucket
 from beambench.instrumentation import recorder
 from beambench.instrumentation.recorder import (
     COMPUTED_SIZES,
     FOLDED,
     LATENCIES,
-    MAX_BUCKETS,
     MAX_SLOTS,
     REPLACED_SIZES,
     RETRY_CAUSE,

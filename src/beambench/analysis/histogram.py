@@ -44,6 +44,9 @@ def _lower_bounds() -> tuple[int, ...]:
 
 
 _LOWS = _lower_bounds()
+MAX_BUCKETS = 128
+"""Of them one process counts at most; later values go to the nearest one in use."""
+
 BUCKETS = len(_LOWS)
 """How many buckets there are: indexes go from 0 to BUCKETS - 1."""
 
@@ -100,6 +103,19 @@ def nearest_rank(p: float, n: int) -> int:
     return max(1, math.ceil(Fraction(repr(float(p))) * n))
 
 
+def ranked(histogram: Mapping[int, int], rank: int) -> int:
+    """Return the key of the value with a rank, from 1, in ascending order.
+
+    Raises ValueError for a rank above the number of values.
+    """
+    seen = 0
+    for key in sorted(histogram):
+        seen += histogram[key]
+        if seen >= rank:
+            return key
+    raise ValueError(f"rank {rank} of {seen} values")
+
+
 def quantile(histogram: Mapping[int, int], p: float) -> float:
     """Return the p-quantile, p from 0 to 1, within RELATIVE_ERROR of that of the values themselves.
 
@@ -113,10 +129,4 @@ def quantile(histogram: Mapping[int, int], p: float) -> float:
     n = total(histogram)
     if n < 1:
         raise ValueError("the histogram holds no values")
-    rank = nearest_rank(p, n)
-    seen = 0
-    for index in sorted(histogram):
-        seen += histogram[index]
-        if seen >= rank:
-            break
-    return representative(index)
+    return representative(ranked(histogram, nearest_rank(p, n)))

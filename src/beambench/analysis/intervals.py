@@ -21,6 +21,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from beambench.analysis.histogram import merge, nearest_rank, ranked, total
+
 T_975 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160),
     *(2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056),
@@ -133,16 +135,13 @@ def percentile_interval(p: float, repeats: Sequence[Mapping[int, int]]) -> tuple
         p: as a fraction, 0.99.
         repeats: of each the count of every value, or of its bucket, whose order is theirs.
     """
-    merged: dict[int, int] = {}
-    for repeat in repeats:
-        for value, count in repeat.items():
-            merged[value] = merged.get(value, 0) + count
-    k, n = len(repeats), sum(merged.values())
-    if k < LEAST_REPEATS or k - 1 > len(T_975) or not all(sum(each.values()) for each in repeats):
+    merged = merge(repeats)
+    k, n = len(repeats), total(merged)
+    if k < LEAST_REPEATS or k - 1 > len(T_975) or not all(map(total, repeats)):
         return None
-    estimate = _ranked(merged, math.ceil(p * n))
+    estimate = ranked(merged, nearest_rank(p, n))
     below = [
-        sum(count for value, count in each.items() if value <= estimate) / sum(each.values())
+        sum(count for value, count in each.items() if value <= estimate) / total(each)
         for each in repeats
     ]
     variance = max(sum((share - p) ** 2 for share in below) / (k * (k - 1)), p * (1 - p) / n)
@@ -153,21 +152,11 @@ def percentile_interval(p: float, repeats: Sequence[Mapping[int, int]]) -> tuple
     last = math.ceil(high * n) + 1
     if last > n:
         return None
-    return _ranked(merged, max(1, math.floor(low * n))), _ranked(merged, last)
+    return ranked(merged, max(1, math.floor(low * n))), ranked(merged, last)
 
 
 def _logistic(value: float) -> float:
     return 1 / (1 + math.exp(-value))
-
-
-def _ranked(counts: Mapping[int, int], rank: int) -> int:
-    """Return the value with a rank, from 1, among all values in ascending order."""
-    seen = 0
-    for value in sorted(counts):
-        seen += counts[value]
-        if seen >= rank:
-            return value
-    raise ValueError(f"rank {rank} of {seen} values")
 
 
 def coefficient_of_variation(values: Iterable[float]) -> float | None:

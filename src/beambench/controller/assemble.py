@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from beambench.analysis.histogram import MAX_BUCKETS
 from beambench.analysis.memory_growth import Reading, growth
 from beambench.controller.loads import warnings_of_loads
 from beambench.controller.metric_values import (
@@ -356,7 +357,8 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
     if execution.references and not execution.is_single_threaded():
         warnings.append("the pipeline had several workers, the loop one: no efficiency is given")
     if any(each.measured is not None and each.measured.folded for each in execution.observations):
-        warnings.append("latencies spread over more than 128 buckets: percentiles are withheld")
+        spread = f"latencies spread over more than {MAX_BUCKETS} buckets"
+        warnings.append(f"{spread}: percentiles are withheld")
     warnings += labels_that_differ([*execution.repeats, *execution.references])
     warnings += warnings_of_unknown(execution.unknown, execution.metric_values().unknown)
     efficiency = metrics.get("pipeline_efficiency")

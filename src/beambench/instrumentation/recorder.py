@@ -19,16 +19,13 @@ from typing import Any, Literal, NamedTuple
 
 from apache_beam.metrics.metric import Metrics
 
-from beambench.analysis.histogram import bucket
+from beambench.analysis.histogram import MAX_BUCKETS, bucket
 from beambench.instrumentation.device import DEVICE
 from beambench.machine.tree_cpu import TreeCpu
 from beambench.record.observation import RequestTimes
 
 NAMESPACE = "beambench"
 MAX_SLOTS = 240
-MAX_BUCKETS = 128
-"""Counters at most for one histogram in one process; later values go to the nearest one in use."""
-
 MAX_SIZES = 128
 """Counters at most for batch sizes, which are counted exactly: the stock sizes are 10 to 100."""
 

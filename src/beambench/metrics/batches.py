@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from beambench.analysis.histogram import bounds, merge, nearest_rank, quantile, total
+from beambench.analysis.histogram import bounds, merge, nearest_rank, quantile, ranked, total
 from beambench.analysis.intervals import percentile_interval, percentile_supported
 from beambench.metrics.base import MICRO, NANO, UNKNOWN, Metric, RawRepeat, Sample, per
 from beambench.record.observation import Histogram, Measured, Observation
@@ -74,8 +74,7 @@ def size_percentile(share: float, sizes: Histogram) -> Sample:
     n = total(sizes)
     if not percentile_supported(share, n):
         return UNKNOWN
-    ordered = [size for size in sorted(sizes) for _ in range(sizes[size])]
-    return Sample(float(ordered[nearest_rank(share, n) - 1]), n)
+    return Sample(float(ranked(sizes, nearest_rank(share, n))), n)
 
 
 def _percentiles(
