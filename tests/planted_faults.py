@@ -22,6 +22,7 @@ from beambench.record.observation import Measured, Observation
 from beambench.record.run_record import Verification
 from beambench.worker.outputs import observed, sampled
 from beambench.worker.sample import sample_of
+from fake_workers import finished
 
 COUNT, BATCH, CLASSES = 400, 16, 8
 IDS = [f"{number}.jpg" for number in range(COUNT)]
@@ -215,17 +216,7 @@ def _executed(
         latencies={},
     )
     seen = observation.model_copy(update={"measured": measured, "labels_follow_batches": True})
-    return TaskResult(
-        status="succeeded",
-        observation=seen,
-        error=None,
-        duration=1.0,
-        started_at="",
-        finished_at="",
-        noise={},
-        peak_rss=None,
-        rss_samples=0,
-    )
+    return finished(seen)
 
 
 CAUSES = {

@@ -13,7 +13,6 @@ import pytest
 
 from beambench.controller.assemble import make_repeat
 from beambench.controller.proof.verification import verification
-from beambench.controller.results import TaskResult
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError
 from beambench.record.observation import Observation
@@ -21,6 +20,7 @@ from beambench.record.run_record import Repeat
 from beambench.worker import tasks
 from beambench.worker.__main__ import _write
 from beambench.worker.sample import sample_of
+from fake_workers import finished
 from tiny_workloads import definition, for_task, make_plan, prepared
 
 pytestmark = pytest.mark.real
@@ -57,21 +57,7 @@ def judged(folder: Path, limit: int = 200, max_failed: float = 0.01, **parameter
 
     reference = seen(tasks.run_reference, "reference")
     ran = seen(tasks.run_pipeline, "pipeline")
-    return make_repeat("pipeline", 0, result_of(ran), verification(ran, reference), max_failed, {})
-
-
-def result_of(observation: Observation) -> TaskResult:
-    return TaskResult(
-        status="succeeded",
-        observation=observation,
-        error=None,
-        duration=1.0,
-        started_at="",
-        finished_at="",
-        noise={},
-        peak_rss=None,
-        rss_samples=0,
-    )
+    return make_repeat("pipeline", 0, finished(ran), verification(ran, reference), max_failed, {})
 
 
 def problem(repeat: Repeat) -> str:
@@ -301,7 +287,7 @@ def test_a_module_of_the_users_own_that_swaps_two_outputs_is_caught_in_real_work
         for task in ("reference", "pipeline")
     )
     proven = verification(pipeline, reference)
-    message = problem(make_repeat("pipeline", 0, result_of(pipeline), proven, 0.01, {}))
+    message = problem(make_repeat("pipeline", 0, finished(pipeline), proven, 0.01, {}))
     assert "differ from the reference loop" in message
     assert pipeline.peak_rss is not None
     assert pipeline.peak_rss > 50e6
