@@ -15,8 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from beambench.controller.assemble import Execution, error_of
+from beambench.controller.execution import Execution
 from beambench.controller.results import TaskResult
+from beambench.controller.status import error_of
 from beambench.instrumentation.output_sums import add_up
 from beambench.record.observation import Measured, Observation
 from beambench.record.run_record import Verification

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from beambench.controller.assemble import Execution, warnings_of
+from beambench.controller.execution import Execution
+from beambench.controller.run_warnings import warnings_of
 from beambench.controller.time_order import time_order, warnings_of_order
 from beambench.metrics import Sample
 from beambench.presentation.runs import print_record

@@ -14,7 +14,8 @@ import pytest
 
 import beambench
 from beambench.cli.main import execute
-from beambench.controller.assemble import Execution, warnings_of
+from beambench.controller.execution import Execution
+from beambench.controller.run_warnings import warnings_of
 from beambench.definition.entry_points import entry_points
 from beambench.errors import UsageError
 from beambench.metrics import registry

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from beambench.cancellation import Cancellation
-from beambench.controller.assemble import Execution
+from beambench.controller.execution import Execution
 from beambench.controller.results import Trouble
 from beambench.definition.library import Library
 from beambench.experiments.benchmark import execute

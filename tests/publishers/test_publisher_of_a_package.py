@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from beambench.cli.main import execute
-from beambench.controller.assemble import Execution
+from beambench.controller.execution import Execution
 from beambench.definition.entry_points import entry_points
 from beambench.definition.library import Library
 from beambench.definition.plan import PipelinePlan, with_choices

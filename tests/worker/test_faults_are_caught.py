@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from beambench.controller.assemble import make_repeat
 from beambench.controller.proof.verification import verification
+from beambench.controller.repeats import make_repeat
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError
 from beambench.record.observation import Observation

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beambench.controller.assemble import Execution, warnings_of
+from beambench.controller.execution import Execution
+from beambench.controller.run_warnings import warnings_of
 from beambench.definition.plan import Preparation
 from beambench.errors import RunError, UsageError
 from beambench.instrumentation.weights import check_size, size_of

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from beambench.cancellation import Cancellation
 from beambench.clock import Clock
-from beambench.controller.assemble import Execution
+from beambench.controller.execution import Execution
 from beambench.controller.processes.work_dir import cache_dir
 from beambench.controller.processes.worker_process import OnProgress
 from beambench.controller.results import TaskResult, Trouble, without_secrets

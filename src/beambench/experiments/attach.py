@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from beambench.cancellation import Cancellation
 from beambench.clock import Clock
-from beambench.controller.assemble import Execution
+from beambench.controller.execution import Execution
 from beambench.controller.results import TaskResult
 from beambench.controller.session import Announce, OnStop, Session, Step, silent
 from beambench.definition.entry_points import load

@@ -10,7 +10,9 @@ from typing import Any
 
 from beambench.cancellation import Cancellation
 from beambench.clock import Clock
-from beambench.controller.assemble import ArmName, Execution, input_record, model_record
+from beambench.controller.execution import Execution
+from beambench.controller.record_parts import input_record, model_record
+from beambench.controller.repeats import ArmName
 from beambench.controller.results import TaskResult, Trouble
 from beambench.controller.session import Announce, PipelineRepeat, Session, Step, silent
 from beambench.definition.entry_points import load

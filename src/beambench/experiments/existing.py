@@ -8,7 +8,7 @@ from typing import Any
 
 from beambench.cancellation import Cancellation
 from beambench.clock import Clock
-from beambench.controller.assemble import Execution
+from beambench.controller.execution import Execution
 from beambench.controller.results import TaskResult, Trouble
 from beambench.controller.session import Announce, Session, Step, silent
 from beambench.definition.plan import ExistingPlan

@@ -9,8 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 from beambench.cancellation import Cancellation
 from beambench.clock import Clock, SystemClock
-from beambench.controller.assemble import ArmName, Execution
+from beambench.controller.execution import Execution
 from beambench.controller.processes.work_dir import work_dir
+from beambench.controller.repeats import ArmName
 from beambench.controller.results import Trouble
 from beambench.controller.session import Announce, Session, silent
 from beambench.definition.entry_points import load

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from beambench.controller.assemble import (
-    Execution,
-    error_of,
-    runner_record,
-    status_of,
-    warnings_of,
-)
+from beambench.controller.execution import Execution
+from beambench.controller.record_parts import runner_record
 from beambench.controller.results import Trouble
+from beambench.controller.run_warnings import warnings_of
+from beambench.controller.status import error_of, status_of
 from beambench.printable import storable
 from beambench.record.run_record import (
     Choice,

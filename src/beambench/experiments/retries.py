@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from beambench.controller.assemble import ArmName, Execution
+from beambench.controller.execution import Execution
+from beambench.controller.repeats import ArmName
 from beambench.controller.results import TaskResult, Trouble
 from beambench.controller.session import Session, Step
 from beambench.record.run_record import Repeat

@@ -141,7 +141,7 @@ def _disturbed_of(record: RunRecord) -> dict[str, str]:
 
     What is counted or comes from the outputs is the same whatever else the machine does.
     """
-    from beambench.controller.assemble import counted_pairs
+    from beambench.controller.execution import counted_pairs
     from beambench.metrics.registry import metrics
 
     shares: dict[str, str] = {}

@@ -10,9 +10,9 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 import existing_pipelines
-from beambench.controller.assemble import make_repeat, metrics_of
 from beambench.controller.proof.cross_check import cross_check
 from beambench.controller.proof.element_flow import problem_of
+from beambench.controller.repeats import make_repeat, metrics_of
 from beambench.definition.plan import ExistingPlan
 from beambench.errors import RunError, UsageError
 from beambench.record.observation import Observation

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from beambench.controller.assemble import Execution
+from beambench.controller.execution import Execution
 from beambench.controller.results import TaskResult
 from beambench.controller.session import OnStop, Session, Step
 from beambench.credentials.masking import secret_values, without
