@@ -30,7 +30,7 @@ FIXED = SMALL + "--autoscaling_algorithm=NONE\n"
 SCALED = SMALL + "--autoscaling_algorithm=THROUGHPUT_BASED\n--max_num_workers=250\n"
 
 
-def images(workers: int, model: str, device: str, name: str, more: str = "") -> str:
+def images(workers: int, model: str, device: str, name: str, added: str = "") -> str:
     return (
         HEADER
         + FIXED
@@ -41,7 +41,7 @@ def images(workers: int, model: str, device: str, name: str, more: str = "") -> 
             f"--pretrained_model_name={model}\n"
             f"--device={device}\n"
             f"--input_file={BUCKET}/testing/inputs/openimage_50k_benchmark.txt\n"
-            f"--model_state_dict_path={BUCKET}/models/torchvision.models.{model}.pth\n" + more
+            f"--model_state_dict_path={BUCKET}/models/torchvision.models.{model}.pth\n" + added
         )
     )
 
@@ -62,7 +62,7 @@ def language_modeling(size: str) -> str:
     )  # no newline at the end
 
 
-def sentiment(table: str, more: str = "") -> str:
+def sentiment(table: str, added: str = "") -> str:
     return (
         HEADER
         + SCALED
@@ -74,7 +74,7 @@ def sentiment(table: str, more: str = "") -> str:
             f"--input_file={BUCKET}/testing/inputs/sentences_50k.txt\n"
             "--model_path=distilbert-base-uncased-finetuned-sst-2-english\n"
             f"--model_state_dict_path={BUCKET}/models/huggingface.sentiment.distilbert-base-uncased.pth\n"
-            + more
+            + added
         )
     )
 

@@ -114,11 +114,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
 def _started(server: AbstractContextManager[Server]) -> Iterator[Server]:
     """Yield a server that runs until the tests of this process end, or skip with the reason."""
     try:
-        found = server.__enter__()
+        address = server.__enter__()
     except servers.NotInstalledError as error:
         pytest.skip(str(error))
     try:
-        yield found
+        yield address
     finally:
         server.__exit__(None, None, None)
 

@@ -108,17 +108,17 @@ def job(
     counted = [
         {
             "source": "service",
-            "vcpu_seconds": 2 * HOUR * one,
-            "memory_gb_seconds": 7.5 * HOUR * one,
-            "disk_gb_seconds": 50 * HOUR * one,
+            "vcpu_seconds": 2 * HOUR * hour,
+            "memory_gb_seconds": 7.5 * HOUR * hour,
+            "disk_gb_seconds": 50 * HOUR * hour,
             "shuffle_gb": 2.0,
             **(usage or {}),
         }
-        for one in hours
+        for hour in hours
     ]
     proven = PROVEN | {"elements_in": elements, "elements_out": elements}
     repeats = [
-        repeat(index, {}, usage=one, verification=proven) for index, one in enumerate(counted)
+        repeat(index, {}, usage=used, verification=proven) for index, used in enumerate(counted)
     ]
     return local_run(
         number,

@@ -69,9 +69,11 @@ def service(name: str, value: float, **context: str) -> Any:
     }
 
 
-def user(name: str, value: Any, step: str = "s2", namespace: str = "beambench", **more: str) -> Any:
+def user(
+    name: str, value: Any, step: str = "s2", namespace: str = "beambench", **extra: str
+) -> Any:
     """Return a user's counter, or distribution if the value is a mapping."""
-    context = {"step": step, "namespace": namespace, **more}
+    context = {"step": step, "namespace": namespace, **extra}
     kind = "distribution" if isinstance(value, dict) else "scalar"
     return {
         "name": {"origin": "user", "name": name, "context": context},
@@ -143,7 +145,7 @@ class DataflowStub:
         """Return status and body; status `CUT` for no answer at all."""
         parts = urlsplit(target)
         asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        kind = next((one for one, path in PATHS.items() if path.fullmatch(parts.path)), "unknown")
+        kind = next((name for name, path in PATHS.items() if path.fullmatch(parts.path)), "unknown")
         kind = "cancel" if (method, kind) == ("PUT", "job") else kind
         with self._lock:
             self.requests[kind] += 1
@@ -152,9 +154,9 @@ class DataflowStub:
             status = waiting.pop(0) if waiting else self.refused.get(kind, 200)
             if status != 200:
                 return status, {"error": {"code": status, "message": f"scripted {status}"}}
-            found = PATHS["job"].match(parts.path)
-            if found and found["id"] != JOB_ID:
-                said = f"(1a2b): Information about job {found['id']} could not be found."
+            matched = PATHS["job"].match(parts.path)
+            if matched and matched["id"] != JOB_ID:
+                said = f"(1a2b): Information about job {matched['id']} could not be found."
                 return 404, {"error": {"code": 404, "message": said}}
             stored = PATHS["object"].fullmatch(parts.path)
             if stored:
@@ -203,7 +205,9 @@ class DataflowStub:
 
     def _messages(self, asked: dict[str, str], body: Any) -> Any:
         since = asked.get("startTime", "")
-        known = [one for look, one in self.messages if look < self.looks and one["time"] >= since]
+        known = [
+            text for look, text in self.messages if look < self.looks and text["time"] >= since
+        ]
         first = int(asked.get("pageToken", 0))
         page = {"jobMessages": known[first : first + self.page_size]}
         if first + self.page_size < len(known):
@@ -217,7 +221,9 @@ class DataflowStub:
     def _series(self, asked: dict[str, str], body: Any) -> Any:
         name = re.search(r'job/(\w+)"', asked["filter"])
         points = self.series.get(name[1] if name else "", [])
-        return {"timeSeries": [{"points": [{"value": one} for one in points]}]} if points else {}
+        return (
+            {"timeSeries": [{"points": [{"value": point} for point in points]}]} if points else {}
+        )
 
 
 class _Handler(BaseHTTPRequestHandler):

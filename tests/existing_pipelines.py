@@ -102,7 +102,7 @@ class Shrinking(Successor):
         self._results = results
 
     def run_inference(self, batch: Any, model: Any, inference_args: Any = None) -> Any:
-        return [PredictionResult(one, one) for one in (*batch, *batch)][: self._results]
+        return [PredictionResult(element, element) for element in (*batch, *batch)][: self._results]
 
 
 def flawed(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
@@ -172,7 +172,7 @@ def per_key(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
         [("odd" if number % 2 else "even", number) for number in range(known.count)]
     )
     results = keyed | RunInference(KeyedModelHandler(handlers))
-    write(results | beam.Map(lambda one: one[1].inference), known.output)
+    write(results | beam.Map(lambda pair: pair[1].inference), known.output)
 
 
 def batched(argv: list[str] | None = None, test_pipeline: Any = None) -> None:
@@ -298,7 +298,7 @@ def without_test_pipeline(argv: list[str] | None = None) -> None: ...
 def without_argv(test_pipeline: Any = None) -> None: ...
 
 
-def asks_for_more(model: str, argv: list[str] | None = None, test_pipeline: Any = None) -> None: ...
+def needs_model(model: str, argv: list[str] | None = None, test_pipeline: Any = None) -> None: ...
 
 
 not_callable = 3

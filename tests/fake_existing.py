@@ -29,8 +29,10 @@ def beam(count: int = 6) -> dict[str, Any]:
 
 
 def step(count: int = 6, handler: str = "SomeHandler", **flow: Any) -> InferenceStep:
-    found = ElementFlow(**flow) if flow else None
-    return InferenceStep(handler=handler, measured=MEASURED, beam_metrics=beam(count), flow=found)
+    element_flow = ElementFlow(**flow) if flow else None
+    return InferenceStep(
+        handler=handler, measured=MEASURED, beam_metrics=beam(count), flow=element_flow
+    )
 
 
 def flowed(out: int, failed: int = 0, **changes: Any) -> TaskResult:

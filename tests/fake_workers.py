@@ -68,7 +68,7 @@ def prepared(**changes: Any) -> TaskResult:
             "root": "",
             "ids_file": "ids.txt",
             "count": COUNT,
-            "sample": [one.id for one in SAMPLE],
+            "sample": [prediction.id for prediction in SAMPLE],
         },
         "input_kind": "synthetic",
         "input_digest": "d" * 64,

@@ -160,15 +160,15 @@ class CommandLine:
     def processes(self) -> dict[int, list[str]]:
         """Return the command lines of all living processes of this tree by pid."""
         wanted = f"{MARK}={self.mark}".encode()
-        found = {}
+        processes = {}
         for place in Path("/proc").glob("[0-9]*"):
             try:
                 if wanted in (place / "environ").read_bytes().split(b"\0"):
                     words = (place / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-                    found[int(place.name)] = [word.decode(errors="replace") for word in words]
+                    processes[int(place.name)] = [word.decode(errors="replace") for word in words]
             except OSError:  # ended, or of another user
                 continue
-        return found
+        return processes
 
     def kill_all(self) -> None:
         """Clean up after a test that failed."""

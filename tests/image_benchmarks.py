@@ -15,8 +15,8 @@ RESNET = "pytorch-image-classification-resnet{}"
 
 def of_catalog(benchmark: str, **model: Any) -> Definition:
     """Return a definition of the catalog in its local profile, its model changed."""
-    found = Library().resolve(benchmark, profile="local").definition
-    return found.model_copy(update={"model": found.model.model_copy(update=model)})
+    definition = Library().resolve(benchmark, profile="local").definition
+    return definition.model_copy(update={"model": definition.model.model_copy(update=model)})
 
 
 def resnet18(**model: Any) -> Definition:
@@ -25,8 +25,8 @@ def resnet18(**model: Any) -> Definition:
 
 
 def fetched(seed: int, folder: Path, definition: Definition | None = None) -> Path:
-    found = ImageClassification.fetch_weights(
+    weights = ImageClassification.fetch_weights(
         definition or resnet18(weights="random"), seed, folder
     )
-    assert found.path is not None
-    return found.path
+    assert weights.path is not None
+    return weights.path

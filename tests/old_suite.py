@@ -37,13 +37,13 @@ def days(count: int, seed: int = 1) -> Iterator[list[dict[str, Any]]]:
         job_id = f"{when:%Y-%m-%d_%H_%M_%S}-{chance.randrange(10**18):019d}"
         values = {f"{LABEL}_num_inferences": 50_000.0, f"{LABEL}_failed_batches_counter": 0.0}
         for metric, (mean, count_) in DISTRIBUTIONS.items():
-            found = mean * chance.gauss(1, 0.02)
+            latency = mean * chance.gauss(1, 0.02)
             values |= {
                 f"{LABEL}_count_{metric}": float(count_),
-                f"{LABEL}_max_{metric}": float(int(found * 2)),
-                f"{LABEL}_min_{metric}": float(int(found / 2)),
-                f"{LABEL}_sum_{metric}": found * count_,
-                f"{LABEL}_mean_{metric}": found,
+                f"{LABEL}_max_{metric}": float(int(latency * 2)),
+                f"{LABEL}_min_{metric}": float(int(latency / 2)),
+                f"{LABEL}_sum_{metric}": latency * count_,
+                f"{LABEL}_mean_{metric}": latency,
             }
         values |= {name: value * chance.gauss(1, 0.02) for name, value in COSTS.items()}
         yield [

@@ -68,7 +68,7 @@ def of(numbers: Sequence[int]) -> list[Row]:
 
 
 def relabelled(relabel: Callable[[Row], Any]) -> list[Row]:
-    return [Row(one.id, one.outputs, relabel(one)) for one in RIGHT]
+    return [Row(prediction.id, prediction.outputs, relabel(prediction)) for prediction in RIGHT]
 
 
 def recomputed(compute: Callable[[int], list[float]]) -> list[Row]:
@@ -84,8 +84,12 @@ def wrong(share: float, among: Sequence[int] = range(COUNT)) -> list[Row]:
     """Give so many elements the next label, spread over those that may have it."""
     chosen = set(random.Random(1).sample(list(among), round(share * COUNT)))
     return [
-        Row(one.id, one.outputs, (one.label + 1) % CLASSES if number in chosen else one.label)
-        for number, one in enumerate(RIGHT)
+        Row(
+            prediction.id,
+            prediction.outputs,
+            (prediction.label + 1) % CLASSES if number in chosen else prediction.label,
+        )
+        for number, prediction in enumerate(RIGHT)
     ]
 
 
@@ -109,7 +113,10 @@ def one_batch_rotated() -> list[Row]:
 
 
 def failing(count: int) -> list[Row]:
-    return [Row(one.id, [], None, n < count) if n < count else one for n, one in enumerate(RIGHT)]
+    return [
+        Row(prediction.id, [], None, n < count) if n < count else prediction
+        for n, prediction in enumerate(RIGHT)
+    ]
 
 
 @dataclass(frozen=True)
@@ -123,8 +130,8 @@ class Fault:
     @property
     def share(self) -> float:
         """The share of elements with a wrong label."""
-        right = {one.id: one.label for one in RIGHT}
-        return sum(one.label != right.get(one.id) for one in self.rows) / COUNT
+        right = {prediction.id: prediction.label for prediction in RIGHT}
+        return sum(each.label != right.get(each.id) for each in self.rows) / COUNT
 
 
 STRANGER = Row("stranger.jpg", model(1), 1)
@@ -150,15 +157,15 @@ FAULTS = [
     Fault("preprocessing without normalisation", recomputed(lambda number: model(255 * number))),
     Fault("outputs cut to one decimal", recomputed(lambda n: [int(10 * x) / 10 for x in model(n)])),
     Fault("outputs that are no numbers", recomputed(lambda _: [float("nan")] * CLASSES)),
-    Fault("postprocessing left out", relabelled(lambda one: str(one.outputs))),
-    Fault("labels one too high", relabelled(lambda one: one.label + 1)),
+    Fault("postprocessing left out", relabelled(lambda predicted: str(predicted.outputs))),
+    Fault("labels one too high", relabelled(lambda predicted: predicted.label + 1)),
     Fault(
         "the least output in place of the greatest",
         relabelled(lambda r: r.outputs.index(min(r.outputs))),
     ),
     Fault("one label for all", relabelled(lambda _: 3)),
     Fault("an empty label", relabelled(lambda _: "")),
-    Fault("labels as text", relabelled(lambda one: str(one.label))),
+    Fault("labels as text", relabelled(lambda predicted: str(predicted.label))),
     Fault("10 % of the labels wrong", wrong(0.10)),
     Fault("one batch rotated, outside the sample", one_batch_rotated()),
     Fault("1 % of the labels wrong, outside the sample", wrong(0.01, UNSAMPLED)),
@@ -178,9 +185,10 @@ class Outcome:
 
 def outcome(fault: Fault | None, loop: Loop, folder: Path) -> Outcome:
     """Carry out two repeats with a fault, and a loop without, as a run would judge them."""
-    reference = [_output(one) for one in RIGHT if one.id in SAMPLE]
+    reference = [_output(prediction) for prediction in RIGHT if prediction.id in SAMPLE]
     execution = Execution(
-        0.01, reference=Observation(task="reference", sample=[sampled(one) for one in reference])
+        0.01,
+        reference=Observation(task="reference", sample=[sampled(output) for output in reference]),
     )
     rows = fault.rows if fault is not None else RIGHT
     execution.add("pipeline", _executed(RIGHT if fault and fault.once else rows, folder))
@@ -192,15 +200,15 @@ def outcome(fault: Fault | None, loop: Loop, folder: Path) -> Outcome:
     return Outcome(error, execution.verification(), _caught_by(error))
 
 
-def _output(one: Row) -> Any:
-    evidence = one.outputs if one.id in SAMPLE and not one.failed else None
-    return one.id, one.label, evidence, FAILED if one.failed else None
+def _output(predicted: Row) -> Any:
+    evidence = predicted.outputs if predicted.id in SAMPLE and not predicted.failed else None
+    return predicted.id, predicted.label, evidence, FAILED if predicted.failed else None
 
 
 def _executed(
     rows: Sequence[Row], folder: Path, task: str = "pipeline", size: int = BATCH
 ) -> TaskResult:
-    outputs = [_output(one) for one in rows]
+    outputs = [_output(each) for each in rows]
     plan: Any = SimpleNamespace(
         task=task,
         work_dir=folder,
@@ -236,10 +244,10 @@ def _caught_by(error: str | None) -> str | None:
 
 
 def cell(fault: Fault, loop: Loop, folder: Path) -> str:
-    found = outcome(fault, loop, folder)
-    if found.caught_by is not None:
-        return found.caught_by
-    compared = found.verification.detectable_share
+    result = outcome(fault, loop, folder)
+    if result.caught_by is not None:
+        return result.caught_by
+    compared = result.verification.detectable_share
     stated = f"{100 * compared:.3g} %" if compared is not None else "nothing"
     seen = "share stated" if loop != "no loop" else "not seen"
     return f"*{seen}*: {100 * fault.share:.2g} %, the sample shows above {stated}"

@@ -82,15 +82,15 @@ def metrics_of(observation: Observation, **outside: Any) -> Metrics:
         "rss_samples": 75,
         "stock": {"compared": 32, "labels_equal": 24},
     } | outside
-    found = of_repeat(observation, **given)
-    assert found.unknown == {}
-    return found.values
+    values = of_repeat(observation, **given)
+    assert values.unknown == {}
+    return values.values
 
 
 def of_run(repeats: Sequence[Repeat], observations: Sequence[Observation]) -> Metrics:
-    found = metric_values.of_run(repeats, observations)
-    assert found.unknown == {}
-    return found.values
+    metrics = metric_values.of_run(repeats, observations)
+    assert metrics.unknown == {}
+    return metrics.values
 
 
 def value_of(name: str, sample: Sample, interval: tuple[float, float] | None = None) -> MetricValue:
@@ -109,10 +109,10 @@ def percentiles(latencies: Mapping[int, int], sizes: Mapping[int, int]) -> dict[
 def efficiency(name: str, pairs: Sequence[tuple[Repeat, Repeat]]) -> tuple[str, MetricValue] | None:
     """Return the metric of these pairs and no others."""
     arm = {"pipeline_efficiency": "loop", "ceiling_efficiency": "ceiling"}[name]
-    found = metric_values.of_pairs({arm: pairs})
-    assert found.unknown == {}
-    assert set(found.values) <= {name}
-    return next(iter(found.values.items()), None)
+    values = metric_values.of_pairs({arm: pairs})
+    assert values.unknown == {}
+    assert set(values.values) <= {name}
+    return next(iter(values.values.items()), None)
 
 
 def make_repeat(status: str = "succeeded", metrics: Metrics | None = None) -> Repeat:

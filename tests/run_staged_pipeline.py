@@ -26,9 +26,11 @@ def run(pipeline: Any) -> list[dict[str, Any]]:
     ids = {transforms[key].unique_name: key for key in transforms}
     result = FnApiRunner().run_via_runner_api(pipeline, PipelineOptions([]))
     result.wait_until_finish()
-    found = result.metrics().query()
+    queried = result.metrics().query()
     return [
-        _update(entry, ids, kind) for kind in ("counters", "distributions") for entry in found[kind]
+        _update(entry, ids, kind)
+        for kind in ("counters", "distributions")
+        for entry in queried[kind]
     ]
 
 

@@ -110,7 +110,7 @@ def google_credentials(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def influxdb(folder: Path) -> Iterator[Influx]:
-    program = _found("influxd", "apt-get install influxdb")
+    program = _path_of("influxd", "apt-get install influxdb")
     port, rpc = free_port(), free_port()
     configuration = folder / "influxdb.conf"
     configuration.write_text(
@@ -133,7 +133,7 @@ def influxdb(folder: Path) -> Iterator[Influx]:
 @contextlib.contextmanager
 def victoria_metrics(folder: Path) -> Iterator[str]:
     """Start a server with the write API of InfluxDB 2; yield its address."""
-    program = _found("victoria-metrics", "apt-get install victoria-metrics")
+    program = _path_of("victoria-metrics", "apt-get install victoria-metrics")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [program, f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={folder}/vm"]
@@ -172,11 +172,11 @@ def bigquery(folder: Path, store: ObjectStore | None = None) -> Iterator[BigQuer
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
     """Start a server with a password; yield the address of an empty database."""
-    programs = [Path(one) for one in (shutil.which("initdb"), shutil.which("postgres")) if one]
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if len(programs) < 2 and not found:
+    programs = [Path(path) for path in (shutil.which("initdb"), shutil.which("postgres")) if path]
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if len(programs) < 2 and not installed:
         raise NotInstalledError("no PostgreSQL: apt-get install postgresql")
-    where = found[-1].parent if found else programs[0].parent
+    where = installed[-1].parent if installed else programs[0].parent
     # The server refuses to run as root, and its user cannot enter the folders of a test.
     folder = Path(tempfile.mkdtemp(prefix="beambench-postgresql-"))
     user: dict[str, str] = {}
@@ -272,7 +272,7 @@ def _post(url: str, form: str, user: str | None = None, password: str = "") -> N
     assert "error" not in text, text
 
 
-def _found(program: str, advice: str) -> str:
+def _path_of(program: str, advice: str) -> str:
     path = shutil.which(program)
     if path is None:
         raise NotInstalledError(f"no {program}: {advice}")
@@ -280,9 +280,9 @@ def _found(program: str, advice: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def new_database(url: str) -> str:

@@ -99,5 +99,7 @@ def changed(**changes: Any) -> Observation:
 
 def efficiency_of(value: float, ci_low: float | None = None) -> dict[str, MetricValue]:
     high = None if ci_low is None else value + 1
-    found = MetricValue(value=value, unit="1", direction="higher", n=6, ci_low=ci_low, ci_high=high)
-    return {"pipeline_efficiency": found}
+    metric_value = MetricValue(
+        value=value, unit="1", direction="higher", n=6, ci_low=ci_low, ci_high=high
+    )
+    return {"pipeline_efficiency": metric_value}

@@ -32,12 +32,12 @@ def blocks(language: str) -> list[str]:
 
 
 def steps() -> list[Step]:
-    found = []
+    commands = []
     for block in blocks("console"):
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
             command, *claims = part.splitlines()
-            found.append(Step(command, tuple(claims)))
-    return found
+            commands.append(Step(command, tuple(claims)))
+    return commands
 
 
 def words(text: str) -> str:

@@ -20,7 +20,7 @@ class TinyModel:
         self.first: Vector | None = None
         self.previous: Vector | None = None
         self.batches = 0
-        self.kept: list[mmap.mmap] = []
+        self.blocks: list[mmap.mmap] = []
 
 
 def _cached_first(model: TinyModel, outputs: list[Vector]) -> list[Vector]:
@@ -48,10 +48,10 @@ def _keeping(batches: int) -> Callable[[TinyModel, list[Vector]], list[Vector]]:
     """Keep 2 MiB of each of the first batches."""
 
     def keeps(model: TinyModel, outputs: list[Vector]) -> list[Vector]:
-        if len(model.kept) < batches:
+        if len(model.blocks) < batches:
             block = mmap.mmap(-1, 2 << 20)  # pages that were not in use before
             block.write(b"x" * len(block))
-            model.kept.append(block)
+            model.blocks.append(block)
         return outputs
 
     return keeps
@@ -72,11 +72,13 @@ FAULTS: dict[str, Callable[[TinyModel, list[Vector]], list[Vector]]] = {
     "double last": lambda _, outputs: [*outputs, outputs[-1]],
     "double in batches": lambda _, outputs: outputs[: 1 if len(outputs) > 1 else 0] + outputs,
     "constant": lambda _, outputs: [[1.0] * 7 + [2.0] for _ in outputs],
-    "scaled by batch": lambda _, outputs: [[v * len(outputs) for v in one] for one in outputs],
-    "masked": lambda _, outputs: [[*one[:-1], -float("inf")] for one in outputs],
+    "scaled by batch": lambda _, outputs: [
+        [v * len(outputs) for v in result] for result in outputs
+    ],
+    "masked": lambda _, outputs: [[*result[:-1], -float("inf")] for result in outputs],
     "leak": _keeping(1000),
     "cache": _keeping(30),
-    "not a number": lambda _, outputs: [[float("nan")] * len(one) for one in outputs],
+    "not a number": lambda _, outputs: [[float("nan")] * len(result) for result in outputs],
 }
 
 
@@ -95,7 +97,9 @@ class TinyHandler(ModelHandler[int, PredictionResult, TinyModel]):
     def run_inference(
         self, batch: Sequence[int], model: TinyModel, inference_args: dict[str, Any] | None = None
     ) -> Iterable[PredictionResult]:
-        outputs = FAULTS[self._fault](model, [outputs_of(one, self._evidence) for one in batch])
+        outputs = FAULTS[self._fault](
+            model, [outputs_of(element, self._evidence) for element in batch]
+        )
         examples = [*batch, *[batch[-1]] * (len(outputs) - len(batch))]
         return self._lazily(examples, outputs)
 

@@ -18,13 +18,13 @@ needs_vllm = pytest.mark.skipif(
 )
 
 
-def run(folder: Path, *more: str) -> AbstractContextManager[CommandLine]:
+def run(folder: Path, *options: str) -> AbstractContextManager[CommandLine]:
     """Start the benchmark with the tiny model."""
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
     return command_line(
         folder / "here",
         *("run", NAME, "--profile", "smoke", "--set", f"interpreter={INTERPRETER}"),
-        *("--store", sqlite_url(folder / "runs.db"), *more),
+        *("--store", sqlite_url(folder / "runs.db"), *options),
         TMPDIR=str(temporary),
     )

@@ -96,8 +96,8 @@ def test_merge_is_the_histogram_of_all_values():
 @given(st.lists(values, min_size=1, max_size=60), st.integers(0, 100))
 def test_a_quantile_is_that_of_the_values(sample, percent):
     exact = sorted(sample)[max(1, -(-percent * len(sample) // 100)) - 1]
-    found = quantile(Counter(map(bucket, sample)), percent / 100)
-    assert abs(found - exact) <= ERROR * exact
+    estimate = quantile(Counter(map(bucket, sample)), percent / 100)
+    assert abs(estimate - exact) <= ERROR * exact
 
 
 def test_quantiles_of_small_integers_are_exact():

@@ -20,12 +20,12 @@ from beambench.analysis.independence import (
 def test_values_that_rise_one_by_one():
     # Mean 4.5; products 8.75 + 3.75 + 0.75 - 0.25 + 0.75 + 3.75 + 8.75 = 26.25; squares 42.
     # Above -1/8 by 0.75, of a deviation of 6 / (8·√7): by √7. One order of 8! rises throughout.
-    found = independence([1, 2, 3, 4, 5, 6, 7, 8])
-    assert found.n == 8
-    assert found.lag1 == pytest.approx(26.25 / 42)
-    assert found.lag1_p == pytest.approx(math.erfc(math.sqrt(7 / 2)) / 2)
-    assert found.trend == 1.0
-    assert found.trend_p == pytest.approx(2 / math.factorial(8))
+    judgement = independence([1, 2, 3, 4, 5, 6, 7, 8])
+    assert judgement.n == 8
+    assert judgement.lag1 == pytest.approx(26.25 / 42)
+    assert judgement.lag1_p == pytest.approx(math.erfc(math.sqrt(7 / 2)) / 2)
+    assert judgement.trend == 1.0
+    assert judgement.trend_p == pytest.approx(2 / math.factorial(8))
 
 
 def test_values_that_alternate():
@@ -71,11 +71,13 @@ def test_many_values_have_the_same_trend_by_the_normal_test():
 @pytest.mark.parametrize("draw", ["gauss", "expovariate"])
 def test_independent_values_are_seldom_called_dependent(n, draw):
     source = random.Random(n)
-    one = (lambda: source.gauss(10, 1)) if draw == "gauss" else (lambda: source.expovariate(1))
-    found = [independence([one() for _ in range(n)]) for _ in range(1000)]
+    draw_value = (
+        (lambda: source.gauss(10, 1)) if draw == "gauss" else (lambda: source.expovariate(1))
+    )
+    judged = [independence([draw_value() for _ in range(n)]) for _ in range(1000)]
     # 1 % of 1,000 with a standard deviation of 3; up to 1.2 % are expected.
-    assert sum(each.lag1_p < SIGNIFICANCE for each in found) <= 22
-    assert sum(each.trend_p < SIGNIFICANCE for each in found) <= 20
+    assert sum(each.lag1_p < SIGNIFICANCE for each in judged) <= 22
+    assert sum(each.trend_p < SIGNIFICANCE for each in judged) <= 20
 
 
 def test_values_that_follow_each_other_are_seen():

@@ -27,24 +27,24 @@ def readings(
 
 
 def test_a_leak_is_measured_from_the_end_of_the_warm_up():
-    found = growth(readings(lambda number: 12 * MB * number))
-    assert found == Growth(12 * MB, 29, BASE + 120 * MB, BASE + 468 * MB)
+    grown = growth(readings(lambda number: 12 * MB * number))
+    assert grown == Growth(12 * MB, 29, BASE + 120 * MB, BASE + 468 * MB)
 
 
 def test_a_leak_among_noise_and_batches_of_any_size():
     source = random.Random(0)
     sizes = [source.choice((10, 20, 40)) for _ in range(100)]
     data = readings(lambda number: 2 * MB * number + 0.6 * MB * sizes[number], sizes, 5 * MB)
-    found = growth(data)
-    assert found is not None
-    assert found.per_batch == pytest.approx(2 * MB, rel=0.1)
+    grown = growth(data)
+    assert grown is not None
+    assert grown.per_batch == pytest.approx(2 * MB, rel=0.1)
 
 
 def test_readings_that_were_thinned_out_count_all_batches():
     every_fourth = readings(lambda number: 3 * MB * number, [10] * 160)[::4]
-    found = growth(every_fourth)
-    assert found is not None
-    assert (found.per_batch, found.batches) == (pytest.approx(3 * MB), 116)
+    grown = growth(every_fourth)
+    assert grown is not None
+    assert (grown.per_batch, grown.batches) == (pytest.approx(3 * MB), 116)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_outputs_that_the_runner_keeps_are_no_leak():
 def test_a_large_model_leaks_by_its_own_measure():
     def of(base: int) -> Growth | None:
         data = readings(lambda number: 2 * MB * number)
-        return growth([one._replace(rss=one.rss + base) for one in data])
+        return growth([reading._replace(rss=reading.rss + base) for reading in data])
 
     assert of(0) is not None
     assert of(20_000 * MB) is None

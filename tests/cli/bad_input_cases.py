@@ -161,10 +161,10 @@ OFFLINE = {
 NO_CREDENTIALS = {"HOME": "{here}", "GOOGLE_APPLICATION_CREDENTIALS": "", "NO_GCE_CHECK": "true"}
 
 
-def defined(old: str = "", new: str = "", more: str = "") -> dict[str, Content]:
+def defined(old: str = "", new: str = "", added: str = "") -> dict[str, Content]:
     """Return a definition file with one text replaced and some added."""
     assert old in MINE
-    return {"mine.yaml": (MINE.replace(old, new) if old else MINE) + more}
+    return {"mine.yaml": (MINE.replace(old, new) if old else MINE) + added}
 
 
 PIPELINE = """\
@@ -723,7 +723,7 @@ SECTIONS: dict[str, list[Case]] = {
             "run mine.yaml",
             USAGE,
             ("mine.yaml", "batchin", "did you mean 'batching'?"),
-            files=defined(more="batchin: {max_batch_size: 3}\n"),
+            files=defined(added="batchin: {max_batch_size: 3}\n"),
         ),
         Case(
             "a misspelt key in a section",
@@ -737,7 +737,7 @@ SECTIONS: dict[str, list[Case]] = {
             "run mine.yaml",
             USAGE,
             ("mine.yaml, line 8", "'title'", "twice", "remove"),
-            files=defined(more="title: Other\n"),
+            files=defined(added="title: Other\n"),
         ),
         Case(
             "a value of the wrong type",
@@ -765,14 +765,14 @@ SECTIONS: dict[str, list[Case]] = {
             "run mine.yaml",
             USAGE,
             ("mine.yaml", "'_resnett'", "did you mean '_resnet'?"),
-            files=defined(more="inherit: _resnett\n"),
+            files=defined(added="inherit: _resnett\n"),
         ),
         Case(
             "a circle of parents",
             "run mine.yaml",
             USAGE,
             ("mine.yaml", "inherit", "circle at mine.yaml"),
-            files=defined(more="inherit: other\n") | {"other.yaml": "inherit: mine\n"},
+            files=defined(added="inherit: other\n") | {"other.yaml": "inherit: mine\n"},
         ),
         Case("a file that is missing", "run mine.yaml", USAGE, ("mine.yaml", "No such file")),
         Case(

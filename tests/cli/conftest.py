@@ -31,7 +31,7 @@ def beambench(folder: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 
     def run(*arguments: str) -> Answer:
         capsys.readouterr()
-        code = execute([str(one) for one in arguments])
+        code = execute([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return Answer(code, out, err)
 

@@ -146,7 +146,7 @@ def check_record(answer: Answer, case: Case) -> None:
     document = answer.document
     assert document["status"] == case.status
     assert (document["error"] is None) == (case.code == 0)
-    named = sorted(one["id"] for one in document["verification"]["failed"])
+    named = sorted(failure["id"] for failure in document["verification"]["failed"])
     assert named == sorted(case.failed)
     assert (document["verification"]["elements_failed"] or 0) == len(case.failed)
     with RunStore.open("sqlite:///runs.db") as store:

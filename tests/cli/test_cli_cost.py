@@ -50,8 +50,8 @@ def cost(beambench):
 
 
 def assumption(document, name):
-    (found,) = [one for one in document["assumptions"] if one["name"] == name]
-    return found
+    (stated,) = [each for each in document["assumptions"] if each["name"] == name]
+    return stated
 
 
 # --- projections ----------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_a_projection_by_hand(keep, cost):
 def test_every_assumption_says_value_range_and_origin(keep, cost):
     keep(local_run())
     document = cost(RESNET, "--scale", "0.4:0.5:0.6")
-    origins = {one["name"]: one["origin"] for one in document["assumptions"]}
+    origins = {each["name"]: each["origin"] for each in document["assumptions"]}
     assert origins == {
         "process_throughput_here": "measured",
         "startup_time": "measured",
@@ -151,12 +151,12 @@ def test_a_machine_of_ones_own_from_one_process_to_two(folder, keep, cost):
         *("--scale", "1", "--worker-start", "0", "--parallel-efficiency", "0.9"),
         *("--stragglers", "1", "--elements", "200"),
     )
-    found = document["projection"]
-    assert found["throughput_elements"]["expected"] == pytest.approx(9)
+    projection = document["projection"]
+    assert projection["throughput_elements"]["expected"] == pytest.approx(9)
     # The next of three repeats at 4, 5 and 6 lies between 1.798 and 13.53: two at 0.9 of that.
-    assert found["throughput_elements"]["low"] == pytest.approx(1.8 * 1.7983, abs=1e-3)
-    assert found["throughput_elements"]["high"] == pytest.approx(1.8 * 13.529, abs=1e-2)
-    assert found["wall_seconds"]["expected"] == pytest.approx(200 / 6)
+    assert projection["throughput_elements"]["low"] == pytest.approx(1.8 * 1.7983, abs=1e-3)
+    assert projection["throughput_elements"]["high"] == pytest.approx(1.8 * 13.529, abs=1e-2)
+    assert projection["wall_seconds"]["expected"] == pytest.approx(200 / 6)
     assert document["total"]["expected"] == "0.003333"
     assert document["sheet"]["currency"] == "EUR"
     assert [line["resource"] for line in document["cost"]["expected"]["lines"]] == [
@@ -260,7 +260,7 @@ def test_compiled_kernels_are_named_among_the_assumptions(keep, cost):
     document = cost(RESNET, "--variant", "tuned-compiled", "--machine-type", "e2-standard-2")
     assert "avx512f here and for avx2 there" in assumption(document, "compiled_kernels")["note"]
     alike = cost(RESNET, "--variant", "tuned-compiled", "--machine-type", "n2-standard-2")
-    assert all(one["name"] != "compiled_kernels" for one in alike["assumptions"])
+    assert all(each["name"] != "compiled_kernels" for each in alike["assumptions"])
 
 
 def test_compiled_kernels_are_not_carried_over_where_nothing_is_compiled_for(keep, beambench):
@@ -428,8 +428,13 @@ def test_a_price_sheet_is_one_file(folder, keep, cost, monkeypatch):
     try:
         keep(local_run(), job(2, overrides=["cluster.region=europe-west4"]))
         here, there = cost(RESNET), cost(RESNET, "--region", "europe-west4")
-        assert [one["sheet"]["region"] for one in (here, there)] == ["us-central1", "europe-west4"]
-        amounts = [float(one["cost"]["expected"]["lines"][0]["money"]) for one in (here, there)]
+        assert [report["sheet"]["region"] for report in (here, there)] == [
+            "us-central1",
+            "europe-west4",
+        ]
+        amounts = [
+            float(report["cost"]["expected"]["lines"][0]["money"]) for report in (here, there)
+        ]
         assert amounts[1] == pytest.approx(2 * amounts[0], abs=2e-6)
         assert cost(job(2).run_id)["sheet"]["region"] == "europe-west4"
     finally:
@@ -450,7 +455,7 @@ def test_what_the_check_of_memory_rests_on_is_said(keep, cost):
     document = cost(RESNET)
     note = assumption(document, "memory_per_machine")["note"]
     assert "1 GB more for system and runner, of 7.5 GB" in note
-    assert any("batches had at most 20 elements" in one for one in document["notes"])
+    assert any("batches had at most 20 elements" in line for line in document["notes"])
     assert assumption(document, "disk_per_machine")["value"]["expected"] == 50
 
 
@@ -697,7 +702,7 @@ def test_the_cost_of_the_benchmark_from_a_job_of_other_elements_is_an_assumption
     document = cost("20260131T1001")
     assert document["benchmark_total"]["expected"] == "177.821875"
     assert "in proportion" in assumption(document, "elements")["note"]
-    assert all(one["name"] != "elements" for one in cost("20260131T1002")["assumptions"])
+    assert all(each["name"] != "elements" for each in cost("20260131T1002")["assumptions"])
 
 
 def test_a_job_that_was_unlike_the_benchmark_says_so(keep, cost):

@@ -60,9 +60,12 @@ def test_a_job_of_ones_own_workload_is_written_and_said(beambench, folder, cache
     told = json.loads(Path(job["template"]).read_text())
     assert told["environment"]["workerPools"][0]["machineType"] == "n2-standard-4"
     assert (job["job"]["workers"], job["job"]["disk_gb"]) == (7, 30)
-    staged = {one["name"].partition("-")[0] for one in job["staged"]}
+    staged = {staged_file["name"].partition("-")[0] for staged_file in job["staged"]}
     assert staged >= {"beambench", "beambench_workload", "requirements.txt", "pipeline.pb"}
-    assert all(Path(one["place"]).stat().st_size == one["bytes"] for one in job["staged"])
+    assert all(
+        Path(staged_file["place"]).stat().st_size == staged_file["bytes"]
+        for staged_file in job["staged"]
+    )
     assert job["uploads"] == ["gs://my-bucket/tmp/beambench/beambench-dry-run/ids.txt"]
     assert job["missing"] == []
 

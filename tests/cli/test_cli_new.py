@@ -47,7 +47,7 @@ def test_it_is_valid_and_can_be_planned(beambench):
 
 def test_the_help_names_every_template():
     new = root_command().commands["new"]
-    (option,) = [one for one in new.params if "--from" in one.opts]
+    (option,) = [parameter for parameter in new.params if "--from" in parameter.opts]
     assert [word.strip(" .") for word in option.help.partition(":")[2].split(",")] == templates()
 
 

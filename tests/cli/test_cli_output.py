@@ -138,7 +138,7 @@ def test_a_verification_that_failed_says_why_and_names_elements(printed, make_re
 
 
 @pytest.mark.parametrize(
-    ("share", "found", "shown"),
+    ("share", "agreement", "shown"),
     [
         (
             1.0,
@@ -160,10 +160,10 @@ def test_a_verification_that_failed_says_why_and_names_elements(printed, make_re
     ],
 )
 def test_the_verification_says_how_much_of_the_sample_was_compared(
-    printed, make_record, share, found, shown
+    printed, make_record, share, agreement, shown
 ):
     proven = make_record().verification.model_dump()
-    out = printed(verification={**proven, "reference_agreement": share, "reference": found})
+    out = printed(verification={**proven, "reference_agreement": share, "reference": agreement})
     assert shown in " ".join(out.split())
 
 

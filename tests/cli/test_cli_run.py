@@ -95,8 +95,8 @@ def test_several_names_give_an_array(beambench, workers):
     workers.script("pipeline", measured(), crashed())
     answer = beambench(*RUN_BOTH, "--json")
     assert answer.code == 3
-    assert [one["benchmark"] for one in answer.document] == NAMES
-    assert [one["status"] for one in answer.document] == ["succeeded", "failed"]
+    assert [run["benchmark"] for run in answer.document] == NAMES
+    assert [run["status"] for run in answer.document] == ["succeeded", "failed"]
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_one_that_cannot_run_keeps_no_other_from_being_stored(beambench, workers
     answer = beambench(*RUN_BOTH, "--json")
     assert answer.code == 3
     assert answer.messages == ["beambench: overhead-noop: no room"]
-    assert [one["benchmark"] for one in answer.document] == [NAMES[1]]
+    assert [run["benchmark"] for run in answer.document] == [NAMES[1]]
     assert stored() == [answer.document[0]["run_id"]]
 
 
@@ -260,7 +260,7 @@ def test_ctrl_c_before_a_run_is_no_traceback(beambench, monkeypatch):
 )
 def test_the_help_names_every_kind_of_input(kind):
     run = root_command().commands["run"]
-    (option,) = [one for one in run.params if "--input" in one.opts]
+    (option,) = [parameter for parameter in run.params if "--input" in parameter.opts]
     assert kind in option.help
 
 

@@ -49,10 +49,10 @@ def chosen(beambench, folder, monkeypatch):
         line = [f"--{setting.replace('_', '-')}", str(values["line"])] if "line" in values else []
         answer = beambench("run", "mine.yaml", "--dry-run", "--json", *line)
         assert answer.err == ""
-        found = answer.document
+        document = answer.document
         for key in path:
-            found = found[key]
-        return found
+            document = document[key]
+        return document
 
     return run
 

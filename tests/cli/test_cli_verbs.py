@@ -341,7 +341,7 @@ def test_dry_run_as_json(beambench):
 
 def test_dry_run_of_several(beambench):
     document = beambench("run", *CATALOG[:2], "--dry-run", "--json").document
-    assert [one["benchmark"] for one in document] == CATALOG[:2]
+    assert [run["benchmark"] for run in document] == CATALOG[:2]
 
 
 def test_dry_run_of_a_file(beambench, folder, mine):
@@ -353,8 +353,8 @@ def test_the_limit_of_a_profile_is_for_the_benchmarks_own_input(beambench, folde
     (folder / "a.jpg").write_bytes(b"never read")
     efficientnet = CATALOG[3]
 
-    def limit(*more):
-        return beambench("run", efficientnet, "--dry-run", "--json", *more).document["config"][
+    def limit(*options):
+        return beambench("run", efficientnet, "--dry-run", "--json", *options).document["config"][
             "limit"
         ]
 
@@ -419,9 +419,9 @@ loaded = {}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     below = [] if name == "beambench" else pkgutil.walk_packages(module.__path__, f"{name}.")
-    for found in below:
-        if not found.name.endswith("__main__") and ".beam." not in found.name:
-            importlib.import_module(found.name)
+    for module in below:
+        if not module.name.endswith("__main__") and ".beam." not in module.name:
+            importlib.import_module(module.name)
     loaded[name] = [heavy for heavy in json.loads(sys.argv[2]) if heavy in sys.modules]
 print(json.dumps(loaded))
 """
@@ -449,7 +449,7 @@ LIGHT_VERBS = [
 def fresh(script, *arguments):
     """Run a script in a fresh process and return the last line that it printed, as JSON."""
     done = subprocess.run(
-        [sys.executable, "-c", script, *(json.dumps(one) for one in arguments)],
+        [sys.executable, "-c", script, *(json.dumps(argument) for argument in arguments)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -98,8 +98,8 @@ def test_an_id_makes_no_line_that_looks_like_ours(beambench, stored):
 @pytest.mark.parametrize("verb", ["show", "export"])
 def test_json_holds_what_was_said(beambench, stored, verb):
     document = beambench(verb, stored.run_id, "--json", "--store", STORE).document
-    one = document if verb == "show" else document[0]
-    assert RunRecord.model_validate_json(json.dumps(one)) == stored
+    run = document if verb == "show" else document[0]
+    assert RunRecord.model_validate_json(json.dumps(run)) == stored
 
 
 def test_export_to_a_file_and_back(beambench, folder, stored):
@@ -130,10 +130,10 @@ def test_rows_for_servers(stored):
     for publisher in ("influxdb", "bigquery"):
         rows = outbox.rows_of(stored, publisher)
         assert rows
-        for one in rows:
-            json.dumps(one.content, ensure_ascii=False).encode()  # half a pair cannot be
+        for exported in rows:
+            json.dumps(exported.content, ensure_ascii=False).encode()  # half a pair cannot be
             if publisher == "influxdb":
-                line(one).encode()
+                line(exported).encode()
 
 
 def test_a_run_that_says_such_things_is_stored(beambench, workers):

@@ -18,8 +18,11 @@ def test_repeats_are_numbered_within_their_arm_and_references_stand_apart():
         ("loop", None),
         ("pipeline", 5),
     )
-    assert [(one.arm, one.index) for one in execution.repeats] == [("pipeline", 0), ("pipeline", 1)]
-    assert [(one.arm, one.index) for one in execution.references] == [
+    assert [(repeat.arm, repeat.index) for repeat in execution.repeats] == [
+        ("pipeline", 0),
+        ("pipeline", 1),
+    ]
+    assert [(reference.arm, reference.index) for reference in execution.references] == [
         ("loop", 0),
         ("ceiling", 0),
         ("ceiling", 1),
@@ -58,26 +61,26 @@ def test_pairs_are_the_nth_of_each_where_both_succeeded():
     ]
     assert rates == [[10, 20], [12, 24]]
     assert [(a.index, b.index) for a, b in execution.pairs("ceiling")] == [(0, 0), (1, 1), (3, 3)]
-    found = execution.metrics()
-    assert found["pipeline_efficiency"].value == pytest.approx(0.5)
-    assert found["pipeline_efficiency"].n == 2
-    assert found["ceiling_efficiency"].value == pytest.approx(11 / 50, rel=1e-3)
-    assert found["ceiling_efficiency"].n == 3
+    values = execution.metrics()
+    assert values["pipeline_efficiency"].value == pytest.approx(0.5)
+    assert values["pipeline_efficiency"].n == 2
+    assert values["ceiling_efficiency"].value == pytest.approx(11 / 50, rel=1e-3)
+    assert values["ceiling_efficiency"].n == 3
 
 
 def test_the_metrics_of_a_run_are_of_its_pipeline():
-    found = execute(("pipeline", 10), ("loop", 1000), ("pipeline", 30), ("ceiling", 1)).metrics()
-    assert found["throughput_elements"].value == pytest.approx(20.0)
-    assert found["throughput_elements"].n == 2
-    assert "pipeline_efficiency" in found
-    assert set(found) < {metric.name for metric in BUILT_IN}
+    values = execute(("pipeline", 10), ("loop", 1000), ("pipeline", 30), ("ceiling", 1)).metrics()
+    assert values["throughput_elements"].value == pytest.approx(20.0)
+    assert values["throughput_elements"].n == 2
+    assert "pipeline_efficiency" in values
+    assert set(values) < {metric.name for metric in BUILT_IN}
 
 
 def test_a_failed_repeat_counts_its_failed_elements_and_nothing_else():
     bad = result_of(observe(500, failed=3))
-    found = execute(("pipeline", 10), ("pipeline", bad)).metrics()
-    assert (found["elements_failed"].value, found["elements_failed"].n) == (3.0, 200)
-    assert found["throughput_elements"].value == pytest.approx(10.0)
+    values = execute(("pipeline", 10), ("pipeline", bad)).metrics()
+    assert (values["elements_failed"].value, values["elements_failed"].n) == (3.0, 200)
+    assert values["throughput_elements"].value == pytest.approx(10.0)
     assert set(execute(("pipeline", bad)).metrics()) == {"elements_failed"}
 
 

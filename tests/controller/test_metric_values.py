@@ -30,11 +30,11 @@ from raw_repeats import (
     ],
 )
 def test_a_run_has_the_median_and_from_six_repeats_an_interval(values, median, low, high):
-    found = of_run(repeats_of("throughput_elements", values), [])
-    assert set(found) == {"throughput_elements"}
-    one = found["throughput_elements"]
-    assert (one.value, one.ci_low, one.ci_high, one.n) == (median, low, high, len(values))
-    assert (one.unit, one.direction) == ("1/s", "higher")
+    combined = of_run(repeats_of("throughput_elements", values), [])
+    assert set(combined) == {"throughput_elements"}
+    value = combined["throughput_elements"]
+    assert (value.value, value.ci_low, value.ci_high, value.n) == (median, low, high, len(values))
+    assert (value.unit, value.direction) == ("1/s", "higher")
 
 
 @pytest.mark.parametrize("name", ["accuracy_top1", "stock_agreement"])
@@ -43,8 +43,8 @@ def test_what_outputs_say_counts_elements_and_not_repeats(name):
         make_repeat(metrics={name: value_of(name, Sample(share, n))})
         for share, n in [(0.5, 40), (0.75, 38), (0.5, 40), (0.5, 40), (0.5, 40), (0.5, 40)]
     ]
-    found = of_run(repeats, [])[name]
-    assert (found.value, found.n, found.ci_low, found.ci_high) == (0.5, 38, None, None)
+    value = of_run(repeats, [])[name]
+    assert (value.value, value.n, value.ci_low, value.ci_high) == (0.5, 38, None, None)
 
 
 def test_a_run_without_repeats_has_no_metrics():
@@ -59,30 +59,32 @@ def test_failed_repeats_count_in_totals_and_nowhere_else():
             "throughput_elements": value_of("throughput_elements", Sample(rate, 20)),
         }
         repeats.append(make_repeat(status, metrics))
-    found = of_run([*repeats, make_repeat("timed_out")], [])
-    assert (found["elements_failed"].value, found["elements_failed"].n) == (6.0, 40)
-    assert (found["throughput_elements"].value, found["throughput_elements"].n) == (10.0, 1)
+    values = of_run([*repeats, make_repeat("timed_out")], [])
+    assert (values["elements_failed"].value, values["elements_failed"].n) == (6.0, 40)
+    assert (values["throughput_elements"].value, values["throughput_elements"].n) == (10.0, 1)
 
 
 def test_no_failed_element_is_a_known_zero():
-    found = of_run(repeats_of("elements_failed", [0, 0]), [])["elements_failed"]
-    assert (found.value, found.n, found.ci_low) == (0.0, 14, None)
+    value = of_run(repeats_of("elements_failed", [0, 0]), [])["elements_failed"]
+    assert (value.value, value.n, value.ci_low) == (0.0, 14, None)
 
 
 def run_of(*observations: Observation) -> Metrics:
-    return of_run([make_repeat(metrics=metrics_of(one)) for one in observations], observations)
+    return of_run(
+        [make_repeat(metrics=metrics_of(observation)) for observation in observations], observations
+    )
 
 
 def test_percentiles_of_a_run_are_of_all_its_batches():
     fast, slow = batches({1000: 90}), batches({100_000: 10})
-    found = run_of(fast, slow)
+    metrics = run_of(fast, slow)
     values = {
-        name: found[f"inference_batch_latency_{name}"].value for name in ("p50", "p90", "p95")
+        name: metrics[f"inference_batch_latency_{name}"].value for name in ("p50", "p90", "p95")
     }
     assert values == pytest.approx({"p50": 0.001, "p90": 0.001, "p95": 0.1}, rel=0.02)
-    assert found["inference_batch_latency_p50"].n == 100
-    assert found["inference_batch_latency_p50"].ci_low is None
-    assert found["inference_batch_size_p95"].n == 100
+    assert metrics["inference_batch_latency_p50"].n == 100
+    assert metrics["inference_batch_latency_p50"].ci_low is None
+    assert metrics["inference_batch_size_p95"].n == 100
 
 
 def test_repeats_too_short_for_a_percentile_may_have_one_together():

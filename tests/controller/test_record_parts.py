@@ -70,5 +70,5 @@ def test_input_and_model_are_unknown_without_a_preparation(observation):
         "source": "photos",
         "labels": None,
     }
-    found = model_record(observation, "tiny", "none")
-    assert (found.name, found.weights, found.digest, found.size_mib) == ("tiny", "none", None, None)
+    model = model_record(observation, "tiny", "none")
+    assert (model.name, model.weights, model.digest, model.size_mib) == ("tiny", "none", None, None)

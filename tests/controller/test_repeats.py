@@ -132,7 +132,9 @@ def test_a_failed_verification_fails_the_repeat():
 
 def test_the_reference_judges_the_pipeline():
     sample = [SampledPrediction(id=str(i), label=i) for i in range(8)]
-    swapped = [one.model_copy(update={"label": one.label ^ 1}) for one in sample]
+    swapped = [
+        prediction.model_copy(update={"label": prediction.label ^ 1}) for prediction in sample
+    ]
     execution = Execution(0.01, reference=Observation(task="reference", sample=sample))
     assert execution.add("pipeline", result_of(observe(sample=sample))).status == "succeeded"
     repeat = execution.add("pipeline", result_of(observe(sample=swapped)))

@@ -40,20 +40,20 @@ def test_warnings_say_what_a_reader_must_know():
 
 
 def test_labels_that_arithmetic_may_change_are_counted_in_one_warning():
-    some, more, none = (
+    some, several, none = (
         LabelComparison(compared=100, differing=n, listed=[str(i) for i in range(n)])
         for n in (1, 3, 0)
     )
     execution = execute(
         ("pipeline", 1),
         ("loop", result_of(observe(label="b", label_comparison=some))),
-        ("pipeline", result_of(observe(label="c", label_comparison=more))),
+        ("pipeline", result_of(observe(label="c", label_comparison=several))),
     )
     assert warnings_of(execution, {}) == [
         "the labels of up to 3 of 100 elements (3.00%) differ from those of the run's first "
         "execution, first '0': near ties may change places with the batches"
     ]
-    assert execution.repeats[1].verification.label_comparison == more
+    assert execution.repeats[1].verification.label_comparison == several
     failures = execute(
         ("pipeline", 1), ("pipeline", result_of(observe(label="b", label_comparison=none)))
     )

@@ -25,7 +25,8 @@ from task_results import efficiency_of, execute, judged, observe, result_of
 def test_the_worst_status_is_that_of_the_run(statuses, expected, status):
     names = {"s": "succeeded", "f": "failed", "t": "timed_out", "c": "cancelled"}
     repeats = [
-        judged("pipeline", 0, result_of(observe(), status=names[one]), 0.01) for one in statuses
+        judged("pipeline", 0, result_of(observe(), status=names[letter]), 0.01)
+        for letter in statuses
     ]
     assert status_of(repeats, expected) == status
 

@@ -40,7 +40,7 @@ def test_repeats_that_get_faster_are_warned_of():
 def test_quiet_repeats_are_not_warned_of():
     order = time_order(repeats_of(QUIET))
     assert order is not None
-    assert order.found.n == 8
+    assert order.independence.n == 8
     assert warnings_of_order(repeats_of(QUIET)) == []
 
 

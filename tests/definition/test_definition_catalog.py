@@ -286,7 +286,7 @@ VARIANTS = {
             },
         },
     },
-    **{name: {"stock": {}, **found} for name, found in HANDLER_VARIANTS.items()},
+    **{name: {"stock": {}, **variants} for name, variants in HANDLER_VARIANTS.items()},
 }
 
 
@@ -395,8 +395,8 @@ def test_sentences_are_read(library, name):
 @pytest.mark.parametrize("name", sorted(WORKLOADS))
 def test_other_work_and_its_input(library, name):
     definition = library.resolve_unprofiled(name)
-    found = (definition.workload, definition.input.type, definition.input.source)
-    assert found == WORKLOADS[name]
+    described = (definition.workload, definition.input.type, definition.input.source)
+    assert described == WORKLOADS[name]
     assert definition.scenario == "batch"
 
 
@@ -412,12 +412,12 @@ def test_the_defaults_that_count(library, name):
 def test_the_profiles(library, name):
     profiles = library.resolve_unprofiled(name).profiles
     smoke, local = ELEMENTS.get(name, (24, 200))
-    assert {key: one.limit for key, one in profiles.items()} == {
+    assert {key: profile.limit for key, profile in profiles.items()} == {
         "smoke": smoke,
         "local": local,
         "full": 50000,
     }
-    assert {key: one.repeats for key, one in profiles.items()} == {
+    assert {key: profile.repeats for key, profile in profiles.items()} == {
         "smoke": 1,
         "local": 3,
         "full": 6,
@@ -474,20 +474,25 @@ def test_text_is_generated_in_the_environment_of_vllm(library):
 
 def test_what_each_profile_of_the_text_generation_serves(library):
     resolved = [library.resolve(VLLM, profile=name) for name in ("smoke", "local", "full")]
-    assert [(one.definition.model.name, one.definition.model.weights) for one in resolved] == [
+    assert [
+        (benchmark.definition.model.name, benchmark.definition.model.weights)
+        for benchmark in resolved
+    ] == [
         ("gemma-tiny", "random"),
         ("gemma-2b", "random"),
         ("gemma-2b", "pretrained"),
     ]
-    assert len({one.definition_hash for one in resolved}) == 1
+    assert len({benchmark.definition_hash for benchmark in resolved}) == 1
 
 
 def test_the_batches_of_the_text_generation(library):
-    found = {
+    batching = {
         variant: library.resolve(VLLM, variant=variant).definition.batching
         for variant in library.variants(VLLM)
     }
-    sizes = {name: (one.min_batch_size, one.max_batch_size) for name, one in found.items()}
+    sizes = {
+        name: (limits.min_batch_size, limits.max_batch_size) for name, limits in batching.items()
+    }
     assert sizes == {"stock": (None, None), "batch32": (32, 32), "tuned": (256, 256)}
 
 

@@ -53,7 +53,7 @@ def test_the_definitions_of_a_distribution_are_in_the_library(site):
 
 def test_nothing_of_it_is_imported_to_list_it(site, capsys):
     install(site)
-    assert "acme-squares" in {one.name for one in Library().unprofiled()}
+    assert "acme-squares" in {benchmark.name for benchmark in Library().unprofiled()}
     assert "acme_benchmarks" not in sys.modules
     assert capsys.readouterr().out == ""
 
@@ -138,7 +138,7 @@ def test_a_distribution_without_a_name_is_named_by_its_place(site):
 def test_a_broken_definition_is_left_out_of_the_list(site, text, problem):
     install(site, files={**ACME, "acme_benchmarks/catalog/squares.yaml": text})
     library = Library()
-    names = [one.name for one in library.unprofiled()]
+    names = [benchmark.name for benchmark in library.unprofiled()]
     assert "acme-squares" not in names
     assert "overhead-noop" in names
     assert problem in only_problem(library)

@@ -207,8 +207,8 @@ def test_any_text_is_read_or_refused_in_one_line_with_its_place(parts):
     ],
 )
 def test_ways_to_write_a_line(line, flags):
-    found = parse(f"\ufeff{line}\n\n", "f.txt")
-    assert [(flag.name, flag.value) for flag in found] == flags
+    parsed = parse(f"\ufeff{line}\n\n", "f.txt")
+    assert [(flag.name, flag.value) for flag in parsed] == flags
 
 
 @pytest.mark.parametrize(

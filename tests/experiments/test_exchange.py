@@ -48,8 +48,8 @@ def imported(rows, **options):
 
 
 def test_a_run_of_the_old_suite():
-    found = imported(rows_of_the_old_suite(), model="resnet101")
-    (record,) = found.records
+    imports = imported(rows_of_the_old_suite(), model="resnet101")
+    (record,) = imports.records
     assert (record.run_id, record.benchmark, record.variant) == ("beam-5f0c", "bench", "stock")
     assert record.started_at == record.finished_at == "2024-03-01T08:00:00.500000Z"
     assert record.runner.requested == "dataflow"
@@ -61,7 +61,7 @@ def test_a_run_of_the_old_suite():
         "format": "beam",
         "imported_at": NOW,
     }
-    assert {name: (one.value, one.unit) for name, one in record.metrics.items()} == {
+    assert {name: (metric.value, metric.unit) for name, metric in record.metrics.items()} == {
         "inference_batch_latency_mean": (0.25, "s"),
         "inference_batch_size_mean": (12.5, "1"),
         "model_load_latency_mean": (5.2, "s"),
@@ -71,7 +71,7 @@ def test_a_run_of_the_old_suite():
         "beam_estimated_cost": (0.53, "USD"),
     }
     assert record.config["beam_rows"][f"{LABEL}_num_inferences"] == 50_000.0
-    assert found.left_out == []
+    assert imports.left_out == []
 
 
 def test_runs_are_told_apart_by_test_id_and_ordered_by_time():
@@ -97,15 +97,15 @@ def test_runs_are_told_apart_by_test_id_and_ordered_by_time():
     ],
 )
 def test_rows_that_cannot_be_used_are_counted(changed):
-    found = imported([*rows_of_the_old_suite(), rows_of_the_old_suite()[0] | changed])
-    assert len(found.records) == 1
-    assert found.left_out == ["1 rows without a test_id, time, metric or finite value"]
+    record = imported([*rows_of_the_old_suite(), rows_of_the_old_suite()[0] | changed])
+    assert len(record.records) == 1
+    assert record.left_out == ["1 rows without a test_id, time, metric or finite value"]
 
 
 def test_rows_of_beambench_itself_are_left_out():
-    found = imported(rows_of_the_old_suite("20260131T100001Z-00000001"))
-    assert found.records == []
-    assert found.left_out == ["1 runs of beambench itself: import their records instead"]
+    record = imported(rows_of_the_old_suite("20260131T100001Z-00000001"))
+    assert record.records == []
+    assert record.left_out == ["1 runs of beambench itself: import their records instead"]
 
 
 @pytest.mark.parametrize(
@@ -147,15 +147,15 @@ def test_what_is_exported_as_json_comes_back_marked(tmp_path):
     records = [run_record(1), run_record(2, repeats=[repeat()])]
     path = tmp_path / "runs.json"
     path.write_text(exports.as_json(records), "utf-8")
-    found = exchange.read_file(path, None, NOW)
+    contents = exchange.read_file(path, None, NOW)
     targets = {name: PUBLISH[name] for name in ("bigquery", "influxdb")}
     config = {"definition": {"publish": targets}}
-    for before, after in zip(records, found.records, strict=True):
+    for before, after in zip(records, contents.records, strict=True):
         assert after == before.model_copy(update={"config": config, "imported": after.imported})
-    assert {one.imported.source for one in found.records} == {str(path)}
+    assert {record.imported.source for record in contents.records} == {str(path)}
     again = tmp_path / "again.json"
-    again.write_text(exports.as_json(found.records), "utf-8")
-    assert exchange.read_file(again, None, NOW).records == found.records
+    again.write_text(exports.as_json(contents.records), "utf-8")
+    assert exchange.read_file(again, None, NOW).records == contents.records
 
 
 @pytest.mark.parametrize(
@@ -214,9 +214,9 @@ def test_csv_rows_with_more_or_fewer_cells_are_counted(tmp_path):
         "2024-03-01,a,t,,2\n"
         "2024-03-01,a,t\n"
     )
-    found = exchange.read_file(path, "bench", NOW)
-    assert [one.config["beam_rows"] for one in found.records] == [{"a": 2.0}]
-    assert found.left_out == ["2 rows without a test_id, time, metric or finite value"]
+    records = exchange.read_file(path, "bench", NOW)
+    assert [record.config["beam_rows"] for record in records.records] == [{"a": 2.0}]
+    assert records.left_out == ["2 rows without a test_id, time, metric or finite value"]
 
 
 def test_a_line_of_json_may_hold_line_separators_of_unicode(tmp_path):
@@ -224,8 +224,8 @@ def test_a_line_of_json_may_hold_line_separators_of_unicode(tmp_path):
     path = tmp_path / "lines.json"
     document = json.dumps(record.model_dump(mode="json"), ensure_ascii=False)
     path.write_text(f"{document}\n\n{document}\n", "utf-8")
-    found = exchange.read_file(path, None, NOW)
-    assert [one.benchmark for one in found.records] == [record.benchmark] * 2
+    records = exchange.read_file(path, None, NOW)
+    assert [read.benchmark for read in records.records] == [record.benchmark] * 2
 
 
 @pytest.mark.parametrize("version", [str(SCHEMA_VERSION + 1), SCHEMA_VERSION + 1.0])
@@ -240,7 +240,7 @@ def test_a_schema_version_that_is_no_integer_is_refused(tmp_path, version):
     "imported", [None, {"source": "s", "format": "record", "imported_at": NOW}]
 )
 @pytest.mark.parametrize(
-    ("publish", "kept"),
+    ("publish", "remaining"),
     [
         (
             {
@@ -267,14 +267,14 @@ def test_a_schema_version_that_is_no_integer_is_refused(tmp_path, version):
     ],
 )
 def test_a_record_of_others_cannot_say_which_server_gets_our_credentials(
-    tmp_path, publish, kept, imported
+    tmp_path, publish, remaining, imported
 ):
     definition = {"title": "Mine", "publish": publish}
     record = run_record(config={"definition": definition, "seed": 1}, imported=imported)
     path = tmp_path / "run.json"
     path.write_text(exports.as_json([record]))
-    (found,) = exchange.read_file(path, None, NOW).records
-    assert found.config == {"definition": {"title": "Mine", "publish": kept}, "seed": 1}
+    (records,) = exchange.read_file(path, None, NOW).records
+    assert records.config == {"definition": {"title": "Mine", "publish": remaining}, "seed": 1}
 
 
 def test_a_definition_in_a_record_is_an_object(tmp_path):
@@ -290,7 +290,7 @@ def test_an_output_that_is_no_file(tmp_path, monkeypatch, path):
     os.mkfifo("pipe")  # as /dev/null, it must not be replaced by a file
     with pytest.raises(UsageError, match="is not a file: name one"):
         exchange.write(Path(path), "text")
-    assert [one.is_fifo() for one in tmp_path.iterdir()] == [True]
+    assert [file.is_fifo() for file in tmp_path.iterdir()] == [True]
 
 
 @pytest.mark.parametrize("name", ["missing/out.json", "file/out.json", "n" * 255, "n" * 300])
@@ -299,7 +299,7 @@ def test_an_output_that_cannot_be_written(tmp_path, name):
     with pytest.raises(RunError) as caught:
         exchange.write(tmp_path / name, "text")
     assert str(caught.value).startswith(f"--output {tmp_path / name}: ")
-    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_full_disk_leaves_the_file_that_was_there(tmp_path, monkeypatch):
@@ -312,5 +312,5 @@ def test_a_full_disk_leaves_the_file_that_was_there(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(RunError, match=r"out\.json: No space left on device"):
         exchange.write(path, "text")
-    assert [one.name for one in tmp_path.iterdir()] == ["out.json"]
+    assert [file.name for file in tmp_path.iterdir()] == ["out.json"]
     assert path.read_text() == "kept"

@@ -161,7 +161,7 @@ def test_progress_names_the_repeats(execute):
         return lambda _: None
 
     execute(existing(), existing(), announce=announce)
-    assert [(one.label, one.index, one.total) for one in steps] == [
+    assert [(name.label, name.index, name.total) for name in steps] == [
         ("pipeline repeat 1", 1, 2),
         ("pipeline repeat 2", 2, 2),
     ]

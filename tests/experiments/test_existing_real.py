@@ -47,7 +47,9 @@ def check(document: dict[str, Any], elements: int, repeats: int = 1) -> None:
         assert sum(repeat["batch_sizes"]) == elements
         assert len(repeat["batch_sizes"]) == size["count"]
         differences = repeat["cross_check"]["differences"]
-        assert [one for one in differences if not one.startswith("batch latency")] == []
+        assert [
+            difference for difference in differences if not difference.startswith("batch latency")
+        ] == []
         metrics = repeat["metrics"]
         assert metrics["model_loads"]["value"] >= 1
         assert metrics["run_time"]["value"] > 0

@@ -65,7 +65,7 @@ def test_images_weights_and_labels_of_a_bucket_and_predictions_into_it(tmp_path,
     assert document["input"]["bytes"] == size
     assert document["model"]["size_mib"] == pytest.approx(weights.stat().st_size / (1 << 20))
     assert document["config"]["output"] == {"target": output, "format": "parquet"}
-    assert [one["output_rows"] for one in document["repeats"]] == [8, 8]
+    assert [repeat["output_rows"] for repeat in document["repeats"]] == [8, 8]
     assert any("written to gs://" in warning for warning in document["warnings"])
     assert any("1 of 8 files missing" in warning for warning in document["warnings"])
     # What was read is counted: bytes a second over elements a second.
@@ -74,16 +74,18 @@ def test_images_weights_and_labels_of_a_bucket_and_predictions_into_it(tmp_path,
     seconds = size / metrics["throughput_bytes"]["value"]
     assert metrics["throughput_elements"]["value"] * seconds == pytest.approx(6)
     rows = parquet.read_table(io.BytesIO(files.read_bytes(output))).to_pylist()
-    found = {one["id"].rpartition("/")[2]: one for one in rows}
-    assert sorted(found) == sorted([*contents, "broken.png", "gone.png"])
-    assert found["gone.png"]["label"] is None
-    assert found["gone.png"]["error"].startswith("read: FileNotFoundError: [Errno 2] no such obj")
-    assert found["broken.png"]["error"].startswith("preprocess: UnidentifiedImageError")
-    assert {one["id"] for one in document["repeats"][0]["verification"]["failed"]} == {
-        found["gone.png"]["id"],
-        found["broken.png"]["id"],
+    rows_by_name = {row["id"].rpartition("/")[2]: row for row in rows}
+    assert sorted(rows_by_name) == sorted([*contents, "broken.png", "gone.png"])
+    assert rows_by_name["gone.png"]["label"] is None
+    assert rows_by_name["gone.png"]["error"].startswith(
+        "read: FileNotFoundError: [Errno 2] no such obj"
+    )
+    assert rows_by_name["broken.png"]["error"].startswith("preprocess: UnidentifiedImageError")
+    assert {failure["id"] for failure in document["repeats"][0]["verification"]["failed"]} == {
+        rows_by_name["gone.png"]["id"],
+        rows_by_name["broken.png"]["id"],
     }
-    correct = [found[name]["label"] == "7" for name in contents]
+    correct = [rows_by_name[name]["label"] == "7" for name in contents]
     assert metrics["accuracy_top1"]["value"] == pytest.approx(sum(correct) / 6)
 
 
@@ -101,6 +103,6 @@ def test_sentences_of_a_bucket_are_run_and_each_leaves_a_line(tmp_path, bucket):
     assert document["input"]["digest"] == digest([line.encode() for line in lines])
     assert document["verification"]["reference_agreement"] == 1.0
     rows = [json.loads(line) for line in output.read_text().splitlines()]
-    assert sorted(int(one["id"]) for one in rows) == list(range(1, 21))
-    assert {one["error"] for one in rows} == {None}
+    assert sorted(int(row["id"]) for row in rows) == list(range(1, 21))
+    assert {row["error"] for row in rows} == {None}
     assert document["repeats"][0]["output_rows"] == 20

@@ -158,8 +158,8 @@ def beambench(url, capsys) -> Callable[..., tuple[int, Any]]:
     return call
 
 
-def run(*more: str) -> list[str]:
-    return ["run", "overhead-noop", "--profile", "smoke", *more]
+def run(*options: str) -> list[str]:
+    return ["run", "overhead-noop", "--profile", "smoke", *options]
 
 
 def check_metrics(metrics: dict[str, Any]) -> None:
@@ -200,8 +200,13 @@ def test_a_run_prints_the_record_that_was_promised(beambench):
     assert code == 0
     check_document(document)
     check_metrics(document["metrics"])
-    assert [one["arm"] for one in document["repeats"]] == ["pipeline", "pipeline"]
-    assert [one["arm"] for one in document["references"]] == ["loop", "ceiling", "ceiling", "loop"]
+    assert [each["arm"] for each in document["repeats"]] == ["pipeline", "pipeline"]
+    assert [reference["arm"] for reference in document["references"]] == [
+        "loop",
+        "ceiling",
+        "ceiling",
+        "loop",
+    ]
     for repeat in [*document["repeats"], *document["references"]]:
         check_metrics(repeat["metrics"])
         assert repeat["status"] == "succeeded"
@@ -218,10 +223,10 @@ def test_a_run_prints_the_record_that_was_promised(beambench):
 def test_intervals_are_null_below_six_repeats(beambench, workers, repeats, known):
     workers.script("pipeline", *[measured(rate=10.0 + number) for number in range(repeats)])
     _, document = beambench(*run("--repeats", str(repeats)))
-    found = document["metrics"]["throughput_elements"]
+    rate = document["metrics"]["throughput_elements"]
     ends = (pytest.approx(10.0, rel=1e-3), pytest.approx(15.0, rel=1e-3))
-    assert (found["ci_low"], found["ci_high"]) == (ends if known else (None, None))
-    assert found["n"] == repeats
+    assert (rate["ci_low"], rate["ci_high"]) == (ends if known else (None, None))
+    assert rate["n"] == repeats
 
 
 @pytest.mark.parametrize(
@@ -239,8 +244,8 @@ def test_a_run_that_went_wrong_prints_its_record_too(
     beambench, workers, task, response, status, code
 ):
     workers.script(task, response)
-    found, document = beambench(*run())
-    assert found == code
+    answer, document = beambench(*run())
+    assert answer == code
     check_document(document)
     assert document["status"] == status
     assert document["error"]

@@ -71,7 +71,7 @@ def test_a_disturbed_repeat_is_repeated_and_does_not_count_any_more(workers):
     assert record.status == "succeeded"
     # The median of 10, 12 and 14; with the disturbed 5 it would be 11, of the scheduled three 10.
     assert rate_of(record) == (12.0, 3)
-    assert [one.excluded for one in record.repeats] == [
+    assert [repeat.excluded for repeat in record.repeats] == [
         None,
         "repeat 4 counts in its place",
         None,
@@ -105,7 +105,7 @@ def test_a_new_repeat_that_is_disturbed_too_is_repeated_within_the_budget(worker
     workers.script("pipeline", disturbed(1), measured(10), measured(12), disturbed(2), measured(20))
     record = run()
     assert rate_of(record) == (12.0, 3)
-    assert [one.index for one in record.repeats if one.excluded is None] == [1, 2, 4]
+    assert [repeat.index for repeat in record.repeats if repeat.excluded is None] == [1, 2, 4]
 
 
 def test_values_that_still_rest_on_disturbed_repeats_are_marked_in_the_table(workers, capsys):
@@ -156,13 +156,13 @@ def test_a_round_is_repeated_whole_whatever_was_disturbed_in_it(workers, arm):
         workers.script(task, *responses)
     record = run(repeats=2, reference=True, retry_disturbed=1)
     every = [*record.repeats, *record.references]
-    assert [(one.arm, one.index) for one in every if one.excluded is not None] == [
+    assert [(repeat.arm, repeat.index) for repeat in every if repeat.excluded is not None] == [
         ("pipeline", 1),
         ("ceiling", 1),
         ("loop", 1),
     ]
     # The new round goes in the order of the one that it replaces.
-    assert [one.arm for one in record.references[-2:]] == ["ceiling", "loop"]
+    assert [reference.arm for reference in record.references[-2:]] == ["ceiling", "loop"]
     assert record.metrics["pipeline_efficiency"].n == 2
     assert record.metrics["pipeline_efficiency"].value == pytest.approx(0.5)
     assert record.noise.counted_disturbed == 0
@@ -237,7 +237,7 @@ def test_a_round_that_the_time_limit_cuts_does_not_count(workers):
     assert rate_of(record) == (5.0, 1)
     assert record.metrics["pipeline_efficiency"].n == 1
     cut = "timed out in loop repeat 2, in place of 1"
-    assert [one.excluded for one in record.repeats] == [None, cut]
+    assert [repeat.excluded for repeat in record.repeats] == [None, cut]
 
 
 def test_ctrl_c_in_a_new_repeat_cancels_the_run(workers):

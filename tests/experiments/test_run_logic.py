@@ -109,7 +109,12 @@ def test_the_reference_replays_batches_and_the_ceiling_has_its_own(workers):
     ]
     sizes = [plan.batch_sizes for plan in workers.plans if plan.task == "loop"]
     assert sizes == [[100], [BEST_BATCH_SIZE], [BEST_BATCH_SIZE], [50, 50]]
-    assert [one.arm for one in record.references] == ["loop", "ceiling", "ceiling", "loop"]
+    assert [reference.arm for reference in record.references] == [
+        "loop",
+        "ceiling",
+        "ceiling",
+        "loop",
+    ]
     assert record.config["best_batch_size"] == BEST_BATCH_SIZE
     assert record.config["best_batch_size_margin"] == 0.25
     assert record.config["batch_size_rates"] == {"8": 40.0, "16": 50.0}
@@ -154,7 +159,9 @@ def test_a_variant_that_computes_otherwise_is_compared_with_stock(
     assert reference == pipeline
     assert stock.model.precision == "float32"
     # The same weights, and settings that stock's own workload takes.
-    weights = {(one.model.name, one.model.weights) for one in (stock, pipeline)}
+    weights = {
+        (definition.model.name, definition.model.weights) for definition in (stock, pipeline)
+    }
     assert weights == {(stock.model.name, "random")}
     check_workload(stock)
     plain = Library().resolve(name, profile="smoke").definition.parameters
@@ -196,13 +203,13 @@ def test_what_the_definition_leaves_open_is_decided_once_and_recorded(workers, p
     workers.script("prepare", prepared(preparation=preparation))
     outputs = [[float(place == index) for place in range(8)] for index in range(8)]
     sample = [
-        one.model_copy(update={"evidence": output})
-        for one, output in zip(SAMPLE, outputs, strict=True)
+        prediction.model_copy(update={"evidence": output})
+        for prediction, output in zip(SAMPLE, outputs, strict=True)
     ]
     workers.script("reference", *[finished(Observation(task="reference", sample=sample))] * 2)
     workers.script("pipeline", *[measured(sample=sample)] * 2)
     record = execute_variant(BERT, "tuned", repeats=2)
-    assert [one.model_dump() for one in record.choices] == [choice]
+    assert [choices.model_dump() for choices in record.choices] == [choice]
     # Definition and hash are what was asked for; every worker runs what that came to.
     assert record.config["definition"]["model"]["precision"] == "auto"
     assert decided_definition(record)["model"]["precision"] == precision
@@ -237,8 +244,8 @@ def test_the_sample_of_stock_is_a_step_of_its_own_before_the_loop_is_calibrated(
 
 
 def test_labels_that_a_variant_changes_are_counted(workers):
-    stock = [one.model_copy(update={"label": 0}) for one in SAMPLE]
-    sampled = [Observation(task="reference", sample=one) for one in (SAMPLE, stock)]
+    stock = [prediction.model_copy(update={"label": 0}) for prediction in SAMPLE]
+    sampled = [Observation(task="reference", sample=sample) for sample in (SAMPLE, stock)]
     workers.script("reference", *map(finished, sampled))
     record = execute_variant(RESNET, "tuned-channels-last")
     assert record.status == "succeeded"  # what a variant may do to labels is for its user to say
@@ -323,8 +330,8 @@ def test_a_crash_of_one_repeat_is_recorded_and_the_run_goes_on(workers):
     assert [repeat.index for repeat in record.repeats] == [0, 1, 2]
     assert record.repeats[1].error["message"] == KILLED
     assert (record.status, record.error) == ("failed", f"pipeline repeat 2: {KILLED}")
-    found = record.metrics["throughput_elements"]
-    assert (found.value, found.n) == (pytest.approx(20.0), 2)
+    rate = record.metrics["throughput_elements"]
+    assert (rate.value, rate.n) == (pytest.approx(20.0), 2)
     assert record.verification.passed
 
 
@@ -576,9 +583,9 @@ def test_what_an_options_file_said_in_vain_stands_in_the_record(workers, tmp_pat
 
 def test_run_ids_sort_by_time_and_differ():
     ids = [new_run_id() for _ in range(50)]
-    assert all(re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", one) for one in ids)
+    assert all(re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", element_id) for element_id in ids)
     assert len(set(ids)) == 50
-    seconds = [one.partition("-")[0] for one in ids]
+    seconds = [element_id.partition("-")[0] for element_id in ids]
     assert seconds == sorted(seconds)
 
 
@@ -610,11 +617,11 @@ def test_cancelling_one_run_cancels_those_after_it(workers):
 
 
 def test_a_record_holds_no_secret_and_the_worker_gets_them_all(workers, tmp_path):
-    setting, more = "parameters.note.HF_TOKEN=hunter2", "parameters.note={private_key: hunter4}"
+    setting, other = "parameters.note.HF_TOKEN=hunter2", "parameters.note={private_key: hunter4}"
     workers.script("pipeline", gave_up("pipeline", "run", "no hunter2 and no hunter3"))
     flags = ["--api_key", "hunter3", "--direct_num_workers=1"]
-    command = ["beambench", "run", "x", "--set", more, f"--set={setting}", "--", *flags]
-    resolved = Library().resolve("overhead-noop", profile="smoke", overrides=[more, setting])
+    command = ["beambench", "run", "x", "--set", other, f"--set={setting}", "--", *flags]
+    resolved = Library().resolve("overhead-noop", profile="smoke", overrides=[other, setting])
     request = RunRequest(resolved, repeats=1, beam_flags=flags, command=command)
     record = execute_run(request, Cancellation())
     assert "hunter" not in record.model_dump_json()

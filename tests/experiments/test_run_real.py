@@ -90,7 +90,7 @@ def test_a_benchmark_of_the_catalog_with_its_reference(place):
     assert (proven["elements_in"], proven["elements_out"]) == (200, 200)
     assert (proven["elements_failed"], proven["duplicates"]) == (0, 0)
     repeats = [*document["repeats"], *document["references"]]
-    assert [(one["arm"], one["index"], one["status"]) for one in repeats] == [
+    assert [(repeat["arm"], repeat["index"], repeat["status"]) for repeat in repeats] == [
         ("pipeline", 0, "succeeded"),
         ("pipeline", 1, "succeeded"),
         ("loop", 0, "succeeded"),
@@ -98,23 +98,27 @@ def test_a_benchmark_of_the_catalog_with_its_reference(place):
         ("ceiling", 1, "succeeded"),
         ("loop", 1, "succeeded"),
     ]
-    assert len({one["verification"]["digest"] for one in repeats}) == 1
-    loops = [one["batch_sizes"] for one in document["references"] if one["arm"] == "loop"]
-    assert loops == [one["batch_sizes"] for one in document["repeats"]]
-    for one in repeats:
-        assert sum(one["batch_sizes"]) == 200
-        assert one["metrics"]["elements_failed"]["value"] == 0.0
-        assert one["metrics"]["run_time"]["value"] > one["metrics"]["startup_time"]["value"] > 0
-        assert one["metrics"]["peak_memory"]["value"] > 30e6
-        assert one["noise"]["elapsed_seconds"] > 0
+    assert len({repeat["verification"]["digest"] for repeat in repeats}) == 1
+    loops = [
+        reference["batch_sizes"]
+        for reference in document["references"]
+        if reference["arm"] == "loop"
+    ]
+    assert loops == [repeat["batch_sizes"] for repeat in document["repeats"]]
+    for each in repeats:
+        assert sum(each["batch_sizes"]) == 200
+        assert each["metrics"]["elements_failed"]["value"] == 0.0
+        assert each["metrics"]["run_time"]["value"] > each["metrics"]["startup_time"]["value"] > 0
+        assert each["metrics"]["peak_memory"]["value"] > 30e6
+        assert each["noise"]["elapsed_seconds"] > 0
     unknown = EXPECTED_METRICS - set(document["metrics"])
     assert unknown == {"throughput_bytes"}  # numbers have no bytes
     assert {"pipeline_efficiency", "ceiling_efficiency"} <= set(document["metrics"])
     assert document["metrics"]["pipeline_efficiency"]["n"] == 2
-    for one in document["repeats"]:
-        differences = one["cross_check"]["differences"]
+    for each in document["repeats"]:
+        differences = each["cross_check"]["differences"]
         assert [line for line in differences if not line.startswith("batch latency: ")] == []
-        assert one["cross_check"]["empty_handler"]["calls"] == CALLS
+        assert each["cross_check"]["empty_handler"]["calls"] == CALLS
     rates = document["config"]["batch_size_rates"]
     assert max(rates, key=rates.get) == str(document["config"]["best_batch_size"])
     assert document["config"]["best_batch_size_margin"] >= 0
@@ -159,7 +163,7 @@ def test_a_worker_that_is_killed_is_a_failed_repeat_and_the_run_goes_on(place):
     assert document["status"] == "failed"
     assert document["error"] == f"pipeline repeat 1: {message}"
     assert f"beambench: fast-numbers: failed: pipeline repeat 1: {message}\n" in cli.errors
-    assert [one["status"] for one in document["repeats"]] == ["failed", "succeeded"]
+    assert [repeat["status"] for repeat in document["repeats"]] == ["failed", "succeeded"]
     killed, fine = document["repeats"]
     assert killed["error"]["message"] == message
     assert (killed["metrics"], killed["verification"]) == ({}, None)

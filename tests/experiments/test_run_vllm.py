@@ -28,16 +28,16 @@ def test_the_smoke_profile_generates_text_and_proves_it(tmp_path):
     assert (proven["passed"], proven["reference_agreement"]) == (True, 1.0)
     assert proven["reference"]["method"] == "labels"
     assert proven["reference"]["distinct_labels"] >= 16  # the prompt decides on the output
-    found = {name: one["value"] for name, one in document["metrics"].items()}
-    assert found["output_tokens_per_request"] == 16
-    assert found["output_tokens_rate"] == pytest.approx(16 * found["throughput_elements"])
-    assert found["model_loads"] == 1
-    assert 1 < found["server_start_time_mean"] <= found["model_load_latency_mean"]
-    assert found["model_load_latency_mean"] < found["startup_time"]
-    assert 0 < found["time_to_first_token_mean"] < found["inference_batch_latency_mean"]
-    assert 0 < found["time_per_output_token_mean"] < found["normalized_latency"]
-    assert found["prompt_tokens_rate"] > 0
-    assert found["peak_memory"] > 2e9  # the server's processes hold the key-value cache
+    values = {name: metric["value"] for name, metric in document["metrics"].items()}
+    assert values["output_tokens_per_request"] == 16
+    assert values["output_tokens_rate"] == pytest.approx(16 * values["throughput_elements"])
+    assert values["model_loads"] == 1
+    assert 1 < values["server_start_time_mean"] <= values["model_load_latency_mean"]
+    assert values["model_load_latency_mean"] < values["startup_time"]
+    assert 0 < values["time_to_first_token_mean"] < values["inference_batch_latency_mean"]
+    assert 0 < values["time_per_output_token_mean"] < values["normalized_latency"]
+    assert values["prompt_tokens_rate"] > 0
+    assert values["peak_memory"] > 2e9  # the server's processes hold the key-value cache
     (repeat,) = document["repeats"]
     assert repeat["metrics"]["time_to_first_token_mean"]["n"] == 32
     differences = repeat["cross_check"]["differences"]

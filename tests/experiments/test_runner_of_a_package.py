@@ -198,7 +198,7 @@ def test_its_repeats_may_fail(seed, repeats, error):
 
 def test_doctor_asks_it(capsys):
     assert execute(["doctor", "--store", "sqlite:///runs.db", "--json"]) == 0
-    checks = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    checks = {record["name"]: record for record in json.loads(capsys.readouterr().out)}
     acme, other, broken = (checks[name] for name in ("acme", "acme-pipelines", "acme-broken"))
     assert (acme["kind"], acme["usable"], acme["detail"]) == ("runner", False, "the site is closed")
     assert (other["usable"], other["detail"]) == (True, "installed")

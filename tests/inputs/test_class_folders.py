@@ -12,14 +12,14 @@ PRETRAINED = Model(name="resnet18", weights="pretrained")
 OWN = Model(name="resnet18", weights="file", path="resnet18.pth")
 
 
-def found(folders, *, model=OWN, names=None, classes=None):
+def numbered_folders(folders, *, model=OWN, names=None, classes=None):
     return class_folders(
         [f"{folder}/1.jpg" for folder in folders], "photos", model, names=names, classes=classes
     )
 
 
 def test_folders_are_numbered_in_the_order_of_their_names_code_point_by_code_point():
-    numbered = found(["dog", "Zebra", "cat", "ant-eater", "ant"])
+    numbered = numbered_folders(["dog", "Zebra", "cat", "ant-eater", "ant"])
     assert numbered.numbered_by == "position"
     assert numbered.classes == {"Zebra": 0, "ant": 1, "ant-eater": 2, "cat": 3, "dog": 4}
 
@@ -31,30 +31,32 @@ def test_they_are_the_classes_of_torchvisions_image_folder(tmp_path):
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.jpg").write_bytes(b"")
-    assert datasets.ImageFolder(str(tmp_path)).class_to_idx == found(names).classes
+    assert datasets.ImageFolder(str(tmp_path)).class_to_idx == numbered_folders(names).classes
 
 
 def test_an_element_has_the_class_of_the_folder_directly_below_the_input():
-    folders = found(["cat", "dog"])
+    folders = numbered_folders(["cat", "dog"])
     ids = ["dog/1.jpg", "cat/1.jpg", "cat/far/below/1.jpg"]
     assert classes_by_folder(ids, folders) == dict(zip(ids, [1, 0, 0], strict=True))
 
 
 def test_synsets_are_the_classes_of_imagenet_also_if_some_are_missing():
-    numbered = found(["n02123045", "n15075141", "n01440764"], model=PRETRAINED, names=IMAGENET)
+    numbered = numbered_folders(
+        ["n02123045", "n15075141", "n01440764"], model=PRETRAINED, names=IMAGENET
+    )
     assert numbered.numbered_by == "name"
     assert numbered.classes == {"n01440764": 0, "n02123045": 281, "n15075141": 999}
-    assert found(IMAGENET, names=IMAGENET).classes == found(IMAGENET).classes
+    assert numbered_folders(IMAGENET, names=IMAGENET).classes == numbered_folders(IMAGENET).classes
 
 
 def test_numbers_are_class_indices_of_a_model_whose_classes_have_names():
-    numbered = found(["10", "2"], model=PRETRAINED, names=IMAGENET)
+    numbered = numbered_folders(["10", "2"], model=PRETRAINED, names=IMAGENET)
     assert (numbered.numbered_by, numbered.classes) == ("index", {"10": 10, "2": 2})
-    assert found(["10", "2"]).classes == {"10": 0, "2": 1}
+    assert numbered_folders(["10", "2"]).classes == {"10": 0, "2": 1}
 
 
 def test_weights_of_ones_own_may_have_classes_of_ones_own():
-    assert found(["cat", "dog"], names=IMAGENET).numbered_by == "position"
+    assert numbered_folders(["cat", "dog"], names=IMAGENET).numbered_by == "position"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_weights_of_ones_own_may_have_classes_of_ones_own():
 )
 def test_folders_that_are_no_class_are_an_error(folders, given, message):
     with pytest.raises(UsageError) as raised:
-        found(folders, **given)
+        numbered_folders(folders, **given)
     assert str(raised.value) == f"labels folders: {message}"
 
 

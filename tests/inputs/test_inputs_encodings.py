@@ -85,9 +85,9 @@ def test_what_is_not_in_the_encoding_of_its_mark_names_line_and_byte(tmp_path, b
 
 def test_a_line_that_is_not_utf_8_is_an_element_that_fails_and_is_named_before(tmp_path):
     source = saved(tmp_path / "mixed.txt", b"one\n\nna\xefve\n\xe9t\xe9\nfour\n")
-    found = resolved(source)
-    assert found.contents == [b"one", b"na\xefve", b"\xe9t\xe9", b"four"]
-    assert found.warnings == [
+    manifest = resolved(source)
+    assert manifest.contents == [b"one", b"na\xefve", b"\xe9t\xe9", b"four"]
+    assert manifest.warnings == [
         f"{source}: 2 of 4 lines not UTF-8 text, the first is line 3: not UTF-8 text (byte 0xef at "
         "column 3): they will be failed elements"
     ]
@@ -190,9 +190,9 @@ def test_a_stray_nul_is_part_of_its_sentence(tmp_path):
     ids=["lf", "crlf", "cr", "mixed"],
 )
 def test_a_line_ends_with_a_line_feed_a_carriage_return_or_both(tmp_path, content):
-    found = resolved(saved(tmp_path / "lines.txt", content))
-    assert found.ids == ["1", "2", "4"]
-    assert found.contents == [b"one two", b"three", "four\u2028five".encode()]
+    manifest = resolved(saved(tmp_path / "lines.txt", content))
+    assert manifest.ids == ["1", "2", "4"]
+    assert manifest.contents == [b"one two", b"three", "four\u2028five".encode()]
 
 
 # --- compressed
@@ -232,8 +232,8 @@ def test_files_compressed_apart_and_joined_are_one(tmp_path):
 
 def test_a_compressed_utf_16_text(tmp_path):
     content = gzip.compress("Köln\r\nDüren\r\n".encode("utf-16"))
-    found = resolved(saved(tmp_path / "a.gz", content))
-    assert found.contents == ["Köln".encode(), "Düren".encode()]
+    manifest = resolved(saved(tmp_path / "a.gz", content))
+    assert manifest.contents == ["Köln".encode(), "Düren".encode()]
 
 
 @pytest.mark.parametrize("suffix", sorted({*COMPRESSED} - {".GZ", ".zstd"}))

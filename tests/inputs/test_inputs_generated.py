@@ -72,11 +72,11 @@ def start():
     """Start a child; none outlives the test."""
     started = []
 
-    def start_one(cache_dir: Path, before: str) -> subprocess.Popen[str]:
+    def start_process(cache_dir: Path, before: str) -> subprocess.Popen[str]:
         started.append(child(cache_dir, before))
         return started[-1]
 
-    yield start_one
+    yield start_process
     for process in started:
         process.kill()
         process.communicate()
@@ -143,7 +143,7 @@ def test_packaged_images_are_crops_of_every_photograph(tmp_path):
 
 def test_some_crops_are_mirrored_and_all_are_cut_from_the_photograph():
     photograph = noise(300, 250)
-    found = {False: 0, True: 0}
+    counts = {False: 0, True: 0}
     for seed in range(20):
         crop = images._crop(photograph, Random(seed))
         rng = Random(seed)
@@ -152,8 +152,8 @@ def test_some_crops_are_mirrored_and_all_are_cut_from_the_photograph():
         cut = photograph.crop((left, top, left + width, top + height))
         flipped = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         assert crop.tobytes() in (cut.tobytes(), flipped.tobytes())
-        found[crop.tobytes() == flipped.tobytes()] += 1
-    assert min(found.values()) >= 3
+        counts[crop.tobytes() == flipped.tobytes()] += 1
+    assert min(counts.values()) >= 3
 
 
 def test_photograph_smaller_than_the_shortest_side_is_kept_whole():
@@ -255,7 +255,7 @@ def flip_a_bit(folder: Path) -> None:
     path.write_bytes(content)
 
 
-def delete_one(folder: Path) -> None:
+def delete_image(folder: Path) -> None:
     (folder / "000004_flower.jpg").unlink()
 
 
@@ -296,7 +296,7 @@ def replace_by_broken_link(folder: Path) -> None:
     [
         truncate,
         flip_a_bit,
-        delete_one,
+        delete_image,
         delete_index,
         spoil_index,
         index_of_another_shape,

@@ -164,8 +164,8 @@ def test_long_values_are_cut(labels):
     ],
 )
 def test_a_row_labels_the_element_whose_path_ends_as_its_own(labels, ids, content, expected):
-    found = labels_for(ids, labels(content))
-    assert [found.get(element) for element in ids] == expected
+    assigned = labels_for(ids, labels(content))
+    assert [assigned.get(element) for element in ids] == expected
 
 
 @pytest.mark.parametrize(
@@ -210,11 +210,11 @@ def test_a_class_that_the_model_does_not_have_names_line_class_and_classes(label
 
 
 def test_accents_are_one_character_or_two(labels):
-    one, two = "caf\u00e9/\u00fc.jpg", "cafe\u0301/u\u0308.jpg"  # two, as a Mac writes them
-    assert labels_for([two], labels(f"{one},3\n")) == {two: 3}
-    assert labels_for([one], labels(f"{two},3\n")) == {one: 3}
+    composed, two = "caf\u00e9/\u00fc.jpg", "cafe\u0301/u\u0308.jpg"  # two, as a Mac writes them
+    assert labels_for([two], labels(f"{composed},3\n")) == {two: 3}
+    assert labels_for([composed], labels(f"{two},3\n")) == {composed: 3}
     with pytest.raises(UsageError, match=r"line 1: .* fits 2 elements"):
-        labels_for([one, two], labels(f"{one},3\n"))
+        labels_for([composed, two], labels(f"{composed},3\n"))
 
 
 @pytest.mark.parametrize(
@@ -238,6 +238,6 @@ def test_many_folders_with_the_same_names_are_matched_in_linear_time(labels):
     ids = [f"{folder}/{name}.jpg" for folder in range(300) for name in range(20)]
     given = labels("".join(f"{path},{number % 1000}\n" for number, path in enumerate(ids)))
     began = time.process_time()
-    found = labels_for(ids, given)
+    assigned = labels_for(ids, given)
     assert time.process_time() - began < 2
-    assert list(found.values()) == [number % 1000 for number in range(len(ids))]
+    assert list(assigned.values()) == [number % 1000 for number in range(len(ids))]

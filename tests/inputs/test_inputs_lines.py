@@ -22,10 +22,10 @@ def resolved(source: str, tmp_path: Path, limit: int | None = None, **options: o
 def test_a_line_that_is_not_empty_is_an_element_named_by_its_number(tmp_path):
     path = tmp_path / "input.txt"
     path.write_bytes(b"\xef\xbb\xbfone two\r\n\n   \n\xff\xfe broken\nlast")
-    found = resolved(str(path), tmp_path)
-    assert found.ids == ["1", "4", "5"]
-    assert found.contents == [b"one two", b"\xff\xfe broken", b"last"]
-    assert (found.kind, found.bytes) == ("file", 20)
+    manifest = resolved(str(path), tmp_path)
+    assert manifest.ids == ["1", "4", "5"]
+    assert manifest.contents == [b"one two", b"\xff\xfe broken", b"last"]
+    assert (manifest.kind, manifest.bytes) == ("file", 20)
 
 
 def test_the_label_column_of_a_tsv_file_is_no_part_of_the_sentence(tmp_path):
@@ -58,33 +58,33 @@ def test_a_directory_is_no_text_file(tmp_path):
 @pytest.mark.parametrize("kind", lines.TYPES)
 @pytest.mark.parametrize(("source", "named"), [("packaged", "derived"), ("synthetic", "synthetic")])
 def test_what_is_made_is_marked_and_the_same_for_the_same_seed(tmp_path, kind, source, named):
-    found = resolved(source, tmp_path, 300, type=kind)
+    manifest = resolved(source, tmp_path, 300, type=kind)
     again = resolved(source, tmp_path, 300, type=kind)
-    assert (found.kind, len(found.ids)) == (named, 300)
-    assert found.contents is not None
-    assert all(found.contents)
-    assert (found.digest, found.contents) == (again.digest, again.contents)
+    assert (manifest.kind, len(manifest.ids)) == (named, 300)
+    assert manifest.contents is not None
+    assert all(manifest.contents)
+    assert (manifest.digest, manifest.contents) == (again.digest, again.contents)
     other = resolve_input(kind, source, limit=300, seed=1, cache_dir=tmp_path)
-    assert other.digest != found.digest
+    assert other.digest != manifest.digest
 
 
 def test_more_sentences_than_the_manual_has_are_new_ones(tmp_path):
-    found = resolved("packaged", tmp_path, 3000)
-    assert found.contents is not None
-    assert len(found.contents) == 3000
-    assert len(set(found.contents)) > 2900
-    assert all(len(line.split()) >= 4 for line in found.contents)
+    manifest = resolved("packaged", tmp_path, 3000)
+    assert manifest.contents is not None
+    assert len(manifest.contents) == 3000
+    assert len(set(manifest.contents)) > 2900
+    assert all(len(line.split()) >= 4 for line in manifest.contents)
 
 
 def test_a_prompt_is_the_beginning_of_a_sentence(tmp_path):
-    found = resolved("packaged", tmp_path, 50, type="prompts")
-    assert found.contents is not None
-    assert all(len(line.split()) < 16 for line in found.contents)
+    manifest = resolved("packaged", tmp_path, 50, type="prompts")
+    assert manifest.contents is not None
+    assert all(len(line.split()) < 16 for line in manifest.contents)
 
 
 def test_fewer_lines_than_asked_for_is_said(tmp_path):
     path = tmp_path / "two.txt"
     path.write_text("a b\nc d\n")
-    found = resolved(str(path), tmp_path, 5)
-    assert found.ids == ["1", "2"]
-    assert "has 2 of the 5 elements" in found.warnings[0]
+    manifest = resolved(str(path), tmp_path, 5)
+    assert manifest.ids == ["1", "2"]
+    assert "has 2 of the 5 elements" in manifest.warnings[0]

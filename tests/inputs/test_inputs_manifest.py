@@ -280,8 +280,8 @@ def test_root_is_the_longest_common_folder(tmp_path):
     manifest = resolve(listed(tmp_path, *paths))
     assert manifest.root == str(tmp_path / "data")
     assert manifest.ids == ["ab/1.jpg", "abc/2.jpg"]
-    one = resolve(listed(tmp_path, paths[0]))
-    assert (one.root, one.ids) == (str(tmp_path / "data/ab"), ["1.jpg"])
+    benchmark = resolve(listed(tmp_path, paths[0]))
+    assert (benchmark.root, benchmark.ids) == (str(tmp_path / "data/ab"), ["1.jpg"])
 
 
 def test_parent_folder_in_a_path_follows_symbolic_links(tmp_path):
@@ -407,9 +407,9 @@ def test_a_list_may_have_any_byte_order_mark_and_line_ends(tmp_path, encoding, e
     put(tmp_path, "é.jpg", "b.jpg")
     path = tmp_path / "list.txt"
     path.write_bytes(f"é.jpg{end}{end}b.jpg{end}".encode(encoding))
-    found = resolve(path)
-    assert found.ids == ["é.jpg", "b.jpg"]
-    assert found.digest == digest_of("é.jpg", "b.jpg")
+    manifest = resolve(path)
+    assert manifest.ids == ["é.jpg", "b.jpg"]
+    assert manifest.digest == digest_of("é.jpg", "b.jpg")
 
 
 def test_nul_byte_far_down_a_list_names_the_line(tmp_path):
@@ -444,10 +444,10 @@ def test_limit_above_what_is_there_takes_all_and_warns(tmp_path):
 
 def test_digest_depends_on_order_and_content(tmp_path):
     put(tmp_path, "a.jpg", "b.jpg")
-    one = resolve(listed(tmp_path, "a.jpg", "b.jpg")).digest
-    assert resolve(listed(tmp_path, "b.jpg", "a.jpg")).digest != one
+    digest = resolve(listed(tmp_path, "a.jpg", "b.jpg")).digest
+    assert resolve(listed(tmp_path, "b.jpg", "a.jpg")).digest != digest
     (tmp_path / "b.jpg").write_text("changed")
-    assert resolve(listed(tmp_path, "a.jpg", "b.jpg")).digest != one
+    assert resolve(listed(tmp_path, "a.jpg", "b.jpg")).digest != digest
 
 
 def test_numbers():

@@ -48,32 +48,32 @@ def photos(tmp_path: Path, bucket: str) -> tuple[str, Manifest]:
 def test_a_folder_is_read_like_one_on_this_machine(photos):
     address, local = photos
     for source in (address, address.rstrip("/")):
-        found = resolve(source)
-        assert found.kind == "directory"
-        assert found.root == address.rstrip("/")
+        manifest = resolve(source)
+        assert manifest.kind == "directory"
+        assert manifest.root == address.rstrip("/")
         assert (
-            found.ids
+            manifest.ids
             == local.ids
             == [*("a.png", "b.JPG", "below/d.gif", "below/er/e.jpg", "c[1]*.jpg")]
         )
-        assert (found.digest, found.bytes) == (local.digest, local.bytes)
-        assert found.warnings == [f"{source}: left out 1 (.txt: 1): 'notes.txt'"]
+        assert (manifest.digest, manifest.bytes) == (local.digest, local.bytes)
+        assert manifest.warnings == [f"{source}: left out 1 (.txt: 1): 'notes.txt'"]
 
 
 def test_the_lines_of_a_list_start_at_its_folder(photos, tmp_path):
     address, _ = photos
     lines = ["b.JPG", "../photos/a.png", f"{address}c[1]*.jpg", str(tmp_path / "b.JPG"), "gone.jpg"]
     put(f"{address}list.txt", "\n".join(lines).encode())
-    found = resolve(f"{address}list.txt")
-    assert found.kind == "list"
-    assert found.ids == [
+    manifest = resolve(f"{address}list.txt")
+    assert manifest.kind == "list"
+    assert manifest.ids == [
         *(f"{address}{name}" for name in ("b.JPG", "a.png", "c[1]*.jpg")),
         str(tmp_path / "b.JPG"),
         f"{address}gone.jpg",
     ]
     named = ("b.JPG", "a.png", "c[1]*.jpg", "b.JPG")
-    assert found.bytes == sum(len(f"content of {name}") for name in named)
-    (warning,) = found.warnings
+    assert manifest.bytes == sum(len(f"content of {name}") for name in named)
+    (warning,) = manifest.warnings
     assert "1 of 5 files missing or unreadable, the first is" in warning
     assert "gone.jpg" in warning
 
@@ -82,9 +82,9 @@ def test_a_list_on_this_machine_names_objects(photos, tmp_path):
     address, local = photos
     path = tmp_path / "list.txt"
     path.write_text("".join(f"{address}{name}\n" for name in local.ids))
-    found = resolve(str(path), limit=2)
-    assert found.ids == [f"{address}a.png", f"{address}b.JPG"]
-    assert found.digest == resolve(str(tmp_path), limit=2).digest
+    manifest = resolve(str(path), limit=2)
+    assert manifest.ids == [f"{address}a.png", f"{address}b.JPG"]
+    assert manifest.digest == resolve(str(tmp_path), limit=2).digest
 
 
 @pytest.mark.parametrize("limits", [{"READ_OBJECTS": 2}, {"READ_BYTES": 20}])
@@ -115,10 +115,10 @@ def test_lines_are_those_of_the_same_file_here(tmp_path, bucket, name, kind):
     content = b"\xef\xbb\xbfa fine film\t1\n\n \xff broken\t0\r\n"
     (tmp_path / name).write_bytes(content)
     put(f"{bucket}/{name}", content)
-    found, local = resolve(f"{bucket}/{name}", kind), resolve(str(tmp_path / name), kind)
-    assert (found.ids, found.contents) == (local.ids, local.contents)
-    assert found.digest == local.digest
-    assert found.kind == "file"
+    manifest, local = resolve(f"{bucket}/{name}", kind), resolve(str(tmp_path / name), kind)
+    assert (manifest.ids, manifest.contents) == (local.ids, local.contents)
+    assert manifest.digest == local.digest
+    assert manifest.kind == "file"
 
 
 def test_labels_are_read(bucket):

@@ -44,7 +44,7 @@ def window(
     ends: dict[str, int], last_first_end: int, slots: dict[int, int]
 ) -> tuple[tuple[int, int] | None, int | None]:
     """Return window and elements, of workers whose last but one batches ended then."""
-    found = read(
+    result = read(
         {f"slot/{slot}": count for slot, count in slots.items()},
         {
             "first_batch_end_us": spread(len(ends), 0, 0, last_first_end),
@@ -52,14 +52,14 @@ def window(
             **{f"steady_end_us/{w}": spread(1, 0, 0, end) for w, end in ends.items() if end},
         },
     )
-    return found.steady_window, found.steady_elements
+    return result.steady_window, result.steady_elements
 
 
 def test_without_metrics_all_is_unknown_and_nothing_is_zero():
-    found = read({}, {}, elements=3)
-    assert found.elements == 3
-    assert found.batches == 0
-    assert (found.batch_sizes, found.latencies, found.devices) == ({}, {}, [])
+    result = read({}, {}, elements=3)
+    assert result.elements == 3
+    assert result.batches == 0
+    assert (result.batch_sizes, result.latencies, result.devices) == ({}, {}, [])
     for name in (
         "batch_size",
         "batch_latency",
@@ -75,7 +75,7 @@ def test_without_metrics_all_is_unknown_and_nothing_is_zero():
         "launch_latency",
         "server_starts",
     ):
-        assert getattr(found, name) is None, name
+        assert getattr(result, name) is None, name
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_loads_that_end_after_the_window_began_are_counted(begin, late):
 
 
 def test_loads_within_the_steady_window_are_counted():
-    found = read(
+    result = read(
         {f"model_load_end_us/{end}": 1 for end in (999, 1_000, 1_001, 5_000, 9_000)},
         {
             "first_batch_end_us": spread(1, 1_000, 1_000, 1_000),
@@ -104,22 +104,22 @@ def test_loads_within_the_steady_window_are_counted():
             "steady_end_us/a": spread(3, 0, 500, 5_000),
         },
     )
-    assert found.steady_window == (1_000, 5_000)
-    assert found.steady_loads == 2
+    assert result.steady_window == (1_000, 5_000)
+    assert result.steady_loads == 2
     assert read({"model_load_end_us/1": 1}, {}).steady_loads is None
 
 
 def test_quantities_and_server_starts_are_read():
-    found = read(
+    result = read(
         {"quantity/prompt_tokens": 7, "quantity/output_tokens": 16, "quantity/none": 0},
         {"server_start_us": spread(2, 30, 10, 20)},
     )
-    assert found.quantities == {"prompt_tokens": 7, "output_tokens": 16}
-    assert found.server_starts == Distribution(count=2, sum=30, min=10, max=20)
+    assert result.quantities == {"prompt_tokens": 7, "output_tokens": 16}
+    assert result.server_starts == Distribution(count=2, sum=30, min=10, max=20)
 
 
 def test_histograms_offsets_and_counts_are_read():
-    found = read(
+    result = read(
         {
             "batches_of_size/10": 3,
             "batches_of_size/7": 1,
@@ -151,23 +151,23 @@ def test_histograms_offsets_and_counts_are_read():
         },
         elements=37,
     )
-    assert found.batches == 4
-    assert found.batch_sizes == {10: 3, 7: 1}
-    assert found.latencies == {150: 4}
-    assert (found.replaced_sizes, found.computed_sizes) == ({10: 2}, {1: 9, 7: 1})
-    assert found.retry_cause == "ValueError: a/b"
-    assert (found.folded, found.folded_sizes) == (3, 6)
-    assert (found.retried_batches, found.empty_batches) == (1, 6)
-    assert found.batch_size == Distribution(count=4, sum=37, min=7, max=10)
-    assert found.batch_latency == Distribution(count=3, sum=60, min=10, max=30)
-    assert (found.first_read, found.last_output) == (100, 900)
-    assert (found.bytes_read, found.cpu, found.element_latency) == (12345, 99, 77)
-    assert found.loads == Distribution(count=2, sum=50, min=20, max=30)
-    assert found.devices == [
+    assert result.batches == 4
+    assert result.batch_sizes == {10: 3, 7: 1}
+    assert result.latencies == {150: 4}
+    assert (result.replaced_sizes, result.computed_sizes) == ({10: 2}, {1: 9, 7: 1})
+    assert result.retry_cause == "ValueError: a/b"
+    assert (result.folded, result.folded_sizes) == (3, 6)
+    assert (result.retried_batches, result.empty_batches) == (1, 6)
+    assert result.batch_size == Distribution(count=4, sum=37, min=7, max=10)
+    assert result.batch_latency == Distribution(count=3, sum=60, min=10, max=30)
+    assert (result.first_read, result.last_output) == (100, 900)
+    assert (result.bytes_read, result.cpu, result.element_latency) == (12345, 99, 77)
+    assert result.loads == Distribution(count=2, sum=50, min=20, max=30)
+    assert result.devices == [
         ModelDevice(device="cuda", name="NVIDIA A/B", loads=2),
         ModelDevice(reason="it does not say", loads=1),
     ]
-    assert found.launch_latency == Distribution(count=3, sum=6, min=1, max=3)
+    assert result.launch_latency == Distribution(count=3, sum=6, min=1, max=3)
 
 
 def test_what_several_steps_wrote_is_added_up_and_what_others_wrote_is_not():
@@ -186,12 +186,12 @@ def test_what_several_steps_wrote_is_added_up_and_what_others_wrote_is_not():
             entry("output_us", spread(0, 0, 2**63 - 1, -(2**63)), "A"),  # Beam's empty one
         ],
     }
-    found = measured(both, 14, SLOT_US, 1)
-    assert found.cpu == 7
-    assert found.bytes_read is None
-    assert found.batch_size == Distribution(count=3, sum=14, min=2, max=7)
-    assert found.batch_latency is None
-    assert found.last_output is None
+    result = measured(both, 14, SLOT_US, 1)
+    assert result.cpu == 7
+    assert result.bytes_read is None
+    assert result.batch_size == Distribution(count=3, sum=14, min=2, max=7)
+    assert result.batch_latency is None
+    assert result.last_output is None
 
 
 def test_waiting_is_the_difference_of_two_sums_of_offsets():
@@ -215,8 +215,8 @@ def test_waiting_is_the_difference_of_two_sums_of_offsets():
 
 
 def test_it_is_from_the_last_workers_first_end_to_the_first_workers_last_but_one():
-    found = window({"a": 9_000, "b": 7_500}, 2_100, {1: 5, 2: 10, 5: 20, 7: 30, 8: 40})
-    assert found == ((2_100, 7_500), 60)
+    steady = window({"a": 9_000, "b": 7_500}, 2_100, {1: 5, 2: 10, 5: 20, 7: 30, 8: 40})
+    assert steady == ((2_100, 7_500), 60)
 
 
 @pytest.mark.parametrize("end", [2_000, 2_100])
@@ -278,7 +278,7 @@ def test_a_result_is_committed_if_any_metric_is():
 
 
 def test_all_that_a_pipeline_wrote_is_handed_over_by_namespace_and_summed_over_steps():
-    found = raw_metrics(
+    raw = raw_metrics(
         {
             "counters": [
                 entry("words", 3, "A", "acme"),
@@ -295,14 +295,16 @@ def test_all_that_a_pipeline_wrote_is_handed_over_by_namespace_and_summed_over_s
             ],
         }
     )
-    assert {namespace: one.counters for namespace, one in found.items()} == {
+    assert {
+        namespace: namespace_metrics.counters for namespace, namespace_metrics in raw.items()
+    } == {
         "acme": {"words": 7},
         "other": {"words": 9},
         "beambench": {"cpu_us": 5},  # of what a family of counters means, `measured` says more
     }
     lengths = Distribution(count=3, sum=15, min=1, max=9)
-    assert found["acme"].distributions == {"length": lengths}
-    assert found["beambench"].distributions == {}
+    assert raw["acme"].distributions == {"length": lengths}
+    assert raw["beambench"].distributions == {}
 
 
 SHARED = {"handlers_with_model_in_tree": 2}
@@ -327,9 +329,9 @@ BEGIN, END = "process_tree_cpu_begin_us", "process_tree_cpu_end_us"
 def test_cpu_time_is_that_of_all_processes_that_did_the_work_or_unknown(
     counters, distributions, cpu
 ):
-    found = read(counters, distributions)
-    assert found.cpu == cpu
-    assert (found.cpu_unknown is None) == (cpu is not None)
+    result = read(counters, distributions)
+    assert result.cpu == cpu
+    assert (result.cpu_unknown is None) == (cpu is not None)
 
 
 def test_what_servers_told_is_summed_over_servers_and_not_over_those_who_asked():

@@ -68,7 +68,7 @@ class Noting(ModelHandler[Any, Any, Any]):
         if LOG.failing & set(batch):
             raise ValueError("no")
         LOG.batches.append((len(batch), start, LOG.now()))
-        return (PredictionResult(one, one) for one in batch)
+        return (PredictionResult(element, element) for element in batch)
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:
         return 1
@@ -120,8 +120,8 @@ def run(
     files = Outputs.within(str(folder))
     finished = direct.run(NotingWorkload(plan.definition, Weights(None)), plan, files)
     proof = Proof.model_validate_json(Path(files.proof).read_text())
-    found = measured(finished.query, proof.count, slot_us, finished.threads)
-    return LOG, found, finished
+    values = measured(finished.query, proof.count, slot_us, finished.threads)
+    return LOG, values, finished
 
 
 @pytest.mark.parametrize(
@@ -136,90 +136,90 @@ def run(
 def test_counts_sums_sizes_and_offsets_are_exactly_those_that_happened(
     tmp_path, clock, elements, batching
 ):
-    log, found, finished = run(tmp_path, clock, elements, batching)
+    log, values, finished = run(tmp_path, clock, elements, batching)
     sizes = [size for size, _, _ in log.batches]
     latencies = [end - start for _, start, end in log.batches]
-    assert sum(sizes) == elements == found.elements
-    assert found.batches == len(sizes)
-    assert found.batch_sizes == Counter(sizes)
-    assert found.batch_size.model_dump() == {
+    assert sum(sizes) == elements == values.elements
+    assert values.batches == len(sizes)
+    assert values.batch_sizes == Counter(sizes)
+    assert values.batch_size.model_dump() == {
         "count": len(sizes),
         "sum": elements,
         "min": min(sizes),
         "max": max(sizes),
     }
-    assert found.batch_latency.model_dump() == {
+    assert values.batch_latency.model_dump() == {
         "count": len(sizes),
         "sum": 1000 * sum(latencies),
         "min": 1000 * min(latencies),
         "max": 1000 * max(latencies),
     }
-    assert found.latencies == Counter(bucket(1000 * latency) for latency in latencies)
-    assert found.loads.model_dump() == {"count": 1, "sum": LOAD_US, "min": LOAD_US, "max": LOAD_US}
-    assert found.late_loads == 0  # one worker loads before it reads
-    assert (found.folded, found.retried_batches) == (0, 0)
-    assert found.bytes_read == sum(len(str(number)) for number in range(elements))
-    assert found.first_read == log.reads[0]
-    assert found.last_output == log.outputs[-1]
-    assert found.element_latency == sum(size * (end - start) for size, start, end in log.batches)
-    assert found.element_time == sum(log.outputs) - sum(log.reads)
-    assert found.clock_step == 0
-    assert found.threads == 1
+    assert values.latencies == Counter(bucket(1000 * latency) for latency in latencies)
+    assert values.loads.model_dump() == {"count": 1, "sum": LOAD_US, "min": LOAD_US, "max": LOAD_US}
+    assert values.late_loads == 0  # one worker loads before it reads
+    assert (values.folded, values.retried_batches) == (0, 0)
+    assert values.bytes_read == sum(len(str(number)) for number in range(elements))
+    assert values.first_read == log.reads[0]
+    assert values.last_output == log.outputs[-1]
+    assert values.element_latency == sum(size * (end - start) for size, start, end in log.batches)
+    assert values.element_time == sum(log.outputs) - sum(log.reads)
+    assert values.clock_step == 0
+    assert values.threads == 1
     assert counters_kind(finished.query) == "committed"
     assert finished.implementation == "FnApiRunner, in_memory"
 
 
 def test_stages_are_exactly_the_times_that_they_took(tmp_path, clock):
-    log, found, _ = run(tmp_path, clock, 203, {"min_batch_size": 8, "max_batch_size": 8})
-    assert found.stages.read == 203 * READ_US
-    assert found.stages.preprocess == 203 * PREPROCESS_US
-    assert found.stages.postprocess == 203 * POSTPROCESS_US
-    assert found.stages.inference == sum(end - start for _, start, end in log.batches)
+    log, values, _ = run(tmp_path, clock, 203, {"min_batch_size": 8, "max_batch_size": 8})
+    assert values.stages.read == 203 * READ_US
+    assert values.stages.preprocess == 203 * PREPROCESS_US
+    assert values.stages.postprocess == 203 * POSTPROCESS_US
+    assert values.stages.inference == sum(end - start for _, start, end in log.batches)
     begun = sum(size * start for size, start, _ in log.batches)
-    assert found.stages.batch_wait == begun - sum(log.preprocessed)
-    assert found.stages.batch_wait > 0
+    assert values.stages.batch_wait == begun - sum(log.preprocessed)
+    assert values.stages.batch_wait > 0
 
 
 @pytest.mark.parametrize("slot_us", [SLOT_US, 50_000, 10**9])
 def test_the_steady_window_and_its_elements_are_exact_whatever_the_slots(tmp_path, clock, slot_us):
-    log, found, _ = run(
+    log, values, _ = run(
         tmp_path, clock, 200, {"min_batch_size": 8, "max_batch_size": 8}, slot_us=slot_us
     )
     begin, end = log.batches[0][2], log.batches[-2][2]
     assert end // slot_us < 239
-    assert found.steady_window == (begin, end)
+    assert values.steady_window == (begin, end)
     inside = sum(size for size, _, ended in log.batches if begin < ended <= end)
     assert inside == 200 - 8 - 8  # neither the first batch nor the last
-    assert found.steady_elements == inside
+    assert values.steady_elements == inside
 
 
 def test_cpu_time_is_that_from_the_first_read_to_the_last_batch(tmp_path, clock):
-    log, found, _ = run(tmp_path, clock, 40, {"min_batch_size": 8, "max_batch_size": 8})
-    assert found.cpu == (log.batches[-1][2] - log.reads[0]) // 2  # this clock's share of CPU
+    log, values, _ = run(tmp_path, clock, 40, {"min_batch_size": 8, "max_batch_size": 8})
+    assert values.cpu == (log.batches[-1][2] - log.reads[0]) // 2  # this clock's share of CPU
 
 
 def test_a_retried_batch_is_counted_and_its_latency_is_what_its_caller_waited(tmp_path, clock):
-    log, found, _ = run(
+    log, values, _ = run(
         tmp_path, clock, 24, {"min_batch_size": 8, "max_batch_size": 8}, failing=["11"]
     )
     assert [size for size, _, _ in log.batches] == [8, *[1] * 7, 8]
-    assert found.batch_sizes == {8: 3}
-    assert found.retried_batches == 1
+    assert values.batch_sizes == {8: 3}
+    assert values.retried_batches == 1
     latency = FIXED_US + 8 * ELEMENT_US
     retried = latency + 8 * (FIXED_US + ELEMENT_US)
-    assert found.latencies == {bucket(1000 * latency): 2, bucket(1000 * retried): 1}
-    assert found.batch_latency.model_dump() == {
+    assert values.latencies == {bucket(1000 * latency): 2, bucket(1000 * retried): 1}
+    assert values.batch_latency.model_dump() == {
         "count": 3,
         "sum": 1000 * (2 * latency + retried),
         "min": 1000 * latency,
         "max": 1000 * retried,
     }
-    assert found.stages.inference == 2 * latency + retried
-    assert found.elements == 23
+    assert values.stages.inference == 2 * latency + retried
+    assert values.elements == 23
 
 
 def test_two_threads_lose_and_double_nothing(tmp_path, clock):
-    log, found, finished = run(
+    log, values, finished = run(
         tmp_path,
         clock,
         64,
@@ -228,10 +228,10 @@ def test_two_threads_lose_and_double_nothing(tmp_path, clock):
     )
     assert finished.implementation == "FnApiRunner, multi_threading"
     assert finished.threads is None
-    assert found.elements == 64
-    assert found.batch_sizes == Counter(size for size, _, _ in log.batches)
-    assert found.batch_size.sum == 64
-    assert found.loads.count == 1
+    assert values.elements == 64
+    assert values.batch_sizes == Counter(size for size, _, _ in log.batches)
+    assert values.batch_size.sum == 64
+    assert values.loads.count == 1
 
 
 # --- Beam's latency beside ours
@@ -262,9 +262,9 @@ def test_what_beams_latency_holds_beyond_ours_is_found(
 
     monkeypatch.setattr(KeyedModelHandler, "run_inference", longer)
     monkeypatch.setattr(body, "RunInference", functools.partial(RunInference, clock=LogsClock()))
-    _, found, finished = run(tmp_path, clock, 80, {"min_batch_size": 8, "max_batch_size": 8})
+    _, values, finished = run(tmp_path, clock, 80, {"min_batch_size": 8, "max_batch_size": 8})
     beams = theirs(finished.query, Noting().get_metrics_namespace())
     empty = LatencyGap(calls=100, median_us=60, high_us=100, greatest_us=9_000)
-    checked = cross_check(found, beams, empty)
+    checked = cross_check(values, beams, empty)
     assert (checked["agrees"], checked["latency_gap_us"]) == (agrees, extra_us)
     assert checked["allowed_gap_us"] == 200 + 0.01 * LATENCY_US

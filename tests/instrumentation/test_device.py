@@ -77,17 +77,17 @@ def test_parameters_without_numbers_are_nowhere_to_compute():
 
 
 def test_each_gpu_is_named_and_kept_to_be_waited_for():
-    found = device_of(OnCuda("cuda:1", "cuda:0", "cuda:1"))
-    assert found == ModelDevice(device="cuda", name="GPU 0, GPU 1")
+    model_device = device_of(OnCuda("cuda:1", "cuda:0", "cuda:1"))
+    assert model_device == ModelDevice(device="cuda", name="GPU 0, GPU 1")
     assert {"cuda:0", "cuda:1"} == devices.CUDA_IN_USE
 
 
 def test_a_model_that_is_only_half_on_a_gpu_is_on_both():
-    found = device_of(OnCuda("cuda:0", "cpu"))
-    assert found == ModelDevice(device="cpu and cuda", name="A CPU, GPU 0")
+    model_device = device_of(OnCuda("cuda:0", "cpu"))
+    assert model_device == ModelDevice(device="cpu and cuda", name="A CPU, GPU 0")
     for asked in ("cpu", "gpu"):
         with pytest.raises(RunError, match="is on cpu and cuda"):
-            check_device(asked, found)
+            check_device(asked, model_device)
 
 
 class Broken(torch.nn.Module):
@@ -116,7 +116,7 @@ def test_without_torch_none_is_imported(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("providers", "found"),
+    ("providers", "device"),
     [
         (["CPUExecutionProvider"], CPU),
         (["CUDAExecutionProvider", "CPUExecutionProvider"], ModelDevice(device="cuda")),
@@ -126,14 +126,14 @@ def test_without_torch_none_is_imported(monkeypatch):
         ),
     ],
 )
-def test_a_session_of_onnx_runtime_is_on_its_first_provider(monkeypatch, providers, found):
+def test_a_session_of_onnx_runtime_is_on_its_first_provider(monkeypatch, providers, device):
     class InferenceSession:
         def get_providers(self) -> list[str]:
             return providers
 
     runtime = SimpleNamespace(InferenceSession=InferenceSession)
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-    assert device_of(InferenceSession()) == found
+    assert device_of(InferenceSession()) == device
 
 
 def test_an_estimator_of_scikit_learn_is_on_the_cpu_with_all_that_it_holds():

@@ -226,7 +226,7 @@ def test_integers_and_texts_of_other_kinds_are_labels_as_plain_ones(given, label
 
 
 @pytest.mark.parametrize(
-    ("raw", "kept"),
+    ("raw", "plain"),
     [
         (array("f", [0.5, 2.0]), [0.5, 2.0]),
         ((1, 2), [1.0, 2.0]),
@@ -234,10 +234,10 @@ def test_integers_and_texts_of_other_kinds_are_labels_as_plain_ones(given, label
         (None, None),
     ],
 )
-def test_raw_outputs_become_plain_numbers_that_json_can_hold(raw, kept):
+def test_raw_outputs_become_plain_numbers_that_json_can_hold(raw, plain):
     output = label_of("a", PredictionResult(None, 1), lambda _: 1, lambda _: raw)
-    assert output == ("a", 1, kept, None)
-    assert json.loads(json.dumps(output)) == ["a", 1, kept, None]
+    assert output == ("a", 1, plain, None)
+    assert json.loads(json.dumps(output)) == ["a", 1, plain, None]
     assert all(type(value) is float for value in output[2] or [])
 
 
@@ -274,7 +274,9 @@ def test_an_integer_that_cannot_be_written_is_no_label(sign):
 
 def test_a_prediction_need_not_be_beams():
     assert label_of("a", 7, lambda prediction: prediction + 1, None) == ("a", 8, None, None)
-    assert label_of("a", SimpleNamespace(inference=1), lambda one: one.inference, None)[1] == 1
+    assert (
+        label_of("a", SimpleNamespace(inference=1), lambda result: result.inference, None)[1] == 1
+    )
 
 
 def test_both_pickle_after_use_without_what_they_counted(clock, metrics):

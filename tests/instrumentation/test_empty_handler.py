@@ -45,15 +45,15 @@ def costly(clock, monkeypatch) -> Any:
 
 def test_the_gap_is_what_surrounds_the_handler(costly):
     sizes: list[int] = []
-    found = latency_gap(partial(costly, sizes=sizes), 12)
+    gap = latency_gap(partial(costly, sizes=sizes), 12)
     # A tenth are first calls, so the 95 % quantile is one.
-    assert found == LatencyGap(calls=CALLS, median_us=100, high_us=300, greatest_us=300)
+    assert gap == LatencyGap(calls=CALLS, median_us=100, high_us=300, greatest_us=300)
     assert sizes == [12] * CALLS
 
 
 def test_a_single_pause_is_the_greatest_and_nothing_else(costly):
-    found = latency_gap(partial(costly, sizes=[], pause_at=44), 12)
-    assert (found.median_us, found.high_us, found.greatest_us) == (100, 300, 50_030)
+    gap = latency_gap(partial(costly, sizes=[], pause_at=44), 12)
+    assert (gap.median_us, gap.high_us, gap.greatest_us) == (100, 300, 50_030)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_its_batches_are_as_large_as_the_mean(costly, batches, elements, size):
 @pytest.mark.parametrize("cls", [InstrumentedModelHandler, TransparentModelHandler])
 def test_our_own_wrappers_are_measured_with_counters_that_count(cls):
     counted = observe(batch_size=Distribution(count=1, sum=3, min=3, max=3)).measured
-    found = gap_beside(counted, partial(cls, clock=CLOCK))
-    assert found.calls == CALLS
-    assert found.median_us <= found.high_us <= found.greatest_us
+    gap = gap_beside(counted, partial(cls, clock=CLOCK))
+    assert gap.calls == CALLS
+    assert gap.median_us <= gap.high_us <= gap.greatest_us
 
 
 def test_without_batches_or_with_another_beam_it_is_unknown(monkeypatch):

@@ -68,14 +68,14 @@ def instrumented(run: Any, **options: Any) -> tuple[InstrumentedModelHandler, Sc
 
 
 def doubled(batch: Sequence[int], call: int) -> list[int]:
-    return [2 * one for one in batch]
+    return [2 * element for element in batch]
 
 
 def failing_at(*bad: int) -> Any:
     def run(batch: Sequence[int], call: int) -> list[int]:
-        for one in batch:
-            if one in bad:
-                raise ValueError(f"cannot {one}")
+        for element in batch:
+            if element in bad:
+                raise ValueError(f"cannot {element}")
         return doubled(batch, call)
 
     return run
@@ -83,7 +83,9 @@ def failing_at(*bad: int) -> Any:
 
 def shown(results: Sequence[Any]) -> list[Any]:
     """Replace the predictions that stand for a failure by the failure."""
-    return [one.inference if isinstance(one, PredictionResult) else one for one in results]
+    return [
+        result.inference if isinstance(result, PredictionResult) else result for result in results
+    ]
 
 
 # --- times
@@ -91,9 +93,9 @@ def shown(results: Sequence[Any]) -> list[Any]:
 
 def test_a_lazy_result_is_computed_while_the_clock_runs(clock, metrics):
     def run(batch: Sequence[int], call: int) -> Iterator[int]:
-        for one in batch:
+        for element in batch:
             clock.advance_us(1000)
-            yield 2 * one
+            yield 2 * element
 
     handler, _ = instrumented(run)
     results = handler.run_inference([1, 2, 3], MODEL)
@@ -268,9 +270,9 @@ def test_a_batch_of_one_gets_its_second_try_too(clock, metrics):
 
 def test_an_element_that_fails_after_its_result_stands_once(clock, metrics):
     def run(batch: Sequence[int], call: int) -> Iterator[int]:
-        for one in batch:
-            yield 2 * one
-            if one == 2:
+        for element in batch:
+            yield 2 * element
+            if element == 2:
                 raise ValueError("late")
 
     handler, _ = instrumented(run)
@@ -284,10 +286,10 @@ def emptying(*bad: int) -> Any:
     def run(batch: list[int], call: int) -> list[int]:
         results = []
         while batch:
-            one = batch.pop(0)
-            if one in bad:
-                raise ValueError(f"cannot {one}")
-            results.append(2 * one)
+            element = batch.pop(0)
+            if element in bad:
+                raise ValueError(f"cannot {element}")
+            results.append(2 * element)
         return results
 
     return run
@@ -340,14 +342,14 @@ def test_failures_come_back_at_their_own_places(lost, bad):
     results = shown(handler.run_inference(batch, MODEL))
     expected = [
         LOST
-        if one is LOST
-        else ElementFailure("inference", f"ValueError: cannot {one}")
-        if one in bad
-        else 2 * one
-        for one in batch
+        if element is LOST
+        else ElementFailure("inference", f"ValueError: cannot {element}")
+        if element in bad
+        else 2 * element
+        for element in batch
     ]
     assert results == expected
-    assert all(type(one) is int for called in inner.batches for one in called)
+    assert all(type(call) is int for called in inner.batches for call in called)
 
 
 def test_a_batch_in_which_all_failed_calls_nobody_and_still_counts(clock, metrics):
@@ -380,7 +382,7 @@ def test_bytes_are_those_of_the_elements_that_are_inferred():
 
 
 def test_too_few_results_are_passed_on_for_the_proof_to_find(clock, metrics):
-    handler, _ = instrumented(lambda batch, _: [2 * one for one in batch[1:]])
+    handler, _ = instrumented(lambda batch, _: [2 * element for element in batch[1:]])
     assert handler.run_inference([1, 2, 3], MODEL) == [4, 6]
 
 

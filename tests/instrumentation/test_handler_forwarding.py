@@ -105,7 +105,7 @@ def test_the_answer_in_this_test_is_not_the_inherited_default(name):
 def test_parameters_have_the_names_and_defaults_of_beams(name):
     def parameters(cls: type) -> list[tuple[str, Any]]:
         signature = inspect.signature(getattr(cls, name))
-        return [(one.name, one.default) for one in signature.parameters.values()]
+        return [(parameter.name, parameter.default) for parameter in signature.parameters.values()]
 
     assert parameters(InstrumentedModelHandler) == parameters(ModelHandler)
 

@@ -20,7 +20,7 @@ def test_readings_hold_batches_and_elements_so_far(tmp_path):
     ]
     log.clear()
     log.before_batch(1)
-    assert [one[:3] for one in log.readings] == [(0, 0, 1)]
+    assert [reading[:3] for reading in log.readings] == [(0, 0, 1)]
 
 
 def test_many_batches_are_thinned_out_evenly(tmp_path):
@@ -29,7 +29,7 @@ def test_many_batches_are_thinned_out_evenly(tmp_path):
     log = MemoryLog(statm)
     for _ in range(10 * MAX_READINGS):
         log.before_batch(1)
-    numbers = [one.batches for one in log.readings]
+    numbers = [reading.batches for reading in log.readings]
     assert numbers == list(range(0, 10 * MAX_READINGS, 16))
 
 
@@ -40,9 +40,9 @@ def test_a_system_without_proc_has_no_readings(tmp_path):
 
 
 def test_memory_that_is_kept_is_seen():
-    log, kept = MemoryLog(), []
+    log, pages = MemoryLog(), []
     for _ in range(3):
         log.before_batch(1)
-        kept.append(mmap.mmap(-1, 20_000_000))  # new pages, whatever the allocator has left
-        kept[-1].write(b"x" * 20_000_000)
+        pages.append(mmap.mmap(-1, 20_000_000))  # new pages, whatever the allocator has left
+        pages[-1].write(b"x" * 20_000_000)
     assert log.readings[2].rss - log.readings[0].rss > 30_000_000

@@ -94,12 +94,12 @@ def test_the_sums_are_those_of_the_documented_formula():
     assert int(proof.ids, 16) == (blake("a") + blake("b")) % 2**128
     assert int(proof.failed_ids, 16) == blake("c")
     assert int(proof.labels, 16) == (blake("a\0int\x001") + blake("b\0str\0cat")) % 2**128
-    assert all(len(one) == 32 for one in sums(proof))
+    assert all(len(total) == 32 for total in sums(proof))
 
 
 def test_sums_stay_below_2_to_the_128():
     many: list[Output] = [(f"{number}", number, None, None) for number in range(50)]
-    assert all(int(one, 16) < MODULUS for one in sums(add_up(many)))
+    assert all(int(total, 16) < MODULUS for total in sums(add_up(many)))
     combine = ProofOfWork()
     full = (1, MODULUS - 1, 1, MODULUS - 1, MODULUS - 1)
     twice = MODULUS - 2
@@ -134,7 +134,9 @@ def test_a_replaced_id_is_noticed():
 def test_two_swapped_labels_are_noticed_in_the_labels_alone():
     swapped = [("0.jpg", 1, None, None), ("1.jpg", 0, None, None), *TEN[2:]]
     proof, right = add_up(swapped), add_up(TEN)
-    assert sorted(str(one[1]) for one in swapped) == sorted(str(one[1]) for one in TEN)
+    assert sorted(str(element[1]) for element in swapped) == sorted(
+        str(element[1]) for element in TEN
+    )
     assert proof.labels != right.labels
     assert (proof.ids, proof.count) == (right.ids, right.count)
     assert accounts_for(proof, expected_of(IDS))

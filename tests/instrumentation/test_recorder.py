@@ -71,10 +71,10 @@ def test_values_beyond_128_buckets_go_to_the_nearest_and_are_counted_as_folded(m
     assert metrics.counters["sizes" + FOLDED] == 0
     for value in (14, 16, 10_000, 20):
         histogram.add(value)
-    found = metrics.histogram("sizes")
-    assert len(found) == 128
-    assert (found[10], found[20], found[1270]) == (2, 3, 2)
-    assert sum(found.values()) == 132
+    counted = metrics.histogram("sizes")
+    assert len(counted) == 128
+    assert (counted[10], counted[20], counted[1270]) == (2, 3, 2)
+    assert sum(counted.values()) == 132
     assert metrics.counters["sizes" + FOLDED] == 3
 
 

@@ -36,18 +36,18 @@ def test_no_driver() -> None:
 
 
 def test_a_library_that_is_no_driver() -> None:
-    found = cuda_devices("libc.so.6")
-    assert found.count == 0
-    assert found.reason.startswith("the NVIDIA driver does not load (")
-    assert "cuInit" in found.reason
+    probed = cuda_devices("libc.so.6")
+    assert probed.count == 0
+    assert probed.reason.startswith("the NVIDIA driver does not load (")
+    assert "cuInit" in probed.reason
 
 
 def test_a_file_that_is_no_library(tmp_path: Path) -> None:
     broken = tmp_path / "libcuda.so.1"
     broken.write_text("not a library")
-    found = cuda_devices(str(broken))
-    assert found.count == 0
-    assert found.reason.startswith("the NVIDIA driver does not load (")
+    probed = cuda_devices(str(broken))
+    assert probed.count == 0
+    assert probed.reason.startswith("the NVIDIA driver does not load (")
 
 
 def test_devices_are_counted_whatever_the_driver_prints(tmp_path: Path) -> None:
@@ -73,14 +73,14 @@ def test_a_driver_that_ends_the_process_is_no_answer(tmp_path: Path) -> None:
 
 
 def test_the_answer_of_a_probe_that_failed_does_not_count() -> None:
-    found = devices._probe("print('count 2'); raise SystemExit(3)", ABSENT, timeout=20)
-    assert found == Devices(0, "the NVIDIA driver crashed the probe (exit code 3)")
+    probed = devices._probe("print('count 2'); raise SystemExit(3)", ABSENT, timeout=20)
+    assert probed == Devices(0, "the NVIDIA driver crashed the probe (exit code 3)")
 
 
 def test_a_driver_that_hangs_is_given_up() -> None:
     began = time.monotonic()
-    found = devices._probe("import time; time.sleep(60)", ABSENT, timeout=0.2)
-    assert found == Devices(0, "the NVIDIA driver did not answer within 0.2 s")
+    probed = devices._probe("import time; time.sleep(60)", ABSENT, timeout=0.2)
+    assert probed == Devices(0, "the NVIDIA driver did not answer within 0.2 s")
     assert time.monotonic() - began < 10
 
 
@@ -112,9 +112,9 @@ def test_hidden_devices_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_this_machine() -> None:
-    found = cuda_devices()
-    assert found.count >= 0
-    assert found.reason
-    assert "\n" not in found.reason
+    probed = cuda_devices()
+    assert probed.count >= 0
+    assert probed.reason
+    assert "\n" not in probed.reason
     if not any(Path("/dev").glob("nvidia[0-9]*")) and os.name == "posix":
-        assert found.count == 0
+        assert probed.count == 0

@@ -54,9 +54,9 @@ def machine(folder: Path) -> dict[str, Any]:
 
 def test_cpu_of_x86(tmp_path: Path) -> None:
     write(tmp_path / "proc/cpuinfo", X86_CPUINFO)
-    found = machine(tmp_path)
-    assert found["cpu_model"] == "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz"
-    assert found["cpu_flags"] == [
+    described = machine(tmp_path)
+    assert described["cpu_model"] == "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz"
+    assert described["cpu_flags"] == [
         "amx_bf16",
         "amx_tile",
         "avx2",
@@ -65,12 +65,12 @@ def test_cpu_of_x86(tmp_path: Path) -> None:
         "hypervisor",
         "sse4_2",
     ]
-    yes = {name for name, has in found["instructions"].items() if has}
+    yes = {name for name, has in described["instructions"].items() if has}
     assert yes == {"sse4_2", "avx2", "amx_bf16", "avx512f", "amx_tile"}
-    assert found["instructions"]["amx_int8"] is False
-    assert found["instructions"]["avx512_bf16"] is False
-    assert found["instructions"]["avx_vnni"] is False
-    assert found["virtualised"] is True
+    assert described["instructions"]["amx_int8"] is False
+    assert described["instructions"]["avx512_bf16"] is False
+    assert described["instructions"]["avx_vnni"] is False
+    assert described["virtualised"] is True
 
 
 def test_a_real_machine_is_not_virtual(tmp_path: Path) -> None:
@@ -80,23 +80,23 @@ def test_a_real_machine_is_not_virtual(tmp_path: Path) -> None:
 
 def test_cpu_of_arm_does_not_tell_whether_it_is_virtual(tmp_path: Path) -> None:
     write(tmp_path / "proc/cpuinfo", ARM_CPUINFO)
-    found = machine(tmp_path)
-    assert found["cpu_model"] == "implementer 0x41 part 0xd40"
-    assert found["cpu_flags"] == ["asimd", "fp", "i8mm", "sve"]
-    assert found["instructions"]["i8mm"] is True
-    assert found["instructions"]["bf16"] is False
-    assert "avx2" not in found["instructions"]
-    assert found["virtualised"] is None
+    described = machine(tmp_path)
+    assert described["cpu_model"] == "implementer 0x41 part 0xd40"
+    assert described["cpu_flags"] == ["asimd", "fp", "i8mm", "sve"]
+    assert described["instructions"]["i8mm"] is True
+    assert described["instructions"]["bf16"] is False
+    assert "avx2" not in described["instructions"]
+    assert described["virtualised"] is None
 
 
 def test_without_proc_the_cpu_is_unknown(tmp_path: Path) -> None:
-    found = machine(tmp_path)
-    assert found["cpu_flags"] is None
-    assert found["instructions"] == {}
-    assert found["virtualised"] is None
-    assert found["cgroup_version"] is None
-    assert found["cores"]["cgroup_quota"] is None
-    assert found["memory"]["cgroup_limit_bytes"] is None
+    described = machine(tmp_path)
+    assert described["cpu_flags"] is None
+    assert described["instructions"] == {}
+    assert described["virtualised"] is None
+    assert described["cgroup_version"] is None
+    assert described["cores"]["cgroup_quota"] is None
+    assert described["memory"]["cgroup_limit_bytes"] is None
 
 
 def test_limits_of_cgroup_2_are_the_lowest_of_the_group_and_its_parents(tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def test_limits_of_cgroup_2_are_the_lowest_of_the_group_and_its_parents(tmp_path
     write(root / "pod/box/cpu.max", "400000 100000\n")
     write(root / "cpu.max", "max 100000\n")
     write(root / "pod/box/memory.max", "4294967296\n")
-    found = machine(tmp_path)
-    assert found["cgroup_version"] == 2
-    assert found["cores"]["cgroup_quota"] == 1.5
-    assert found["memory"]["cgroup_limit_bytes"] == 4 * 2**30
+    described = machine(tmp_path)
+    assert described["cgroup_version"] == 2
+    assert described["cores"]["cgroup_quota"] == 1.5
+    assert described["memory"]["cgroup_limit_bytes"] == 4 * 2**30
 
 
 @pytest.mark.parametrize("path", ["/docker/0123", "/../../docker"])
@@ -122,9 +122,9 @@ def test_in_a_container_only_the_root_of_cgroups_is_visible(tmp_path: Path, path
     write(root / "cpu.max", "50000 100000\n")
     write(root.parent / "cpu.max", "10000 100000\n")
     write(root / "memory.max", "1073741824\n")
-    found = machine(tmp_path)
-    assert found["cores"]["cgroup_quota"] == 0.5
-    assert found["memory"]["cgroup_limit_bytes"] == 2**30
+    described = machine(tmp_path)
+    assert described["cores"]["cgroup_quota"] == 0.5
+    assert described["memory"]["cgroup_limit_bytes"] == 2**30
 
 
 def test_limits_of_cgroup_1(tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ def test_limits_of_cgroup_1(tmp_path: Path) -> None:
     write(root / "cpu/box/cpu.cfs_period_us", "100000\n")
     write(root / "memory/memory.limit_in_bytes", "9223372036854771712\n")
     write(root / "memory/box/memory.limit_in_bytes", "2147483648\n")
-    found = machine(tmp_path)
-    assert found["cgroup_version"] == 1
-    assert found["cores"]["cgroup_quota"] == 3.0
-    assert found["memory"]["cgroup_limit_bytes"] == 2 * 2**30
+    described = machine(tmp_path)
+    assert described["cgroup_version"] == 1
+    assert described["cores"]["cgroup_quota"] == 3.0
+    assert described["memory"]["cgroup_limit_bytes"] == 2 * 2**30
 
 
 def test_cgroup_1_without_limits(tmp_path: Path) -> None:
@@ -148,10 +148,10 @@ def test_cgroup_1_without_limits(tmp_path: Path) -> None:
     write(root / "cpu/cpu.cfs_quota_us", "-1\n")
     write(root / "cpu/cpu.cfs_period_us", "100000\n")
     write(root / "memory/memory.limit_in_bytes", "9223372036854771712\n")
-    found = machine(tmp_path)
-    assert found["cgroup_version"] == 1
-    assert found["cores"]["cgroup_quota"] is None
-    assert found["memory"]["cgroup_limit_bytes"] is None
+    described = machine(tmp_path)
+    assert described["cgroup_version"] == 1
+    assert described["cores"]["cgroup_quota"] is None
+    assert described["memory"]["cgroup_limit_bytes"] is None
 
 
 def test_packages_are_normalised_and_absent_ones_left_out(
@@ -164,10 +164,10 @@ def test_packages_are_normalised_and_absent_ones_left_out(
     write(second / "apache_beam-2.1.0.dist-info/METADATA", "Name: apache_beam\nVersion: 2.1.0\n")
     write(second / "unknown_thing-3.dist-info/METADATA", "Name: unknown.thing\nVersion: 3\n")
     monkeypatch.setattr(sys, "path", [str(first), str(second)])
-    found = fingerprint(tmp_path)
-    assert found["packages"] == {"apache-beam": "2.77.0", "sqlalchemy": "2.0.1"}
+    described = fingerprint(tmp_path)
+    assert described["packages"] == {"apache-beam": "2.77.0", "sqlalchemy": "2.0.1"}
     lines = b"apache-beam==2.77.0\nsqlalchemy==2.0.1\nunknown-thing==3"
-    assert found["packages_digest"] == hashlib.sha256(lines).hexdigest()
+    assert described["packages_digest"] == hashlib.sha256(lines).hexdigest()
 
 
 def test_thread_settings_are_null_where_not_set(
@@ -256,8 +256,8 @@ def test_digests_are_over_the_comparable_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def digests() -> tuple[str, str]:
-        found = fingerprint(tmp_path, proc=tmp_path / "proc")
-        return found["machine_digest"], found["fingerprint_digest"]
+        described = fingerprint(tmp_path, proc=tmp_path / "proc")
+        return described["machine_digest"], described["fingerprint_digest"]
 
     write(tmp_path / "proc/cpuinfo", X86_CPUINFO)
     packages = {"torch": "2.13.0"}
@@ -379,25 +379,25 @@ def test_dirty_is_unknown_if_git_takes_too_long(
 
 
 def test_this_machine(tmp_path: Path) -> None:
-    found = fingerprint(tmp_path)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["machine"]["architecture"] == platform.machine()
-    assert found["machine"]["cores"]["logical"] == os.cpu_count()
-    assert found["machine"]["memory"]["total_bytes"] == psutil.virtual_memory().total
-    assert found["os"]["system"] == platform.system()
-    assert found["python"]["version"] == platform.python_version()
-    assert found["packages"]["psutil"] == metadata.version("psutil")
-    assert found["git"]["project"] is None
-    assert fingerprint(tmp_path) == found
+    described = fingerprint(tmp_path)
+    assert json.loads(json.dumps(described, allow_nan=False)) == described
+    assert described["machine"]["architecture"] == platform.machine()
+    assert described["machine"]["cores"]["logical"] == os.cpu_count()
+    assert described["machine"]["memory"]["total_bytes"] == psutil.virtual_memory().total
+    assert described["os"]["system"] == platform.system()
+    assert described["python"]["version"] == platform.python_version()
+    assert described["packages"]["psutil"] == metadata.version("psutil")
+    assert described["git"]["project"] is None
+    assert fingerprint(tmp_path) == described
 
 
 def test_nothing_private_is_in_it(tmp_path: Path) -> None:
-    found = fingerprint(tmp_path)
-    del found["threads"]
-    text = json.dumps(found)
+    described = fingerprint(tmp_path)
+    del described["threads"]
+    text = json.dumps(described)
     for private in (str(tmp_path), sys.executable, sys.prefix, str(Path.home())):
         assert private not in text
-    values = set(_leaves(found))
+    values = set(_leaves(described))
     assert not values & {socket.gethostname(), getpass.getuser()}
 
 

@@ -61,11 +61,11 @@ class Program:
 def start() -> Iterator[Start]:
     programs: list[Program] = []
 
-    def start_one(*parts: str) -> Program:
+    def start_program(*parts: str) -> Program:
         programs.append(Program("\n".join(parts)))
         return programs[-1]
 
-    yield start_one
+    yield start_program
     for program in programs:
         try:
             program.end()

@@ -35,19 +35,21 @@ print(TreeCpu().read_us(), flush=True)
 def child(code: str = BURN) -> Iterator[subprocess.Popen[str]]:
     """Start a child that burns when it is sent a line, and ends when it is sent another."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as one:
-        yield one
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True
+    ) as program:
+        yield program
 
 
-def said(one: subprocess.Popen[str]) -> float:
-    assert one.stdout is not None
-    return float(one.stdout.readline())
+def said(program: subprocess.Popen[str]) -> float:
+    assert program.stdout is not None
+    return float(program.stdout.readline())
 
 
-def tell(one: subprocess.Popen[str]) -> None:
-    assert one.stdin is not None
-    one.stdin.write("\n")
-    one.stdin.flush()
+def tell(program: subprocess.Popen[str]) -> None:
+    assert program.stdin is not None
+    program.stdin.write("\n")
+    program.stdin.flush()
 
 
 def read(tree: TreeCpu) -> float:

@@ -88,36 +88,36 @@ BUSY = ("read", "preprocess", "inference", "postprocess", "overhead")
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_full_observation(name):
     value, unit, direction, n = EXPECTED[name]
-    found = metrics_of(observe())[name]
-    assert found.value == pytest.approx(value, rel=0.02 if name in FROM_BUCKETS else 1e-12)
-    assert (found.unit, found.direction, found.n) == (unit, direction, n)
-    assert (found.ci_low, found.ci_high) == (None, None)
+    metric = metrics_of(observe())[name]
+    assert metric.value == pytest.approx(value, rel=0.02 if name in FROM_BUCKETS else 1e-12)
+    assert (metric.unit, metric.direction, metric.n) == (unit, direction, n)
+    assert (metric.ci_low, metric.ci_high) == (None, None)
 
 
 @pytest.mark.parametrize(
     "changes", [{"output_rows": None}, {"output_rows": 0}, {"output_end": None}, {"output_end": 1}]
 )
 def test_writing_has_a_rate_only_where_rows_and_time_are_known(changes):
-    found = metrics_of(observe().model_copy(update=changes))
-    assert set(found) == set(EXPECTED) - {"throughput_written"}
+    metrics = metrics_of(observe().model_copy(update=changes))
+    assert set(metrics) == set(EXPECTED) - {"throughput_written"}
 
 
 def test_every_documented_metric_is_computed_and_no_other():
-    found = metrics_of(observe())
-    pair = (make_repeat(metrics=found), make_repeat(metrics=found))
+    metrics = metrics_of(observe())
+    pair = (make_repeat(metrics=metrics), make_repeat(metrics=metrics))
     pairs = {efficiency(name, [pair])[0] for name in PAIRS}
-    of_the_run = of_run([make_repeat(metrics=found)], [observe()])
+    of_the_run = of_run([make_repeat(metrics=metrics)], [observe()])
     documented = {metric.name for metric in BUILT_IN}
-    assert set(found) == set(EXPECTED)
+    assert set(metrics) == set(EXPECTED)
     of_many = set(percentiles({bucket(1_000_000): 4603}, {4: 4603})) - PERCENTILES
     assert len(of_many) == 2  # p99.9
-    assert set(found) | pairs == documented - OF_EXTERNAL - of_many
+    assert set(metrics) | pairs == documented - OF_EXTERNAL - of_many
     assert set(of_the_run) | pairs == documented - OF_EXTERNAL - of_many
 
 
 def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
     unproven = {"proof": None, "expected": None, "labelled": 0, "correct": 0, "task": "existing"}
-    found = metrics_of(
+    metrics = metrics_of(
         observe(
             elements=2000,
             first_read=None,
@@ -129,7 +129,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         ).model_copy(update=unproven),
         stock={},
     )
-    assert found["throughput_inferred"].model_dump() == {
+    assert metrics["throughput_inferred"].model_dump() == {
         "value": 249.5,  # without the first batch, whose end begins the window
         "unit": "1/s",
         "direction": "higher",
@@ -137,7 +137,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         "ci_low": None,
         "ci_high": None,
     }
-    assert found["inference_cpu_time_per_element"].value == 0.00199
+    assert metrics["inference_cpu_time_per_element"].value == 0.00199
     of_any = (
         "inference",
         "model",
@@ -150,7 +150,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         "output_tokens_per",
     )
     same = {name for name in EXPECTED if name.startswith(of_any)}
-    assert set(found) == OF_EXTERNAL | same | {"throughput_steady"}
+    assert set(metrics) == OF_EXTERNAL | same | {"throughput_steady"}
 
 
 @pytest.mark.parametrize(
@@ -207,9 +207,9 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
     ],
 )
 def test_what_is_unknown_is_absent(changes, absent):
-    full, found = metrics_of(observe()), metrics_of(observe(**changes))
-    assert set(full) - set(found) == absent
-    assert set(found) <= set(full)
+    full, metrics = metrics_of(observe()), metrics_of(observe(**changes))
+    assert set(full) - set(metrics) == absent
+    assert set(metrics) <= set(full)
 
 
 def test_the_memory_is_absent_if_nobody_saw_it():
@@ -235,12 +235,12 @@ def test_nothing_is_known_without_measurements_or_proof(part):
 
 @pytest.mark.parametrize(("count", "known"), [(3, False), (4, True)])
 def test_a_steady_window_needs_four_batches(count, known):
-    found = metrics_of(batches({1000: count}))
-    assert ("throughput_steady" in found) is known
+    metrics = metrics_of(batches({1000: count}))
+    assert ("throughput_steady" in metrics) is known
 
 
 def test_sizes_are_of_what_the_model_computed():
-    found = metrics_of(
+    metrics = metrics_of(
         observe(
             batch_sizes={2: 100, 4: 300, 6: 100},
             replaced_sizes={6: 100, 4: 40},  # 60 of 6 were run one by one, as 40 of 4 were, …
@@ -250,38 +250,41 @@ def test_sizes_are_of_what_the_model_computed():
         )
     )
     n = 500 - 140 + 520
-    assert found["inference_batch_size_mean"].n == n
-    assert found["inference_batch_size_mean"].value == (2000 - 760 + 480 + 200) / n
-    assert {found[f"inference_batch_size_{p}"].value for p in ("p50",)} == {1.0}
-    assert (found["inference_batch_size_p99"].value, found["inference_batch_size_p99"].n) == (5, n)
+    assert metrics["inference_batch_size_mean"].n == n
+    assert metrics["inference_batch_size_mean"].value == (2000 - 760 + 480 + 200) / n
+    assert {metrics[f"inference_batch_size_{p}"].value for p in ("p50",)} == {1.0}
+    assert (metrics["inference_batch_size_p99"].value, metrics["inference_batch_size_p99"].n) == (
+        5,
+        n,
+    )
 
 
 def test_without_a_batch_that_was_computed_its_size_is_unknown():
     sizes = {2: 100, 4: 300, 6: 100}
-    found = metrics_of(observe(replaced_sizes=sizes, empty_batches=500, latencies={}))
-    assert "inference_batch_size_mean" not in found
+    metrics = metrics_of(observe(replaced_sizes=sizes, empty_batches=500, latencies={}))
+    assert "inference_batch_size_mean" not in metrics
 
 
 def test_empty_batches_are_sizes_but_no_latencies():
-    found = metrics_of(
+    metrics = metrics_of(
         observe(
             empty_batches=1,
             latencies={bucket(1_000_000): 499},
             batch_latency=Distribution(count=499, sum=499_000_000, min=1_000_000, max=1_000_000),
         )
     )
-    assert found["inference_batch_latency_p99"].n == 499
-    assert found["inference_batch_latency_mean"].n == 499
-    assert found["inference_batch_size_p99"].n == 500
+    assert metrics["inference_batch_latency_p99"].n == 499
+    assert metrics["inference_batch_latency_mean"].n == 499
+    assert metrics["inference_batch_size_p99"].n == 500
 
 
 def test_a_batch_that_failed_counts_with_all_that_its_caller_waited():
     # 5 % of 500 batches block for 60 s before they fail and are run again.
-    found = metrics_of(
+    metrics = metrics_of(
         observe(retried_batches=25, latencies={bucket(10**8): 475, bucket(6 * 10**10): 25})
     )
-    assert found["inference_batch_latency_p99"].value == pytest.approx(60, rel=0.02)
-    assert found["inference_batch_latency_p50"].value == pytest.approx(0.1, rel=0.02)
+    assert metrics["inference_batch_latency_p99"].value == pytest.approx(60, rel=0.02)
+    assert metrics["inference_batch_latency_p50"].value == pytest.approx(0.1, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -311,17 +314,19 @@ def test_a_clock_that_was_set_by_more_than_half_a_percent_makes_rates_unknown(st
 
 def test_shares_are_of_all_threads_and_sum_to_one():
     for threads in (1, 2):
-        found = metrics_of(observe(threads=threads))
-        assert found["stage_share_inference"].value == pytest.approx(0.5 / threads)
-        assert sum(found[f"stage_share_{stage}"].value for stage in BUSY) == pytest.approx(1)
-        assert found["stage_share_batch_wait"].value == pytest.approx(0.4)
+        metrics = metrics_of(observe(threads=threads))
+        assert metrics["stage_share_inference"].value == pytest.approx(0.5 / threads)
+        assert sum(metrics[f"stage_share_{stage}"].value for stage in BUSY) == pytest.approx(1)
+        assert metrics["stage_share_batch_wait"].value == pytest.approx(0.4)
 
 
 def test_stages_that_take_longer_than_there_was_time_are_no_shares_of_it():
     stages = FULL["stages"].model_copy(update={"inference": 9_000_000})  # 10.5 s in 10 s
-    found = of_repeat(observe(stages=stages), run_time=15.0, peak_rss=1, rss_samples=1, stock={})
-    assert set(found.values) & SHARES == {"stage_share_batch_wait"}
-    assert found.unknown == {
+    metric_values = of_repeat(
+        observe(stages=stages), run_time=15.0, peak_rss=1, rss_samples=1, stock={}
+    )
+    assert set(metric_values.values) & SHARES == {"stage_share_batch_wait"}
+    assert metric_values.unknown == {
         "stage_share_overhead": "the stages took 10.5 s, more than the 10 s that all threads had: "
         "no share of the time is known"
     }
@@ -329,9 +334,9 @@ def test_stages_that_take_longer_than_there_was_time_are_no_shares_of_it():
 
 def test_stages_that_two_clocks_put_just_above_the_window_fill_it():
     stages = FULL["stages"].model_copy(update={"inference": 8_510_000})  # 10.01 s in 10 s
-    found = metrics_of(observe(stages=stages))
-    assert found["stage_share_overhead"].value == 0
-    assert sum(found[f"stage_share_{stage}"].value for stage in BUSY) == pytest.approx(1)
+    metrics = metrics_of(observe(stages=stages))
+    assert metrics["stage_share_overhead"].value == 0
+    assert sum(metrics[f"stage_share_{stage}"].value for stage in BUSY) == pytest.approx(1)
 
 
 def test_the_window_goes_from_the_first_read_to_the_last_output():
@@ -339,8 +344,8 @@ def test_the_window_goes_from_the_first_read_to_the_last_output():
 
 
 def test_a_value_carries_what_its_definition_says():
-    found = value_of("peak_memory", Sample(3, 4), (1.0, 5.0))
-    assert found.model_dump() == {
+    metric_value = value_of("peak_memory", Sample(3, 4), (1.0, 5.0))
+    assert metric_value.model_dump() == {
         "value": 3.0,
         "unit": "B",
         "direction": "lower",

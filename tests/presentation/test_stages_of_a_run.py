@@ -42,4 +42,4 @@ def test_the_shares_of_a_run_are_means_of_repeats_and_sum_to_one(capsys):
 )
 def test_percentages_sum_to_a_hundred(shares, shown):
     assert summing_to_hundred(shares) == shown
-    assert sum(round(10 * float(one)) for one in shown) == 1000
+    assert sum(round(10 * float(line)) for line in shown) == 1000

@@ -54,7 +54,7 @@ def test_an_address_that_is_none(url, words):
 
 
 @pytest.mark.parametrize(
-    ("url", "kept"),
+    ("url", "address"),
     [
         ("http://h:8086/", "http://h:8086"),
         ("https://influx.example/prefix/", "https://influx.example/prefix"),
@@ -64,8 +64,8 @@ def test_an_address_that_is_none(url, words):
         ("http://h/rewrite", "http://h/rewrite"),
     ],
 )
-def test_an_address(url, kept):
-    assert checked(url, "INFLUXDB_URL") == kept
+def test_an_address(url, address):
+    assert checked(url, "INFLUXDB_URL") == address
 
 
 def test_an_address_is_shown_with_its_brackets():

@@ -38,17 +38,17 @@ def test_rows_are_those_of_beams_suite():
 )
 def test_the_repeat_with_the_median_throughput_is_published(rates, published):
     repeats = [repeat(index, rate) for index, rate in enumerate(rates)]
-    found = beam_format.published_repeat(run_record(repeats=repeats))
-    assert found is not None
-    assert found.index == published
+    written = beam_format.published_repeat(run_record(repeats=repeats))
+    assert written is not None
+    assert written.index == published
 
 
 def test_a_repeat_that_does_not_count_is_not_published():
     repeats = [repeat(0, 2.0, excluded="repeat 3 counts in its place")]
     repeats += [repeat(1, 8.0), repeat(2, 9.0)]
-    found = beam_format.published_repeat(run_record(repeats=repeats))
-    assert found is not None
-    assert found.index == 1
+    published = beam_format.published_repeat(run_record(repeats=repeats))
+    assert published is not None
+    assert published.index == 1
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ NAMES_IN_USE = {
 def test_every_benchmark_has_targets_in_both_formats(name):
     publish = Library().resolve(name).definition.publish
     bigquery, influxdb = (
-        make_client(one).targets(publish.section(one) or {}, name)
-        for one in ("bigquery", "influxdb")
+        make_client(publisher).targets(publish.section(publisher) or {}, name)
+        for publisher in ("bigquery", "influxdb")
     )
     assert list(bigquery) == list(influxdb) == ["beam", "beambench_runs", "beambench_metrics"]
     assert bigquery["beam"]["dataset"] == "beam_run_inference"
@@ -152,8 +152,8 @@ def test_metrics_of_a_service_have_bare_names():
 def test_what_a_job_cost_is_a_row_where_all_of_it_is_known():
     def cost(**usage):
         known = job(usage=usage)
-        one = known.repeats[0].model_copy(update={"beam_metrics": repeat()["beam_metrics"]})
-        rows = beam_format.rows(known.model_copy(update={"repeats": [one]}))
+        measured = known.repeats[0].model_copy(update={"beam_metrics": repeat()["beam_metrics"]})
+        rows = beam_format.rows(known.model_copy(update={"repeats": [measured]}))
         return [row["value"] for row in rows if row["metric"] == "EstimatedCost"]
 
     # 25 hours of 2 vCPUs, 7.5 GB and a disk of 50 GB, and 2 GB through the shuffle:

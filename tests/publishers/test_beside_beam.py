@@ -91,9 +91,9 @@ def finished(tmp_path_factory) -> tuple[Any, Any]:
         run = direct.run
 
         def keeping(*arguments: Any) -> Any:
-            found = run(*arguments)
-            queries.append(found.query)
-            return found
+            result = run(*arguments)
+            queries.append(result.query)
+            return result
 
         patch.setattr(direct, "run", keeping)
         observation = tasks.run_pipeline(plan)
@@ -122,7 +122,7 @@ class Results:
         from apache_beam.metrics.metric import MetricResults
 
         return {
-            kind: [one for one in entries if MetricResults.matches(filters, one.key)]
+            kind: [entry for entry in entries if MetricResults.matches(filters, entry.key)]
             for kind, entries in self._query.items()
         }
 
@@ -138,10 +138,10 @@ def beams_rows(query: Any) -> list[dict[str, Any]]:
     from apache_beam.testing.load_tests.load_test_metrics_utils import MetricsReader
 
     reader = MetricsReader(namespace="BeamML_PyTorch", filters=namespace_filter())
-    found: list[dict[str, Any]] = reader._prepare_all_metrics(
+    metrics: list[dict[str, Any]] = reader._prepare_all_metrics(
         Results(query).query(namespace_filter()), "beams-test-id"
     )
-    return found
+    return metrics
 
 
 def test_rows_before_they_are_sent(finished):
@@ -179,16 +179,16 @@ def test_influxdb(finished, influx, tmp_path):
         store.deliveries.add(outbox.rows_of(record, "influxdb"))
         (report,) = outbox.deliver(store.deliveries, ["influxdb"], seconds=30)
     assert (report.queued, report.parked) == (0, {})
-    found = {}
+    values = {}
     for measurement in (BEAMS_TABLE, OUR_TABLE):
         points = InfluxServer.of({}).query(f'SELECT * FROM "{measurement}"', time.monotonic() + 9)
         assert {tuple(sorted(point)) for point in points} == {
             ("metric", "test_id", "time", "value")
         }
         assert len({(point["test_id"], point["time"]) for point in points}) == 1
-        found[measurement] = {point["metric"]: point["value"] for point in points}
-    assert found[OUR_TABLE] == found[BEAMS_TABLE]
-    assert sorted(found[OUR_TABLE]) == sorted(LABELS)
+        values[measurement] = {point["metric"]: point["value"] for point in points}
+    assert values[OUR_TABLE] == values[BEAMS_TABLE]
+    assert sorted(values[OUR_TABLE]) == sorted(LABELS)
 
 
 def hide_change_point_library(monkeypatch) -> None:
@@ -235,7 +235,7 @@ def test_bigquery(finished, bigquery, tmp_path, monkeypatch):
     assert (report.queued, report.parked) == (0, {})
     tables = {name: client.get_table(f"beside_beam.{name}") for name in (BEAMS_TABLE, OUR_TABLE)}
     schemas = {
-        name: [(one.name, one.field_type, one.mode) for one in table.schema]
+        name: [(column.name, column.field_type, column.mode) for column in table.schema]
         for name, table in tables.items()
     }
     assert schemas[OUR_TABLE] == schemas[BEAMS_TABLE]

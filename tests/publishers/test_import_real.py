@@ -86,7 +86,9 @@ def fill_bigquery(request, table, history):
     client.create_dataset(table.partition(".")[0], exists_ok=True)
     schema = [bigquery.SchemaField(*column) for column in beam_format.SCHEMA]
     made = client.create_table(bigquery.Table(f"{client.project}.{table}", schema=schema))
-    rows = [{**row, "timestamp": row["timestamp"].isoformat()} for one in history for row in one]
+    rows = [
+        {**row, "timestamp": row["timestamp"].isoformat()} for record in history for row in record
+    ]
     for start in range(0, len(rows), 500):
         assert client.insert_rows_json(made, rows[start : start + 500]) == []
 

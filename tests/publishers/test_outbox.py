@@ -21,8 +21,8 @@ ROWS = 11 + 2 + 1  # of Beam's format, of two metrics, of the run
 
 @pytest.fixture
 def store(tmp_path):
-    with RunStore.open(sqlite_url(tmp_path / "runs.db")) as found:
-        yield found
+    with RunStore.open(sqlite_url(tmp_path / "runs.db")) as opened:
+        yield opened
 
 
 def queue_of(store, *records):
@@ -160,7 +160,7 @@ def _wait(store):
     columns = (deliveries.c.next_attempt_at, deliveries.c.attempted_at)
     with store._reader.connect() as connection:
         until, since = connection.execute(sa.select(*columns)).one()
-    moments = [datetime.fromisoformat(one.removesuffix("Z")) for one in (until, since)]
+    moments = [datetime.fromisoformat(bound.removesuffix("Z")) for bound in (until, since)]
     return (moments[0] - moments[1]).total_seconds()
 
 
@@ -227,8 +227,8 @@ def test_the_definition_goes_before_the_environment(monkeypatch):
     monkeypatch.setenv("INFLUXDB_URL", "http://127.0.0.1:9")
     from beambench.publishers.influxdb.server import InfluxServer
 
-    found = InfluxServer.of({"url": "http://localhost:8/", "database": "mine", "user": "me"})
-    assert (found.url, found.database, found.user) == ("http://localhost:8", "mine", "me")
+    server = InfluxServer.of({"url": "http://localhost:8/", "database": "mine", "user": "me"})
+    assert (server.url, server.database, server.user) == ("http://localhost:8", "mine", "me")
 
 
 def test_version_2_is_written_with_a_token(store, server, monkeypatch):

@@ -38,8 +38,8 @@ def named(request):
 
 @pytest.fixture
 def store(tmp_path):
-    with RunStore.open(sqlite_url(tmp_path / "runs.db")) as found:
-        yield found
+    with RunStore.open(sqlite_url(tmp_path / "runs.db")) as opened:
+        yield opened
 
 
 def publish(store, record, name, seconds=60.0):
@@ -70,12 +70,15 @@ def test_influxdb_has_every_row_with_its_value(store, influx, named):
     assert {point["test_id"] for point in points.values()} == {record.run_id}
     assert {point["time"] for point in points.values()} == {1769853601 * 10**9}
     verified = outbox.verify(record, "influxdb", seconds=30)
-    assert [(one.equal, one.rows, one.differences) for one in verified] == [
+    assert [
+        (verification.equal, verification.rows, verification.differences)
+        for verification in verified
+    ] == [
         (11, 11, []),
         (2, 2, []),
         (1, 1, []),
     ]
-    assert all(one.age > 0 for one in verified)
+    assert all(verification.age > 0 for verification in verified)
 
 
 def test_bigquery_has_every_row_with_its_value(store, bigquery, named):
@@ -83,12 +86,15 @@ def test_bigquery_has_every_row_with_its_value(store, bigquery, named):
     report = publish(store, record, "bigquery")
     assert (report.delivered, report.queued, report.parked) == (ROWS, 0, {})
     dataset = named["definition"]["publish"]["bigquery"]["dataset"]
-    found = {row["metric"]: row for row in bigquery_rows(dataset, "beam_rows")}
-    assert {label: row["value"] for label, row in found.items()} == {
+    rows_by_metric = {row["metric"]: row for row in bigquery_rows(dataset, "beam_rows")}
+    assert {label: row["value"] for label, row in rows_by_metric.items()} == {
         row["metric"]: row["value"] for row in beam_format.rows(record)
     }
     verified = outbox.verify(record, "bigquery", seconds=30)
-    assert [(one.equal, one.rows, one.differences) for one in verified] == [
+    assert [
+        (verification.equal, verification.rows, verification.differences)
+        for verification in verified
+    ] == [
         (11, 11, []),
         (2, 2, []),
         (1, 1, []),
@@ -99,7 +105,7 @@ def test_bigquery_has_every_row_with_its_value(store, bigquery, named):
     assert table.time_partitioning.field == "started_at"
     assert table.clustering_fields == ["benchmark", "variant", "profile"]
     beam = client_of({}).get_table(f"{dataset}.beam_rows")
-    assert [(one.name, one.field_type, one.mode) for one in beam.schema] == [
+    assert [(column.name, column.field_type, column.mode) for column in beam.schema] == [
         ("test_id", "STRING", "REQUIRED"),
         ("timestamp", "TIMESTAMP", "REQUIRED"),
         ("metric", "STRING", "REQUIRED"),
@@ -134,7 +140,16 @@ def test_a_row_that_is_there_twice_is_seen(store, bigquery, named):
             f"INSERT INTO {place} SELECT * FROM {place} WHERE metric = '{column}'"
         ).result()
     verified = outbox.verify(record, "bigquery", seconds=30)
-    assert [(one.rows, one.found, one.equal, one.doubled, one.differences) for one in verified] == [
+    assert [
+        (
+            verification.rows,
+            verification.found,
+            verification.equal,
+            verification.doubled,
+            verification.differences,
+        )
+        for verification in verified
+    ] == [
         (11, 11, 10, 1, [f"{twice}: there 2 times"]),
         (2, 2, 1, 1, ["peak_rss: there 2 times"]),
         (1, 1, 1, 0, []),
@@ -143,7 +158,9 @@ def test_a_row_that_is_there_twice_is_seen(store, bigquery, named):
 
 def test_what_is_missing_on_the_server_is_seen(influx, named):
     verified = outbox.verify(run_record(914, config=named), "influxdb", seconds=30)
-    assert [(one.found, one.equal, one.age) for one in verified] == [(0, 0, None)] * 3
+    assert [
+        (verification.found, verification.equal, verification.age) for verification in verified
+    ] == [(0, 0, None)] * 3
 
 
 def test_a_wrong_password_leaves_rows_queued(store, influx, monkeypatch, named):
@@ -198,16 +215,16 @@ def test_tables_of_an_older_version_get_the_columns_that_they_lack(store, bigque
     client, dataset = client_of({}), named["definition"]["publish"]["bigquery"]["dataset"]
     client.create_dataset(dataset, exists_ok=True)
     older = [
-        library.SchemaField(one.name, one.kind, one.mode)
-        for one in beambench_format.RUN_COLUMNS
-        if one.name not in ("imported", "record")
+        library.SchemaField(column.name, column.kind, column.mode)
+        for column in beambench_format.RUN_COLUMNS
+        if column.name not in ("imported", "record")
     ]
     table = library.Table(f"{client.project}.{dataset}.{beambench_format.RUNS}", schema=older)
     client.create_table(table)
     report = publish(store, run_record(19, config=named), "bigquery")
     assert (report.delivered, report.queued, report.parked) == (ROWS, 0, {})
-    names = {one.name for one in client.get_table(table).schema}
-    assert names == {one.name for one in beambench_format.RUN_COLUMNS}
+    names = {column.name for column in client.get_table(table).schema}
+    assert names == {column.name for column in beambench_format.RUN_COLUMNS}
 
 
 def test_rows_that_arrived_without_an_answer_are_not_doubled(store, bigquery, named, monkeypatch):
@@ -251,13 +268,13 @@ def test_the_api_of_version_2(store, influx_2_server, monkeypatch):
     expected = {row["metric"]: row["value"] for row in beam_format.rows(record)}
     wanted = urllib.parse.quote('{__name__="published_tests_value"}')
     end = time.monotonic() + 30
-    found: dict[str, float] = {}
-    while found != expected and time.monotonic() < end:
+    latest: dict[str, float] = {}
+    while latest != expected and time.monotonic() < end:
         export = f"{influx_2_server}/api/v1/export?match[]={wanted}"
         with urllib.request.urlopen(export, timeout=10) as answer:
             series = [json.loads(line) for line in answer.read().splitlines()]
-        found = {one["metric"]["metric"]: one["values"][-1] for one in series}
-    assert found == expected
+        latest = {sample["metric"]["metric"]: sample["values"][-1] for sample in series}
+    assert latest == expected
 
 
 def test_from_the_command_line(folder_with_run, influx, bigquery, capsys):
@@ -319,8 +336,8 @@ def test_a_run_whose_server_is_down_is_delivered_when_it_is_up_again(tmp_path, i
     verify = ["publish", record["run_id"], "--verify", "--publish", "influxdb", "--json"]
     with command_line(tmp_path / "mine", *verify, **environment) as cli:
         assert cli.end() == 0, cli.output
-    found = json.loads(cli.output)
-    assert sum(one["equal"] for one in found) == counts["queued"]
+    verified = json.loads(cli.output)
+    assert sum(verification["equal"] for verification in verified) == counts["queued"]
 
 
 @pytest.mark.timeout(240)

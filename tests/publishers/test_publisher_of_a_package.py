@@ -269,8 +269,8 @@ def test_a_record_of_others_keeps_no_more_than_it_says(tmp_path):
     record = run_record(config={"definition": {"publish": section}})
     path = tmp_path / "record.json"
     path.write_text(json.dumps([record.model_dump(mode="json")]))
-    (found,) = exchange.read_file(path, None, "2026-11-22T10:00:00Z").records
-    assert found.config["definition"]["publish"] == {"acme": {"shelf": "mine"}}
+    (records,) = exchange.read_file(path, None, "2026-11-22T10:00:00Z").records
+    assert records.config["definition"]["publish"] == {"acme": {"shelf": "mine"}}
 
 
 def test_a_worker_elsewhere_needs_no_publisher(site):
@@ -282,14 +282,14 @@ def test_a_worker_elsewhere_needs_no_publisher(site):
     assert pickle.loads(content) == definition
     shutil.rmtree(site)
     forget("acme_publishers")
-    for found in (pickle.loads(content), PipelinePlan.model_validate_json(plan).definition):
-        assert isinstance(found, Definition)
-        assert found.model_dump() == definition.model_dump()
+    for submitted in (pickle.loads(content), PipelinePlan.model_validate_json(plan).definition):
+        assert isinstance(submitted, Definition)
+        assert submitted.model_dump() == definition.model_dump()
         half = Choice(setting="model.precision", value="float16", reason="")
-        auto = found.model_copy(
-            update={"model": found.model.model_copy(update={"precision": "auto"})}
+        auto = submitted.model_copy(
+            update={"model": submitted.model.model_copy(update={"precision": "auto"})}
         )
-        assert with_choices(auto, [half]).publish == found.publish
+        assert with_choices(auto, [half]).publish == submitted.publish
 
 
 @pytest.mark.parametrize(

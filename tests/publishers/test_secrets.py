@@ -58,7 +58,7 @@ class Watch:
     def __enter__(self) -> Watch:
         self.command_lines: set[str] = set()
         self.files: set[Path] = set()
-        self.found: set[tuple[str, str]] = set()
+        self.leaked: set[tuple[str, str]] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -76,7 +76,7 @@ class Watch:
                     if path.is_file():
                         self.files.add(path)
                         content = path.read_bytes()
-                        self.found |= {(str(path), name) for name in secrets_in(content)}
+                        self.leaked |= {(str(path), name) for name in secrets_in(content)}
                 except OSError:  # gone in the meantime
                     continue
             self._stop.wait(0.2)
@@ -178,8 +178,8 @@ def test_credentials_are_nowhere(tmp_path: Path, version: int, store: str, bigqu
         ([*everything, "bigquery", "--again"], {"BIGQUERY_EMULATOR_HOST": ""}, None),
         (["history", NAME, "--json", *definition], {}, 0),
         *(
-            (["export", "--benchmark", NAME, "--format", one], {}, 0)
-            for one in ("json", "csv", "markdown")
+            (["export", "--benchmark", NAME, "--format", file_format], {}, 0)
+            for file_format in ("json", "csv", "markdown")
         ),
         (["history", NAME, *definition], {"BEAMBENCH_STORE": "postgresql://x@127.0.0.1:9/x"}, 3),
         (["doctor"], {}, None),
@@ -193,7 +193,7 @@ def test_credentials_are_nowhere(tmp_path: Path, version: int, store: str, bigqu
                 code = cli.end()
                 places[f"output {number} of {command[0]}"] = (cli.output + cli.errors).encode()
                 assert expected in (None, code), (command, cli.errors)
-        told = {one.get("Authorization", "").partition(" ")[0] for one in server.headers}
+        told = {header.get("Authorization", "").partition(" ")[0] for header in server.headers}
         assert told == {"Basic" if version == 1 else "Token"}
     assert b"401" in places["output 0 of run"]
     lines = "\n".join(watch.command_lines).encode()
@@ -201,7 +201,7 @@ def test_credentials_are_nowhere(tmp_path: Path, version: int, store: str, bigqu
     assert watch.files
     places["command lines"] = lines
     folders = (tmp_path, Path(os.environ["XDG_CACHE_HOME"]))
-    for path in (one for folder in folders for one in folder.rglob("*")):
+    for path in (file for folder in folders for file in folder.rglob("*")):
         if path.is_file() and path != key and path.stat().st_mtime >= begin - 1:
             places[str(path)] = path.read_bytes()
     if store == "sqlite":
@@ -213,8 +213,8 @@ def test_credentials_are_nowhere(tmp_path: Path, version: int, store: str, bigqu
         assert b"401" in tables["deliveries"]
         assert NAME.encode() in tables["runs"]
         places |= tables
-    found = {(place, name) for place, content in places.items() for name in secrets_in(content)}
-    assert found | watch.found == set()
+    leaked = {(place, name) for place, content in places.items() for name in secrets_in(content)}
+    assert leaked | watch.leaked == set()
 
 
 def test_the_search_finds_what_is_planted():

@@ -28,7 +28,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def request_of(pipeline: str = "own:run", **changes: Any) -> ExistingRequest:
-    options: dict[str, Any] = {"name": None, "taken": [], "flags": [], "command": []}
+    options: dict[str, Any] = {"name": None, "benchmarks": [], "flags": [], "command": []}
     return make_existing_request(pipeline, **(options | changes))
 
 
@@ -79,8 +79,11 @@ def test_what_is_no_function_of_a_module_is_refused(pipeline, words):
     [
         ({"name": "Mine"}, "--name 'Mine': small letters, digits and hyphens only"),
         ({"name": ""}, "--name '': small letters"),
-        ({"name": "overhead-noop", "taken": ["overhead-noop"]}, "overhead-noop: is a benchmark's"),
-        ({"taken": ["own-run"]}, "own-run: is a benchmark's name"),
+        (
+            {"name": "overhead-noop", "benchmarks": ["overhead-noop"]},
+            "overhead-noop: is a benchmark's",
+        ),
+        ({"benchmarks": ["own-run"]}, "own-run: is a benchmark's name"),
         ({"flags": ["--runner=PrismRunner"]}, "--runner after --"),
         ({"flags": ["--runner", "x"], "command": ["b", "--runner", "x"]}, "--runner after --"),
         ({"runner": "flink"}, "runner 'flink': --pipeline runs on the direct runner only"),

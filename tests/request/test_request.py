@@ -360,9 +360,9 @@ def test_the_configuration_is_all_that_was_resolved(write):
         beam_flags=("--a=b",),
         reference=True,
     )
-    found = request.configuration()
-    assert found.pop("definition") == request.resolved.definition.model_dump(mode="json")
-    assert found == {
+    configuration = request.configuration()
+    assert configuration.pop("definition") == request.resolved.definition.model_dump(mode="json")
+    assert configuration == {
         "overrides": ["title=Other"],
         "source": "synthetic",
         "labels": None,

@@ -23,20 +23,20 @@ def check(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "cuda_devices", lambda: Devices(0, "no CUDA driver"))
 
     def check(url: str | None = None) -> dict[str, Check]:
-        return {one.name: one for one in examine(url or sqlite_url(tmp_path / "runs.db"))}
+        return {result.name: result for result in examine(url or sqlite_url(tmp_path / "runs.db"))}
 
     return check
 
 
 def test_it_looks_at_interpreter_packages_runners_devices_and_store(check):
-    found = check()
-    kinds = {name: one.kind for name, one in found.items()}
+    checks = check()
+    kinds = {name: result.kind for name, result in checks.items()}
     assert {kinds[name] for name in ("apache-beam", "torch", "pillow")} == {"package"}
     assert (kinds["python"], kinds["direct"], kinds["store"]) == ("python", "runner", "store")
     assert (kinds["cpu"], kinds["gpu"]) == ("device", "device")
-    required = {name for name, one in found.items() if one.required}
+    required = {name for name, result in checks.items() if result.required}
     assert required == {"python", "apache-beam", "direct", "cpu", "store"}
-    assert all(found[name].usable for name in required)
+    assert all(checks[name].usable for name in required)
 
 
 def test_a_package_is_named_with_its_version(check):
@@ -46,13 +46,13 @@ def test_a_package_is_named_with_its_version(check):
 
 def test_a_missing_package_says_how_to_get_it(check, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
-    found = check()
-    assert found["torch"].detail == (
+    checks = check()
+    assert checks["torch"].detail == (
         "not installed, needed for image classification: pip install 'beambench[pytorch]'"
     )
-    assert not found["torch"].usable
-    assert not found["torch"].required
-    assert (found["direct"].usable, found["direct"].detail) == (False, "apache-beam is missing")
+    assert not checks["torch"].usable
+    assert not checks["torch"].required
+    assert (checks["direct"].usable, checks["direct"].detail) == (False, "apache-beam is missing")
 
 
 def test_a_module_of_an_unknown_package_is_usable(check, monkeypatch):
@@ -61,8 +61,8 @@ def test_a_module_of_an_unknown_package_is_usable(check, monkeypatch):
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: object())
     monkeypatch.setattr(importlib.metadata, "version", version)
-    found = check()["pillow"]
-    assert (found.usable, found.detail) == (True, "version unknown, for reading images")
+    result = check()["pillow"]
+    assert (result.usable, result.detail) == (True, "version unknown, for reading images")
 
 
 @pytest.mark.parametrize(
@@ -74,17 +74,17 @@ def test_a_module_of_an_unknown_package_is_usable(check, monkeypatch):
 )
 def test_gpus_are_counted(check, monkeypatch, devices, usable, detail):
     monkeypatch.setattr(doctor, "cuda_devices", lambda: devices)
-    found = check()["gpu"]
-    assert (found.usable, found.detail, found.required) == (usable, detail, False)
+    result = check()["gpu"]
+    assert (result.usable, result.detail, result.required) == (usable, detail, False)
 
 
 def test_a_store_is_tried(check, tmp_path):
     url = sqlite_url(tmp_path / "runs.db")
     assert check(url)["store"].detail == f"{url} is writable"
     (tmp_path / "text.db").write_text("no database" * 1000)
-    found = check(sqlite_url(tmp_path / "text.db"))["store"]
-    assert not found.usable
-    assert "is not a SQLite database" in found.detail
+    store = check(sqlite_url(tmp_path / "text.db"))["store"]
+    assert not store.usable
+    assert "is not a SQLite database" in store.detail
 
 
 def test_a_password_is_not_shown(check, monkeypatch):
@@ -123,25 +123,25 @@ def interpreter(folder: Path, answer: str) -> Path:
 
 
 def test_the_environment_of_vllm_is_not_required(check, project):
-    found = check()["vllm"]
-    assert (found.usable, found.required) == (False, False)
-    assert found.detail.startswith("interpreter .venv-vllm/bin/python: is not there")
+    result = check()["vllm"]
+    assert (result.usable, result.required) == (False, False)
+    assert result.detail.startswith("interpreter .venv-vllm/bin/python: is not there")
 
 
 @pytest.mark.parametrize("version", [__version__, "0.0.1"])
 def test_the_environment_of_vllm_beside_ours_is_asked(check, project, version):
     path = interpreter(project, json.dumps([[3, 11], version, "2.77.0"]))
-    found = check()["vllm"]
-    assert found.usable == (version == __version__)
-    assert str(path) in found.detail
+    result = check()["vllm"]
+    assert result.usable == (version == __version__)
+    assert str(path) in result.detail
     assert Path(f"{path}.ran").exists()
 
 
 def test_an_interpreter_of_the_current_folder_is_named_and_not_executed(check, project):
     path = interpreter(Path.cwd(), json.dumps([[3, 11], __version__, "2.77.0"]))
-    found = check()["vllm"]
-    assert not found.usable
+    result = check()["vllm"]
+    assert not result.usable
     assert (
-        found.detail == f"{path}: is there and used by runs from this folder; it was not executed"
+        result.detail == f"{path}: is there and used by runs from this folder; it was not executed"
     )
     assert not Path(f"{path}.ran").exists()

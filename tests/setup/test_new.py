@@ -193,8 +193,8 @@ def test_weights_are_made_once_for_each_seed_and_parameter(
     cache = tmp_path / "cache"
 
     def fetch(seed: int, *overrides: str) -> Path:
-        found = Library([written.files[0]]).resolve(name, overrides=overrides).definition
-        path = load_class(found.workload).fetch_weights(found, seed, cache).path
+        definition = Library([written.files[0]]).resolve(name, overrides=overrides).definition
+        path = load_class(definition.workload).fetch_weights(definition, seed, cache).path
         assert path is not None
         return path
 

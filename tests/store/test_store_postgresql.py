@@ -15,8 +15,8 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 def store(postgresql):
-    with RunStore.open(postgresql) as found:
-        yield found
+    with RunStore.open(postgresql) as opened:
+        yield opened
 
 
 def test_a_run_comes_back_as_it_was_stored(store):
@@ -31,18 +31,18 @@ def test_a_run_never_changes(store):
     store.add(run_record(1))
     with pytest.raises(StoreError, match="is stored already, and a run record never changes"):
         store.add(run_record(1, status="failed"))
-    found = store.get(run_record(1).run_id)
-    assert found is not None
-    assert found.status == "succeeded"
+    record = store.get(run_record(1).run_id)
+    assert record is not None
+    assert record.status == "succeeded"
 
 
 def test_runs_are_listed_newest_first(store):
     for number in (2, 3, 1):
         store.add(run_record(number))
     ids = [run_record(number).run_id for number in (3, 2, 1)]
-    assert [one.run_id for one in store.history("published-tests")] == ids
-    assert [one.run_id for one in store.summaries("published-tests", limit=2)] == ids[:2]
-    assert [one.run_id for one in store.since("2026-01-31T10:00:02Z")] == ids[1::-1]
+    assert [record.run_id for record in store.history("published-tests")] == ids
+    assert [summary.run_id for summary in store.summaries("published-tests", limit=2)] == ids[:2]
+    assert [record.run_id for record in store.since("2026-01-31T10:00:02Z")] == ids[1::-1]
     assert store.benchmarks() == ["published-tests"]
     with pytest.raises(RunIdError, match="3 runs begin so"):
         store.get("2026")

@@ -108,9 +108,9 @@ def test_processes_that_open_and_fill_a_new_store_at_once(tmp_path, writers, kin
     assert report == ("ended", ["0"] * PROCESSES)
     expected = sorted(f"writer{n}-{i:05}" for n in range(PROCESSES) for i in range(ADDS))
     with RunStore.open(url) as store:
-        found = store.history("image")
-    assert sorted(record.run_id for record in found) == expected
-    assert all(record.config["filler"] == record.run_id * 100 for record in found)
+        records = store.history("image")
+    assert sorted(record.run_id for record in records) == expected
+    assert all(record.config["filler"] == record.run_id * 100 for record in records)
     if kind == "sqlite":
         assert _integrity(path) == "ok"
 
@@ -147,11 +147,11 @@ def _fill_and_kill(writers: Writers, url: str, name: str, dice: random.Random) -
 def _check(path: Path, reported: list[str]) -> None:
     """Check that what was reported is there whole, and at most one run a kill beside it."""
     with RunStore.open(sqlite_url(path)) as store:
-        found = {record.run_id: record for record in store.history("image")}
-    for run_id, record in found.items():
+        stored = {record.run_id: record for record in store.history("image")}
+    for run_id, record in stored.items():
         filler = record.config["filler"]
         assert filler == run_id * (len(filler) // len(run_id))
-    assert set(reported) <= set(found)
-    unreported = set(found) - set(reported)
+    assert set(reported) <= set(stored)
+    unreported = set(stored) - set(reported)
     assert len({run_id.split("-")[0] for run_id in unreported}) == len(unreported)
     assert _integrity(path) == "ok"

@@ -76,11 +76,11 @@ class Place:
         gates.mkdir()
         return gates
 
-    def start(self, *more: str) -> Any:
+    def start(self, *options: str) -> Any:
         return command_line(
             self.folder / "here",
             *("run", str(self.definition), "--profile", "smoke"),
-            *("--store", sqlite_url(self.store), *more),
+            *("--store", sqlite_url(self.store), *options),
             PYTHONPATH=python_path(self.folder / "definitions" / "hidden"),
             TMPDIR=str(self.temporary),
         )
@@ -140,13 +140,13 @@ def draw(number: int, durations: dict[str, float], dice: random.Random) -> Hit:
 
 def roles(cli: CommandLine) -> dict[str, int]:
     """Return the pids of worker, guardian and keeper that live."""
-    found = {}
+    pids = {}
     for pid, words in cli.processes().items():
         if "beambench.worker" in words:
-            found["worker"] = pid
+            pids["worker"] = pid
         elif words and words[-1].endswith("watchdog.py"):
-            found["guardian" if parent_of(pid) == cli.process.pid else "keeper"] = pid
-    return found
+            pids["guardian" if parent_of(pid) == cli.process.pid else "keeper"] = pid
+    return pids
 
 
 def parent_of(pid: int) -> int | None:

@@ -39,14 +39,14 @@ VICTIMS = (("worker", "controller"), ("controller",), ("worker",))
 
 def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Return those that still run; who inherits a zombie may take its time."""
-    found = []
+    running = []
     for process in processes:
         try:
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                running.append(process)
         except psutil.NoSuchProcess:
             continue
-    return found
+    return running
 
 
 def tree(cli: CommandLine) -> dict[psutil.Process, str]:
@@ -54,16 +54,16 @@ def tree(cli: CommandLine) -> dict[psutil.Process, str]:
 
     A server's processes overwrite their environment with a title, so no mark in it finds them.
     """
-    found = {}
+    descendants = {}
     try:
         for process in psutil.Process(cli.process.pid).children(recursive=True):
             try:
-                found[process] = " ".join(process.cmdline())
+                descendants[process] = " ".join(process.cmdline())
             except psutil.Error:
                 continue
     except psutil.NoSuchProcess:
         pass
-    return found
+    return descendants
 
 
 def has_begun(phase: str, cli: CommandLine) -> bool:
@@ -75,7 +75,7 @@ def has_begun(phase: str, cli: CommandLine) -> bool:
 
 
 def kill(name: str, cli: CommandLine, members: dict[psutil.Process, str]) -> None:
-    workers = [one.pid for one, words in members.items() if "-m beambench.worker" in words]
+    workers = [member.pid for member, words in members.items() if "-m beambench.worker" in words]
     assert len(workers) == 1, members
     os.kill(cli.process.pid if name == "controller" else workers[0], signal.SIGKILL)
 

@@ -96,19 +96,21 @@ def test_every_row_is_there_exactly_once(
                     queued = store.deliveries.rows(states=("queued",))
                 in_doubt += sum(row.attempts > 0 and not row.problem for row in queued)
                 # A request that outlives its sender is told from a second one by insert ids alone.
-                wait_until(lambda: not any(one.under_way for one in proxies))
+                wait_until(lambda: not any(proxy.under_way for proxy in proxies))
             to_bigquery.strips_insert_ids = True
             for url, some in halves:
                 finish(url, some, capsys)
                 with RunStore.open(url) as store:
                     parked += len(store.deliveries.rows(states=("parked",)))
             # The proxy's own refusals are no servers': what it parked is accepted in the end.
-            for one in proxies:
-                one.share = 0.0
+            for server in proxies:
+                server.share = 0.0
             for url, some in halves:
-                code = execute(["publish", *(one.run_id for one in some), "--store", url])
+                code = execute(["publish", *(record.run_id for record in some), "--store", url])
                 assert code == (5 if records[-1] in some else 0)  # for the planted row
-    faults = {one: dict(proxy.done) for one, proxy in zip(REFUSED_BY, proxies, strict=True)}
+    faults = {
+        publisher: dict(proxy.done) for publisher, proxy in zip(REFUSED_BY, proxies, strict=True)
+    }
     capsys.readouterr()
     with capsys.disabled():
         sys.stderr.write(
@@ -126,30 +128,31 @@ def test_every_row_is_there_exactly_once(
 
 def killed(tmp_path, arguments, proxies, requests, chance):
     """Kill a `beambench publish` after some requests; return when, or None if it ended before."""
-    before = sum(one.requests for one in proxies)
+    before = sum(proxy.requests for proxy in proxies)
     moment = chance.uniform(0.1, 2.0) if requests == 0 else chance.uniform(0.0, 0.1)
     with command_line(tmp_path / "cli", "publish", *arguments, "--timeout", "60") as cli:
         wait_until(
-            lambda: cli.has_ended or sum(one.requests for one in proxies) - before >= requests, 120
+            lambda: cli.has_ended or sum(proxy.requests for proxy in proxies) - before >= requests,
+            120,
         )
         time.sleep(moment)  # waits for nothing: it says where the kill hits
         cli.process.send_signal(signal.SIGKILL)
         if cli.end() != -signal.SIGKILL:
             assert cli.end() in (0, 5), cli.errors
             return None
-    sent = sum(one.requests for one in proxies) > before
+    sent = sum(proxy.requests for proxy in proxies) > before
     return "while sending" if sent else "before sending"
 
 
 def finish(url, some, capsys):
     """Publish until nothing is queued any more."""
     # A kill may have come before the rows were queued; what is queued once stays so.
-    assert execute(["publish", *(one.run_id for one in some), "--store", url]) in (0, 5)
+    assert execute(["publish", *(record.run_id for record in some), "--store", url]) in (0, 5)
     for _ in range(100):
         capsys.readouterr()
         code = execute(["publish", "--pending", "--json", "--store", url])
         reports = json.loads(capsys.readouterr().out)
-        assert code == (5 if any(one["queued"] for one in reports) else 0)
+        assert code == (5 if any(report["queued"] for report in reports) else 0)
         if code == 0:
             return
     raise AssertionError("rows are still queued after 100 tries")
@@ -157,22 +160,24 @@ def finish(url, some, capsys):
 
 def check_parked(run, halves, capsys):
     """Only what the servers themselves refuse is parked, and named with their words."""
-    found = {}
+    problems = {}
     for url, some in halves:
         with RunStore.open(url) as store:
             for row in store.deliveries.rows(states=("parked",)):
-                found[row.publisher, row.run_id, row.content.get("metric")] = row.problem
+                problems[row.publisher, row.run_id, row.content.get("metric")] = row.problem
         for command in ("--status", "--pending"):
             capsys.readouterr()
             assert execute(["publish", command, "--store", url]) == 0
-            named = [one for one in capsys.readouterr().out.splitlines() if "parked: " in one]
+            named = [
+                printed for printed in capsys.readouterr().out.splitlines() if "parked: " in printed
+            ]
             assert len(named) == (2 if run in some else 0)
             for line in named:
                 name = line.split()[1]
                 assert f"run {run.run_id}, {REFUSED_BY[name]}: " in line
-    assert set(found) == {(name, run.run_id, metric) for name, metric in REFUSED_BY.items()}
-    assert "HTTP 400: unable to parse" in found["influxdb", run.run_id, REFUSED_BY["influxdb"]]
-    assert found["bigquery", run.run_id, REFUSED_BY["bigquery"]].startswith("invalid: ")
+    assert set(problems) == {(name, run.run_id, metric) for name, metric in REFUSED_BY.items()}
+    assert "HTTP 400: unable to parse" in problems["influxdb", run.run_id, REFUSED_BY["influxdb"]]
+    assert problems["bigquery", run.run_id, REFUSED_BY["bigquery"]].startswith("invalid: ")
 
 
 def rows_to_find(records, publisher):
@@ -202,7 +207,7 @@ def check(records, halves):
     for name in REFUSED_BY:
         wanted = Counter(rows_to_find(records, name))
         assert states[name] == Counter(delivered=wanted.total(), queued=0, parked=1)
-        found = Counter()
+        counter = Counter()
         for table in (NAME, "beambench_runs", "beambench_metrics"):
             column = "test_id" if table == NAME else "run_id"
             if name == "bigquery":
@@ -210,7 +215,7 @@ def check(records, halves):
             else:
                 rows = server.query(f'SELECT * FROM "{table}"', time.monotonic() + 60)
             ids = {record.run_id for record in records}
-            found.update(
+            counter.update(
                 (table, (row[column], *compared(row))) for row in rows if row[column] in ids
             )
-        assert (found - wanted, wanted - found) == (Counter(), Counter())
+        assert (counter - wanted, wanted - counter) == (Counter(), Counter())

@@ -194,7 +194,7 @@ class Lane:
         assert "Traceback" not in errors or is_before_us(trial, errors), errors
         assert "Exception ignored" not in errors or is_before_us(trial, errors), errors
         with RunStore.open(sqlite_url(self.store)) as store:
-            records = {one.run_id: one for one in store.history(stub_worker.NAME, limit=2)}
+            records = {record.run_id: record for record in store.history(stub_worker.NAME, limit=2)}
         new = set(records) - self.known
         self.known |= new
         assert {run_id for run_id, _ in REPORTED.findall(output)} <= new

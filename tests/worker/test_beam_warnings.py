@@ -18,23 +18,23 @@ def log(text: str, path: str = BEAM, level: int = logging.WARNING) -> None:
 
 
 def test_a_switch_to_the_cpu_is_said_once_in_words_of_the_run(caplog):
-    with recorded_warnings() as kept:
+    with recorded_warnings() as recorded:
         log(SWITCH)
         log(SWITCH)
-    assert kept.texts == [f"a handler asked for a GPU and ran on the CPU: {SWITCH}"]
+    assert recorded.texts == [f"a handler asked for a GPU and ran on the CPU: {SWITCH}"]
     assert [record.getMessage() for record in caplog.records] == [SWITCH, SWITCH]
     log("after")
-    assert len(kept.texts) == 1
+    assert len(recorded.texts) == 1
 
 
 def test_a_switch_in_another_process_is_read_out_of_what_the_runner_prints():
-    with recorded_warnings() as kept:
+    with recorded_warnings() as recorded:
         log(
             f'Worker: severity: WARN timestamp {{ seconds: 1 }} message: "{SWITCH}" '
             f'instruction_id: "b" log_location: "{BEAM}:104" thread: "T"',
             path="/site-packages/apache_beam/runners/portability/local_job_service.py",
         )
-    assert kept.switch == SWITCH
+    assert recorded.switch == SWITCH
 
 
 @pytest.mark.parametrize(
@@ -42,35 +42,35 @@ def test_a_switch_in_another_process_is_read_out_of_what_the_runner_prints():
     [("/site-packages/apache_beam/io/filesystem.py", logging.WARNING), (BEAM, logging.INFO)],
 )
 def test_other_code_and_lesser_levels_are_left_out(path, level):
-    with recorded_warnings() as kept:
+    with recorded_warnings() as recorded:
         log("something", path, level)
-    assert (kept.texts, kept.switch) == ([], None)
+    assert (recorded.texts, recorded.switch) == ([], None)
 
 
 def test_warnings_are_bounded_in_number_and_length():
-    with recorded_warnings() as kept:
+    with recorded_warnings() as recorded:
         for number in range(2 * MAX_WARNINGS):
             log(f"{number}\n" + "x" * 1000)
-    assert len(kept.texts) == MAX_WARNINGS
-    assert kept.texts[0] == ("0 " + "x" * 1000)[:LONGEST_TEXT]
+    assert len(recorded.texts) == MAX_WARNINGS
+    assert recorded.texts[0] == ("0 " + "x" * 1000)[:LONGEST_TEXT]
 
 
 def test_onnx_runtime_without_a_gpu_counts_as_a_switch():
     said = "Specified provider 'CUDAExecutionProvider' is not in available provider names."
-    with pytest.warns(UserWarning) as shown, recorded_warnings() as kept:  # noqa: PT030, PT031
+    with pytest.warns(UserWarning) as shown, recorded_warnings() as recorded:  # noqa: PT030, PT031
         warnings.warn(said, stacklevel=1)
         warnings.warn("something else", stacklevel=1)
-    assert [str(one.message) for one in shown] == [said, "something else"]
-    assert len(kept.texts) == 1
-    assert kept.texts[0].startswith("a handler asked for a GPU and ran on the CPU: Specified ")
+    assert [str(line.message) for line in shown] == [said, "something else"]
+    assert len(recorded.texts) == 1
+    assert recorded.texts[0].startswith("a handler asked for a GPU and ran on the CPU: Specified ")
 
 
 def test_a_benchmark_that_is_defined_for_a_gpu_fails_without_it():
-    with recorded_warnings() as kept:
+    with recorded_warnings() as recorded:
         log(SWITCH)
-    kept.check_device("cpu")
+    recorded.check_device("cpu")
     with pytest.raises(RunError, match=r"model\.device gpu: the model ran on the CPU: Model"):
-        kept.check_device("gpu")
+        recorded.check_device("gpu")
 
 
 def test_a_users_own_logging_can_still_be_set_up(monkeypatch):

@@ -49,32 +49,32 @@ def test_every_task_that_loads_the_model_ends_with_one_line(tmp_path, monkeypatc
     told = plan(tmp_path, task, device="gpu", large=large)
     (tmp_path / "plan.json").write_text(told.model_dump_json())
     assert worker.main(str(tmp_path / "plan.json"), str(tmp_path / "result.json")) == 1
-    found = Observation.model_validate_json((tmp_path / "result.json").read_text())
-    assert found.error is not None
-    assert found.error.kind == "run"
-    assert found.error.message.startswith(LINE)
-    assert found.error.message.endswith("--set model.device=cpu")
+    observation = Observation.model_validate_json((tmp_path / "result.json").read_text())
+    assert observation.error is not None
+    assert observation.error.kind == "run"
+    assert observation.error.message.startswith(LINE)
+    assert observation.error.message.endswith("--set model.device=cpu")
 
 
 @pytest.mark.parametrize("task", ["loop", "pipeline"])
 def test_the_device_of_a_run_on_the_cpu_is_recorded_and_nothing_is_launched(tmp_path, task):
     run = {"loop": tasks.run_loop, "pipeline": tasks.run_pipeline}[task]
-    found = run(plan(tmp_path, task)).measured
-    assert found is not None
-    [device] = found.devices
+    measured = run(plan(tmp_path, task)).measured
+    assert measured is not None
+    [device] = measured.devices
     assert (device.device, device.reason, device.loads) == ("cpu", None, 1)
-    assert found.launch_latency is None
+    assert measured.launch_latency is None
 
 
 def test_the_loop_waits_for_the_device_and_keeps_the_launch(tmp_path, monkeypatch):
     waited: list[int] = []
     monkeypatch.setattr(loop, "synchronise", lambda: waited.append(1) or True)
-    found = tasks.run_loop(plan(tmp_path, "loop")).measured
-    assert found is not None
-    assert found.launch_latency is not None
-    assert found.batch_latency is not None
-    assert found.launch_latency.count == found.batch_latency.count == 3
-    assert found.launch_latency.sum <= found.batch_latency.sum
+    measured = tasks.run_loop(plan(tmp_path, "loop")).measured
+    assert measured is not None
+    assert measured.launch_latency is not None
+    assert measured.batch_latency is not None
+    assert measured.launch_latency.count == measured.batch_latency.count == 3
+    assert measured.launch_latency.sum <= measured.batch_latency.sum
     assert len(waited) == 1 + 2 * 3  # after the load, and around each batch
 
 
@@ -96,9 +96,9 @@ def test_a_retried_element_is_waited_for_too(tmp_path, monkeypatch):
         return handler
 
     monkeypatch.setattr(OnTorch, "model_handler", failing)
-    found = tasks.run_loop(plan(tmp_path, "loop")).measured
-    assert found is not None
-    assert (found.retried_batches, found.launch_latency) == (3, None)
+    measured = tasks.run_loop(plan(tmp_path, "loop")).measured
+    assert measured is not None
+    assert (measured.retried_batches, measured.launch_latency) == (3, None)
     assert len(waited) == 1 + 3 + len(IDS)
 
 

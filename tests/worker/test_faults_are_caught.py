@@ -46,9 +46,9 @@ STAGES = ["read", "preprocess", "inference", "postprocess"]
 def judged(folder: Path, limit: int = 200, max_failed: float = 0.01, **parameters: Any) -> Repeat:
     """Prepare, sample the reference, run the pipeline, and make a repeat of it all."""
     plan = make_plan(folder, "prepare", definition=definition(parameters=parameters), limit=limit)
-    found = tasks.prepare(plan).prepared
-    assert found is not None
-    preparation = Preparation.model_validate(found.preparation)
+    ready = tasks.prepare(plan).prepared
+    assert ready is not None
+    preparation = Preparation.model_validate(ready.preparation)
 
     def seen(task: Callable[[Any], Observation], name: str) -> Observation:
         told = for_task(plan, name, preparation=preparation)
@@ -153,7 +153,7 @@ def test_an_evidence_that_fails_beside_a_postprocess_that_always_answers_0_is_ca
     assert "ValueError: evidence of " in message
     proven = repeat.verification
     assert (proven.elements_out, proven.elements_failed) == (count - 32, 32)
-    assert {one.stage for one in proven.failed} == {"evidence"}
+    assert {failure.stage for failure in proven.failed} == {"evidence"}
     assert proven.reference_agreement is None
 
 
@@ -218,7 +218,7 @@ def test_a_failed_element_is_named_with_its_stage_and_is_no_problem_below_the_li
     assert repeat.status == "succeeded"
     proven = repeat.verification
     assert (proven.elements_in, proven.elements_out, proven.elements_failed) == (200, 198, 2)
-    assert {(one.id, one.stage, one.error) for one in proven.failed} == {
+    assert {(failure.id, failure.stage, failure.error) for failure in proven.failed} == {
         (number, stage, f"ValueError: {stage} of {number}") for number in ("0", "77")
     }
     assert proven.reference_agreement == 1.0

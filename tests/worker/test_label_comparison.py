@@ -46,15 +46,15 @@ def test_later_ones_are_compared_in_any_order(tmp_path):
 
 def test_all_are_counted_and_some_are_named(tmp_path):
     compared(tmp_path, outputs(*range(100)))
-    found = compared(tmp_path, outputs(*range(1, 101)))
-    assert found is not None
-    assert (found.compared, found.differing, len(found.listed)) == (100, 100, LISTED)
+    comparison = compared(tmp_path, outputs(*range(1, 101)))
+    assert comparison is not None
+    assert (comparison.compared, comparison.differing, len(comparison.listed)) == (100, 100, LISTED)
 
 
 def test_only_what_came_out_of_both_is_compared(tmp_path):
     compared(tmp_path, [*outputs(1, 2), ("2.jpg", None, None, FAILED)])
-    found = compared(tmp_path, [("0.jpg", None, None, FAILED), *outputs(1, 2, 3)[1:]])
-    assert found == LabelComparison(compared=1, differing=0, listed=[])
+    comparison = compared(tmp_path, [("0.jpg", None, None, FAILED), *outputs(1, 2, 3)[1:]])
+    assert comparison == LabelComparison(compared=1, differing=0, listed=[])
 
 
 def test_an_id_that_the_input_names_twice_has_two_labels_in_no_order(tmp_path):

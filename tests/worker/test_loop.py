@@ -74,16 +74,16 @@ class Noting(ModelHandler[Any, Any, Any]):
     def run_inference(self, batch: Sequence[int], model: Any, inference_args: Any = None) -> Any:
         assert model == "model"
         self.sizes.append(len(batch))
-        for one in batch:
-            if one in self.bad:
+        for element in batch:
+            if element in self.bad:
                 self.bad = set()  # only once
                 raise ConnectionError("gone")
         return self._lazily(batch)
 
     def _lazily(self, batch: Sequence[int]) -> Any:
         self.ticking.now += self.cost_us(len(batch)) * 1000
-        for one in batch:
-            yield PredictionResult(one, outputs_of(one, "plain"))
+        for element in batch:
+            yield PredictionResult(element, outputs_of(element, "plain"))
 
 
 @pytest.fixture
@@ -115,11 +115,11 @@ def noting(monkeypatch) -> Any:
 )
 def test_the_sizes_are_replayed_in_order_and_the_rest_uses_the_last(noting, sizes, expected):
     workload, handler = noting()
-    _, found = loop.run(workload, elements_of(THIRTY), sizes, CLOCK)
+    _, measured = loop.run(workload, elements_of(THIRTY), sizes, CLOCK)
     assert handler.sizes == expected
-    assert found.batch_sizes == Counter(expected)
-    assert found.batches == len(expected)
-    assert found.batch_size.model_dump() == {
+    assert measured.batch_sizes == Counter(expected)
+    assert measured.batches == len(expected)
+    assert measured.batch_size.model_dump() == {
         "count": len(expected),
         "sum": 30,
         "min": min(expected),
@@ -143,15 +143,15 @@ def test_sizes_never_run_out():
 
 def test_times_are_those_of_the_handler_with_its_lazy_results(noting):
     workload, _ = noting(lambda size: 1000 + 10 * size)
-    _, found = loop.run(workload, elements_of(THIRTY), [10, 5], CLOCK)
+    _, measured = loop.run(workload, elements_of(THIRTY), [10, 5], CLOCK)
     latencies = [1100, 1050, 1050, 1050, 1050]
-    assert found.latencies == Counter(bucket(1000 * latency) for latency in latencies)
-    assert found.batch_latency.sum == 1000 * sum(latencies)
-    assert found.loads.model_dump() == {"count": 1, "sum": 7000, "min": 7000, "max": 7000}
-    assert found.cpu == sum(latencies) // 2  # without the model load
-    assert found.bytes_read == sum(map(len, THIRTY))
-    assert found.elements == 30
-    assert found.last_output >= found.first_read
+    assert measured.latencies == Counter(bucket(1000 * latency) for latency in latencies)
+    assert measured.batch_latency.sum == 1000 * sum(latencies)
+    assert measured.loads.model_dump() == {"count": 1, "sum": 7000, "min": 7000, "max": 7000}
+    assert measured.cpu == sum(latencies) // 2  # without the model load
+    assert measured.bytes_read == sum(map(len, THIRTY))
+    assert measured.elements == 30
+    assert measured.last_output >= measured.first_read
 
 
 def test_a_handler_may_empty_its_batch_as_it_may_in_the_pipeline(noting):
@@ -164,10 +164,10 @@ def test_a_handler_may_empty_its_batch_as_it_may_in_the_pipeline(noting):
         return results
 
     handler.run_inference = emptying  # type: ignore[method-assign, assignment]
-    outputs, found = loop.run(workload, elements_of(THIRTY), [10, 5], CLOCK)
+    outputs, measured = loop.run(workload, elements_of(THIRTY), [10, 5], CLOCK)
     assert [output[0] for output in outputs] == THIRTY
-    assert found.batch_sizes == {10: 1, 5: 4}
-    assert found.elements == 30
+    assert measured.batch_sizes == {10: 1, 5: 4}
+    assert measured.elements == 30
 
 
 def test_all_is_set_up_before_the_model_loads_and_that_before_the_first_read(noting):
@@ -186,16 +186,16 @@ def test_all_is_set_up_before_the_model_loads_and_that_before_the_first_read(not
 def test_the_latency_of_a_retried_batch_is_what_its_caller_waited(noting):
     workload, handler = noting(lambda size: 1000)
     handler.bad = {12}
-    outputs, found = loop.run(workload, elements_of(THIRTY), [10], CLOCK)
+    outputs, measured = loop.run(workload, elements_of(THIRTY), [10], CLOCK)
     assert handler.sizes == [10, 10, *[1] * 10, 10]
     assert all(output[3] is None for output in outputs)
-    assert found.retried_batches == 1
-    assert found.batch_latency.sum == 1000 * (2 * 1000 + 10 * 1000)
-    assert found.latencies == {bucket(10**6): 2, bucket(10**7): 1}
-    assert found.batches == 3
-    assert found.batch_sizes == {10: 3}
-    assert (found.replaced_sizes, found.computed_sizes) == ({10: 1}, {1: 10})
-    assert found.retry_cause == "ConnectionError: gone"
+    assert measured.retried_batches == 1
+    assert measured.batch_latency.sum == 1000 * (2 * 1000 + 10 * 1000)
+    assert measured.latencies == {bucket(10**6): 2, bucket(10**7): 1}
+    assert measured.batches == 3
+    assert measured.batch_sizes == {10: 3}
+    assert (measured.replaced_sizes, measured.computed_sizes) == ({10: 1}, {1: 10})
+    assert measured.retry_cause == "ConnectionError: gone"
 
 
 def test_a_batch_of_one_gets_its_second_try_as_in_the_pipeline(noting):
@@ -208,10 +208,10 @@ def test_a_batch_of_one_gets_its_second_try_as_in_the_pipeline(noting):
 
 def test_no_elements_no_batches(noting):
     workload, handler = noting()
-    outputs, found = loop.run(workload, elements_of([]), [1], CLOCK)
+    outputs, measured = loop.run(workload, elements_of([]), [1], CLOCK)
     assert outputs == []
     assert handler.sizes == []
-    assert (found.batch_size, found.batch_latency, found.elements) == (None, None, 0)
+    assert (measured.batch_size, measured.batch_latency, measured.elements) == (None, None, 0)
 
 
 def test_raw_outputs_are_those_of_sampled_elements(noting):
@@ -263,9 +263,9 @@ def test_loop_and_pipeline_give_the_same_digest(tmp_path, labels):
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_same_elements_fail_in_the_same_stage_with_the_same_words(tmp_path, stage):
     broken = {"fail_at": [0, 7, 8, 29], "stage": stage}
-    _, proof, found = pipeline(tmp_path, THIRTY, **broken)
+    _, proof, measured = pipeline(tmp_path, THIRTY, **broken)
     outputs, numbers = loop.run(tiny(**broken), elements_of(THIRTY), [10], CLOCK)
-    assert failures(outputs) == failures(found)
+    assert failures(outputs) == failures(measured)
     assert set(failures(outputs)) == {"0", "7", "8", "29"}
     assert failures(outputs)["7"] == [stage, f"ValueError: {stage} of 7"]
     assert add_up(outputs) == proof
@@ -275,9 +275,9 @@ def test_the_same_elements_fail_in_the_same_stage_with_the_same_words(tmp_path, 
 
 def test_an_element_whose_quantities_fail_fails_in_postprocessing(tmp_path):
     broken = {"fail_at": [7], "stage": "quantities"}
-    _, proof, found = pipeline(tmp_path, THIRTY, **broken)
+    _, proof, measured = pipeline(tmp_path, THIRTY, **broken)
     outputs, numbers = loop.run(tiny(**broken), elements_of(THIRTY), [10], CLOCK)
-    assert failures(outputs) == failures(found)
+    assert failures(outputs) == failures(measured)
     assert failures(outputs) == {"7": ["postprocess", "ValueError: quantities of 7"]}
     assert add_up(outputs) == proof
     assert numbers.elements == 29
@@ -286,18 +286,19 @@ def test_an_element_whose_quantities_fail_fails_in_postprocessing(tmp_path):
 @pytest.mark.parametrize("stage", ["postprocess", "quantities"])
 def test_quantities_are_those_of_the_elements_that_came_out(tmp_path, stage):
     broken = {"fail_at": [0, 29], "stage": stage}
-    found = run_pipeline(pipeline(tmp_path, THIRTY, **broken)[0]).measured
+    measured = run_pipeline(pipeline(tmp_path, THIRTY, **broken)[0]).measured
     _, numbers = loop.run(tiny(**broken), elements_of(THIRTY), [10], CLOCK)
     assert numbers.quantities["units"] == sum(range(1, 29))
-    assert found is not None
-    assert found.quantities["units"] == sum(range(1, 29))
+    assert measured is not None
+    assert measured.quantities["units"] == sum(range(1, 29))
 
 
 def test_only_the_reference_sample_gets_its_arguments(noting):
     workload, handler = noting()
     seen: list[Any] = []
     handler.run_inference = lambda batch, model, arguments: (
-        seen.append(arguments) or [PredictionResult(one, outputs_of(one, "plain")) for one in batch]
+        seen.append(arguments)
+        or [PredictionResult(element, outputs_of(element, "plain")) for element in batch]
     )
     workload.inference_args = lambda: {"timed": True}
     workload.reference_args = lambda: {"timed": False}
@@ -311,10 +312,15 @@ def test_how_long_a_server_took_is_noted(noting):
     assert loop.run(workload, elements_of(THIRTY), [30], CLOCK)[1].server_starts is None
     handler.load_model = lambda: ServedModel()
     handler.run_inference = lambda batch, model, arguments: [
-        PredictionResult(one, outputs_of(one, "plain")) for one in batch
+        PredictionResult(element, outputs_of(element, "plain")) for element in batch
     ]
-    _, found = loop.run(workload, elements_of(THIRTY), [30], CLOCK)
-    assert found.server_starts.model_dump() == {"count": 1, "sum": 1234, "min": 1234, "max": 1234}
+    _, measured = loop.run(workload, elements_of(THIRTY), [30], CLOCK)
+    assert measured.server_starts.model_dump() == {
+        "count": 1,
+        "sum": 1234,
+        "min": 1234,
+        "max": 1234,
+    }
 
 
 class ServedModel:
@@ -357,9 +363,11 @@ def test_the_best_size_is_that_with_the_highest_rate(noting, monkeypatch, cost_u
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
     workload, handler = noting(cost_us)
     ids = [str(number) for number in range(200)]
-    found = loop.batch_size_rates(workload, elements_of(ids), loop.CALIBRATION_SIZES)
-    assert found.best == best
-    assert found.rates == {size: pytest.approx(size / cost_us(size) * 1e6) for size in found.rates}
+    batch_size_rates = loop.batch_size_rates(workload, elements_of(ids), loop.CALIBRATION_SIZES)
+    assert batch_size_rates.best == best
+    assert batch_size_rates.rates == {
+        size: pytest.approx(size / cost_us(size) * 1e6) for size in batch_size_rates.rates
+    }
     assert set(handler.sizes) == {1, 2, 4, 8, 16, 32, 64, 128}
 
 
@@ -406,19 +414,21 @@ def test_a_size_is_not_the_best_because_it_ran_the_cheap_elements_alone(noting, 
     workload, handler = noting()
 
     def by_element(batch: Sequence[int]) -> Any:
-        milliseconds = 2 + sum(1 if one < 100 else 100 for one in batch)
+        milliseconds = 2 + sum(1 if element < 100 else 100 for element in batch)
         handler.ticking.now += milliseconds * 1_000_000
-        return [PredictionResult(one, outputs_of(one, "plain")) for one in batch]
+        return [PredictionResult(element, outputs_of(element, "plain")) for element in batch]
 
     handler._lazily = by_element
-    found = loop.batch_size_rates(workload, elements_of([str(n) for n in range(200)]), (1, 128))
+    batch_size_rates = loop.batch_size_rates(
+        workload, elements_of([str(n) for n in range(200)]), (1, 128)
+    )
     work = 64 * 1 + 64 * 100
-    assert found.rates == {
+    assert batch_size_rates.rates == {
         1: pytest.approx(128 / (work + 128 * 2) * 1000),
         128: pytest.approx(128 / (work + 2) * 1000),
     }
-    assert found.best == 128
-    assert found.margin == pytest.approx((work + 256) / (work + 2) - 1)
+    assert batch_size_rates.best == 128
+    assert batch_size_rates.margin == pytest.approx((work + 256) / (work + 2) - 1)
 
 
 def test_one_size_alone_has_no_margin():
@@ -465,7 +475,7 @@ class Signed(ModelHandler[Any, Any, Any]):
     def run_inference(self, batch: Sequence[int], model: Any, inference_args: Any = None) -> Any:
         assert model == self.name
         self.batches.append(list(batch))
-        return [PredictionResult(one, f"{model}{one}") for one in batch]
+        return [PredictionResult(element, f"{model}{element}") for element in batch]
 
 
 def test_each_element_goes_to_the_model_of_its_key():
@@ -474,7 +484,7 @@ def test_each_element_goes_to_the_model_of_its_key():
     workload.model_handlers = lambda: list(handlers)  # type: ignore[method-assign]
     workload.model_of = lambda element_id: int(element_id) % 2  # type: ignore[method-assign]
     workload.postprocess = lambda prediction: prediction.inference  # type: ignore[method-assign]
-    outputs, found = loop.run(workload, elements_of(THIRTY[:10]), [5], CLOCK)
+    outputs, measured = loop.run(workload, elements_of(THIRTY[:10]), [5], CLOCK)
     labels = {output[0]: output[1] for output in outputs}
     assert labels == {
         element_id: None
@@ -484,10 +494,10 @@ def test_each_element_goes_to_the_model_of_its_key():
     }
     assert handlers[0].batches == [[0, 2], [6, 8]]
     assert handlers[1].batches == [[1, 3], [5, 7, 9]]
-    assert found.batch_sizes == Counter({3: 2, 2: 2})  # the failed element was in a batch too
-    assert found.loads is not None
-    assert found.loads.count == 2
-    assert found.elements == 9
+    assert measured.batch_sizes == Counter({3: 2, 2: 2})  # the failed element was in a batch too
+    assert measured.loads is not None
+    assert measured.loads.count == 2
+    assert measured.elements == 9
 
 
 @pytest.mark.parametrize("shares", [True, False])
@@ -504,12 +514,12 @@ def test_the_cpu_time_of_a_model_in_other_processes_is_that_of_the_tree(shares, 
         monkeypatch.setattr(ModelHandler, "share_model_across_processes", lambda _: True)
     else:
         monkeypatch.setattr(Tiny, "model_runs", "server")
-    _, found = loop.run(tiny(), elements_of(THIRTY), [8], CLOCK)
-    assert (found.cpu, found.cpu_unknown) == (50_000, None)
+    _, measured = loop.run(tiny(), elements_of(THIRTY), [8], CLOCK)
+    assert (measured.cpu, measured.cpu_unknown) == (50_000, None)
 
 
 def test_the_cpu_time_of_a_model_elsewhere_is_unknown(monkeypatch):
     monkeypatch.setattr(Tiny, "model_runs", "elsewhere")
-    _, found = loop.run(tiny(), elements_of(THIRTY), [8], CLOCK)
-    assert found.cpu is None
-    assert found.cpu_unknown is not None
+    _, measured = loop.run(tiny(), elements_of(THIRTY), [8], CLOCK)
+    assert measured.cpu is None
+    assert measured.cpu_unknown is not None

@@ -11,8 +11,8 @@ from beambench.worker.sample import Budget, further_of, sample_of
 IDS = [str(number) for number in range(2000)]
 
 
-def taken(element: float, *, repeats: int, start_up: float = 0.0, count: int = 2000) -> int:
-    """Return how many elements are taken, of which each takes so many seconds."""
+def sample_size(element: float, *, repeats: int, start_up: float = 0.0, count: int = 2000) -> int:
+    """Return how many elements are sample_size, of which each takes so many seconds."""
     clock = [0.0]
     budget = Budget(32, count, repeats, lambda: start_up, lambda: clock[0])
     done = 0
@@ -33,13 +33,13 @@ def taken(element: float, *, repeats: int, start_up: float = 0.0, count: int = 2
     ],
 )
 def test_further_elements_cost_5_percent_of_the_repeats(element, repeats, start_up, count, further):
-    found = taken(element, repeats=repeats, start_up=start_up, count=count)
-    assert found - 32 == pytest.approx(further, abs=1)  # the last begins before the time is over
-    assert (found - 33) * element <= 0.05 * repeats * (start_up + count * element / 16)
+    sample = sample_size(element, repeats=repeats, start_up=start_up, count=count)
+    assert sample - 32 == pytest.approx(further, abs=1)  # the last begins before the time is over
+    assert (sample - 33) * element <= 0.05 * repeats * (start_up + count * element / 16)
 
 
 def test_the_sample_is_taken_whatever_it_costs():
-    assert taken(1000.0, repeats=0) == 32
+    assert sample_size(1000.0, repeats=0) == 32
 
 
 def test_further_elements_are_others_and_others_with_another_seed():
@@ -54,9 +54,9 @@ def test_further_elements_are_others_and_others_with_another_seed():
 
 
 @pytest.mark.parametrize(
-    ("evidence", "kept"),
+    ("evidence", "expected"),
     [([0.5, 3.0, float("nan"), 2.0], [3.0, 2.0]), ([1.0], [1.0]), ([], []), (None, None)],
 )
-def test_of_the_evidence_of_further_elements_what_tells_a_near_tie_is_kept(evidence, kept):
+def test_of_the_evidence_of_further_elements_what_tells_a_near_tie_is_kept(evidence, expected):
     given = SampledPrediction(id="a", label=1, evidence=evidence)
-    assert with_two_greatest(given).evidence == kept
+    assert with_two_greatest(given).evidence == expected

@@ -58,10 +58,10 @@ def described(error: Exception) -> WorkerError:
     try:
         raise error
     except Exception as raised:
-        found = worker._described(raised)
-    assert "\n" not in found.message
-    assert type(error).__name__ in found.detail
-    return found
+        message = worker._described(raised)
+    assert "\n" not in message.message
+    assert type(error).__name__ in message.detail
+    return message
 
 
 # --- the result
@@ -70,9 +70,9 @@ def described(error: Exception) -> WorkerError:
 @pytest.mark.real
 def test_the_result_is_the_observation_with_the_peak_of_memory(do):
     rates = BatchSizeRates(rates={4: 10.0, 8: 12.5})
-    found = do(lambda plan: Observation(task=plan.task, batch_size_rates=rates), 0)
-    assert (found.task, found.batch_size_rates, found.error) == ("calibrate", rates, None)
-    assert 20e6 < found.peak_rss < 1e12
+    status = do(lambda plan: Observation(task=plan.task, batch_size_rates=rates), 0)
+    assert (status.task, status.batch_size_rates, status.error) == ("calibrate", rates, None)
+    assert 20e6 < status.peak_rss < 1e12
 
 
 @pytest.mark.real
@@ -85,21 +85,21 @@ def test_the_result_is_the_observation_with_the_peak_of_memory(do):
     ],
 )
 def test_an_error_is_a_result_too_and_the_exit_code_is_1(do, error, kind, message):
-    found = do(raising(error), 1)
-    assert (found.error.kind, found.error.message) == (kind, message)
-    assert "in task" in found.error.detail  # where it was raised
-    assert found.peak_rss is not None
+    status = do(raising(error), 1)
+    assert (status.error.kind, status.error.message) == (kind, message)
+    assert "in task" in status.error.detail  # where it was raised
+    assert status.peak_rss is not None
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("code", [0, None, "no GPU"])
 def test_a_handler_that_exits_is_an_error_whatever_its_code(do, code):
-    found = do(raising(SystemExit(code)), 1)
+    status = do(raising(SystemExit(code)), 1)
     text = (
         f"SystemExit: the workload or its handler called sys.exit({code!r}): raise an error there"
     )
-    assert (found.error.kind, found.error.message) == ("run", text)
-    assert "in task" in found.error.detail
+    assert (status.error.kind, status.error.message) == ("run", text)
+    assert "in task" in status.error.detail
 
 
 @pytest.mark.real
@@ -141,9 +141,9 @@ def test_outputs_that_are_no_numbers_survive_the_way_to_the_controller(tmp_path)
     odd = [float("nan"), float("inf"), -0.0, 1e-300]
     seen = {"task": "loop", "sample": [{"id": "é", "label": "日", "evidence": odd}]}
     worker._write(tmp_path / "result.json", Observation.model_validate(seen))
-    found = Observation.model_validate_json((tmp_path / "result.json").read_text())
-    assert repr(found.sample[0].evidence) == repr(odd)
-    assert (found.sample[0].id, found.sample[0].label) == ("é", "日")
+    observation = Observation.model_validate_json((tmp_path / "result.json").read_text())
+    assert repr(observation.sample[0].evidence) == repr(odd)
+    assert (observation.sample[0].id, observation.sample[0].label) == ("é", "日")
 
 
 # --- one line for every error
@@ -191,8 +191,8 @@ def test_outputs_that_are_no_numbers_survive_the_way_to_the_controller(tmp_path)
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
 def test_an_error_is_one_line(error, kind, message):
-    found = described(error)
-    assert (found.kind, found.message) == (kind, message)
+    told = described(error)
+    assert (told.kind, told.message) == (kind, message)
 
 
 def traceback_of(last: str) -> str:
@@ -225,8 +225,8 @@ def traceback_of(last: str) -> str:
     ],
 )
 def test_an_error_that_a_runner_wrapped_as_a_text_is_the_last_of_it(last, kind, message):
-    found = described(RuntimeError(traceback_of(last)))
-    assert (found.kind, found.message) == (kind, message)
+    told = described(RuntimeError(traceback_of(last)))
+    assert (told.kind, told.message) == (kind, message)
 
 
 def test_a_traceback_without_an_error_is_shown_as_it_is():
@@ -238,9 +238,9 @@ def test_a_long_traceback_keeps_its_end():
     try:
         raise ValueError("x" * 20_000 + "end")
     except ValueError as error:
-        found = worker._described(error)
-    assert len(found.detail) == 8000
-    assert found.detail.endswith("xend\n")
+        message = worker._described(error)
+    assert len(message.detail) == 8000
+    assert message.detail.endswith("xend\n")
 
 
 @pytest.mark.real
@@ -260,8 +260,8 @@ def test_errors_within_a_real_pipeline_are_one_line_too(tmp_path, monkeypatch):
         return described(raised.value)
 
     assert message_of(RunError("too large")).message == "too large"
-    found = message_of(UsageError("pip install it"))
-    assert (found.kind, found.message) == ("usage", "pip install it")
+    message = message_of(UsageError("pip install it"))
+    assert (message.kind, message.message) == ("usage", "pip install it")
     step = "[while running 'TinyRunInference/BeamML_RunInference']"
     assert message_of(OSError(2, "gone", "a")).message.endswith(f"[Errno 2] gone: 'a' {step}")
     assert message_of(ValueError("a\nb")).message == f"ValueError: a b {step}"
@@ -406,10 +406,10 @@ def test_a_usage_error_of_a_real_worker_is_a_result(tmp_path):
     assert warning.startswith(
         "thread 'left behind' kept the worker for 5 s after its work was done"
     )
-    found = observation.error
-    assert found is not None
-    assert found.kind == "usage"
-    assert found.message == (
+    error = observation.error
+    assert error is not None
+    assert error.kind == "usage"
+    assert error.message == (
         "Beam 2.77 has no flag --direct_num_worker (did you mean '--direct_num_workers'?)"
     )
 

@@ -42,12 +42,12 @@ IDS = [str(number) for number in range(200)]
 @pytest.mark.parametrize(("fault", "grows"), [("leak", True), ("cache", False), ("none", False)])
 def test_memory_that_grows_with_every_batch_is_said_in_one_line(tmp_path, fault, grows):
     ids = [str(number) for number in range(480)]  # in 60 batches
-    found = planned(tmp_path, run_pipeline, ids, parameters={"fault": fault})
-    assert [one[:3] for one in found.memory[:2]] == [(0, 0, 8), (1, 8, 8)]
-    assert len(found.memory) == 60
+    observation = planned(tmp_path, run_pipeline, ids, parameters={"fault": fault})
+    assert [reading[:3] for reading in observation.memory[:2]] == [(0, 0, 8), (1, 8, 8)]
+    assert len(observation.memory) == 60
     said = [
         warning
-        for warning in warnings_of(Execution(0.01, observations=[found]), {})
+        for warning in warnings_of(Execution(0.01, observations=[observation]), {})
         if "memory" in warning
     ]
     assert len(said) == grows
@@ -74,8 +74,8 @@ def test_the_digest_and_size_of_a_folder_are_over_names_and_contents(tmp_path):
         folder("more", a="one", sub_b="two", c=""),
         folder("swapped", a="two", sub_b="one"),
     ]
-    assert len({_digest(one) for one in [first, *others]}) == 5
-    assert [size_of(str(one)) for one in (first, first / "a")] == [6, 3]
+    assert len({_digest(place) for place in [first, *others]}) == 5
+    assert [size_of(str(place)) for place in (first, first / "a")] == [6, 3]
     check_size(str(first), 6 / (1 << 20))
     with pytest.raises(RunError, match="size_mib says 1 MiB"):
         check_size(str(first), 1)
@@ -118,14 +118,14 @@ def test_a_sample_is_in_another_order_than_the_pipelines():
 
 def test_what_is_prepared_is_what_the_others_read(tmp_path):
     plan = make_plan(tmp_path, "prepare", limit=50)
-    found = prepare(plan).prepared
-    assert found is not None
-    preparation = Preparation.model_validate(found.preparation)
+    ready = prepare(plan).prepared
+    assert ready is not None
+    preparation = Preparation.model_validate(ready.preparation)
     assert (preparation.count, preparation.root, preparation.weights_path) == (50, "", None)
     assert preparation.sample == sample_of(IDS[:50], 0)
-    assert (found.input_kind, found.weights_digest, found.weights_size) == ("synthetic", None, None)
-    assert {"machine", "python"} & set(found.environment)
-    assert "torch" in found.environment
+    assert (ready.input_kind, ready.weights_digest, ready.weights_size) == ("synthetic", None, None)
+    assert {"machine", "python"} & set(ready.environment)
+    assert "torch" in ready.environment
     assert ids_of(read_elements(plan.model_copy(update={"preparation": preparation}))) == IDS[:50]
 
 
@@ -136,10 +136,10 @@ def test_what_this_cpu_cannot_do_is_said_of_this_machine_only(tmp_path, monkeypa
     monkeypatch.setattr("beambench.machine.bytecode.warnings", lambda: ["no bytecode"])
     model = {"name": "tiny", "weights": "none", "precision": "bfloat16"}
     plan = make_plan(tmp_path, "prepare", runs_here=here, definition=definition(model=model))
-    found = prepare(plan).prepared
-    assert found is not None
-    assert any("no bfloat16 instructions" in one for one in found.warnings) == here
-    assert ("no bytecode" in found.warnings) == here
+    ready = prepare(plan).prepared
+    assert ready is not None
+    assert any("no bfloat16 instructions" in warning for warning in ready.warnings) == here
+    assert ("no bytecode" in ready.warnings) == here
 
 
 def test_a_flag_that_beam_does_not_know_ends_the_preparation(tmp_path):
@@ -222,9 +222,9 @@ def planned(folder: Path, task: Any, ids: list[str], **changed: Any) -> Observat
             **changed,
         },
     )
-    found = task(plan)
-    assert isinstance(found, Observation)
-    return found
+    observation = task(plan)
+    assert isinstance(observation, Observation)
+    return observation
 
 
 def test_pipeline_and_loop_report_the_same_proof(tmp_path):
@@ -245,54 +245,63 @@ def test_pipeline_and_loop_report_the_same_proof(tmp_path):
     assert pipeline.counter(namespace, "num_inferences") == 200
     assert loop.raw_metrics == {}
     assert loop.measured.batch_sizes == {10: 2, 30: 6}  # the last one is the rest
-    assert {one.id: one.label for one in pipeline.sample} == {
-        one.id: one.label for one in loop.sample
+    assert {prediction.id: prediction.label for prediction in pipeline.sample} == {
+        prediction.id: prediction.label for prediction in loop.sample
     }
 
 
 def test_the_reference_gives_labels_and_raw_outputs_of_the_sample_in_its_order(tmp_path):
-    found = planned(tmp_path, run_reference, IDS)
-    assert [one.id for one in found.sample] == sample_of(IDS, 0)
-    for one in found.sample:
-        outputs = outputs_of(int(one.id), "plain")
-        assert one.evidence == outputs
-        assert one.label == outputs.index(max(outputs))
-        assert one.error is None
+    observation = planned(tmp_path, run_reference, IDS)
+    assert [prediction.id for prediction in observation.sample] == sample_of(IDS, 0)
+    for sampled in observation.sample:
+        outputs = outputs_of(int(sampled.id), "plain")
+        assert sampled.evidence == outputs
+        assert sampled.label == outputs.index(max(outputs))
+        assert sampled.error is None
 
 
 def test_the_reference_says_why_an_element_failed(tmp_path):
-    found = planned(tmp_path, run_reference, IDS, parameters={"fail_at": [0], "stage": "read"})
-    errors = {one.id: one.error for one in found.sample if one.error is not None}
+    observation = planned(
+        tmp_path, run_reference, IDS, parameters={"fail_at": [0], "stage": "read"}
+    )
+    errors = {
+        prediction.id: prediction.error
+        for prediction in observation.sample
+        if prediction.error is not None
+    }
     assert errors == {"0": "ValueError: read of 0"}
 
 
 def test_an_element_that_is_lost_is_named_and_one_that_fails_is_not(tmp_path):
     parameters = {"fault": "drop last", "fail_at": [2], "stage": "preprocess"}
-    found = planned(tmp_path, run_pipeline, IDS[:16], parameters=parameters)
-    assert (found.missing, found.missing_count) == (["7", "15"], 2)
-    assert (found.duplicates, found.duplicates_count) == ([], 0)
-    assert [one.id for one in found.failed] == ["2"]
+    observation = planned(tmp_path, run_pipeline, IDS[:16], parameters=parameters)
+    assert (observation.missing, observation.missing_count) == (["7", "15"], 2)
+    assert (observation.duplicates, observation.duplicates_count) == ([], 0)
+    assert [failure.id for failure in observation.failed] == ["2"]
 
 
 def test_names_are_listed_up_to_twenty_and_all_are_counted(tmp_path):
-    found = planned(tmp_path, run_pipeline, IDS, parameters={"fault": "drop last"})
-    assert (len(found.missing), found.missing_count) == (20, 25)
-    found = planned(
+    observation = planned(tmp_path, run_pipeline, IDS, parameters={"fault": "drop last"})
+    assert (len(observation.missing), observation.missing_count) == (20, 25)
+    observation = planned(
         tmp_path, run_pipeline, IDS, parameters={"fail_at": list(range(30)), "stage": "read"}
     )
-    assert len(found.failed) == 20
-    assert found.proof.failed == 30
+    assert len(observation.failed) == 20
+    assert observation.proof.failed == 30
 
 
 @pytest.mark.parametrize("task", [run_pipeline, run_loop])
 def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
     ids = IDS[:20]
-    best = {one: outputs_of(int(one), "plain") for one in ids}
-    right = {one: outputs.index(max(outputs)) for one, outputs in best.items()}
-    rows = [f"{one},{right[one] if int(one) < 5 else right[one] + 1}" for one in ids[:8]]
+    best = {element_id: outputs_of(int(element_id), "plain") for element_id in ids}
+    right = {element_id: outputs.index(max(outputs)) for element_id, outputs in best.items()}
+    rows = [
+        f"{element_id},{right[element_id] if int(element_id) < 5 else right[element_id] + 1}"
+        for element_id in ids[:8]
+    ]
     labels = tmp_path / "labels.csv"
     labels.write_text("\n".join(rows))
-    found = planned(
+    observation = planned(
         tmp_path,
         task,
         ids,
@@ -300,7 +309,7 @@ def test_accuracy_counts_labelled_elements_that_came_out(tmp_path, task):
         batch_sizes=[5],
         parameters={"fail_at": [0], "stage": "inference"},
     )
-    assert (found.labelled, found.correct) == (7, 4)
+    assert (observation.labelled, observation.correct) == (7, 4)
 
 
 @pytest.mark.parametrize("task", [run_pipeline, run_loop, run_reference])
@@ -309,21 +318,23 @@ def test_a_handler_may_change_the_current_folder(tmp_path, monkeypatch, task):
     elsewhere.mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Tiny, "set_up", lambda _: os.chdir(elsewhere))
-    Path("labels.csv").write_text("\n".join(f"{one},1" for one in IDS[:8]))
+    Path("labels.csv").write_text("\n".join(f"{element_id},1" for element_id in IDS[:8]))
     places = {"labels": "labels.csv", "output": "out.jsonl", "batch_sizes": [5]}
-    found = planned(tmp_path, task, IDS[:20], **places)
+    observation = planned(tmp_path, task, IDS[:20], **places)
     assert Path.cwd() == elsewhere
-    assert found.labelled == (0 if task is run_reference else 8)
+    assert observation.labelled == (0 if task is run_reference else 8)
     if task is run_pipeline:
-        assert len((tmp_path / "out.jsonl").read_text().splitlines()) == found.output_rows == 20
+        assert (
+            len((tmp_path / "out.jsonl").read_text().splitlines()) == observation.output_rows == 20
+        )
     assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.parametrize("task", [run_pipeline, run_loop])
 def test_labels_that_are_texts_have_no_accuracy_and_a_warning_says_so(tmp_path, task):
     labels = tmp_path / "labels.csv"
-    labels.write_text("\n".join(f"{one},{one}" for one in IDS[:8]))
-    found = planned(
+    labels.write_text("\n".join(f"{element_id},{element_id}" for element_id in IDS[:8]))
+    observation = planned(
         tmp_path,
         task,
         IDS[:20],
@@ -331,11 +342,11 @@ def test_labels_that_are_texts_have_no_accuracy_and_a_warning_says_so(tmp_path, 
         batch_sizes=[5],
         parameters={"labels": "number"},
     )
-    assert (found.labelled, found.correct) == (0, 0)
+    assert (observation.labelled, observation.correct) == (0, 0)
     assert (
         f"{labels}: 8 labelled elements came out with a text as label, which no class index can "
         "equal: accuracy is without them"
-    ) in found.warnings
+    ) in observation.warnings
 
 
 @pytest.mark.parametrize(
@@ -349,9 +360,9 @@ def test_elements_without_a_label_are_counted_in_a_warning(tmp_path, rows, warni
     labels = tmp_path / "labels.csv"
     labels.write_text(rows)
     plan = make_plan(tmp_path, "prepare", limit=5, labels=str(labels))
-    found = prepare(plan).prepared
-    assert found is not None
-    assert found.warnings == [f"{labels}: {text}" for text in warnings]
+    ready = prepare(plan).prepared
+    assert ready is not None
+    assert ready.warnings == [f"{labels}: {text}" for text in warnings]
 
 
 def test_a_class_that_no_score_stands_for_ends_the_reference_sample(tmp_path):
@@ -410,15 +421,17 @@ def test_the_thread_setting_is_applied(tmp_path):
 
 
 def test_the_reference_takes_further_elements_and_the_pipeline_gives_their_labels(tmp_path):
-    sample, more = IDS[:4], IDS[4:20]
-    preparation = prepared(tmp_path, IDS[:40], sample).model_copy(update={"further_sample": more})
+    sample, element_id = IDS[:4], IDS[4:20]
+    preparation = prepared(tmp_path, IDS[:40], sample).model_copy(
+        update={"further_sample": element_id}
+    )
     given = {"definition": definition(parameters={}), "preparation": preparation}
     reference = run_reference(make_plan(tmp_path, "reference", repeats=10_000, **given))
-    assert [one.id for one in reference.sample] == sample
-    assert [one.id for one in reference.further] == more
-    assert {len(one.evidence or ()) for one in reference.further} == {2}
+    assert [prediction.id for prediction in reference.sample] == sample
+    assert [prediction.id for prediction in reference.further] == element_id
+    assert {len(prediction.evidence or ()) for prediction in reference.further} == {2}
     assert run_reference(make_plan(tmp_path, "reference", **given)).further == []
     pipeline = run_pipeline(make_plan(tmp_path, "pipeline", **given))
-    labels = {one.id: one.label for one in reference.further}
-    assert {one.id: one.label for one in pipeline.further} == labels
-    assert {one.evidence for one in pipeline.further} == {None}
+    labels = {prediction.id: prediction.label for prediction in reference.further}
+    assert {prediction.id: prediction.label for prediction in pipeline.further} == labels
+    assert {prediction.evidence for prediction in pipeline.further} == {None}

@@ -33,16 +33,16 @@ def planned(folder: Path, name: str, weights: str, path: str, *overrides: str) -
 
 
 def ready(plan: PreparePlan) -> Prepared:
-    found = prepare(plan).prepared
-    assert found is not None
-    return found
+    prepared = prepare(plan).prepared
+    assert prepared is not None
+    return prepared
 
 
 def labels(plan: PreparePlan, prepared: Prepared) -> dict[str, Any]:
     preparation = Preparation.model_validate(prepared.preparation)
-    found = run_reference(for_task(plan, "reference", preparation=preparation)).sample
-    assert [one.error for one in found] == [None] * 12
-    return {one.id: one.label for one in found}
+    sample = run_reference(for_task(plan, "reference", preparation=preparation)).sample
+    assert [prediction.error for prediction in sample] == [None] * 12
+    return {prediction.id: prediction.label for prediction in sample}
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_the_overhead_workload_gives_every_number_back(tmp_path):
     handler = overhead.model_handler()
     assert handler.batch_elements_kwargs() == {"min_batch_size": 8, "max_batch_size": 8}
     results = list(handler.run_inference(["1", "22"], handler.load_model()))
-    assert [overhead.postprocess(one) for one in results] == ["1", "22"]
+    assert [overhead.postprocess(result) for result in results] == ["1", "22"]
     assert handler.get_num_bytes(["1", "22"]) == 3
 
 

@@ -68,8 +68,8 @@ def lag1_correlation(values: Sequence[float]) -> float:
     """
     mean = statistics.fmean(values)
     deviations = [value - mean for value in values]
-    products = sum(one * following for one, following in pairwise(deviations))
-    return products / sum(one * one for one in deviations)
+    products = sum(deviation * following for deviation, following in pairwise(deviations))
+    return products / sum(deviation * deviation for deviation in deviations)
 
 
 def _standardised(lag1: float, n: int) -> float:

@@ -18,7 +18,7 @@ from beambench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from beambench.definition.schema import Definition
-    from beambench.experiments.exchange import Found
+    from beambench.experiments.exchange import ReadFile
     from beambench.record.run_record import RunRecord
 
 
@@ -125,7 +125,7 @@ def import_runs(
         raise UsageError("--table goes with --from")
     now = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
     definition = _definition(benchmark, definitions) if benchmark is not None else None
-    imports: list[Found] = [exchange.read_file(path, benchmark, now) for path in files or []]
+    imports: list[ReadFile] = [exchange.read_file(path, benchmark, now) for path in files or []]
     if source is not None and definition is not None:
         imports.append(exchange.read_database(source, definition, table, now, seconds=timeout))
     records, left_out = _together(imports)
@@ -141,7 +141,7 @@ def import_runs(
         print_text(f"{added} run{'s' if added != 1 else ''} imported{already}")
 
 
-def _together(imports: Sequence[Found]) -> tuple[dict[str, RunRecord], list[str]]:
+def _together(imports: Sequence[ReadFile]) -> tuple[dict[str, RunRecord], list[str]]:
     """Return the runs of several files by their ids, and a line for all that was left out."""
     records: dict[str, RunRecord] = {}
     for source in imports:

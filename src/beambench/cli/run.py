@@ -154,7 +154,7 @@ def _existing_work(context: typer.Context, pipeline: str) -> Work[ExistingReques
     request = make_existing_request(
         pipeline,
         given["name"],
-        taken=library(given["definitions"]).names(),
+        benchmarks=library(given["definitions"]).names(),
         flags=context.obj,
         labels=parse_labels(given["label"] or []),
         **_shared(given),

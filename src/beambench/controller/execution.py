@@ -116,7 +116,7 @@ class Execution:
         counted = [repeat for repeat in self.repeats if repeat.counts]
         return RunNoise(
             **summarise([repeat.noise for repeat in every]),
-            excluded_repeats=[at for at, one in enumerate(every) if one.excluded is not None],
+            excluded_repeats=[at for at, repeat in enumerate(every) if repeat.excluded is not None],
             counted_repeats=len(counted),
             counted_disturbed=sum(repeat.is_disturbed for repeat in counted),
         )

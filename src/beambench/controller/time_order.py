@@ -17,15 +17,15 @@ class TimeOrder(NamedTuple):
     """How a rate of the repeats that count changed from one to the next; trend in its median."""
 
     metric: str
-    found: Independence
+    independence: Independence
     relative_trend: float
 
     def __str__(self) -> str:
-        found = self.found
+        tested = self.independence
         return (
-            f"{self.metric} over {found.n} repeats in time order: lag-1 correlation "
-            f"{found.lag1:.2f} (p {found.lag1_p:.2g}), trend {self.relative_trend:+.2%} a repeat "
-            f"(p {found.trend_p:.2g})"
+            f"{self.metric} over {tested.n} repeats in time order: lag-1 correlation "
+            f"{tested.lag1:.2f} (p {tested.lag1_p:.2g}), trend {self.relative_trend:+.2%} a repeat "
+            f"(p {tested.trend_p:.2g})"
         )
 
 
@@ -37,10 +37,10 @@ def time_order(repeats: Sequence[Repeat]) -> TimeOrder | None:
             for repeat in repeats
             if repeat.counts and name in repeat.metrics
         ]
-        found = independence(values)
-        if found is not None:
+        tested = independence(values)
+        if tested is not None:
             middle = median(values)
-            return TimeOrder(name, found, found.trend / middle if middle else 0.0)
+            return TimeOrder(name, tested, tested.trend / middle if middle else 0.0)
     return None
 
 
@@ -49,15 +49,15 @@ def warnings_of_order(repeats: Sequence[Repeat]) -> list[str]:
     order = time_order(repeats)
     if order is None:
         return []
-    found = order.found
+    tested = order.independence
     signs = []
-    if found.lag1_p < SIGNIFICANCE:
-        signs.append(f"a lag-1 correlation of {found.lag1:.2f} (p {found.lag1_p:.1g})")
-    if found.trend_p < SIGNIFICANCE:
-        signs.append(f"a trend of {order.relative_trend:+.2%} a repeat (p {found.trend_p:.1g})")
+    if tested.lag1_p < SIGNIFICANCE:
+        signs.append(f"a lag-1 correlation of {tested.lag1:.2f} (p {tested.lag1_p:.1g})")
+    if tested.trend_p < SIGNIFICANCE:
+        signs.append(f"a trend of {order.relative_trend:+.2%} a repeat (p {tested.trend_p:.1g})")
     if not signs:
         return []
     return [
-        f"repeats are not independent: {order.metric} has {' and '.join(signs)} over {found.n} "
+        f"repeats are not independent: {order.metric} has {' and '.join(signs)} over {tested.n} "
         "repeats, so intervals are too narrow: let the machine settle, or look for what changes"
     ]

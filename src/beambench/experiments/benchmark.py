@@ -103,11 +103,11 @@ class BenchmarkRun:
         )
 
     def _added_config(self) -> dict[str, Any]:
-        found = self.calibrated
-        rates = found.rates if found is not None else {}
+        calibrated = self.calibrated
+        rates = calibrated.rates if calibrated is not None else {}
         best = {
-            "best_batch_size": found.best if found is not None else None,
-            "best_batch_size_margin": found.margin if found is not None else None,
+            "best_batch_size": calibrated.best if calibrated is not None else None,
+            "best_batch_size_margin": calibrated.margin if calibrated is not None else None,
             "batch_size_rates": {str(size): rate for size, rate in rates.items()},
         }
         return {**(best if self.request.reference else {}), **self._precision[0]}

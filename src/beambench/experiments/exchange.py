@@ -49,8 +49,8 @@ PREFIX = "beam-"
 
 
 @dataclass
-class Found:
-    """What an import found.
+class ReadFile:
+    """What was read of a file.
 
     Attributes:
         records: runs, marked as imported.
@@ -61,7 +61,7 @@ class Found:
     left_out: list[str] = field(default_factory=list)
 
 
-def read_file(path: Path, benchmark: str | None, now: str) -> Found:
+def read_file(path: Path, benchmark: str | None, now: str) -> ReadFile:
     """Read records that `beambench export` wrote, or Beam's rows as JSON, JSON lines or CSV.
 
     Args:
@@ -84,7 +84,7 @@ def read_file(path: Path, benchmark: str | None, now: str) -> Found:
             "export it with --format json"
         )
     if "run_id" in first:
-        result = Found()
+        result = ReadFile()
         for where, item in items:
             result.records.append(_imported_record(item, f"{path}:{where}", str(path), now))
         return result
@@ -186,7 +186,7 @@ def _without_servers(config: dict[str, Any], where: str) -> dict[str, Any]:
 
 def read_database(
     name: str, definition: Definition, table: str | None, now: str, *, seconds: float
-) -> Found:
+) -> ReadFile:
     """Read the rows that Beam's own suite has published of a benchmark.
 
     Args:
@@ -213,9 +213,9 @@ def read_database(
 
 def from_rows(
     rows: Iterable[Mapping[str, Any]], benchmark: str, source: str, now: str, model: str = "unknown"
-) -> Found:
+) -> ReadFile:
     """Make a run of all rows that have one ``test_id``."""
-    result, broken, own = Found(), 0, set[str]()
+    result, broken, own = ReadFile(), 0, set[str]()
     by_test: dict[str, list[tuple[datetime, str, float, str | None]]] = {}
     for row in rows:
         read = _row(row)

@@ -48,7 +48,9 @@ def retry_disturbed(
         every = [*execution.repeats, *execution.references]
         if any(repeat.status != "succeeded" for repeat in every):
             return None
-        disturbed = [one.index for one in every if one.excluded is None and one.is_disturbed]
+        disturbed = [
+            repeat.index for repeat in every if repeat.excluded is None and repeat.is_disturbed
+        ]
         if not disturbed:
             return None
         index = min(disturbed)

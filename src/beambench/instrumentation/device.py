@@ -45,9 +45,9 @@ def device_of(model: Any) -> ModelDevice:
     """
     try:
         for ask in (_of_server, _of_torch, _of_onnx_runtime, _of_sklearn):
-            found = ask(model)
-            if found is not None:
-                return found
+            device = ask(model)
+            if device is not None:
+                return device
     except Exception as error:  # of a user's own class
         return ModelDevice(reason=f"asking the model raised {type(error).__name__}")
     return ModelDevice(reason=f"a model of type {type(model).__name__} does not say")
@@ -126,17 +126,17 @@ def _name(device: str) -> str | None:
     return cpu_model(Path("/proc")) if device == "cpu" else None
 
 
-def check_device(asked: str | None, found: ModelDevice) -> None:
+def check_device(asked: str | None, actual: ModelDevice) -> None:
     """Raise RunError unless a model is on the device that the definition asks for, or unknown.
 
     Args:
         asked: `cpu` or `gpu`; None: any will do.
-        found: where it is.
+        actual: where it is.
     """
-    if asked is None or found.device in (None, DEVICES[asked]):
+    if asked is None or actual.device in (None, DEVICES[asked]):
         return
-    name = f" ({found.name})" if found.name is not None else ""
-    where = f"after the load the model is on {found.device}{name}"
+    name = f" ({actual.name})" if actual.name is not None else ""
+    where = f"after the load the model is on {actual.device}{name}"
     raise RunError(f"model.device {asked}: {where}: {ADVICE[asked]}")
 
 

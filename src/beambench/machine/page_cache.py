@@ -20,8 +20,8 @@ def cached_share(files: Iterable[Path]) -> float | None:
         for file in files:
             if not os.access(file, os.W_OK):
                 return None
-            found = _pages(file)
-            cached, pages = cached + sum(found), pages + len(found)
+            in_cache = _pages(file)
+            cached, pages = cached + sum(in_cache), pages + len(in_cache)
     except (OSError, ValueError, AttributeError):  # no Linux, or no such file
         return None
     return cached / pages if pages else None

@@ -50,9 +50,9 @@ def summing_to_hundred(shares: Sequence[float]) -> list[str]:
     What rounding leaves goes to those that lost most by it.
     """
     tenths = [share * 1000 for share in shares]
-    rounded = [math.floor(one) for one in tenths]
+    rounded = [math.floor(tenth) for tenth in tenths]
     left = round(sum(tenths)) - sum(rounded)
     by_loss = sorted(range(len(tenths)), key=lambda at: rounded[at] - tenths[at])
     for at in by_loss[:left]:
         rounded[at] += 1
-    return [f"{one / 10:.1f}" for one in rounded]
+    return [f"{tenth / 10:.1f}" for tenth in rounded]

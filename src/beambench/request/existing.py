@@ -136,7 +136,7 @@ class ExistingRequest:
 def make_existing_request(
     pipeline: str,
     name: str | None,
-    taken: Collection[str],
+    benchmarks: Collection[str],
     flags: Sequence[str],
     command: Sequence[str],
     **options: object,
@@ -146,7 +146,7 @@ def make_existing_request(
     Args:
         pipeline: ``module:function``.
         name: name to store the runs under; None: made of module and function.
-        taken: names of benchmarks, whose histories are not to be mixed with this one.
+        benchmarks: names of benchmarks, whose histories are not to be mixed with this one.
         flags: all that follows `--`.
         command: the command line.
         options: other fields of `ExistingRequest`.
@@ -160,7 +160,7 @@ def make_existing_request(
     _check_hidden()
     file = find_module(module, pipeline)
     request = ExistingRequest(
-        name=checked_name(derived_name(module, function) if name is None else name, taken),
+        name=checked_name(derived_name(module, function) if name is None else name, benchmarks),
         pipeline=pipeline,
         source_file=str(file),
         source_digest=_digest(file, pipeline),
@@ -284,7 +284,7 @@ def derived_name(module: str, function: str) -> str:
     return name
 
 
-def checked_name(name: str, taken: Collection[str]) -> str:
+def checked_name(name: str, benchmarks: Collection[str]) -> str:
     """Return a name under which runs can be stored and which no benchmark has."""
     try:
         TypeAdapter(Name).validate_python(name)
@@ -292,6 +292,6 @@ def checked_name(name: str, taken: Collection[str]) -> str:
         raise UsageError(
             f"--name {name!r}: small letters, digits and hyphens only, up to {LONGEST_NAME}"
         ) from None
-    if name in taken:
+    if name in benchmarks:
         raise UsageError(f"{name}: is a benchmark's name: give the pipeline another with --name")
     return name

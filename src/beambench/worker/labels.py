@@ -108,7 +108,7 @@ def _check_beyond(rows: Mapping[str, LabelRow], labels: Labels, manifest: Manife
 
 def _elsewhere(rows: Mapping[str, LabelRow], manifest: Manifest) -> list[str]:
     """Warn of elements that are labelled by a path in other folders than theirs."""
-    others = [(one, row) for one, row in rows.items() if lies_elsewhere(row, one, manifest.root)]
+    others = [(path, row) for path, row in rows.items() if lies_elsewhere(row, path, manifest.root)]
     if not others:
         return []
     element, row = others[0]
@@ -127,17 +127,17 @@ def _folders(
             f"labels {FOLDERS}: {plan.source}: is no directory with class folders in it: name one"
             " with --input"
         )
-    found = class_folders(
+    folders = class_folders(
         [*manifest.ids, *manifest.beyond],
         plan.source,
         definition.model,
         names=cls.class_names(definition),
         classes=cls.classes(definition),
     )
-    used, listed = len({folder_of(element) for element in manifest.ids}), len(found.classes)
+    used, listed = len({folder_of(element) for element in manifest.ids}), len(folders.classes)
     if used == listed:
-        return found, []
-    return found, [
+        return folders, []
+    return folders, [
         f"labels {FOLDERS}: the elements are of {used} of {listed} class folders, for the limit "
         f"{plan.limit} takes the first"
     ]

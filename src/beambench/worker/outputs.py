@@ -139,8 +139,8 @@ def sampled(output: Output) -> SampledPrediction:
 def with_two_greatest(prediction: SampledPrediction) -> SampledPrediction:
     """Leave of the evidence what tells a near tie; the rest, of many elements, would be much."""
     numbers = [value for value in prediction.evidence or () if not math.isnan(value)]
-    kept = sorted(numbers, reverse=True)[:2] if prediction.evidence is not None else None
-    return prediction.model_copy(update={"evidence": kept})
+    largest = sorted(numbers, reverse=True)[:2] if prediction.evidence is not None else None
+    return prediction.model_copy(update={"evidence": largest})
 
 
 def classes_of(outputs: Sequence[Output]) -> int | None:

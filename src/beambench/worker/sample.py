@@ -34,8 +34,8 @@ def sample_of(ids: Sequence[str], seed: int) -> list[str]:
 
 def further_of(ids: Sequence[str], sample: Sequence[str], seed: int) -> list[str]:
     """Choose further elements than the sample's, in a random order."""
-    taken = set(sample)
-    others = [element_id for element_id in dict.fromkeys(ids) if element_id not in taken]
+    sampled = set(sample)
+    others = [element_id for element_id in dict.fromkeys(ids) if element_id not in sampled]
     source = random.Random(seed + 1)  # noqa: S311
     return source.sample(others, min(FURTHER_SIZE, len(others)))
 

@@ -164,7 +164,7 @@ RAN = ["run", "overhead-noop", "--repeats", "1", "--store", STORE]
 
 def stored_run() -> RunRecord:
     with RunStore.open(STORE) as store:
-        (record,) = [one for one in store.history("overhead-noop") if one.run_id != RUN]
+        (record,) = [stored for stored in store.history("overhead-noop") if stored.run_id != RUN]
     return record
 
 

@@ -103,14 +103,14 @@ def process_of(pid: int) -> psutil.Process | None:
 
 def marked(mark: str) -> list[psutil.Process]:
     """Processes, other than this one, that carry the mark of this test."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get(MARK) == mark:
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return [process for process in found if lives(process)]
+    return [process for process in processes if lives(process)]
 
 
 @pytest.fixture(autouse=True)
@@ -511,21 +511,21 @@ def test_nothing_is_left_after_sigkill_of(victims, mark, tmp_path):
 def follow_until_sampled(controller: subprocess.Popen[str]) -> dict[str, psutil.Process]:
     """Read what the controller prints until it has sampled the daemons; return the processes."""
     assert controller.stdout is not None
-    found = {"controller": psutil.Process(controller.pid)}
+    processes = {"controller": psutil.Process(controller.pid)}
     first_tick = None
     for line in controller.stdout:
         value = json.loads(line)
         if "guardian" in value:
-            found["guardian"] = psutil.Process(value["guardian"])
+            processes["guardian"] = psutil.Process(value["guardian"])
         if "daemons" in value:
-            found["worker"] = psutil.Process(value["worker"])
-            found["keeper"] = found["guardian"].children()[0]
+            processes["worker"] = psutil.Process(value["worker"])
+            processes["keeper"] = processes["guardian"].children()[0]
             names = ("marked daemon", "bare daemon")
-            found.update(zip(names, map(psutil.Process, value["daemons"]), strict=True))
+            processes.update(zip(names, map(psutil.Process, value["daemons"]), strict=True))
         if "tick" in value:
             first_tick = first_tick or value["tick"]
             if value["tick"] - first_tick > 3 * process_tree.SAMPLE_EVERY:
-                return found
+                return processes
     raise AssertionError("the controller ended early")
 
 

@@ -194,8 +194,8 @@ def test_descendants_finds_all_generations():
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as child:
         assert child.stdout is not None
         grandchild = int(child.stdout.readline())
-        found = watchdog.descendants(os.getpid())
+        processes = watchdog.descendants(os.getpid())
         child.communicate(b"\n")
-    assert {child.pid, grandchild} <= set(found)
-    assert os.getpid() not in found
+    assert {child.pid, grandchild} <= set(processes)
+    assert os.getpid() not in processes
     assert watchdog.descendants(grandchild) == []

@@ -312,7 +312,7 @@ def test_the_peak_is_never_below_the_kernels(run, monkeypatch, noted, sampled, p
 
 def test_the_tree_below_the_watchdog_is_sampled_until_the_end(run, samplers):
     result = run()
-    assert [(one.root_pid, one.supervisors, one.calls) for one in samplers] == [
+    assert [(sampler.root_pid, sampler.supervisors, sampler.calls) for sampler in samplers] == [
         (4711, 2, ["start", "stop"])
     ]
     assert result.noise == {"started": True, "own_cpu_seconds": 2.0}

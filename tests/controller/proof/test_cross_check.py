@@ -56,7 +56,7 @@ def checked(
         batch_size=Distribution(**sizes),
         batch_latency=Distribution(**distribution([1000 * value for value in ours])),
     )
-    theirs = distribution([one + gap for one, gap in zip(ours, gaps, strict=True)])
+    theirs = distribution([prediction + gap for prediction, gap in zip(ours, gaps, strict=True)])
     return cross_check(
         own,
         beams(inference_request_batch_size=sizes, inference_batch_latency_micro_secs=theirs),
@@ -73,9 +73,9 @@ shapes = pytest.mark.parametrize("ours", SHAPES.values(), ids=SHAPES)
 
 @shapes
 def test_what_the_empty_handler_shows_is_allowed(ours):
-    found = checked(ours, [80.0] * len(ours))
+    details = checked(ours, [80.0] * len(ours))
     mean = sum(ours) / len(ours)
-    assert found == {
+    assert details == {
         "agrees": True,
         "differences": [],
         "latency_gap_us": pytest.approx(80),
@@ -90,9 +90,9 @@ def test_a_pause_of_the_machine_in_any_batch_is_no_difference(ours):
         for pause in (3_000, 75_000, 110_000, 150_000, 300_000):
             gaps = [80.0] * len(ours)
             gaps[batch] += pause
-            found = checked(ours, gaps)
-            assert (found["agrees"], batch, pause) == (True, batch, pause)
-            assert found["latency_gap_us"] == pytest.approx(80 + pause / len(ours))
+            details = checked(ours, gaps)
+            assert (details["agrees"], batch, pause) == (True, batch, pause)
+            assert details["latency_gap_us"] == pytest.approx(80 + pause / len(ours))
 
 
 @shapes
@@ -107,17 +107,17 @@ def test_two_pauses_are_no_difference_either(ours):
 @pytest.mark.parametrize("ours", [EQUAL, GROWING], ids=["equal", "growing"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 3.0])
 def test_a_share_of_every_batch_is_a_difference(ours, share):
-    assert checked(ours, [80 + share * one for one in ours])["agrees"] is False
+    assert checked(ours, [80 + share * prediction for prediction in ours])["agrees"] is False
 
 
 @shapes
-@pytest.mark.parametrize("more", [10_000, 80_000])
-def test_milliseconds_in_every_batch_are_a_difference(ours, more):
-    found = checked(ours, [80.0 + more] * len(ours))
-    assert found["agrees"] is False
+@pytest.mark.parametrize("added", [10_000, 80_000])
+def test_milliseconds_in_every_batch_are_a_difference(ours, added):
+    details = checked(ours, [80.0 + added] * len(ours))
+    assert details["agrees"] is False
     allowed = 200 + 0.01 * sum(ours) / len(ours)
-    assert found["differences"] == [
-        f"batch latency: Beam's mean is {80 + more} µs above ours, more than 2 of {len(ours)} "
+    assert details["differences"] == [
+        f"batch latency: Beam's mean is {80 + added} µs above ours, more than 2 of {len(ours)} "
         f"batches could hold; around a handler that does nothing it is 80 µs, so allowed are "
         f"{allowed:.0f} µs"
     ]
@@ -138,8 +138,8 @@ def test_more_is_allowed_where_the_empty_handler_shows_more():
 
 @pytest.mark.parametrize("batches", [1, 2])
 def test_of_two_batches_a_difference_cannot_be_told_from_a_pause(batches):
-    found = checked([60_000] * batches, [20_000] * batches)
-    assert (found["agrees"], found["latency_gap_us"]) == (True, 20_000)
+    details = checked([60_000] * batches, [20_000] * batches)
+    assert (details["agrees"], details["latency_gap_us"]) == (True, 20_000)
 
 
 def test_three_batches_that_all_differ_are_a_difference():
@@ -148,8 +148,8 @@ def test_three_batches_that_all_differ_are_a_difference():
 
 
 def test_without_an_empty_handler_it_is_unknown_how_much_may_be_above():
-    found = checked(EQUAL, [20_000] * len(EQUAL), None)
-    assert found == {
+    details = checked(EQUAL, [20_000] * len(EQUAL), None)
+    assert details == {
         "agrees": True,
         "differences": [],
         "latency_gap_us": 20_000,
@@ -159,37 +159,37 @@ def test_without_an_empty_handler_it_is_unknown_how_much_may_be_above():
 
 @pytest.mark.parametrize("gap", [-1, -0.5, 0])
 def test_beam_truncates_to_whole_microseconds(gap):
-    found = cross_check(measured(), beams(gap), EMPTY)
-    assert (found["agrees"], found["latency_gap_us"]) == (True, gap)
+    check = cross_check(measured(), beams(gap), EMPTY)
+    assert (check["agrees"], check["latency_gap_us"]) == (True, gap)
 
 
 @pytest.mark.parametrize("empty", [EMPTY, None], ids=["measured", "unknown"])
 @pytest.mark.parametrize("gap", [-1.5, -500])
 def test_a_latency_below_ours_is_a_difference_whatever_is_known(gap, empty):
-    found = cross_check(measured(), beams(gap), empty)
-    assert found["agrees"] is False
-    assert found["differences"] == [f"batch latency: Beam's mean is {-gap:.0f} µs below ours"]
+    check = cross_check(measured(), beams(gap), empty)
+    assert check["agrees"] is False
+    assert check["differences"] == [f"batch latency: Beam's mean is {-gap:.0f} µs below ours"]
 
 
 @pytest.mark.parametrize("key", ["count", "sum", "min", "max"])
 def test_sizes_must_be_equal(key):
     size = {**SIZE, "step": "T/B", key: SIZE[key] + 1}
-    found = cross_check(measured(), beams(inference_request_batch_size=size))
-    assert found["agrees"] is False
-    assert found["differences"] == [f"batch size {key}: Beam {SIZE[key] + 1}, ours {SIZE[key]}"]
+    check = cross_check(measured(), beams(inference_request_batch_size=size))
+    assert check["agrees"] is False
+    assert check["differences"] == [f"batch size {key}: Beam {SIZE[key] + 1}, ours {SIZE[key]}"]
 
 
 @pytest.mark.parametrize("counted", [{"num_inferences": {"value": 39}}, {"num_inferences": {}}])
 def test_the_number_of_inferences_must_be_equal(counted):
-    found = cross_check(measured(), beams(**counted))
-    assert found["agrees"] is False
+    check = cross_check(measured(), beams(**counted))
+    assert check["agrees"] is False
     value = counted["num_inferences"].get("value")
-    assert found["differences"] == [f"inferences: Beam {value}, ours 40"]
+    assert check["differences"] == [f"inferences: Beam {value}, ours 40"]
 
 
 def test_latencies_are_not_compared_if_a_batch_has_none_of_ours():
-    found = cross_check(measured(empty_batches=1), beams(-5000), EMPTY)
-    assert found == {"agrees": True, "differences": []}
+    check = cross_check(measured(empty_batches=1), beams(-5000), EMPTY)
+    assert check == {"agrees": True, "differences": []}
 
 
 def test_latencies_are_compared_if_a_batch_was_run_again_for_ours_holds_that_too():
@@ -211,9 +211,9 @@ def test_all_that_differs_is_listed():
     ],
 )
 def test_what_is_not_there_is_unknown_and_not_equal(ours, theirs):
-    found = cross_check(ours, theirs)
-    assert found["agrees"] is None
-    assert found["reason"] == "Beam's metrics are not there"
+    check = cross_check(ours, theirs)
+    assert check["agrees"] is None
+    assert check["reason"] == "Beam's metrics are not there"
 
 
 @pytest.mark.parametrize("missing", ["theirs", "ours"])
@@ -249,10 +249,10 @@ def calls() -> Measured:
 
 
 def test_with_models_per_key_sums_are_compared_and_a_latency_below_that_of_calls():
-    found = cross_check(calls(), per_key(), EMPTY)
-    assert (found["agrees"], found["differences"]) == (True, [])
-    assert found["latency_gap_us"] == 100
-    assert found["reason"].startswith("models per key")
+    check = cross_check(calls(), per_key(), EMPTY)
+    assert (check["agrees"], check["differences"]) == (True, [])
+    assert check["latency_gap_us"] == 100
+    assert check["reason"].startswith("models per key")
     # Beam's shortest and longest are of several calls: they say nothing of one.
     assert cross_check(calls(), per_key(5000), EMPTY)["agrees"] is True
     assert cross_check(calls(), per_key(-5))["agrees"] is False
@@ -260,8 +260,8 @@ def test_with_models_per_key_sums_are_compared_and_a_latency_below_that_of_calls
 
 def test_with_models_per_key_a_lost_element_is_a_difference():
     size = {"count": 2, "sum": 39, "min": 14, "max": 25}
-    found = cross_check(calls(), per_key(inference_request_batch_size=size))
-    assert found["differences"] == ["batch size sum: Beam 39, ours 40"]
+    check = cross_check(calls(), per_key(inference_request_batch_size=size))
+    assert check["differences"] == ["batch size sum: Beam 39, ours 40"]
 
 
 def test_without_models_per_key_such_sizes_differ():

@@ -29,7 +29,7 @@ def execution(
     labels: str = "ab",
     sizes: dict[int, int] | None = None,
     differing: int | None = None,
-    **more: Any,
+    **changes: Any,
 ) -> Observation:
     """Return an execution of 200 elements: in batches of 64 and one of 8, unless said otherwise."""
     sizes = {64: 3, 8: 1} if sizes is None else sizes
@@ -41,7 +41,7 @@ def execution(
         "batch_size": None,
         "batch_latency": None,
         "latencies": {},
-        "retried_batches": more.pop("retried", 0),
+        "retried_batches": changes.pop("retried", 0),
     }
     fields: dict[str, Any] = {
         "task": "pipeline",
@@ -55,7 +55,7 @@ def execution(
         fields["label_comparison"] = LabelComparison(
             compared=COUNT, differing=differing, listed=listed
         )
-    return Observation(**{**fields, **more})
+    return Observation(**{**fields, **changes})
 
 
 FIRST = execution()
@@ -63,9 +63,12 @@ OTHER = {"labels": "cd", "differing": 1, "sizes": {16: 12, 8: 1}}
 
 
 def problem(
-    ours: Observation, first: Observation = FIRST, against: Observation | None = None, **more: Any
+    ours: Observation,
+    first: Observation = FIRST,
+    against: Observation | None = None,
+    **changes: Any,
 ) -> str | None:
-    return label_problem(ours, first, against or reference(), rounded=more.get("rounded", False))
+    return label_problem(ours, first, against or reference(), rounded=changes.get("rounded", False))
 
 
 def test_the_same_labels_are_no_problem():
@@ -111,9 +114,9 @@ def test_the_loop_has_the_same_batches_if_all_have_one_size():
 @pytest.mark.parametrize("known_by", ["ours", "reference"])
 def test_one_that_differs_is_wrong_in_any_batches_if_labels_are_exact(known_by):
     ours = execution(**OTHER, near_tie=0.0 if known_by == "ours" else 1e-4)
-    found = problem(ours, against=reference(near_tie=0.0 if known_by == "reference" else 1e-4))
-    assert found is not None
-    assert found.endswith("first '0', though labels of this work are exact")
+    problems = problem(ours, against=reference(near_tie=0.0 if known_by == "reference" else 1e-4))
+    assert problems is not None
+    assert problems.endswith("first '0', though labels of this work are exact")
 
 
 @pytest.mark.parametrize(("near_ties", "explained"), [(0, 18), (4, 52), (32, 200)])
@@ -126,9 +129,9 @@ def test_more_than_near_ties_explain_is_wrong(near_ties, explained):
     for differing in (1, explained):
         assert problem(execution(**{**OTHER, "differing": differing}), against=against) is None
     if explained < COUNT:
-        found = problem(execution(**{**OTHER, "differing": explained + 1}), against=against)
-        assert found is not None
-        assert f": near ties explain {explained / COUNT:.2%} at most" in found
+        problems = problem(execution(**{**OTHER, "differing": explained + 1}), against=against)
+        assert problems is not None
+        assert f": near ties explain {explained / COUNT:.2%} at most" in problems
 
 
 def test_what_near_ties_explain_is_unknown_without_a_sample_or_with_rounding():
@@ -145,11 +148,11 @@ def test_an_element_that_failed_in_one_of_them_is_no_difference():
 
 
 def test_a_repeat_whose_labels_are_wrong_fails_and_keeps_the_comparison():
-    found = verification(execution("cd", differing=2), reference(), first=FIRST)
-    assert found is not None
-    assert not found.passed
-    assert found.detectable_share is None
-    assert found.label_comparison == LabelComparison(compared=200, differing=2, listed=["0", "1"])
+    proven = verification(execution("cd", differing=2), reference(), first=FIRST)
+    assert proven is not None
+    assert not proven.passed
+    assert proven.detectable_share is None
+    assert proven.label_comparison == LabelComparison(compared=200, differing=2, listed=["0", "1"])
 
 
 # The run
@@ -171,8 +174,8 @@ def verdict(digest: str = "ab", **changes: Any) -> Verification:
 
 def test_a_loop_with_the_same_digest_has_compared_all():
     loops = [("loop repeat 1", verdict(detectable_share=None))]
-    found = run_level([verdict(), verdict()], loops)
-    assert (found.elements_compared, found.detectable_share) == (COUNT, 0.0)
+    proven = run_level([verdict(), verdict()], loops)
+    assert (proven.elements_compared, proven.detectable_share) == (COUNT, 0.0)
     assert run_level([verdict(), verdict()]).detectable_share == 0.08
     assert run_level([verdict(), verdict("cd")], loops).detectable_share == 0.08
     assert run_level([verdict()], [("loop repeat 1", verdict("cd"))]).detectable_share == 0.08
@@ -186,6 +189,6 @@ def test_wrong_labels_of_the_loop_are_a_problem_of_the_run():
         problems=["the labels of 1 of 200 elements differ"],
         label_comparison=LabelComparison(compared=COUNT, differing=1, listed=["0"]),
     )
-    found = run_level([verdict()], [("loop repeat 2", wrong)])
-    assert found.problems == ["loop repeat 2: the labels of 1 of 200 elements differ"]
-    assert (found.passed, found.detectable_share) == (False, None)
+    proven = run_level([verdict()], [("loop repeat 2", wrong)])
+    assert proven.problems == ["loop repeat 2: the labels of 1 of 200 elements differ"]
+    assert (proven.passed, proven.detectable_share) == (False, None)

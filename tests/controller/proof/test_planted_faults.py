@@ -17,20 +17,20 @@ EVERY_FAULT = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.n
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_without_a_fault_a_run_passes_and_says_its_power(tmp_path, loop):
-    found = outcome(None, loop, tmp_path)
-    assert found.error is None
-    assert found.verification.passed
-    assert found.verification.detectable_share == (0.085 if loop == "no loop" else 0.0)
+    result = outcome(None, loop, tmp_path)
+    assert result.error is None
+    assert result.verification.passed
+    assert result.verification.detectable_share == (0.085 if loop == "no loop" else 0.0)
 
 
 @EVERY_FAULT
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_fault_is_caught_or_is_below_the_power_that_the_record_states(tmp_path, fault, loop):
-    found = outcome(fault, loop, tmp_path)
-    if found.caught_by is not None:
-        assert not found.verification.passed or found.caught_by == "failures"
+    result = outcome(fault, loop, tmp_path)
+    if result.caught_by is not None:
+        assert not result.verification.passed or result.caught_by == "failures"
         return
-    stated = found.verification.detectable_share
+    stated = result.verification.detectable_share
     assert stated is not None
     assert 0 < fault.share <= stated
 

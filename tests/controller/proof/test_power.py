@@ -61,7 +61,9 @@ def test_it_is_what_counting_all_samples_gives(compared, differing):
     samples = list(itertools.combinations(range(population), compared))
 
     def unseen(wrong: int) -> float:
-        few = sum(sum(one < wrong for one in sample) <= differing for sample in samples)
+        few = sum(
+            sum(prediction < wrong for prediction in sample) <= differing for sample in samples
+        )
         return few / len(samples)
 
     least = next((w for w in range(population + 1) if unseen(w) <= 0.05), population)
@@ -74,6 +76,7 @@ def test_one_that_is_planted_is_seen_as_often_as_said():
     wrong = round(detectable_share(compared, population) * population) + 1
     runs = 4000
     seen = sum(
-        any(one < wrong for one in source.sample(range(population), compared)) for _ in range(runs)
+        any(prediction < wrong for prediction in source.sample(range(population), compared))
+        for _ in range(runs)
     )
     assert seen / runs >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)

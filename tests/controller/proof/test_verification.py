@@ -39,24 +39,24 @@ REFERENCE = Observation(task="reference", sample=labelled(4))
 
 
 def judged(observation: Observation, reference: Observation | None = REFERENCE) -> Verification:
-    found = verification(observation, reference)
-    assert found is not None
-    assert [found.passed, bool(found.problems), found.unverified is not None].count(True) == 1
-    return found
+    proven = verification(observation, reference)
+    assert proven is not None
+    assert [proven.passed, bool(proven.problems), proven.unverified is not None].count(True) == 1
+    return proven
 
 
 def test_a_right_repeat_passes():
-    found = judged(observed())
-    assert (found.elements_in, found.elements_out, found.elements_failed) == (10, 10, 0)
-    assert (found.duplicates, found.missing, found.digest) == (0, 0, "ab")
-    assert found.reference_agreement == 1.0
-    assert found.problems == []
+    proven = judged(observed())
+    assert (proven.elements_in, proven.elements_out, proven.elements_failed) == (10, 10, 0)
+    assert (proven.duplicates, proven.missing, proven.digest) == (0, 0, "ab")
+    assert proven.reference_agreement == 1.0
+    assert proven.problems == []
 
 
 def test_the_power_of_a_pass_is_that_of_its_sample():
     # 4 of 10: C(10-w, 4) / C(10, 4) is 15/210 = 0.0714 for 4 wrong labels and 5/210 for 5.
-    found = judged(observed())
-    assert (found.elements_compared, found.detectable_share) == (4, 0.4)
+    proven = judged(observed())
+    assert (proven.elements_compared, proven.detectable_share) == (4, 0.4)
     wrong = judged(observed(sample=labelled(4, first=3)))
     assert (wrong.elements_compared, wrong.detectable_share) == (4, None)
     alone = judged(observed(), None)
@@ -69,19 +69,19 @@ def test_near_ties_are_no_part_of_what_the_sample_stands_for():
         SampledPrediction(id=f"{n}.jpg", label=n, evidence=[0.0, 0.0 if n > 7 else 1.0])
         for n in range(10)
     ]
-    found = judged(observed(sample=tied), Observation(task="reference", sample=tied))
-    assert found.passed
-    assert (found.elements_compared, found.detectable_share) == (8, 0.0)  # 8 of 8
+    proven = judged(observed(sample=tied), Observation(task="reference", sample=tied))
+    assert proven.passed
+    assert (proven.elements_compared, proven.detectable_share) == (8, 0.0)  # 8 of 8
 
 
 def test_a_difference_that_agreement_allows_costs_power_and_is_said():
     count = 150
     expected = proof(count, ids=55)
     few = observed(expected, expected=expected, sample=labelled(count, first=7))
-    found = judged(few, Observation(task="reference", sample=labelled(count)))
-    assert found.passed
-    assert found.detectable_share == 0.0 + 1 / count  # all but the one that is known are right
-    assert found.warnings == [
+    proven = judged(few, Observation(task="reference", sample=labelled(count)))
+    assert proven.passed
+    assert proven.detectable_share == 0.0 + 1 / count  # all but the one that is known are right
+    assert proven.warnings == [
         "1 of 150 sampled elements differ from the reference loop, which 0.99 agreement allows, "
         "first '0.jpg'"
     ]
@@ -89,44 +89,48 @@ def test_a_difference_that_agreement_allows_costs_power_and_is_said():
 
 def test_failures_are_part_of_the_account():
     named = [FailedElement(id="3.jpg", stage="read", error="gone")]
-    found = judged(observed(proof(8, 2, 50, 5), failed=named))
-    assert found.problems == []
-    assert (found.elements_out, found.elements_failed) == (8, 2)
-    assert (found.failed, found.failed_listed) == (named, 1)
+    proven = judged(observed(proof(8, 2, 50, 5), failed=named))
+    assert proven.problems == []
+    assert (proven.elements_out, proven.elements_failed) == (8, 2)
+    assert (proven.failed, proven.failed_listed) == (named, 1)
 
 
 def test_a_run_of_which_nothing_came_out_has_proven_nothing():
     named = [FailedElement(id="3.jpg", stage="read", error="gone")]
-    every = [one.model_copy(update={"label": None, "error": "gone"}) for one in labelled(4)]
+    every = [
+        prediction.model_copy(update={"label": None, "error": "gone"}) for prediction in labelled(4)
+    ]
     reference = Observation(task="reference", sample=every)
     for task in ("pipeline", "loop", "collect"):
         failed = observed(proof(0, 10, 0, 55), failed=named, sample=every, task=task)
-        found = judged(failed, reference)
-        assert found.problems == ["no element came out: 10 failed, first 3.jpg: read: gone"]
-        assert (found.elements_out, found.elements_failed) == (0, 10)
+        proven = judged(failed, reference)
+        assert proven.problems == ["no element came out: 10 failed, first 3.jpg: read: gone"]
+        assert (proven.elements_out, proven.elements_failed) == (0, 10)
 
 
 def test_nor_has_one_that_had_nothing_to_do():
     nothing = proof(0, 0, 0, 0)
-    found = judged(observed(nothing, expected=nothing))
-    assert found.problems == ["there was no element to work on"]
+    proven = judged(observed(nothing, expected=nothing))
+    assert proven.problems == ["there was no element to work on"]
 
 
 def test_a_run_of_which_one_came_out_that_was_not_sampled_has_proven_nothing():
-    every = [one.model_copy(update={"label": None, "error": "gone"}) for one in labelled(4)]
-    found = judged(
+    every = [
+        prediction.model_copy(update={"label": None, "error": "gone"}) for prediction in labelled(4)
+    ]
+    proven = judged(
         observed(proof(1, 9, 1, 54), sample=every), Observation(task="reference", sample=every)
     )
-    assert found.problems == ["all 4 sampled elements failed, here and in the reference loop"]
+    assert proven.problems == ["all 4 sampled elements failed, here and in the reference loop"]
 
 
 def test_what_weakens_a_proof_that_passed_is_said():
     same = [
         SampledPrediction(id=f"{n}.jpg", label=0, evidence=[0.0, float(n)]) for n in range(2, 12)
     ]
-    found = judged(observed(sample=same), Observation(task="reference", sample=same))
-    assert found.passed
-    assert [warning[:44] for warning in found.warnings] == [
+    proven = judged(observed(sample=same), Observation(task="reference", sample=same))
+    assert proven.passed
+    assert [warning[:44] for warning in proven.warnings] == [
         "all 10 sampled elements have the label '0', "
     ]
     assert judged(observed()).warnings == []
@@ -147,7 +151,7 @@ def test_an_account_that_does_not_add_up_is_a_problem_even_if_no_name_is_known(p
 
 
 def test_missing_and_doubled_elements_are_counted_and_three_are_named():
-    found = judged(
+    proven = judged(
         observed(
             proof(9, 0, 40),
             missing=["a", "b", "c", "d"],
@@ -156,18 +160,18 @@ def test_missing_and_doubled_elements_are_counted_and_three_are_named():
             duplicates_count=2,
         )
     )
-    assert found.problems == [
+    assert proven.problems == [
         "40 elements did not come out: a, b, c",
         "2 elements came out too often: x",
     ]
-    assert (found.missing, found.duplicates) == (40, 2)
+    assert (proven.missing, proven.duplicates) == (40, 2)
 
 
 def test_account_and_agreement_are_both_judged():
-    found = judged(observed(proof(9), sample=labelled(4, first=9)))
-    assert len(found.problems) == 2
-    assert found.reference_agreement == 0.75
-    assert found.reference["differing"] == ["0.jpg"]
+    proven = judged(observed(proof(9), sample=labelled(4, first=9)))
+    assert len(proven.problems) == 2
+    assert proven.reference_agreement == 0.75
+    assert proven.reference["differing"] == ["0.jpg"]
 
 
 def constant(count: int) -> list[SampledPrediction]:
@@ -178,9 +182,9 @@ def constant(count: int) -> list[SampledPrediction]:
 @pytest.mark.parametrize("task", ["pipeline", "collect"])
 @pytest.mark.parametrize("sample", [labelled(4), constant(32)], ids=["labels", "one label"])
 def test_without_a_reference_a_repeat_is_unverified(task, sample):
-    found = judged(observed(task=task, sample=sample, labelled=10, correct=10), None)
-    assert (found.passed, found.problems, found.reference_agreement) == (False, [], None)
-    assert "no reference sample was run" in str(found.unverified)
+    proven = judged(observed(task=task, sample=sample, labelled=10, correct=10), None)
+    assert (proven.passed, proven.problems, proven.reference_agreement) == (False, [], None)
+    assert "no reference sample was run" in str(proven.unverified)
 
 
 def test_one_label_that_a_reference_cannot_speak_for_is_unverified_and_for_many_a_problem():
@@ -196,20 +200,20 @@ def test_one_label_that_a_reference_cannot_speak_for_is_unverified_and_for_many_
 def test_near_ties_alone_leave_a_repeat_unverified():
     tied = [SampledPrediction(id=f"{n}.jpg", label=n, evidence=[0.5, 0.5]) for n in range(4)]
     reference = Observation(task="reference", sample=tied, compares_outputs=False)
-    found = judged(observed(sample=tied), reference)
-    assert not found.passed
-    assert found.unverified is not None
+    proven = judged(observed(sample=tied), reference)
+    assert not proven.passed
+    assert proven.unverified is not None
 
 
 def test_a_problem_goes_before_the_lack_of_a_reference():
-    found = judged(observed(missing=["3.jpg"], missing_count=1), None)
-    assert found.problems == ["1 elements did not come out: 3.jpg"]
+    proven = judged(observed(missing=["3.jpg"], missing_count=1), None)
+    assert proven.problems == ["1 elements did not come out: 3.jpg"]
 
 
 def test_the_loop_is_the_reference_itself():
-    found = judged(observed(task="loop", sample=[]), REFERENCE)
-    assert found.passed
-    assert found.reference_agreement is None
+    proven = judged(observed(task="loop", sample=[]), REFERENCE)
+    assert proven.passed
+    assert proven.reference_agreement is None
 
 
 @pytest.mark.parametrize("missing", ["proof", "expected"])
@@ -246,8 +250,8 @@ def test_an_unverified_repeat_speaks_before_one_that_passed_and_after_one_that_f
 
 
 def test_no_repeat_is_no_pass():
-    found = run_level([])
-    assert (found.passed, found.elements_in, found.digest) == (False, 0, None)
+    proven = run_level([])
+    assert (proven.passed, proven.elements_in, proven.digest) == (False, 0, None)
 
 
 def test_labels_that_differ_between_repeats_are_noted():

@@ -169,8 +169,8 @@ def test_twice_the_usage_costs_twice(usage, mode, sheet):
     amounts = usage.model_dump(exclude={"source"})
     doubled = {name: None if value is None else 2 * value for name, value in amounts.items()}
     once, twice = (
-        estimate(one, sheet, mode=mode, gpu=T4, machine="box")
-        for one in (usage, Usage(source="service", **doubled))
+        estimate(case, sheet, mode=mode, gpu=T4, machine="box")
+        for case in (usage, Usage(source="service", **doubled))
     )
     assert abs(twice.total - 2 * once.total) <= ALMOST * twice.total
     assert twice.complete == once.complete
@@ -181,7 +181,7 @@ def test_twice_the_usage_costs_twice(usage, mode, sheet):
 def test_nothing_is_negative_and_the_total_is_the_sum_of_its_lines(usage, mode, sheet):
     cost = estimate(usage, sheet, mode=mode, gpu=T4, machine="box")
     known = [line.money for line in cost.lines if line.money is not None]
-    assert all(one >= 0 for one in known)
+    assert all(amount >= 0 for amount in known)
     assert cost.total == sum(known)
     assert all(line.amount is None or line.amount >= 0 for line in cost.lines)
 
@@ -207,8 +207,8 @@ def test_unknown_stays_unknown(usage, mode):
 @given(USAGES, st.sampled_from(SHEET.gpus()), st.floats(1, 1e6), st.floats(1, 1e6))
 def test_gpu_and_shuffle_are_always_counted(usage, gpu, gpu_seconds, shuffle_gb):
     without = usage.model_copy(update={"gpu_seconds": 0.0, "shuffle_gb": 0.0})
-    more = usage.model_copy(update={"gpu_seconds": gpu_seconds, "shuffle_gb": shuffle_gb})
-    less, cost = (estimate(one, SHEET, mode="batch", gpu=gpu) for one in (without, more))
+    complete = usage.model_copy(update={"gpu_seconds": gpu_seconds, "shuffle_gb": shuffle_gb})
+    less, cost = (estimate(case, SHEET, mode="batch", gpu=gpu) for case in (without, complete))
     rate = SHEET.rate("gpu", "batch", gpu)
     assert rate is not None
     expected = Decimal(gpu_seconds) / SECONDS_PER_HOUR * rate.price
@@ -255,15 +255,15 @@ def test_what_a_job_did_not_have_is_filled_in_and_said():
 
 
 @pytest.mark.parametrize(
-    ("one", "gpu"),
+    ("machines", "gpu"),
     [
         (cluster(accelerator={"type": T4, "count": 2}), T4),
         (cluster("g2-standard-4"), "nvidia-l4"),
         (cluster("z9-new-2"), None),
     ],
 )
-def test_gpu_time_is_not_filled_in_where_there_may_be_gpus(one, gpu):
-    cost, filled_in = cost_of_job(told(), one, "batch", SHEET)
+def test_gpu_time_is_not_filled_in_where_there_may_be_gpus(machines, gpu):
+    cost, filled_in = cost_of_job(told(), machines, "batch", SHEET)
     assert "gpu_seconds" not in filled_in
     assert not cost.complete
     (line,) = [line for line in cost.lines if line.resource.startswith("gpu")]
@@ -272,11 +272,11 @@ def test_gpu_time_is_not_filled_in_where_there_may_be_gpus(one, gpu):
 
 
 def test_the_gpu_of_a_job_is_that_of_its_cluster_unless_another_is_asked_for():
-    one = cluster(accelerator={"type": T4, "count": 2})
+    single = cluster(accelerator={"type": T4, "count": 2})
     # 25 machine hours with two T4 each: 50 GPU h, as the service counts them.
     usage = told(gpu_seconds=50 * HOUR)
-    assert money(cost_of_job(usage, one, "batch", SHEET)[0], f"gpu {T4}") == Decimal(21)
-    other, _ = cost_of_job(usage, one, "batch", SHEET, "nvidia-l4")
+    assert money(cost_of_job(usage, single, "batch", SHEET)[0], f"gpu {T4}") == Decimal(21)
+    other, _ = cost_of_job(usage, single, "batch", SHEET, "nvidia-l4")
     assert money(other, "gpu nvidia-l4") == Decimal("33.6")
 
 

@@ -30,7 +30,7 @@ from beambench.cost.projection.model import (
 
 CHECKED = settings(max_examples=200, deadline=None, derandomize=True)
 N1 = machine_types()["n1-standard-2"]
-ONE = Measurement(throughputs=[4.0, 5.0, 6.0], startup=[10.0], peak_rss=1.5 * GB)
+ONE_PROCESS = Measurement(throughputs=[4.0, 5.0, 6.0], startup=[10.0], peak_rss=1.5 * GB)
 CLUSTER = Fleet(name="n1-standard-2", machine=N1, workers=75, processes=2, copies=2, disk_gb=50)
 LOW, HIGH = 1.7983, 13.529
 """exp(mean ± t · s · √(1 + 1/3)) of the logarithms of 4, 5 and 6: s = 0.20307, t = 4.303."""
@@ -58,7 +58,7 @@ def test_by_hand():
     #   wall time                                333.75 s
     #   worker time  75 × 333.75               = 25,031.25 s
     #   throughput   50,000 ÷ 208.75           = 239.52 elements/s
-    projected = project(ONE, CLUSTER, EXACT, 50_000)
+    projected = project(ONE_PROCESS, CLUSTER, EXACT, 50_000)
     assert numbers(projected.process_throughput) == pytest.approx(
         (0.4 * LOW, 2.0, 0.4 * HIGH), abs=1e-4
     )
@@ -90,25 +90,25 @@ def test_by_hand_with_every_range():
     # Worst: 334 ÷ (1.80 × 0.25 × 0.5) × 1.25 + 10 ÷ (0.25 × 0.5) + 420 = 2,357.4 s.
     # Best:  334 ÷ (13.53 × 0.8 × 0.75) × 1 + 10 ÷ (0.8 × 0.75) + 60 = 117.81 s.
     # Expected: 334 ÷ (5 × 0.5 × 0.6) × 1.1 + 10 ÷ 0.3 + 180 = 244.93 + 33.33 + 180 = 458.27 s.
-    wall = project(ONE, CLUSTER, factors, 50_000).wall_seconds
+    wall = project(ONE_PROCESS, CLUSTER, factors, 50_000).wall_seconds
     assert wall.expected == pytest.approx(458.267, abs=1e-3)
     assert (wall.low, wall.high) == pytest.approx((117.81, 2357.4), abs=0.5)
-    shuffled = project(ONE, CLUSTER, factors, 50_000).usage["high"].shuffle_gb
+    shuffled = project(ONE_PROCESS, CLUSTER, factors, 50_000).usage["high"].shuffle_gb
     assert shuffled == pytest.approx(50_000 * 2000 / 2**30)
 
 
 def test_processes_that_ran_together_share_what_was_measured():
-    two = replace(ONE, throughputs=[9.0, 10.0], processes=2, peak_rss=3 * GB, copies=2)
+    two = replace(ONE_PROCESS, throughputs=[9.0, 10.0], processes=2, peak_rss=3 * GB, copies=2)
     low, high = prediction_interval(two.throughputs)
     assert process_rate(two) == Range.of(low / 2, 4.75, high / 2)
 
 
 def test_a_single_repeat_is_known_to_ten_percent_and_several_to_where_the_next_lies():
-    lone = process_rate(replace(ONE, throughputs=[5.0]))
+    lone = process_rate(replace(ONE_PROCESS, throughputs=[5.0]))
     assert numbers(lone) == pytest.approx((4.5, 5, 5.5))
     six = [4.0, 4.5, 5.0, 5.0, 5.5, 6.0]
     low, high = prediction_interval(six)
-    assert process_rate(replace(ONE, throughputs=six)) == Range.of(low, 5, high)
+    assert process_rate(replace(ONE_PROCESS, throughputs=six)) == Range.of(low, 5, high)
     assert low < 4 < 6 < high
 
 
@@ -167,13 +167,13 @@ def test_more_work_never_takes_less_time(measured, fleet, factors, elements):
 @given(MEASURED, FLEETS, FACTORS, st.integers(1, 10**6))
 def test_faster_machines_never_cost_more_time(measured, fleet, factors, elements):
     faster = replace(factors, scale=factors.scale.times(Range.exactly(2)))
-    slow, fast = (project(measured, fleet, one, elements) for one in (factors, faster))
+    slow, fast = (project(measured, fleet, speeds, elements) for speeds in (factors, faster))
     assert fast.wall_seconds.expected <= slow.wall_seconds.expected
 
 
 def test_memory_is_imports_and_activations_for_each_process_and_one_model_for_each_copy():
     # 1.5 GB with one copy of 0.5 GB: 1 GB of a process itself.
-    run = replace(ONE, model_bytes=0.5 * GB)
+    run = replace(ONE_PROCESS, model_bytes=0.5 * GB)
     assert memory_gb(run, 2, 2) == pytest.approx(3.0)
     assert memory_gb(run, 4, 4) == pytest.approx(6.0)
     assert memory_gb(run, 4, 1) == pytest.approx(4.5)  # one copy for all: model.large
@@ -185,17 +185,17 @@ def test_memory_is_imports_and_activations_for_each_process_and_one_model_for_ea
 def test_a_plan_that_exceeds_the_memory_says_how_many_processes_fit():
     # n1-standard-2 has 7.5 GB, one of which is the system's.
     for peak, fitting in ((3.2, 2), (3.3, 1), (6.5, 1), (6.6, 0)):
-        assert fitting_processes(replace(ONE, peak_rss=peak * GB), CLUSTER) == fitting
+        assert fitting_processes(replace(ONE_PROCESS, peak_rss=peak * GB), CLUSTER) == fitting
     # With a model of 3 GB that both share: 4 GB + 1 GB more for the second process.
-    shared = replace(ONE, peak_rss=4 * GB, model_bytes=3 * GB)
+    shared = replace(ONE_PROCESS, peak_rss=4 * GB, model_bytes=3 * GB)
     assert fitting_processes(shared, CLUSTER) == 1
     assert fitting_processes(shared, replace(CLUSTER, copies=1)) == 2
 
 
 def test_every_thread_needs_a_vcpu():
-    assert fits_threads(ONE, CLUSTER)
-    assert not fits_threads(replace(ONE, threads=2), CLUSTER)
-    assert fits_threads(replace(ONE, threads=2), replace(CLUSTER, processes=1, copies=1))
+    assert fits_threads(ONE_PROCESS, CLUSTER)
+    assert not fits_threads(replace(ONE_PROCESS, threads=2), CLUSTER)
+    assert fits_threads(replace(ONE_PROCESS, threads=2), replace(CLUSTER, processes=1, copies=1))
 
 
 def test_instructions_that_a_speed_rests_on():
@@ -229,7 +229,7 @@ def test_the_assumed_scale_depends_on_how_wide_the_instructions_are():
 
 
 def test_the_assumed_efficiency_depends_on_who_shares_a_core():
-    def efficiency(measured=ONE, processes=2, threads_per_core=2):
+    def efficiency(measured=ONE_PROCESS, processes=2, threads_per_core=2):
         shape = N1.model_copy(update={"threads_per_core": threads_per_core})
         fleet = replace(CLUSTER, machine=shape, processes=processes)
         speed, origin, _ = default_efficiency(measured, fleet)
@@ -240,7 +240,7 @@ def test_the_assumed_efficiency_depends_on_who_shares_a_core():
     assert efficiency(threads_per_core=None) == (0.5, 0.8, 1.0, "assumed")
     assert efficiency(processes=1) == (1, 1, 1, "measured")
     assert efficiency(processes=1, threads_per_core=None) == (1, 1, 1, "measured")
-    two = replace(ONE, processes=2)
+    two = replace(ONE_PROCESS, processes=2)
     assert efficiency(two, threads_per_core=1) == (1, 1, 1, "measured")
     # Two processes had a core each here; whether they have one there is not known.
     assert efficiency(two, threads_per_core=None) == (0.5, 0.8, 1.0, "assumed")
@@ -252,19 +252,19 @@ def test_the_assumed_efficiency_depends_on_who_shares_a_core():
 
 def test_processes_that_share_a_copy_may_have_to_wait_for_it():
     fleet = replace(CLUSTER, machine=N1.model_copy(update={"vcpus": 8}), processes=4, copies=1)
-    factor, origin, why = default_efficiency(ONE, fleet)
+    factor, origin, why = default_efficiency(ONE_PROCESS, fleet)
     assert (factor.low, factor.expected, factor.high, origin) == (0.25, 0.9, 1.0, "assumed")
     assert "at worst 1 compute at a time" in why
     # As many to a copy as ran here: that is in the measurement.
-    alike = replace(ONE, processes=4, copies=1, shared_cores=True)
+    alike = replace(ONE_PROCESS, processes=4, copies=1, shared_cores=True)
     assert default_efficiency(alike, fleet)[0] == Range.exactly(1)
 
 
 def test_a_process_may_be_a_whole_batch_behind():
-    measured = replace(ONE, largest_batch=100)
+    measured = replace(ONE_PROCESS, largest_batch=100)
     assert default_stragglers(measured, 50)[0] == Range.of(1, 1.1, 3)
     assert default_stragglers(measured, 5000)[0] == Range.of(1, 1.1, 1.25)
-    factor, _, why = default_stragglers(ONE, 50)
+    factor, _, why = default_stragglers(ONE_PROCESS, 50)
     assert (factor, "size is not known" in why) == (Range.of(1, 1.1, 1.25), True)
 
 

@@ -74,9 +74,9 @@ def test_the_innermost_handler_is_measured_and_the_users_object_left_alone(wrap)
     inner = Inner()
     given = wrap(inner)
     measured = instrumented(given, CLOCK)
-    (found,) = innermost(measured)
-    assert isinstance(found, TransparentModelHandler)
-    assert found._inner is inner
+    (handler,) = innermost(measured)
+    assert isinstance(handler, TransparentModelHandler)
+    assert handler._inner is inner
     assert innermost(given) == [inner]
     if given is not inner:
         assert type(measured) is type(given)
@@ -89,7 +89,7 @@ def test_each_model_of_a_keyed_handler_is_measured():
     first, second = Inner(), Inner()
     given = KeyedModelHandler([KeyModelMapping(["a", "b"], first), KeyModelMapping(["c"], second)])
     measured = instrumented(given, CLOCK)
-    assert [found._inner for found in innermost(measured)] == [first, second]
+    assert [handler._inner for handler in innermost(measured)] == [first, second]
     assert innermost(given) == [first, second]
 
 

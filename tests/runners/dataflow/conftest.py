@@ -10,8 +10,8 @@ from dataflow_stub import JOB_ID, PROJECT, REGION, DataflowStub, FakeClock, data
 
 @pytest.fixture
 def stub() -> Iterator[DataflowStub]:
-    with dataflow() as found:
-        yield found
+    with dataflow() as service:
+        yield service
 
 
 @pytest.fixture

@@ -25,19 +25,19 @@ SIZES = {"count": 4, "sum": 40, "min": 10, "max": 10, "mean": 10.0}
 IDS = [str(number) for number in range(40)]
 
 
-def plan_of(folder: Path, metrics: Path, **more: Any) -> CollectPlan:
+def plan_of(folder: Path, metrics: Path, **fields: Any) -> CollectPlan:
     return make_plan(
         folder,
         "collect",
         preparation=prepared(folder, IDS),
         folder=str(folder),
         job_metrics=str(metrics),
-        **more,
+        **fields,
     )
 
 
-def beams(name: str, value: object, step: str = "s2", **more: str) -> object:
-    return user(name, value, step, "BeamML_PyTorch", **more)
+def beams(name: str, value: object, step: str = "s2", **labels: str) -> object:
+    return user(name, value, step, "BeamML_PyTorch", **labels)
 
 
 def test_counters_and_distributions_have_the_names_of_their_transforms():
@@ -48,14 +48,14 @@ def test_counters_and_distributions_have_the_names_of_their_transforms():
         user("read_ns", 7, "s1"),
     ]
     query = query_of(updates, {"s2": INFER})
-    found = theirs(query, "BeamML_PyTorch")
+    collected = theirs(query, "BeamML_PyTorch")
     place = {"namespace": "BeamML_PyTorch", "step": INFER}
-    assert found == {
+    assert collected == {
         "num_inferences": {**place, "value": 40},
         "inference_request_batch_size": {**place, "count": 4, "sum": 40, "min": 10, "max": 10},
     }
     assert counters_kind(query) == "committed"
-    (own,) = [one for one in query["counters"] if one.key.metric.namespace == NAMESPACE]
+    (own,) = [counter for counter in query["counters"] if counter.key.metric.namespace == NAMESPACE]
     assert (own.key.step, own.result) == ("s1", 7)
 
 
@@ -113,7 +113,10 @@ def test_names_of_the_staged_pipeline_go_before(tmp_path):
     assert step_names(job, warnings) == {"ref_7": "other"}
     staged.unlink()
     assert step_names(job, warnings) == {"ref_7": "other"}
-    assert ["names of transforms may be the service's" in one for one in warnings] == [True, True]
+    assert ["names of transforms may be the service's" in warning for warning in warnings] == [
+        True,
+        True,
+    ]
 
 
 def test_the_namespace_is_that_of_the_inference():
@@ -140,17 +143,21 @@ def test_proof_and_predictions_are_read_beside_the_metrics(tmp_path):
     metrics.write_text(json.dumps({"job": {}, "updates": updates}))
     proof = expected_of(IDS)
     (tmp_path / "proof.json").write_text(proof.model_copy(update={"labels": "0"}).model_dump_json())
-    lines = [json.dumps([one, int(one) % 3, None, None]) for one in IDS]
+    lines = [json.dumps([element_id, int(element_id) % 3, None, None]) for element_id in IDS]
     (tmp_path / "predictions.jsonl").write_text("\n".join(lines) + "\n")
     plan = plan_of(tmp_path, metrics, labels=str(tmp_path / "elsewhere.csv"))
-    found = collect(plan)
-    assert found.proof is not None
-    assert (found.proof.count, found.missing_count, len(found.sample)) == (40, 0, 32)
-    assert found.measured is not None
-    assert (found.measured.elements, found.measured.retried_batches) == (40, 2)
-    assert found.measured.threads is None
-    assert found.runner == {"counters": "committed"}
-    assert found.beam_metrics["inference_request_batch_size"]["count"] == 4
-    assert found.warnings == [
+    observation = collect(plan)
+    assert observation.proof is not None
+    assert (observation.proof.count, observation.missing_count, len(observation.sample)) == (
+        40,
+        0,
+        32,
+    )
+    assert observation.measured is not None
+    assert (observation.measured.elements, observation.measured.retried_batches) == (40, 2)
+    assert observation.measured.threads is None
+    assert observation.runner == {"counters": "committed"}
+    assert observation.beam_metrics["inference_request_batch_size"]["count"] == 4
+    assert observation.warnings == [
         f"{tmp_path}/elsewhere.csv: not on this machine, so there is no accuracy"
     ]

@@ -83,14 +83,14 @@ def service(tmp_path, monkeypatch, bucket) -> Iterator[Service]:
         for name, value in stub.environment.items():
             monkeypatch.setenv(name, value)
         stub.series = {"element_count": [{"doubleValue": 100.0}]}
-        found = Service(stub, tmp_path)
-        yield found
-        found.end()
+        stubbed = Service(stub, tmp_path)
+        yield stubbed
+        stubbed.end()
 
 
 def words(service: Service, bucket: str) -> list[str]:
     """Return the command line of a run."""
-    sets = [f"--set=cluster.{one}" for one in (*CLUSTER, f"temp_location={bucket}/temp")]
+    sets = [f"--set=cluster.{setting}" for setting in (*CLUSTER, f"temp_location={bucket}/temp")]
     chosen = ["run", "mine/fast-numbers.yaml", "--runner", "dataflow", "--profile", "smoke"]
     endpoint = ["--", f"--dataflow_endpoint={service.stub.url}"]
     return [*chosen, *sets, "--store", STORE, *endpoint]

@@ -59,17 +59,17 @@ WHERE = [f"--project={PROJECT}", f"--region={REGION}"]
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[DataflowStub]:
-    with dataflow() as found:
-        found.metrics = [[*all_service(), user("num_inferences", COUNT, namespace="BeamML_x")]]
-        found.series = {
+    with dataflow() as service:
+        service.metrics = [[*all_service(), user("num_inferences", COUNT, namespace="BeamML_x")]]
+        service.series = {
             "element_count": [{"doubleValue": 50.0}],
             "estimated_byte_count": [{"doubleValue": 500.0}],
         }
-        for name, value in found.environment.items():
+        for name, value in service.environment.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", found.url)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", service.url)
         monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)
-        yield found
+        yield service
 
 
 @pytest.fixture
@@ -128,9 +128,9 @@ def request_of(**options: Any) -> RunRequest:
 
 
 def run(on_stop: Any = "leave", announce: Any = None, **options: Any) -> RunRecord:
-    more = {"announce": announce} if announce is not None else {}
+    arguments = {"announce": announce} if announce is not None else {}
     request, cancelled = request_of(on_stop=on_stop, **options), Cancellation()
-    return execute(request, cancelled, **more)
+    return execute(request, cancelled, **arguments)
 
 
 def attach(clock: FakeClock, **options: Any) -> RunRecord:
@@ -172,7 +172,7 @@ def test_a_job_is_a_repeat(cluster, stub):
 
 def test_beams_figures_stand_beside_ours(cluster):
     theirs = run().repeats[0].beam_metrics
-    values = {name: one["value"] for name, one in theirs.items() if one["namespace"] == ""}
+    values = {name: metric["value"] for name, metric in theirs.items() if metric["namespace"] == ""}
     assert values["AvgThroughputElements"] == 50.0
     assert values["AvgThroughputBytes"] == 500.0
     assert values["JobRuntimeSeconds"] == 420.5
@@ -204,9 +204,9 @@ def test_progress_names_the_console_once(cluster, stub):
     said: list[dict[str, Any]] = []
     stub.scalings = [{"time": CREATED, "currentNumWorkers": "3"}]
     run(announce=lambda step, elements: said.append)
-    lines = [one["line"] for one in said if "line" in one]
+    lines = [message["line"] for message in said if "line" in message]
     assert sum("console.cloud.google.com" in line for line in lines) == 1
-    running = next(one for one in said if one.get("text", "").startswith("running"))
+    running = next(message for message in said if message.get("text", "").startswith("running"))
     assert running["text"].startswith("running, 3 workers, ")
     assert running["done"] == COUNT
 
@@ -233,7 +233,7 @@ def test_a_model_for_a_gpu_has_no_reference_here(cluster, stub):
 
 
 def test_wrong_labels_fail_the_run(cluster):
-    wrong = [one.model_copy(update={"label": -1}) for one in SAMPLE]
+    wrong = [prediction.model_copy(update={"label": -1}) for prediction in SAMPLE]
     cluster.script("collect", collected(sample=wrong))
     record = run()
     assert record.status == "failed"
@@ -354,7 +354,7 @@ def test_messages_that_never_come_leave_beams_figures_unknown(cluster, stub):
     record = run()
     assert record.status == "succeeded"
     assert "JobRuntimeSeconds" not in record.repeats[0].beam_metrics
-    assert any("do not say when the workers began" in one for one in record.warnings)
+    assert any("do not say when the workers began" in warning for warning in record.warnings)
     assert alone(record)["workers_started"] is None
 
 
@@ -618,14 +618,14 @@ def test_a_job_of_somebody_else(stub, job):
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"beambench": "1"}'])
 def test_a_job_file_of_something_else(interrupted, stub, content):
-    name = next(one for one in stub.objects if one.endswith("job.json"))
+    name = next(path for path in stub.objects if path.endswith("job.json"))
     stub.objects[name] = content
     with pytest.raises(UsageError, match="was not started by this beambench"):
         make_attach_request(JOB_ID, flags=WHERE)
 
 
 def test_a_job_of_another_version(interrupted, stub):
-    name = next(one for one in stub.objects if one.endswith("job.json"))
+    name = next(path for path in stub.objects if path.endswith("job.json"))
     stub.objects[name] = b'{"beambench": "9.0", "plan": {"task": "submit"}}'
     with pytest.raises(RunError, match=r"beambench 9\.0 wrote it"):
         make_attach_request(JOB_ID, flags=WHERE)
@@ -643,8 +643,8 @@ def of_the_first_form(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("function", "runs_here", "variant", "profile"):
         del plan[name]
     unused = {"overwrite": False, "template_path": None, "job_metrics": None, "batch_sizes": []}
-    kept = plan.pop("origin")
-    return {**document, "plan": {**plan, **unused, "runner": "dataflow", "kept": kept}}
+    origin = plan.pop("origin")
+    return {**document, "plan": {**plan, **unused, "runner": "dataflow", "kept": origin}}
 
 
 def change_job_file(stub: DataflowStub, change: Any) -> None:
@@ -677,7 +677,9 @@ def test_what_a_job_file_names_is_not_imported(interrupted, clock, stub, tmp_pat
 
 
 def test_outputs_that_are_no_numbers_reach_the_job_file(cluster, stub, clock):
-    odd = [one.model_copy(update={"evidence": [math.nan, math.inf]}) for one in SAMPLE]
+    odd = [
+        prediction.model_copy(update={"evidence": [math.nan, math.inf]}) for prediction in SAMPLE
+    ]
     cluster.script("reference", finished(Observation(task="reference", sample=odd)))
     assert run().status == "succeeded"
     (submitted,) = [plan for plan in cluster.plans if plan.task == "submit"]

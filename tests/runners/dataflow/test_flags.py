@@ -78,7 +78,9 @@ def test_a_key_of_the_cluster_is_a_flag(cluster, flag):
     assert flag not in flags()
 
 
-WITH_CLUSTER = [one.name for one in Library().unprofiled() if one.cluster is not None]
+WITH_CLUSTER = [
+    benchmark.name for benchmark in Library().unprofiled() if benchmark.cluster is not None
+]
 
 
 @pytest.mark.parametrize("name", WITH_CLUSTER)
@@ -120,8 +122,8 @@ def test_a_flag_does_not_make_the_cluster_another_one(given, words):
 
 
 def test_a_flag_that_says_what_the_definition_says_is_no_matter():
-    found = flags("--num_workers=3", "--region=us-central1")
-    assert [flag for flag in found if "num_workers" in flag] == ["--num_workers=3"]
+    settings = flags("--num_workers=3", "--region=us-central1")
+    assert [flag for flag in settings if "num_workers" in flag] == ["--num_workers=3"]
 
 
 @pytest.mark.parametrize("flag", ["--worker_region=us-central1", "--worker_zone=us-central1-a"])
@@ -130,8 +132,8 @@ def test_a_place_within_the_definitions_region_can_be_chosen(flag):
 
 
 def test_experiments_add_up():
-    found = flags("--experiment=mine", experiments=["own"])
-    assert {"--experiments=mine", "--experiments=own"} <= set(found)
+    settings = flags("--experiment=mine", experiments=["own"])
+    assert {"--experiments=mine", "--experiments=own"} <= set(settings)
 
 
 def test_the_project_of_the_environment_is_the_last_choice():

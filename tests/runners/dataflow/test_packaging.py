@@ -63,7 +63,7 @@ def test_a_wheel_lists_what_it_holds(tmp_path):
         (record,) = [name for name in content.namelist() if name.endswith("RECORD")]
         listed = list(csv.reader(content.read(record).decode().splitlines()))
         assert [row[0] for row in listed] == content.namelist()
-        sizes = {one.filename: one.file_size for one in content.infolist()}
+        sizes = {member.filename: member.file_size for member in content.infolist()}
         assert all(int(row[2]) == sizes[row[0]] for row in listed[:-1])
         folder = record.rpartition("/")[0]
         assert b"Name: beambench\n" in content.read(f"{folder}/METADATA")
@@ -156,8 +156,8 @@ def test_which_wheels_a_workload_needs(mine, tmp_path):
     mine(a_workload="")
     own = [wheel.name.partition("-")[0] for wheel in wheels_of("overhead", None, tmp_path)]
     assert own == ["beambench"]
-    more = [wheel.name.partition("-")[0] for wheel in wheels_of("a_workload:W", None, tmp_path)]
-    assert more == ["beambench", "beambench_workload"]
+    users = [wheel.name.partition("-")[0] for wheel in wheels_of("a_workload:W", None, tmp_path)]
+    assert users == ["beambench", "beambench_workload"]
 
 
 def test_requirements_are_pinned_to_what_is_here():

@@ -130,14 +130,14 @@ def test_a_job_is_submitted_with_all_that_its_workers_need(tmp_path, bucket, ser
 
 def test_what_is_staged_is_what_was_built(tmp_path, bucket, service):
     runner = submitted(plan_of(tmp_path, bucket, service)).runner
-    staged = {one["name"]: one for one in runner["staged"]}
+    staged = {staged_file["name"]: staged_file for staged_file in runner["staged"]}
     built = {path.name: path for path in (*tmp_path.glob("*.whl"), tmp_path / "requirements.txt")}
     assert len(built) == 3
     assert set(built) | {"extra_packages.txt", "pipeline.pb"} <= set(staged)
-    for name, one in staged.items():
-        assert one["place"].startswith(f"{bucket}/tmp/tiny-job.")
-        content = files.read_bytes(one["place"])
-        assert len(content) == one["bytes"]
+    for name, entry in staged.items():
+        assert entry["place"].startswith(f"{bucket}/tmp/tiny-job.")
+        content = files.read_bytes(entry["place"])
+        assert len(content) == entry["bytes"]
         assert name not in built or content == built[name].read_bytes()
     order = files.read_bytes(staged["extra_packages.txt"]["place"]).decode().split()
     assert [name.partition("-")[0] for name in order] == ["beambench", "beambench_workload"]
@@ -152,9 +152,13 @@ def test_ids_and_what_the_job_is_lie_in_its_folder(tmp_path, bucket, service):
     content = files.read_bytes(f"{plan.folder}/job.json")
     assert b"hunter" not in content
     told = json.loads(content)
-    found = SubmitPlan.model_validate(told["plan"])
-    assert found.preparation.ids_file == f"{plan.folder}/ids.txt"
-    assert (found.definition, found.origin, found.seed) == (plan.definition, plan.origin, plan.seed)
+    submit_plan = SubmitPlan.model_validate(told["plan"])
+    assert submit_plan.preparation.ids_file == f"{plan.folder}/ids.txt"
+    assert (submit_plan.definition, submit_plan.origin, submit_plan.seed) == (
+        plan.definition,
+        plan.origin,
+        plan.seed,
+    )
     assert told["runner"]["job_name"] == "tiny-job"
 
 

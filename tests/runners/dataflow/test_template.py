@@ -99,14 +99,14 @@ def written(plan: TemplatePlan) -> dict[str, Any]:
 
 def transforms_of(folder: Path) -> set[str]:
     pipeline = beam_runner_api_pb2.Pipeline.FromString((folder / "pipeline.pb").read_bytes())
-    return {one.unique_name for one in pipeline.components.transforms.values()}
+    return {transform.unique_name for transform in pipeline.components.transforms.values()}
 
 
 @pytest.mark.parametrize("name", SUITE)
 def test_the_template_names_what_the_suite_runs_on(tmp_path, name):
     suite = SUITE[name]
-    found = written(plan_of(tmp_path, name))
-    job = json.loads(Path(found["template"]).read_text())
+    template = written(plan_of(tmp_path, name))
+    job = json.loads(Path(template["template"]).read_text())
     (pool,) = job["environment"]["workerPools"]
     streaming = name.endswith("streaming")
     assert job["type"] == f"JOB_TYPE_{'STREAMING' if streaming else 'BATCH'}"
@@ -149,18 +149,18 @@ def test_all_that_can_be_asked_for_is_in_the_template(tmp_path):
         "--network=mine",
         "--worker_zone=europe-west4-a",
         "--experiments=three",
-        overrides=[f"cluster.{one}" for one in cluster],
+        overrides=[f"cluster.{flag}" for flag in cluster],
     )
-    found = written(plan)["job"]
-    assert (found["region"], found["workers"], found["max_workers"]) == ("europe-west4", 4, 9)
-    assert (found["autoscaling"], found["flexrs"]) == (
+    spec = written(plan)["job"]
+    assert (spec["region"], spec["workers"], spec["max_workers"]) == ("europe-west4", 4, 9)
+    assert (spec["autoscaling"], spec["flexrs"]) == (
         "AUTOSCALING_ALGORITHM_BASIC",
         "FLEXRS_COST_OPTIMIZED",
     )
-    assert found["disk_type"].endswith("/pd-ssd")
-    assert {"one", "three", "no_use_multiple_sdk_containers"} <= set(found["experiments"])
-    assert "use_multiple_sdk_containers" not in found["experiments"]
-    assert found["service_options"] == ["two=2"]
+    assert spec["disk_type"].endswith("/pd-ssd")
+    assert {"one", "three", "no_use_multiple_sdk_containers"} <= set(spec["experiments"])
+    assert "use_multiple_sdk_containers" not in spec["experiments"]
+    assert spec["service_options"] == ["two=2"]
     job = json.loads((tmp_path / "out" / "template.json").read_text())
     assert job["environment"]["workerPools"][0]["network"] == "mine"
     assert job["environment"]["workerZone"] == "europe-west4-a"
@@ -172,16 +172,21 @@ def test_with_an_image_nothing_but_the_pipeline_is_staged(tmp_path):
         "pytorch-image-classification-resnet101",
         overrides=["cluster.container_image=region-docker.pkg.dev/my-project/images/mine:1"],
     )
-    found = written(plan)
-    assert found["job"]["container_image"] == "region-docker.pkg.dev/my-project/images/mine:1"
-    assert [one["name"] for one in found["staged"]] == ["pipeline.pb"]
+    template = written(plan)
+    assert template["job"]["container_image"] == "region-docker.pkg.dev/my-project/images/mine:1"
+    assert [staged_file["name"] for staged_file in template["staged"]] == ["pipeline.pb"]
 
 
 def test_a_template_in_a_bucket_has_its_files_there(tmp_path, bucket):
     flags = [f"--temp_location={bucket}/tmp"]
     plan = plan_of(tmp_path, "pytorch-image-classification-resnet101", *flags)
     plan = plan.model_copy(update={"template_path": f"{bucket}/templates/mine.json"})
-    found = written(plan)
-    assert found["template"] == f"{bucket}/templates/mine.json"
-    assert {one["name"] for one in found["staged"]} >= {"pipeline.pb", "requirements.txt"}
-    assert all(one["place"].startswith(f"{bucket}/tmp/") for one in found["staged"])
+    template = written(plan)
+    assert template["template"] == f"{bucket}/templates/mine.json"
+    assert {staged_file["name"] for staged_file in template["staged"]} >= {
+        "pipeline.pb",
+        "requirements.txt",
+    }
+    assert all(
+        staged_file["place"].startswith(f"{bucket}/tmp/") for staged_file in template["staged"]
+    )

@@ -54,20 +54,22 @@ def counts(beam_metrics: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def test_elements_and_batches_are_those_that_beam_counts(output):
-    found = observe("run", output, "--count=22")
+    observation = observe("run", output, "--count=22")
     assert numbers(output) == [f"{number},{number + 1}" for number in range(22)]
-    (step,) = found.steps.values()
-    assert list(found.steps) == ["Infer"]
+    (step,) = observation.steps.values()
+    assert list(observation.steps) == ["Infer"]
     assert step.handler == "Successor"
     assert counts(step.beam_metrics) == (22, 6, 22)
-    measured = found.measured
+    measured = observation.measured
     assert measured is not None
     assert (measured.elements, measured.batches) == (22, 6)
     assert measured.batch_sizes == {4: 5, 2: 1}
-    assert found.latency_gap is not None
-    checked = cross_check(measured, step.beam_metrics, found.latency_gap)
-    assert checked["empty_handler"]["calls"] == found.latency_gap.calls == 100
-    assert [one for one in checked["differences"] if "latency" not in one] == []
+    assert observation.latency_gap is not None
+    checked = cross_check(measured, step.beam_metrics, observation.latency_gap)
+    assert checked["empty_handler"]["calls"] == observation.latency_gap.calls == 100
+    assert [
+        difference for difference in checked["differences"] if "latency" not in difference
+    ] == []
     assert measured.loads is not None
     assert measured.loads.count == 1
     assert (measured.first_read, measured.last_output, measured.stages) == (None, None, None)
@@ -76,15 +78,15 @@ def test_elements_and_batches_are_those_that_beam_counts(output):
     assert measured.batch_latency is not None
     # The window begins where the first of the six batches ended.
     assert end - begin >= (measured.batch_latency.sum - measured.batch_latency.max) // 1000 - 1
-    assert found.runner["implementation"] == "FnApiRunner, in_memory"
-    assert found.warnings == []
-    assert found.proof is None
+    assert observation.runner["implementation"] == "FnApiRunner, in_memory"
+    assert observation.warnings == []
+    assert observation.proof is None
     size = step.beam_metrics["inference_request_batch_size"]
-    values = found.distribution(size["namespace"], "inference_request_batch_size")
+    values = observation.distribution(size["namespace"], "inference_request_batch_size")
     assert values is not None
     assert values.sum == 22
-    assert found.counter("existing", "inferred") == 22  # the handler's own
-    assert found.counter("existing", "nothing") is None
+    assert observation.counter("existing", "inferred") == 22  # the handler's own
+    assert observation.counter("existing", "nothing") is None
 
 
 def test_a_failed_batch_fails_the_pipeline_as_it_did_before(output):
@@ -98,7 +100,7 @@ def test_a_failed_batch_fails_the_pipeline_as_it_did_before(output):
 
 
 def test_a_failed_batch_goes_to_the_dead_letters_whole_as_it_did_before(output, tmp_path):
-    found = observe("with_dead_letters", output, "--count=12", "--fails", "5")
+    observation = observe("with_dead_letters", output, "--count=12", "--fails", "5")
     plain = tmp_path / "plain.txt"
     existing_pipelines.with_dead_letters(
         ["--output", str(plain), "--count=12", "--fails", "5"], beam.Pipeline(FnApiRunner())
@@ -106,41 +108,41 @@ def test_a_failed_batch_goes_to_the_dead_letters_whole_as_it_did_before(output, 
     bad = Path(f"{output}-bad").read_text()
     assert numbers(output) == numbers(plain) == [str(n) for n in (1, 2, 3, 4, 9, 10, 11, 12)]
     assert bad == Path(f"{plain}-bad").read_text() == "[4, 5, 6, 7]\n"
-    (step,) = found.steps.values()
+    (step,) = observation.steps.values()
     assert counts(step.beam_metrics) == (8, 2, 8)
     assert (step.measured.elements, step.measured.batches) == (8, 2)
 
 
 def test_steps_are_told_apart_and_a_pipeline_that_was_not_run_is_run(output):
-    found = observe("twice", output, "--count=20")
+    observation = observe("twice", output, "--count=20")
     assert numbers(output) == [str(number) for number in range(2, 12)]
-    assert list(found.steps) == ["First", "Outer/RunInference"]
-    first, second = found.steps.values()
+    assert list(observation.steps) == ["First", "Outer/RunInference"]
+    first, second = observation.steps.values()
     assert counts(first.beam_metrics) == (20, 5, 20)
     assert (first.measured.elements, first.measured.batches) == (20, 5)
     assert counts(second.beam_metrics)[0] == second.measured.elements == 10
     assert counts(second.beam_metrics)[1] == second.measured.batches
-    assert found.measured is not None
-    assert found.measured.elements == 30
-    assert found.measured.batches == 5 + second.measured.batches
-    assert found.warnings[0] == "the function did not run its pipeline: beambench did"
-    assert found.warnings[1].startswith("2 RunInference steps (First, Outer/RunInference): ")
+    assert observation.measured is not None
+    assert observation.measured.elements == 30
+    assert observation.measured.batches == 5 + second.measured.batches
+    assert observation.warnings[0] == "the function did not run its pipeline: beambench did"
+    assert observation.warnings[1].startswith("2 RunInference steps (First, Outer/RunInference): ")
 
 
 def test_models_for_keys_are_measured_each_and_the_difference_to_beam_is_said(output):
-    found = observe("per_key", output, "--count=20")
+    observation = observe("per_key", output, "--count=20")
     assert numbers(output) == [str(number) for number in range(1, 21)]
-    (step,) = found.steps.values()
+    (step,) = observation.steps.values()
     assert step.handler == "Successor, Successor"
     assert counts(step.beam_metrics)[0] == step.measured.elements == 20
-    assert any("has models for keys" in warning for warning in found.warnings)
+    assert any("has models for keys" in warning for warning in observation.warnings)
 
 
 def test_without_inference_only_the_process_is_known(output, make_result):
-    found = observe("without_inference", output)
-    assert found.steps == {}
-    assert any("no RunInference" in warning for warning in found.warnings)
-    result = make_result(found)
+    observation = observe("without_inference", output)
+    assert observation.steps == {}
+    assert any("no RunInference" in warning for warning in observation.warnings)
+    result = make_result(observation)
     metrics = metrics_of(result, None).values
     repeat = make_repeat("pipeline", 0, result, None, 0.0, metrics)
     assert set(repeat.metrics) == {"run_time", "peak_memory"}
@@ -152,8 +154,8 @@ def test_a_function_may_exit_when_all_is_done(output):
 
 
 def test_elements_that_a_handler_loses_or_doubles_are_counted(output):
-    found = observe("flawed", output, "--count=10")
-    flows = {name: step.flow for name, step in found.steps.items()}
+    observation = observe("flawed", output, "--count=10")
+    flows = {name: step.flow for name, step in observation.steps.items()}
     counts = {
         name: (flow.elements_in, flow.elements_out, flow.missing, flow.surplus)
         for name, flow in flows.items()
@@ -169,14 +171,16 @@ def test_elements_that_a_handler_loses_or_doubles_are_counted(output):
         "Apart": (10, 3, 7, 0),
     }
     said = "Apart: its batches were not seen: Beam takes no metrics from where they ran"
-    assert [one[: len(said)] for one in found.warnings if "Apart:" in one] == [said]
+    assert [warning[: len(said)] for warning in observation.warnings if "Apart:" in warning] == [
+        said
+    ]
     assert "RunInference Few: 10 in, 3 out, 0 failed: 7 lost" in str(problem_of(flows, 1.0))
 
 
 def test_elements_that_failed_in_each_place_are_counted(output):
-    found = observe("half_failed", output, "--count=20", "--fails", "9")
+    observation = observe("half_failed", output, "--count=20", "--fails", "9")
     assert len(output.read_text().split()) == 20 - 1 - 4 - 1
-    (flow,) = (step.flow for step in found.steps.values())
+    (flow,) = (step.flow for step in observation.steps.values())
     assert flow is not None
     assert (flow.elements_in, flow.elements_out, flow.elements_failed) == (20, 14, 6)
     assert (flow.missing, flow.surplus) == (0, 0)
@@ -187,9 +191,9 @@ def test_a_gpu_that_is_not_there_is_said(output):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    found = observe("on_gpu", output, "--count=5")
+    observation = observe("on_gpu", output, "--count=5")
     said = "a handler asked for a GPU and ran on the CPU: Model handler specified a 'GPU' device"
-    assert [warning[: len(said)] for warning in found.warnings[1:]] == [said]
+    assert [warning[: len(said)] for warning in observation.warnings[1:]] == [said]
 
 
 @pytest.fixture
@@ -259,8 +263,12 @@ def test_a_flag_that_nothing_reads_is_refused_before_anything_runs(output, funct
 
 
 def test_batches_that_were_asked_for_are_told_beside_those_that_were_seen(output):
-    found = observe("batched", output, "--inference_batch_size", "64")
-    assert [one for one in found.warnings if "elements" in one and "steps" not in one] == [
+    observation = observe("batched", output, "--inference_batch_size", "64")
+    assert [
+        warning
+        for warning in observation.warnings
+        if "elements" in warning and "steps" not in warning
+    ] == [
         "Thrown: nothing reads RunInference(max_batch_size=…): batches had 2 to 4 elements",
         "Low: min_batch_size 64 was reached by no batch: batches had 10 elements",
         "nothing reads Successor(inference_batch_size=…): batches had 2 to 10 elements",
@@ -269,8 +277,8 @@ def test_batches_that_were_asked_for_are_told_beside_those_that_were_seen(output
 
 def test_flags_that_something_reads_pass_in_each_form(output):
     flags = ["--max_batch_size=3", "--own_rate", "5", "--experiments=a", "--no_pipeline_type_check"]
-    found = observe("own_parser", output, *flags, "--max_batch", "4", "--")
-    assert [one for one in found.warnings if "argparse" in one] == []
+    observation = observe("own_parser", output, *flags, "--max_batch", "4", "--")
+    assert [warning for warning in observation.warnings if "argparse" in warning] == []
 
 
 def test_flags_that_only_the_function_itself_may_have_read_are_said(tmp_path):
@@ -278,16 +286,16 @@ def test_flags_that_only_the_function_itself_may_have_read_are_said(tmp_path):
     argv = [f"--output={tmp_path}/out.txt", "--other", "hunter2", "--direct_num_workers=1"]
     plan |= {"argv": argv, "work_dir": ".", "project_dir": ".", "cache_dir": "."}
     plan |= {"function": "x:y"}
-    found = run_existing(ExistingPlan.model_validate(plan))
+    observation = run_existing(ExistingPlan.model_validate(plan))
     said = "no parser of argparse read --output, --other: does anything else?"
-    assert [one for one in found.warnings if "argparse" in one] == [said]
+    assert [warning for warning in observation.warnings if "argparse" in warning] == [said]
 
 
 def test_a_function_that_reads_the_command_line_finds_its_flags_there(output):
     before = list(sys.argv)
-    found = observe("by_command_line", output)
+    observation = observe("by_command_line", output)
     assert output.read_text() == "existing_pipelines\n"
-    assert [one for one in found.warnings if "argparse" in one] == []
+    assert [warning for warning in observation.warnings if "argparse" in warning] == []
     assert sys.argv == before
     with pytest.raises(UsageError, match="nothing reads --max_batch_sise"):
         observe("by_command_line", output, "--max_batch_sise=3")
@@ -310,7 +318,7 @@ def test_beams_own_flags_are_checked(output):
         ("existing_pipelines:without_test_pipeline", "unexpected keyword argument 'test_pipeline'"),
         ("existing_pipelines:later", "is a coroutine or a generator"),
         ("existing_pipelines:piecemeal", "is a coroutine or a generator"),
-        ("existing_pipelines:asks_for_more", "missing a required argument: 'model'"),
+        ("existing_pipelines:needs_model", "missing a required argument: 'model'"),
     ],
 )
 def test_what_cannot_be_called_is_refused(pipeline, words):

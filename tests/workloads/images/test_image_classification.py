@@ -143,7 +143,7 @@ def test_orientation_is_honoured_where_it_is_asked_for_and_said_where_it_is_not(
             source=str(tmp_path),
             cache_dir=str(cache),
         )
-        lines.append([one for one in prepare(plan).prepared.warnings if "EXIF" in one])
+        lines.append([warning for warning in prepare(plan).prepared.warnings if "EXIF" in warning])
     assert lines == [
         [
             f"{tmp_path}: of 2 pictures: 1 with an EXIF orientation, which is ignored as in Beam's"
@@ -236,7 +236,7 @@ def test_random_weights_load_and_infer(photographs, tmp_path):
 
 
 def prepared_plan(folder: Path, definition: Definition, ids: list[str], weights: Path) -> Any:
-    (folder / "ids.txt").write_text("".join(f"{one}\n" for one in ids))
+    (folder / "ids.txt").write_text("".join(f"{element_id}\n" for element_id in ids))
     preparation = Preparation(
         root=str(folder),
         ids_file=str(folder / "ids.txt"),
@@ -263,11 +263,11 @@ def test_a_corrupt_photograph_is_a_failed_element_and_the_others_are_classified(
     definition = of_catalog(EFFICIENTNET)
     weights = fetched(0, tmp_path, definition)
     plan = prepared_plan(tmp_path, definition, ids, weights)
-    found = run_pipeline(plan)
-    labels = {one.id: one.label for one in found.sample}
+    observation = run_pipeline(plan)
+    labels = {prediction.id: prediction.label for prediction in observation.sample}
     assert (labels["china.jpg"], labels["flower.jpg"]) == (PALACE, DAISY)
     missing = f"[Errno 2] No such file or directory: '{tmp_path}/missing.jpg'"
-    assert {one.id: (one.stage, one.error) for one in found.failed} == {
+    assert {failure.id: (failure.stage, failure.error) for failure in observation.failed} == {
         "truncated.jpg": (
             "preprocess",
             f"OSError: JPEG of 640 x 427 pixels is truncated at byte {len(whole) // 2}",
@@ -279,13 +279,13 @@ def test_a_corrupt_photograph_is_a_failed_element_and_the_others_are_classified(
         ),
         "empty.jpg": ("preprocess", "UnidentifiedImageError: not a picture: 0 bytes"),
     }
-    proven = verification(found, run_reference(for_task(plan, "reference")))
+    proven = verification(observation, run_reference(for_task(plan, "reference")))
     assert proven is not None
     assert proven.problems == []
     assert (proven.elements_out, proven.elements_failed) == (2, 4)
     assert proven.reference_agreement == 1.0
-    assert found.measured.bytes_read == sum(
-        (tmp_path / one).stat().st_size for one in ids if one != "missing.jpg"
+    assert observation.measured.bytes_read == sum(
+        (tmp_path / element_id).stat().st_size for element_id in ids if element_id != "missing.jpg"
     )
 
 
@@ -327,11 +327,11 @@ def test_with_random_weights_outputs_are_compared_and_a_swap_is_caught(
     plan = make_plan(
         tmp_path, definition=definition, source="packaged", limit=12, cache_dir=str(cache)
     )
-    found = prepare(for_task(plan, "prepare")).prepared
-    assert found is not None
-    assert found.input_kind == "derived"
-    assert found.weights_digest is not None
-    preparation = Preparation.model_validate(found.preparation)
+    prepared = prepare(for_task(plan, "prepare")).prepared
+    assert prepared is not None
+    assert prepared.input_kind == "derived"
+    assert prepared.weights_digest is not None
+    preparation = Preparation.model_validate(prepared.preparation)
     plan = plan.model_copy(update={"preparation": preparation})
     if broken:
         make = ImageClassification.model_handler

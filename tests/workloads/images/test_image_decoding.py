@@ -81,9 +81,9 @@ def test_grey_of_16_bits_is_scaled_to_the_same_grey_of_8(kind):
 
 def test_grey_of_16_bits_is_rounded_as_pngs_specification_says():
     values = np.array([[0, 128, 129, 385, 386, 65406, 65407, 65535]], dtype=np.uint16)
-    found = pixels(encoded(Image.fromarray(values), "PNG"))[0, :, 0]
-    assert found.tolist() == [np.floor(value * 255 / 65535 + 0.5) for value in values[0].tolist()]
-    assert found.tolist() == [0, 0, 1, 1, 2, 254, 255, 255]
+    red = pixels(encoded(Image.fromarray(values), "PNG"))[0, :, 0]
+    assert red.tolist() == [np.floor(value * 255 / 65535 + 0.5) for value in values[0].tolist()]
+    assert red.tolist() == [0, 0, 1, 1, 2, 254, 255, 255]
 
 
 def test_a_picture_of_16_bits_is_that_of_8_bits():
@@ -208,11 +208,11 @@ def test_exif_that_cannot_be_read_turns_nothing():
     ],
 )
 def test_what_is_no_picture_is_named_by_what_it_is(raw, text):
-    found = message(raw)
-    assert found.startswith("UnidentifiedImageError: not a picture: ")
-    assert found.endswith(text)
-    assert found.isascii()
-    assert found.isprintable()
+    told = message(raw)
+    assert told.startswith("UnidentifiedImageError: not a picture: ")
+    assert told.endswith(text)
+    assert told.isascii()
+    assert told.isprintable()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM"])

@@ -139,10 +139,10 @@ def test_beams_own_counts_agree_though_elements_fail(tmp_path):
     assert ours == {key: size[key] for key in ours}
     assert ran.theirs()["num_inferences"]["value"] == 30
     ran = tiny(tmp_path, THIRTY, fail_at=[3, 17], stage="inference")
-    found = ran.measured()
-    assert (found.retried_batches, found.replaced_sizes) == (2, {8: 2})
-    assert found.computed_sizes == {1: 14}
-    assert found.retry_cause == "ValueError: inference of 3"
+    values = ran.measured()
+    assert (values.retried_batches, values.replaced_sizes) == (2, {8: 2})
+    assert values.computed_sizes == {1: 14}
+    assert values.retry_cause == "ValueError: inference of 3"
     checked = cross_check(ran.measured(), ran.theirs())
     assert (checked["agrees"], checked["differences"]) == (True, [])
     assert checked["latency_gap_us"] >= 0  # ours holds the second tries, as Beam's does
@@ -158,10 +158,10 @@ def test_the_handler_is_keyed_outside_and_measured_inside(tmp_path):
 
 def test_batches_keep_to_the_limits_of_the_definition(tmp_path):
     batching = {"min_batch_size": 10, "max_batch_size": 20}
-    found = echo(tmp_path, [str(number) for number in range(300)], batching=batching).measured()
-    assert sum(size * count for size, count in found.batch_sizes.items()) == 300
-    assert max(found.batch_sizes) <= 20
-    assert sum(count for size, count in found.batch_sizes.items() if size < 10) <= 1  # the rest
+    values = echo(tmp_path, [str(number) for number in range(300)], batching=batching).measured()
+    assert sum(size * count for size, count in values.batch_sizes.items()) == 300
+    assert max(values.batch_sizes) <= 20
+    assert sum(count for size, count in values.batch_sizes.items() if size < 10) <= 1  # the rest
 
 
 # --- outputs

@@ -31,9 +31,9 @@ FAILED = 3
 def expected(label: Any) -> dict[str, tuple[Any, str | None]]:
     """Return label and error of every element, as `Tiny` gives them."""
     rows: dict[str, tuple[Any, str | None]] = {}
-    for one in IDS:
-        outputs = outputs_of(int(one), "plain")
-        rows[one] = (label(outputs), None)
+    for element_id in IDS:
+        outputs = outputs_of(int(element_id), "plain")
+        rows[element_id] = (label(outputs), None)
     rows[str(FAILED)] = (None, f"preprocess: ValueError: preprocess of {FAILED}")
     return rows
 
@@ -56,10 +56,10 @@ def planned(folder: Path, output: str, **changed: Any) -> PipelinePlan:
 
 
 def by_id(rows: list[dict[str, Any]]) -> dict[str, tuple[Any, str | None]]:
-    assert all(list(one) == ["id", "label", "error"] for one in rows)
-    found = {one["id"]: (one["label"], one["error"]) for one in rows}
-    assert len(found) == len(rows)
-    return found
+    assert all(list(row) == ["id", "label", "error"] for row in rows)
+    labels = {row["id"]: (row["label"], row["error"]) for row in rows}
+    assert len(labels) == len(rows)
+    return labels
 
 
 @pytest.mark.parametrize("remote", [False, True])
@@ -67,13 +67,17 @@ def test_text_has_a_json_object_a_line(tmp_path, bucket, remote):
     output = f"{bucket}/out/put.jsonl" if remote else str(tmp_path / "put.jsonl")
     plan = planned(tmp_path, output)
     for _ in range(2):  # the second repeat replaces what the first one wrote
-        found = run_pipeline(plan)
-        assert found.output_rows == len(IDS) == found.proof.count + found.proof.failed
-        assert found.output_end > found.measured.last_output
+        observation = run_pipeline(plan)
+        assert (
+            observation.output_rows
+            == len(IDS)
+            == observation.proof.count + observation.proof.failed
+        )
+        assert observation.output_end > observation.measured.last_output
     rows = [json.loads(line) for line in files.read_bytes(output).splitlines()]
     assert by_id(rows) == expected(as_class)
-    assert {one.id: one.label for one in found.sample} == {
-        one.id: by_id(rows)[one.id][0] for one in found.sample
+    assert {prediction.id: prediction.label for prediction in observation.sample} == {
+        prediction.id: by_id(rows)[prediction.id][0] for prediction in observation.sample
     }
     if not remote:
         assert sorted(path.name for path in tmp_path.glob("*put*")) == ["put.jsonl"]
@@ -88,8 +92,8 @@ def test_parquet_has_three_columns_of_text(tmp_path, bucket, remote, labels):
     from pyarrow import parquet
 
     output = f"{bucket}/put.parquet" if remote else str(tmp_path / "put.parquet")
-    found = run_pipeline(planned(tmp_path, output, parameters={"labels": labels}))
-    assert found.output_rows == len(IDS)
+    observation = run_pipeline(planned(tmp_path, output, parameters={"labels": labels}))
+    assert observation.output_rows == len(IDS)
     table = parquet.read_table(io.BytesIO(files.read_bytes(output)))
     assert table.schema.names == ["id", "label", "error"]
     assert [field.type for field in table.schema] == [pyarrow.string()] * 3
@@ -109,13 +113,13 @@ def steps(plan: PipelinePlan) -> set[str]:
 
 
 def test_without_an_output_the_pipeline_is_as_before(tmp_path):
-    found = run_pipeline(planned(tmp_path, "").model_copy(update={"output": None}))
-    assert (found.output_rows, found.output_end) == (None, None)
+    observation = run_pipeline(planned(tmp_path, "").model_copy(update={"output": None}))
+    assert (observation.output_rows, observation.output_end) == (None, None)
     plan = planned(tmp_path, str(tmp_path / "put.jsonl"))
     with_it, without = steps(plan), steps(plan.model_copy(update={"output": None}))
-    more = with_it - without
+    added = with_it - without
     assert without < with_it
-    assert {step.partition("/")[0] for step in more} == {"WriteOutput"}
+    assert {step.partition("/")[0] for step in added} == {"WriteOutput"}
 
 
 def test_rows_that_are_not_there_afterwards_fail_the_repeat(tmp_path, monkeypatch):
@@ -182,12 +186,12 @@ def test_a_table_is_loaded_and_replaced(tmp_path, dataset, cloud):
         assert run_pipeline(plan).output_rows == len(IDS)
     client = bigquery.Client(project="local")
     schema = client.get_table(f"{dataset}.labels").schema
-    assert [(one.name, one.field_type) for one in schema] == [
+    assert [(column.name, column.field_type) for column in schema] == [
         ("id", "STRING"),
         ("label", "STRING"),
         ("error", "STRING"),
     ]
-    rows = [dict(one.items()) for one in client.query_and_wait(f"SELECT * FROM `{dataset}.labels`")]
+    rows = [dict(row.items()) for row in client.query_and_wait(f"SELECT * FROM `{dataset}.labels`")]
     assert by_id(rows) == expected(lambda outputs: str(as_class(outputs)))
     with pytest.raises(UsageError, match=r"labels: is there already: --overwrite replaces it"):
         sinks.check(Target.of(target), overwrite=False)

@@ -78,9 +78,9 @@ def test_pixels_are_those_of_stock_to_a_millionth(photographs, benchmark_name, v
     )
     raw = [other.read(str(photographs / name)) for name in FILES]
     handler = other.model_handler()
-    results = list(handler.run_inference([other.preprocess(one) for one in raw], Seeing()))
+    results = list(handler.run_inference([other.preprocess(output) for output in raw], Seeing()))
     assert len(results) == len(FILES)
-    expected = torch.stack([stock.preprocess(one) for one in raw])
+    expected = torch.stack([stock.preprocess(output) for output in raw])
     assert seen[0].dtype == expected.dtype == torch.float32
     assert (seen[0] - expected).abs().max() <= 1e-6
 
@@ -90,9 +90,9 @@ def test_pixels_in_the_order_of_the_batch_whichever_thread_was_first(make, photo
 
     paths = [photographs / FILES[index % 3 % 2] for index in range(12)]
     expected = predicted(make("stock"), paths)
-    found = predicted(make("tuned-decode"), paths)
-    for one, reference in zip(found, expected, strict=True):
-        assert torch.allclose(one.inference, reference.inference, atol=1e-5)
+    predictions = predicted(make("tuned-decode"), paths)
+    for prediction, reference in zip(predictions, expected, strict=True):
+        assert torch.allclose(prediction.inference, reference.inference, atol=1e-5)
     assert not torch.allclose(expected[0].inference, expected[1].inference, atol=1e-3)
 
 
@@ -105,7 +105,7 @@ def test_an_image_that_cannot_be_decoded_fails_alone(make, photographs):
     handler = InstrumentedModelHandler(made.model_handler(), PlanClock(0, 1_000_000))
     raw = made.read(str(photographs / FILES[0]))
     results = list(handler.run_inference([raw, raw[:50], raw], handler.load_model()))
-    assert [type(one.inference) is ElementFailure for one in results] == [False, True, False]
+    assert [type(result.inference) is ElementFailure for result in results] == [False, True, False]
 
 
 # --- the model
@@ -119,10 +119,10 @@ def test_a_compiled_model_fills_up_a_smaller_batch(make, photographs):
     for count in (2, 4):
         paths = [photographs / FILES[index % 2] for index in range(count)]
         expected = predicted(make("stock"), paths)
-        found = predicted(make("tuned-compiled", *overrides), paths)
-        assert len(found) == count
-        for one, reference in zip(found, expected, strict=True):
-            assert torch.allclose(one.inference, reference.inference, atol=1e-4)
+        predictions = predicted(make("tuned-compiled", *overrides), paths)
+        assert len(predictions) == count
+        for prediction, reference in zip(predictions, expected, strict=True):
+            assert torch.allclose(prediction.inference, reference.inference, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,16 @@ def test_precision_and_memory_format_are_those_that_were_asked_for(
     made = make(variant)
     assert type(made.model_handler()) is TunedImageHandler
     model = made.model_handler().load_model()
-    assert {str(one.dtype) for one in model.parameters()} == {f"torch.{dtype}"}
+    assert {str(parameter.dtype) for parameter in model.parameters()} == {f"torch.{dtype}"}
     kernel = model[0].weight
     assert kernel.is_contiguous(memory_format=torch.channels_last) is channels_last
     assert kernel.is_contiguous() is not channels_last
     paths = [photographs / name for name in FILES]
-    for one, reference in zip(predicted(made, paths), predicted(make("stock"), paths), strict=True):
-        assert one.inference.dtype == torch.float32
-        assert torch.cosine_similarity(one.inference, reference.inference, dim=0) > 0.999
+    for prediction, reference in zip(
+        predicted(made, paths), predicted(make("stock"), paths), strict=True
+    ):
+        assert prediction.inference.dtype == torch.float32
+        assert torch.cosine_similarity(prediction.inference, reference.inference, dim=0) > 0.999
 
 
 @pytest.mark.parametrize("variant", ["stock", "tuned-fixed-batch", "tuned-one-thread"])
@@ -211,7 +213,7 @@ def test_padding_is_zero_and_masked():
 
     short, long = torch.tensor([5, 6]), torch.tensor([7, 8, 9])
     padded = pad(
-        [{"input_ids": one, "attention_mask": torch.ones_like(one)} for one in (short, long)]
+        [{"input_ids": text, "attention_mask": torch.ones_like(text)} for text in (short, long)]
     )
     assert padded["input_ids"].tolist() == [[5, 6, 0], [7, 8, 9]]
     assert padded["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]

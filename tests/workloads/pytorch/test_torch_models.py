@@ -66,13 +66,13 @@ def test_a_model_that_took_over_is_the_one_that_copied(tmp_path, build, built, e
     assert {key for key in own if own[key].data_ptr() != state_dict[key].data_ptr()} == set()
     buffers = dict(original.named_buffers())  # those that are not in the file too
     assert {
-        key for key, one in model.named_buffers() if not torch.equal(one, buffers[key])
+        key for key, buffer in model.named_buffers() if not torch.equal(buffer, buffers[key])
     } == set()
-    assert {one.dtype for one in model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     with torch.inference_mode():
-        found, expected = model(**example()), original(**example())
-    for one, other in zip(_tensors(found), _tensors(expected), strict=True):
-        assert torch.equal(one, other)
+        outputs, expected = model(**example()), original(**example())
+    for tensor, other in zip(_tensors(outputs), _tensors(expected), strict=True):
+        assert torch.equal(tensor, other)
 
 
 def _tensors(output: Any) -> list[Any]:
@@ -89,7 +89,7 @@ def test_tied_weights_stay_tied_and_are_cast_once():
     decoder: Any = cast.cls.predictions.decoder.weight
     assert decoder.data_ptr() == embedding.data_ptr()
     assert decoder.dtype == embedding.dtype == torch.bfloat16
-    assert {one.dtype for one in cast.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in cast.parameters()} == {torch.bfloat16}
 
 
 def test_a_file_in_half_precision_is_computed_in_the_precision_that_is_recorded():
@@ -97,7 +97,7 @@ def test_a_file_in_half_precision_is_computed_in_the_precision_that_is_recorded(
 
     model = built_resnet18()
     model.load_state_dict(resnet18().half().state_dict())
-    assert {one.dtype for one in model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_weights_of_another_model_are_refused():

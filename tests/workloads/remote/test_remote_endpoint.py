@@ -71,9 +71,9 @@ def test_a_batch_is_one_request_and_the_connection_is_kept():
     with endpoint() as server:
         client = Connection(server.server_port)
         first = client.predict(ROWS)
-        kept = client._connection.sock
+        connection = client._connection.sock
         assert client.predict(ROWS) == first == [scores(row) for row in ROWS]
-        assert client._connection.sock is kept
+        assert client._connection.sock is connection
         assert next(server._requests) == 3
 
 
@@ -100,8 +100,10 @@ def test_a_refused_request_is_tried_again_by_beam(no_waiting):
         handler = EndpointModelHandler(server.server_port)
         client = handler.load_model()
         for _ in range(2):
-            found = handler.run_inference(ROWS, client)
-            assert [one.inference for one in found] == [scores(row) for row in ROWS]
+            predictions = handler.run_inference(ROWS, client)
+            assert [prediction.inference for prediction in predictions] == [
+                scores(row) for row in ROWS
+            ]
     assert len(no_waiting) == 1
     assert 2.5 <= no_waiting[0] <= 5
 
@@ -111,9 +113,11 @@ def test_the_handler_behaves_in_our_wrapper_as_it_does_alone(no_waiting):
         inner = EndpointModelHandler(server.server_port, min_batch_size=2, max_batch_size=4)
         wrapped = InstrumentedModelHandler(inner, PlanClock(0, 1_000_000))
         client = wrapped.load_model()
-        found = [wrapped.run_inference(ROWS, client) for _ in range(4)]
-        for predictions in found:
-            assert [one.inference for one in predictions] == [scores(row) for row in ROWS]
+        batches = [wrapped.run_inference(ROWS, client) for _ in range(4)]
+        for predictions in batches:
+            assert [prediction.inference for prediction in predictions] == [
+                scores(row) for row in ROWS
+            ]
         assert next(server._requests) == 6  # four batches, one refused and sent again
     assert len(no_waiting) == 1
     for method in ("get_metrics_namespace", "batch_elements_kwargs", "model_copies"):

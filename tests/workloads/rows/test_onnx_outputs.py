@@ -29,7 +29,7 @@ def outputs(*parts: tuple[str, str, list[Any]]) -> list[ModelOutput]:
 
 
 @pytest.mark.parametrize(
-    ("found", "chosen"),
+    ("given", "chosen"),
     [
         # what skl2onnx exports: as it comes, without ZipMap, and cut to the scores
         ([("output_label", INT, [None]), ("output_probability", ZIPMAP, [])], (0, 1)),
@@ -51,13 +51,13 @@ def outputs(*parts: tuple[str, str, list[Any]]) -> list[ModelOutput]:
         ([("y", FLOAT, [None, 3]), ("variance", FLOAT, [None, 1])], (None, 0)),
     ],
 )
-def test_outputs_are_chosen_by_name_and_type(found, chosen):
-    names = [None if place is None else found[place][0] for place in chosen]
-    assert choose(outputs(*found)) == Chosen(*names)
+def test_outputs_are_chosen_by_name_and_type(given, chosen):
+    names = [None if place is None else given[place][0] for place in chosen]
+    assert choose(outputs(*given)) == Chosen(*names)
 
 
 @pytest.mark.parametrize(
-    "found",
+    "given",
     [
         [("variable", FLOAT, [None, 1])],  # a regression as skl2onnx exports it
         [("variable", FLOAT, [None])],
@@ -66,27 +66,27 @@ def test_outputs_are_chosen_by_name_and_type(found, chosen):
         [("indices", "seq(tensor(float))", [])],
     ],
 )
-def test_a_model_without_a_class_is_refused_with_its_outputs(found):
+def test_a_model_without_a_class_is_refused_with_its_outputs(given):
     with pytest.raises(UsageError) as caught:
-        choose(outputs(*found))
+        choose(outputs(*given))
     assert "no output holds a class, and this workload classifies" in str(caught.value)
-    assert repr(found[0][0]) in str(caught.value)
+    assert repr(given[0][0]) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "found",
+    "given",
     [
         [("a", FLOAT, [None, 10]), ("b", FLOAT, [None, 3])],
         [("prob_a", FLOAT, [None, 10]), ("prob_b", FLOAT, [None, 3])],
         [("label_a", INT, [None]), ("label_b", INT, [None])],
     ],
 )
-def test_what_names_leave_open_is_asked_for_and_can_be_said(found):
+def test_what_names_leave_open_is_asked_for_and_can_be_said(given):
     with pytest.raises(UsageError, match=r"which output holds the class\?.*parameters.output"):
-        choose(outputs(*found))
-    name = found[1][0]
-    said = choose(outputs(*found), name)
+        choose(outputs(*given))
+    name = given[1][0]
+    said = choose(outputs(*given), name)
     assert name in said
     assert said.label in (None, name)
 
@@ -101,16 +101,16 @@ def test_an_output_that_is_not_there_is_named_with_those_that_are():
 
 
 def test_the_scores_may_be_asked_for_beside_a_label():
-    found = outputs(("label", INT, [None]), ("probabilities", FLOAT, [None, 2]))
-    assert choose(found, "probabilities") == Chosen(None, "probabilities")
-    assert choose(found, "label") == Chosen("label", "probabilities")
+    named = outputs(("label", INT, [None]), ("probabilities", FLOAT, [None, 2]))
+    assert choose(named, "probabilities") == Chosen(None, "probabilities")
+    assert choose(named, "label") == Chosen("label", "probabilities")
 
 
 class Session:
     """Answers as ONNX Runtime's does, with outputs that do not depend on the rows."""
 
-    def __init__(self, found: list[ModelOutput], values: dict[str, Any]) -> None:
-        self.get_outputs = lambda: found
+    def __init__(self, given: list[ModelOutput], values: dict[str, Any]) -> None:
+        self.get_outputs = lambda: given
         self.get_inputs = lambda: [SimpleNamespace(name="X")]
         self.values = values
 
@@ -120,7 +120,7 @@ class Session:
 
 
 @pytest.mark.parametrize(
-    ("found", "values", "labels", "scores"),
+    ("given", "values", "labels", "scores"),
     [
         (
             [("label", INT, [None]), ("p", ZIPMAP, [])],
@@ -154,12 +154,12 @@ class Session:
         ),
     ],
 )
-def test_each_row_gets_its_class_and_its_scores(found, values, labels, scores):
-    session = Session(outputs(*found), values)
+def test_each_row_gets_its_class_and_its_scores(given, values, labels, scores):
+    session = Session(outputs(*given), values)
     predictions = ChosenOutputs()(session, [numpy.zeros(3, numpy.float32)] * 2)
-    assert [class_of(one) for one in predictions] == labels
-    assert all(type(class_of(one)) in (int, str) for one in predictions)
-    assert [scores_of(one) for one in predictions] == scores
+    assert [class_of(prediction) for prediction in predictions] == labels
+    assert all(type(class_of(prediction)) in (int, str) for prediction in predictions)
+    assert [scores_of(prediction) for prediction in predictions] == scores
 
 
 def test_one_score_whose_shape_nothing_told_is_no_class():
@@ -175,7 +175,7 @@ def test_a_table_of_scores_is_no_class():
 
 
 @pytest.mark.parametrize(
-    ("found", "message"),
+    ("given", "message"),
     [
         ([("x", "tensor(double)", [None, 4])], "takes 'x': tensor(double) of shape (?, 4): rows"),
         ([("x", "tensor(float16)", [None, 4])], "takes 'x': tensor(float16) of shape (?, 4): rows"),
@@ -186,9 +186,9 @@ def test_a_table_of_scores_is_no_class():
         ([("x", FLOAT, [None, 3])], "takes rows of 3 numbers, parameters.columns is 4: make it 3"),
     ],
 )
-def test_a_model_that_takes_no_such_rows_is_refused_before_all_fail(found, message):
+def test_a_model_that_takes_no_such_rows_is_refused_before_all_fail(given, message):
     with pytest.raises(UsageError) as caught:
-        check_inputs(outputs(*found), 4)
+        check_inputs(outputs(*given), 4)
     assert str(caught.value).startswith(message)
 
 

@@ -100,8 +100,10 @@ def test_the_trained_model_reads_digits(folder):
 
     digits, truth = load_digits(return_X_y=True)
     lines = [b",".join(b"%d" % value for value in row) for row in digits]
-    found = labels(sklearn_rows(folder), lines)
-    assert sum(one == true for one, true in zip(found, truth, strict=True)) > 0.98 * len(lines)
+    labels_by_id = labels(sklearn_rows(folder), lines)
+    assert sum(label == true for label, true in zip(labels_by_id, truth, strict=True)) > 0.98 * len(
+        lines
+    )
 
 
 def test_training_is_a_function_of_the_seed(tmp_path, folder):
@@ -133,11 +135,11 @@ def test_numpy_pandas_and_onnx_give_the_same_labels(folder):
 def test_the_evidence_of_onnx_is_one_score_a_class(folder):
     workload = onnx_rows(folder)
     handler = workload.model_handler()
-    (found,) = handler.run_inference([workload.preprocess(ROW)], handler.load_model())
-    scores = workload.evidence(found)
+    (predictions,) = handler.run_inference([workload.preprocess(ROW)], handler.load_model())
+    scores = workload.evidence(predictions)
     assert len(scores) == 10
     assert sum(scores) == pytest.approx(1.0, abs=1e-5)
-    assert scores.index(max(scores)) == workload.postprocess(found)
+    assert scores.index(max(scores)) == workload.postprocess(predictions)
 
 
 def exported(folder: Path, kind: str) -> Path:
@@ -173,15 +175,15 @@ def given(path: Path, **parameters: Any) -> tuple[OnnxRows, Weights]:
 def test_what_skl2onnx_exports_by_default_gives_its_labels(folder, kind, first):
     workload, weights = given(exported(folder, kind))
     lines = packaged("rows", 100, seed=0)
-    found = labels(workload, lines)
-    assert len(set(found)) == 10
-    assert {type(label) for label in found} == {type(first)}
+    labels_by_id = labels(workload, lines)
+    assert len(set(labels_by_id)) == 10
+    assert {type(label) for label in labels_by_id} == {type(first)}
     assert weights.notes == (
         f"{kind}.onnx has 2 outputs: the class is 'output_label', raw outputs to compare are "
         "'output_probability'",
     )
     by_scores, told = given(exported(folder, kind), output="output_probability")
-    assert labels(by_scores, lines) == found
+    assert labels(by_scores, lines) == labels_by_id
     assert told.notes == (
         f"{kind}.onnx has 2 outputs: the class is the greatest of 'output_probability'",
     )

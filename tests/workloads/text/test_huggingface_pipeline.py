@@ -41,13 +41,13 @@ def embeddings(**parameters: Any) -> list[list[float]]:
     work = workload(**parameters)
     handler = work.model_handler()
     examples = [work.preprocess(raw) for raw in SENTENCES]
-    found = handler.run_inference(examples, handler.load_model(), work.inference_args())
-    return [list(work.evidence(one)) for one in found]
+    predictions = handler.run_inference(examples, handler.load_model(), work.inference_args())
+    return [list(work.evidence(prediction)) for prediction in predictions]
 
 
-def cosine(one: list[float], other: list[float]) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True)) / (
-        math.hypot(*one) * math.hypot(*other)
+def cosine(vector: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(vector, other, strict=True)) / (
+        math.hypot(*vector) * math.hypot(*other)
     )
 
 

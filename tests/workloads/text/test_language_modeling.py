@@ -119,16 +119,17 @@ def test_padding_sorting_and_the_mask_alone_change_nothing(tmp_path, variant):
 
     stock, other = (make(of_catalog(BERT, name), tmp_path) for name in ("stock", variant))
     expected = predicted(stock, LINES, batch_size=1)
-    found = predicted(other, LINES)
-    assert [one.example["input_ids"].tolist() for one in found] == [
-        one.example["input_ids"].tolist() for one in expected
+    predictions = predicted(other, LINES)
+    assert [prediction.example["input_ids"].tolist() for prediction in predictions] == [
+        prediction.example["input_ids"].tolist() for prediction in expected
     ]  # in the order in which they came
-    for one, reference in zip(found, expected, strict=True):
+    for predicted_line, reference in zip(predictions, expected, strict=True):
         ours, theirs = (
-            torch.tensor(list(e)) for e in (other.evidence(one), stock.evidence(reference))
+            torch.tensor(list(e))
+            for e in (other.evidence(predicted_line), stock.evidence(reference))
         )
         assert torch.allclose(ours, theirs, atol=1e-4, rtol=0)
-        assert other.postprocess(one) == stock.postprocess(reference)
+        assert other.postprocess(given) == stock.postprocess(reference)
 
 
 def test_sorted_batches_smaller_than_the_sample_keep_its_order(tmp_path):
@@ -136,10 +137,13 @@ def test_sorted_batches_smaller_than_the_sample_keep_its_order(tmp_path):
 
     stock = make(of_catalog(BERT), tmp_path)
     other = make(of_catalog(BERT, "tuned-sorted", "parameters.sorted_batch_size=3"), tmp_path)
-    for one, reference in zip(
+    for prediction, reference in zip(
         predicted(other, LINES), predicted(stock, LINES, batch_size=1), strict=True
     ):
-        ours, theirs = torch.tensor(other.evidence(one)), torch.tensor(stock.evidence(reference))
+        ours, theirs = (
+            torch.tensor(other.evidence(prediction)),
+            torch.tensor(stock.evidence(reference)),
+        )
         assert torch.allclose(ours, theirs, atol=1e-4, rtol=0)
 
 
@@ -148,11 +152,14 @@ def test_half_precision_points_the_same_way(tmp_path):
 
     stock, tuned = (make(of_catalog(BERT, name), tmp_path) for name in ("stock", "tuned"))
     handler = tuned.model_handler()
-    assert {one.dtype for one in handler.load_model().parameters()} == {torch.bfloat16}
-    for one, reference in zip(
+    assert {parameter.dtype for parameter in handler.load_model().parameters()} == {torch.bfloat16}
+    for prediction, reference in zip(
         predicted(tuned, LINES), predicted(stock, LINES, batch_size=1), strict=True
     ):
-        ours, theirs = torch.tensor(tuned.evidence(one)), torch.tensor(stock.evidence(reference))
+        ours, theirs = (
+            torch.tensor(tuned.evidence(prediction)),
+            torch.tensor(stock.evidence(reference)),
+        )
         assert torch.cosine_similarity(ours, theirs, dim=0) > 0.999
 
 
@@ -180,10 +187,13 @@ def planned(folder: Path, definition: Definition) -> PipelinePlan:
     plan = make_plan(
         folder, "prepare", definition=definition, source=str(folder / "lines.txt"), limit=None
     )
-    found = prepare(plan).prepared
-    assert found is not None
-    assert (found.input_kind, found.input_bytes) == ("file", sum(map(len, TEXT.split(b"\n"))) - 4)
-    preparation = Preparation.model_validate(found.preparation)
+    prepared = prepare(plan).prepared
+    assert prepared is not None
+    assert (prepared.input_kind, prepared.input_bytes) == (
+        "file",
+        sum(map(len, TEXT.split(b"\n"))) - 4,
+    )
+    preparation = Preparation.model_validate(prepared.preparation)
     return for_task(plan, "pipeline", preparation=preparation)
 
 
@@ -191,15 +201,18 @@ def planned(folder: Path, definition: Definition) -> PipelinePlan:
 def test_lines_that_are_no_sentence_fail_by_number_and_the_others_come_out(tmp_path, variant):
     plan = planned(tmp_path, of_catalog(BERT, variant))
     assert plan.preparation.count == 5  # an empty line is no element
-    found = run_pipeline(plan)
-    failed = {one.id: (one.stage, one.error) for one in found.failed}
+    observation = run_pipeline(plan)
+    failed = {failure.id: (failure.stage, failure.error) for failure in observation.failed}
     assert set(failed) == {LONG, NO_TEXT}
     assert failed[LONG] == ("preprocess", "ValueError: 10002 tokens, the model takes 512")
     not_text = "ValueError: not UTF-8 text (byte 0xff at column 1)"
     assert failed[NO_TEXT] == ("preprocess", not_text)
-    assert sorted(one.id for one in found.sample if one.error is None) == GOOD
+    assert (
+        sorted(prediction.id for prediction in observation.sample if prediction.error is None)
+        == GOOD
+    )
     rounded = plan.decided_definition().model.precision != "float32"
-    proven = verification(found, run_reference(for_task(plan, "reference")), rounded=rounded)
+    proven = verification(observation, run_reference(for_task(plan, "reference")), rounded=rounded)
     assert proven is not None
     assert proven.problems == []
     assert (proven.elements_in, proven.elements_out, proven.elements_failed) == (5, 3, 2)
@@ -234,7 +247,7 @@ def test_logits_at_the_mask_alone_are_those_of_the_whole_model(masks, precision)
         whole = model(**padded).logits.float()
         alone = MaskOnly(103)(model, padded)["logits"]
     is_mask = padded["input_ids"] == 103
-    assert [len(one) for one in alone] == masks
+    assert [len(prediction) for prediction in alone] == masks
     tolerance = 1e-5 if precision == "float32" else 2e-2
-    for index, one in enumerate(alone):
-        assert torch.allclose(one, whole[index][is_mask[index]], atol=tolerance)
+    for index, scores in enumerate(alone):
+        assert torch.allclose(scores, whole[index][is_mask[index]], atol=tolerance)

@@ -41,10 +41,10 @@ def test_tokens_are_those_of_beams_example(example, text):
     theirs = example.TokenizeTextDoFn(str(packaged_encoder()))
     theirs.setup()
     [(_, expected)] = theirs.process(text)
-    found = without_weights(of_catalog(SENTIMENT)).preprocess(text.encode())
-    assert set(found) == set(expected) == {"input_ids", "attention_mask"}
-    assert found["input_ids"].shape == (128,)
-    for key, value in found.items():
+    tokens = without_weights(of_catalog(SENTIMENT)).preprocess(text.encode())
+    assert set(tokens) == set(expected) == {"input_ids", "attention_mask"}
+    assert tokens["input_ids"].shape == (128,)
+    for key, value in tokens.items():
         assert torch.equal(value, expected[key]), key
 
 
@@ -88,8 +88,11 @@ def test_padding_to_the_longest_changes_nothing(tmp_path, variant):
     import torch
 
     stock, other = (make(of_catalog(SENTIMENT, name), tmp_path) for name in ("stock", variant))
-    for one, reference in zip(predicted(other, LINES), predicted(stock, LINES), strict=True):
-        ours, theirs = torch.tensor(other.evidence(one)), torch.tensor(stock.evidence(reference))
+    for prediction, reference in zip(predicted(other, LINES), predicted(stock, LINES), strict=True):
+        ours, theirs = (
+            torch.tensor(other.evidence(prediction)),
+            torch.tensor(stock.evidence(reference)),
+        )
         assert torch.allclose(ours, theirs, atol=1e-4, rtol=0)
 
 

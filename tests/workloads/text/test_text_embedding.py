@@ -29,7 +29,9 @@ def test_the_packaged_weights_put_like_sentences_together(cache):
     made = make(definition, cache)
     assert made.weights.path is not None
     assert made.weights.path.stat().st_size / MIB == pytest.approx(86.7, rel=0.02)
-    music, instrument, market = (torch.tensor(made.evidence(one)) for one in predicted(made, PAIRS))
+    music, instrument, market = (
+        torch.tensor(made.evidence(prediction)) for prediction in predicted(made, PAIRS)
+    )
     assert music.shape == (384,)
     cosine = torch.nn.functional.cosine_similarity
     assert cosine(music, instrument, dim=0) > 0.5
@@ -45,7 +47,7 @@ def test_the_state_dict_is_written_once_and_is_the_same_again(tmp_path):
         before = path.stat().st_mtime_ns
         assert TextEmbedding.fetch_weights(definition, 0, folder).path == path
         assert path.stat().st_mtime_ns == before
-        assert [one.name for one in folder.iterdir()] == [path.name]
+        assert [file.name for file in folder.iterdir()] == [path.name]
         digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
     assert digests[0] == digests[1]
 
@@ -71,8 +73,11 @@ def test_variants_give_the_same_vectors(monkeypatch, tmp_path, variant):
 
     shrink(monkeypatch)
     stock, other = (make(of_catalog(MINILM, name), tmp_path) for name in ("stock", variant))
-    for one, reference in zip(predicted(other, LINES), predicted(stock, LINES), strict=True):
-        ours, theirs = torch.tensor(other.evidence(one)), torch.tensor(stock.evidence(reference))
+    for prediction, reference in zip(predicted(other, LINES), predicted(stock, LINES), strict=True):
+        ours, theirs = (
+            torch.tensor(other.evidence(prediction)),
+            torch.tensor(stock.evidence(reference)),
+        )
         if variant == "tuned":
             assert torch.cosine_similarity(ours, theirs, dim=0) > 0.999
         else:

@@ -25,8 +25,8 @@ LINES = [WORD * 126, WORD * 127, LONG, "é".encode() * 100, b"\xff" * 500, b"sho
 def warned(
     benchmark: str, lines: list[bytes], variant: str = "stock", *overrides: str
 ) -> list[str]:
-    found = Library().resolve(benchmark, variant=variant, profile="local", overrides=overrides)
-    return load_class(found.definition.workload).input_warnings(found.definition, lines)
+    manifest = Library().resolve(benchmark, variant=variant, profile="local", overrides=overrides)
+    return load_class(manifest.definition.workload).input_warnings(manifest.definition, lines)
 
 
 @pytest.mark.parametrize(

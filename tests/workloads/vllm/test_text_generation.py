@@ -41,8 +41,8 @@ def answer(
 
 
 def test_stock_asks_for_the_default_length(tmp_path):
-    found = workload(tmp_path).inference_args()
-    assert found == {
+    arguments = workload(tmp_path).inference_args()
+    assert arguments == {
         "temperature": 0,
         "extra_body": {"return_token_ids": True, "ignore_eos": True},
     }
@@ -111,8 +111,8 @@ def test_the_evidence_is_where_two_tokens_were_nearest(tmp_path):
 
 
 def test_tokens_are_counted(tmp_path):
-    found = workload(tmp_path).quantities(answer([1] * 16))
-    assert found == {"prompt_tokens": 7, "output_tokens": 16}
+    counts = workload(tmp_path).quantities(answer([1] * 16))
+    assert counts == {"prompt_tokens": 7, "output_tokens": 16}
 
 
 def test_a_line_that_is_no_utf8_is_no_prompt(tmp_path):
@@ -236,12 +236,12 @@ def test_the_full_shape_is_that_of_gemma(tmp_path):
     pytest.importorskip("tokenizers")
     folder = TextGeneration.fetch_weights(definition(profile="local"), 0, tmp_path).path
     assert folder is not None
-    found = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
     sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size")
-    assert [found[key] for key in sizes] == [256000, 2048, 18, 16384]
+    assert [config[key] for key in sizes] == [256000, 2048, 18, 16384]
     heads = ("num_attention_heads", "num_key_value_heads", "head_dim")
-    assert [found[key] for key in heads] == [8, 1, 256]
-    assert found["architectures"] == ["GemmaForCausalLM"]
+    assert [config[key] for key in heads] == [8, 1, 256]
+    assert config["architectures"] == ["GemmaForCausalLM"]
     assert not (folder / "model.safetensors").exists()  # the server makes dummy weights
 
 

@@ -123,10 +123,10 @@ def agreement(
     if rounded and outputs and any(pair.expected.values for pair in usable):
         result = _rounded_outputs_agree(usable, details)
     elif len(labels) >= max(DISTINCT_SHARE * count, min(2, count)):
-        more = [pair for pair in paired(*further) if not pair.failed_alike]
-        ties = sum(not is_clear(pair.reference, near_tie) for pair in more)
-        details |= {"sample": len(loop) + len(more), "near_ties": details["near_ties"] + ties}
-        result = _labels_agree([*usable, *more], details, near_tie, outputs=outputs)
+        others = [pair for pair in paired(*further) if not pair.failed_alike]
+        ties = sum(not is_clear(pair.reference, near_tie) for pair in others)
+        details |= {"sample": len(loop) + len(others), "near_ties": details["near_ties"] + ties}
+        result = _labels_agree([*usable, *others], details, near_tie, outputs=outputs)
     else:
         compare = _outputs_agree if outputs else _nothing_proven
         result = compare(usable, details, near_tie)

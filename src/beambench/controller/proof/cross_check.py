@@ -77,10 +77,10 @@ def _excess(
     if empty is None:
         return {"reason": "latency: no handler that does nothing was measured beside it"}, []
     allowed = ALLOWED_HIGHS * empty.high_us + ALLOWED_SHARE * own.sum / own.count / NS_PER_US
-    found = {"allowed_gap_us": allowed, "empty_handler": empty.model_dump()}
+    details = {"allowed_gap_us": allowed, "empty_handler": empty.model_dump()}
     if (gap - allowed) * own.count <= PAUSES * (latency["max"] - own.min / NS_PER_US):
-        return found, []
-    return found, [
+        return details, []
+    return details, [
         f"batch latency: Beam's mean is {gap:.0f} µs above ours, more than {PAUSES} of "
         f"{own.count} batches could hold; around a handler that does nothing it is "
         f"{empty.median_us:.0f} µs, so allowed are {allowed:.0f} µs"

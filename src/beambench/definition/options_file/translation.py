@@ -145,7 +145,7 @@ class _Translator:
         return any(_touches(setting, key) for setting in self.chosen for key in keys)
 
     def _take_publishing(self, flag: Flag) -> None:
-        if _one_of("true", "false")(flag) == "false":
+        if _choice_of("true", "false")(flag) == "false":
             self._set("publish.bigquery", None, flag)
             self._publish_not_to("bigquery", flag)
 
@@ -181,7 +181,7 @@ class _Translator:
         if flag.name == "streaming" and flag.value is not None:
             flag.refuse("takes no value")
         own = self.definition.scenario
-        named = "streaming" if flag.name == "streaming" else _one_of("batch", "streaming")(flag)
+        named = "streaming" if flag.name == "streaming" else _choice_of("batch", "streaming")(flag)
         if named != own and self._is_chosen("scenario"):
             self._leave_out(flag, "--set scenario goes before it")
         elif named != own:
@@ -227,7 +227,7 @@ class _Translator:
                 self._leave_out(Flag(flag.name, part, flag.where), _CLUSTER_ONLY)
 
     def _take_goal(self, flag: Flag) -> None:
-        goal = _one_of("cost_optimized", "speed_optimized")(flag)
+        goal = _choice_of("cost_optimized", "speed_optimized")(flag)
         self._set("cluster.spot", goal == "cost_optimized", flag)
 
     def _take_accelerator(self, part: str, flag: Flag) -> None:
@@ -285,7 +285,7 @@ def _count(flag: Flag) -> int:
     return int(_text(flag))
 
 
-def _one_of(*choices: str) -> Callable[[Flag], str]:
+def _choice_of(*choices: str) -> Callable[[Flag], str]:
     def convert(flag: Flag) -> str:
         chosen = _text(flag).lower()
         return chosen if chosen in choices else flag.refuse(f"expected {' or '.join(choices)}")
@@ -294,7 +294,7 @@ def _one_of(*choices: str) -> Callable[[Flag], str]:
 
 
 def _disk_type(flag: Flag) -> str:
-    return _one_of("pd-standard", "pd-ssd")(Flag(flag.name, _last_part(_text(flag)), flag.where))
+    return _choice_of("pd-standard", "pd-ssd")(Flag(flag.name, _last_part(_text(flag)), flag.where))
 
 
 def _bucket(flag: Flag) -> str:
@@ -302,8 +302,8 @@ def _bucket(flag: Flag) -> str:
 
 
 _SETTINGS: Mapping[str, tuple[str, Callable[[Flag], Any]]] = {
-    "autoscaling_algorithm": ("cluster.autoscaling", _one_of("none", "throughput_based")),
-    "device": ("model.device", _one_of("cpu", "gpu")),
+    "autoscaling_algorithm": ("cluster.autoscaling", _choice_of("none", "throughput_based")),
+    "device": ("model.device", _choice_of("cpu", "gpu")),
     "disk_size_gb": ("cluster.disk_gb", _count),
     "disk_type": ("cluster.disk_type", _disk_type),
     "machine_type": ("cluster.machine_type", _text),

@@ -46,10 +46,10 @@ def class_folders(
             f" into the folder of its class, {INSTEAD}"
         )
     folders = sorted({folder_of(path) for path in ids})
-    found = _numbered(folders, source, model, names)
-    _check_distinct(found, source)
-    check_folder_classes(found.classes, classes, model.name)
-    return found
+    numbered = _numbered(folders, source, model, names)
+    _check_distinct(numbered, source)
+    check_folder_classes(numbered.classes, classes, model.name)
+    return numbered
 
 
 def _numbered(
@@ -77,9 +77,9 @@ def _is_index(folder: str) -> bool:
     return folder.isascii() and folder.isdigit() and len(folder) <= 9
 
 
-def _check_distinct(found: ClassFolders, source: str) -> None:
+def _check_distinct(numbered: ClassFolders, source: str) -> None:
     folders: dict[int, str] = {}
-    for folder, class_index in found.classes.items():
+    for folder, class_index in numbered.classes.items():
         other = folders.setdefault(class_index, folder)
         if other != folder:
             raise UsageError(
@@ -88,11 +88,11 @@ def _check_distinct(found: ClassFolders, source: str) -> None:
             )
 
 
-def check_folder_classes(found: Mapping[str, int], classes: int | None, model: str) -> None:
+def check_folder_classes(numbers: Mapping[str, int], classes: int | None, model: str) -> None:
     """Raise UsageError for a folder whose class a model of so many classes does not have."""
     if classes is None:
         return
-    for folder, class_index in found.items():
+    for folder, class_index in numbers.items():
         if class_index >= classes:
             raise UsageError(
                 f"labels {FOLDERS}: folder {quoted(folder)} is class {class_index}, but {model} has"
@@ -105,6 +105,6 @@ def folder_of(element: str) -> str:
     return element.partition("/")[0]
 
 
-def classes_by_folder(ids: Iterable[str], found: ClassFolders) -> dict[str, int]:
+def classes_by_folder(ids: Iterable[str], numbered: ClassFolders) -> dict[str, int]:
     """Return the class index by element id."""
-    return {element: found.classes[folder_of(element)] for element in ids}
+    return {element: numbered.classes[folder_of(element)] for element in ids}

@@ -159,13 +159,13 @@ def _check_table(target: Target, *, overwrite: bool) -> None:
 
     dataset = table.rpartition(".")[0]
     limits: dict[str, Any] = {"retry": None, "timeout": files.RETRY_SECONDS}
-    found_dataset = False
+    has_dataset = False
     try:
         client.get_dataset(dataset, **limits)
-        found_dataset = True
+        has_dataset = True
         client.get_table(table, **limits)
     except NotFound:
-        if not found_dataset:
+        if not has_dataset:
             raise UsageError(f"output bq:{table}: no dataset {dataset}: make it first") from None
         return
     except (Forbidden, Unauthorized):

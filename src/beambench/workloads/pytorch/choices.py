@@ -71,8 +71,8 @@ def _of_this_cpu() -> tuple[str, str]:
             torch.nn.functional.linear(left, right)
         for _ in range(ROUNDS):
             for name, (left, right) in operands.items():
-                taken = _seconds(lambda x=left, w=right: torch.nn.functional.linear(x, w))  # type: ignore[misc]
-                seconds[name] = min(seconds[name], taken)
+                duration = _seconds(lambda x=left, w=right: torch.nn.functional.linear(x, w))  # type: ignore[misc]
+                seconds[name] = min(seconds[name], duration)
     faster = seconds["bfloat16"] * LEAST_GAIN < seconds["float32"]
     return "bfloat16" if faster else "float32", (
         f"on this CPU a product of {rows} × {inputs} by {inputs} × {outputs} takes "

@@ -7,7 +7,7 @@ import re
 from collections import deque
 
 BEAM_MODULE = "vllm_inference"
-LINES_KEPT = 400
+MAX_LINES = 400
 SAYS_WHY = re.compile(r"\b(?:\w*Error|\w*Exception|error): (?!.*See root cause above)")
 DEVICE = re.compile(r"\bdevice_config=(\w+)")
 PREFIX = re.compile(r"^\(\w+ pid=\d+\)\s*")
@@ -19,7 +19,7 @@ class ServerLog(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._lines: deque[str] = deque(maxlen=MAX_LINES)
         self._root = logging.getLogger()
         self._level = self._root.level
 

@@ -90,8 +90,8 @@ def test_metrics_with_the_names_of_their_transforms(beams, client, stub):
 def tentative(update: Any) -> Any:
     """Return what was attempted: of scalars more than was committed."""
     name = {**update["name"], "context": {**update["name"]["context"], "tentative": "true"}}
-    more = {"scalar": update["scalar"] + 4} if "scalar" in update else {}
-    return {**update, "name": name, **more}
+    attempted = {"scalar": update["scalar"] + 4} if "scalar" in update else {}
+    return {**update, "name": name, **attempted}
 
 
 def client_steps(client: Any) -> list[Any]:

@@ -65,7 +65,7 @@ def test_messages_come_in_pages(client, stub):
     pages = list(client.message_pages(None))
     assert [len(page["jobMessages"]) for page in pages] == [2, 2, 1]
     later = list(client.message_pages("2026-01-31T09:00:03Z"))
-    assert [one["id"][-1] for one in later[0]["jobMessages"]] == ["3", "4"]
+    assert [each["id"][-1] for each in later[0]["jobMessages"]] == ["3", "4"]
 
 
 def test_nothing_is_authorised_over_plain_http(client, stub, monkeypatch, tmp_path):

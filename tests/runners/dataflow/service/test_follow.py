@@ -23,13 +23,13 @@ FOREVER = float("inf")
 
 def test_a_job_is_followed_until_it_is_done(client, stub, clock):
     looks = []
-    found = follow(client, clock, FOREVER, looks.append)
-    assert (found.ending, found.state, found.is_over) == ("ended", "DONE", True)
-    assert [state for _, state in found.states] == ["PENDING", "RUNNING", "DONE"]
+    followed = follow(client, clock, FOREVER, looks.append)
+    assert (followed.ending, followed.state, followed.is_over) == ("ended", "DONE", True)
+    assert [state for _, state in followed.states] == ["PENDING", "RUNNING", "DONE"]
     assert clock.waits == [POLL_SECONDS] * 2
-    assert (found.created, found.finished, found.seconds) == (CREATED, ENDED, 600.0)
-    assert found.messages.workers_started == WORKERS_STARTED
-    assert found.messages.workers_stopped == WORKERS_STOPPED
+    assert (followed.created, followed.finished, followed.seconds) == (CREATED, ENDED, 600.0)
+    assert followed.messages.workers_started == WORKERS_STARTED
+    assert followed.messages.workers_stopped == WORKERS_STOPPED
     assert [look.state for look in looks] == ["PENDING", "RUNNING", "DONE"]
     assert looks[-1].elapsed == 600.0
 
@@ -43,8 +43,8 @@ def test_a_job_is_followed_until_it_is_done(client, stub, clock):
 )
 def test_states_that_are_no_end(client, stub, clock, state):
     stub.states = [state]
-    found = follow(client, clock, clock.now() + 25)
-    assert (found.ending, found.state) == ("timed_out", state)
+    followed = follow(client, clock, clock.now() + 25)
+    assert (followed.ending, followed.state) == ("timed_out", state)
     assert sum(clock.waits) == 25
 
 
@@ -56,40 +56,40 @@ def test_states_that_are_an_end(client, stub, clock, state):
 
 
 def test_a_summary_without_a_state_is_a_state_not_known_yet(client, stub, clock):
-    found = Followed()
-    found.see({"name": "x"})
-    assert (found.state, found.is_over, found.seconds) == ("UNKNOWN", False, None)
+    followed = Followed()
+    followed.see({"name": "x"})
+    assert (followed.state, followed.is_over, followed.seconds) == ("UNKNOWN", False, None)
 
 
 def test_a_failed_job_is_asked_for_its_reason(client, stub, clock):
     stub.states = ["FAILED"]
     stub.messages = [(4, failed("Workflow failed. Causes: no quota"))]
-    found = follow(client, clock, FOREVER)
-    assert found.messages.error == "Workflow failed. Causes: no quota"
-    assert found.ending == "ended"
+    followed = follow(client, clock, FOREVER)
+    assert followed.messages.error == "Workflow failed. Causes: no quota"
+    assert followed.ending == "ended"
 
 
 def test_a_failed_job_that_never_says_why(client, stub, clock):
     stub.states, stub.messages = ["FAILED"], []
-    found = follow(client, clock, FOREVER)
-    assert found.messages.error is None
+    followed = follow(client, clock, FOREVER)
+    assert followed.messages.error is None
     assert sum(clock.waits) == REASON_SECONDS
 
 
 def test_bursts_of_errors_are_lived_through(client, stub, clock):
     stub.faults = {"job": [503, CUT, 500, 429], "messages": [502] * 8}
-    found = follow(client, clock, FOREVER)
-    assert found.state == "DONE"
-    assert found.messages.workers_started == WORKERS_STARTED
+    followed = follow(client, clock, FOREVER)
+    assert followed.state == "DONE"
+    assert followed.messages.workers_started == WORKERS_STARTED
 
 
 def test_a_service_out_of_reach_is_given_up_after_a_while(client, stub, clock):
     stub.states = ["RUNNING"]
     follow(client, clock, clock.now())
     stub.refused["job"] = CUT
-    found = follow(client, clock, FOREVER, followed=follow(client, clock, clock.now()))
-    assert (found.ending, found.is_over) == ("lost", False)
-    assert found.lost
+    followed = follow(client, clock, FOREVER, followed=follow(client, clock, clock.now()))
+    assert (followed.ending, followed.is_over) == ("lost", False)
+    assert followed.lost
     assert OUTAGE_SECONDS <= sum(clock.waits) < OUTAGE_SECONDS + 200
 
 
@@ -105,34 +105,38 @@ def test_a_refused_first_look_is_an_error(client, stub, clock):
 
 
 def test_a_later_refusal_loses_the_job(client, stub, clock):
-    found = follow(client, clock, clock.now())
+    followed = follow(client, clock, clock.now())
     stub.refused["job"] = 403
-    assert follow(client, clock, FOREVER, followed=found).ending == "lost"
-    assert found.state == "PENDING"
+    assert follow(client, clock, FOREVER, followed=followed).ending == "lost"
+    assert followed.state == "PENDING"
 
 
 def test_an_interruption_leaves_the_job(client, stub, clock):
     stub.states = ["RUNNING"]
     clock.interrupted_at = clock.now() + POLL_SECONDS
-    found = follow(client, clock, FOREVER)
-    assert (found.ending, found.state) == ("interrupted", "RUNNING")
+    followed = follow(client, clock, FOREVER)
+    assert (followed.ending, followed.state) == ("interrupted", "RUNNING")
     assert stub.requests["cancel"] == 0
 
 
 def test_cancelling_waits_for_the_end(client, stub, clock):
     stub.states, stub.cancelled_after = ["RUNNING"], 3
-    found = follow(client, clock, clock.now())
-    cancel(client, clock, found)
-    assert (found.state, found.ending, found.cancelled_by_us) == ("CANCELLED", "timed_out", True)
+    followed = follow(client, clock, clock.now())
+    cancel(client, clock, followed)
+    assert (followed.state, followed.ending, followed.cancelled_by_us) == (
+        "CANCELLED",
+        "timed_out",
+        True,
+    )
     asked = [body for method, _, body in stub.seen if method == "PUT"]
     assert asked == [{"requestedState": "JOB_STATE_CANCELLED"}]
 
 
 def test_cancelling_has_a_limit(client, stub, clock):
     stub.states, stub.cancelled_after = ["RUNNING"], None
-    found = follow(client, clock, clock.now())
-    cancel(client, clock, found)
-    assert (found.state, found.is_over) == ("CANCELLING", False)
+    followed = follow(client, clock, clock.now())
+    cancel(client, clock, followed)
+    assert (followed.state, followed.is_over) == ("CANCELLING", False)
     assert sum(clock.waits) == CANCEL_SECONDS
 
 
@@ -156,8 +160,8 @@ def test_workers_are_counted_from_the_scaling_events(client, stub, clock):
         {"time": "2026-01-31T09:06:00Z", "targetNumWorkers": "9"},
     ]
     looks = []
-    found = follow(client, clock, FOREVER, looks.append)
-    assert (found.messages.workers, found.messages.most_workers) == (4, 7)
+    followed = follow(client, clock, FOREVER, looks.append)
+    assert (followed.messages.workers, followed.messages.most_workers) == (4, 7)
     assert looks[-1].workers == 4
 
 
@@ -169,9 +173,9 @@ def test_of_several_pools_the_first_start_and_the_last_stop_count(client, stub, 
         (0, message("Stopping worker pool...", "2026-01-31T09:11:00Z")),
         (0, message("Stopping worker pool...", "2026-01-31T09:10:00Z")),
     ]
-    found = follow(client, clock, FOREVER).messages
-    assert found.workers_started == "2026-01-31T09:04:00.123456789Z"
-    assert found.workers_stopped == "2026-01-31T09:11:00Z"
+    messages = follow(client, clock, FOREVER).messages
+    assert messages.workers_started == "2026-01-31T09:04:00.123456789Z"
+    assert messages.workers_stopped == "2026-01-31T09:11:00Z"
 
 
 @pytest.mark.parametrize(

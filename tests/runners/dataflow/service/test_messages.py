@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from beambench.runners.dataflow.service.messages import (
-    KEPT_ERRORS,
     LONGEST_ERROR,
+    MAX_ERRORS,
     STARTED,
     STOPPED,
     Messages,
@@ -70,12 +70,12 @@ def test_no_error_no_reason():
 
 
 def test_errors_are_bounded():
-    found = seen(*(f"{number}" + "x" * 5000 for number in range(50)))
-    assert len(found.errors) == KEPT_ERRORS
-    assert found.error_count == 50
-    assert {len(text) for text in found.errors} == {LONGEST_ERROR}
-    assert found.errors[-1].startswith("49")
-    assert len(found.error or "") <= LONGEST_ERROR
+    messages = seen(*(f"{number}" + "x" * 5000 for number in range(50)))
+    assert len(messages.errors) == MAX_ERRORS
+    assert messages.error_count == 50
+    assert {len(text) for text in messages.errors} == {LONGEST_ERROR}
+    assert messages.errors[-1].startswith("49")
+    assert len(messages.error or "") <= LONGEST_ERROR
 
 
 @pytest.mark.parametrize("text", ["Traceback (most recent call last):", "Root cause:", "", "\n\n"])
@@ -85,6 +85,10 @@ def test_messages_cut_short_are_no_trouble(text):
 
 @pytest.mark.parametrize("text", [STARTED, STOPPED])
 def test_a_message_without_a_time_says_not_when(text):
-    found = Messages()
-    found.add({"jobMessages": [{"messageText": text}]})
-    assert (found.workers_started, found.workers_stopped, found.latest) == (None, None, None)
+    messages = Messages()
+    messages.add({"jobMessages": [{"messageText": text}]})
+    assert (messages.workers_started, messages.workers_stopped, messages.latest) == (
+        None,
+        None,
+        None,
+    )

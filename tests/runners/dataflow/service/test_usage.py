@@ -81,29 +81,29 @@ def test_settled_are_two_equal_answers_in_a_row(client, stub, clock):
         all_service(),
         all_service(),
     ]
-    found = settle(client.metrics, clock, EXPECTED)
-    assert (found.settled, found.missing) == (True, [])
-    assert found.seconds == 3 * SETTLE_POLL_SECONDS
-    assert service_metrics(found.updates)["TotalVcpuTime"] == 1080.0
+    settled = settle(client.metrics, clock, EXPECTED)
+    assert (settled.settled, settled.missing) == (True, [])
+    assert settled.seconds == 3 * SETTLE_POLL_SECONDS
+    assert service_metrics(settled.updates)["TotalVcpuTime"] == 1080.0
 
 
 def test_the_time_of_an_update_and_the_order_make_no_difference(client, stub, clock):
-    later = [{**one, "updateTime": "2027-01-01T00:00:00Z"} for one in all_service()]
+    later = [{**series, "updateTime": "2027-01-01T00:00:00Z"} for series in all_service()]
     stub.metrics = [all_service(), later[::-1]]
     assert settle(client.metrics, clock, EXPECTED).seconds == SETTLE_POLL_SECONDS
 
 
 def test_late_metrics_are_waited_for(client, stub, clock):
     stub.metrics = [[]] * 5 + [all_service(TotalPdUsage=None)] * 4 + [all_service()]
-    found = settle(client.metrics, clock, EXPECTED)
-    assert found.settled
-    assert found.seconds == 10 * SETTLE_POLL_SECONDS
+    settled = settle(client.metrics, clock, EXPECTED)
+    assert settled.settled
+    assert settled.seconds == 10 * SETTLE_POLL_SECONDS
 
 
 def test_metrics_that_never_come_are_named(client, stub, clock):
     stub.metrics = [all_service(TotalPdUsage=None)]
-    found = settle(client.metrics, clock, EXPECTED)
-    assert (found.settled, found.missing, found.seconds) == (
+    settled = settle(client.metrics, clock, EXPECTED)
+    assert (settled.settled, settled.missing, settled.seconds) == (
         False,
         ["TotalPdUsage"],
         SETTLE_SECONDS,
@@ -113,17 +113,17 @@ def test_metrics_that_never_come_are_named(client, stub, clock):
 def test_counts_that_lag_behind_the_proof_are_waited_for(client, stub, clock):
     stub.metrics = [[*all_service(), user("num_inferences", 90)]] * 4
     stub.metrics += [[*all_service(), user("num_inferences", 100)]]
-    found = settle(client.metrics, clock, EXPECTED, inferred=100)
-    assert found.settled
-    assert inferences(found.updates) == 100
+    settled = settle(client.metrics, clock, EXPECTED, inferred=100)
+    assert settled.settled
+    assert inferences(settled.updates) == 100
 
 
 def test_metrics_that_are_refused_end_the_waiting(client, stub, clock):
     stub.refused["metrics"] = 403
-    found = settle(client.metrics, clock, EXPECTED)
-    assert (found.updates, found.settled, found.missing) == ([], False, EXPECTED)
-    assert "not allowed" in (found.problem or "")
-    assert found.seconds == 0
+    settled = settle(client.metrics, clock, EXPECTED)
+    assert (settled.updates, settled.settled, settled.missing) == ([], False, EXPECTED)
+    assert "not allowed" in (settled.problem or "")
+    assert settled.seconds == 0
 
 
 def test_an_outage_while_waiting_is_lived_through(client, stub, clock):
@@ -142,8 +142,8 @@ def test_throughput_is_beams_mean_of_running_totals(client, stub, clock):
         "element_count": [{"doubleValue": 10.0}, {"int64Value": "30"}],
         "estimated_byte_count": [{"distributionValue": {"mean": 8.0}}, {"stringValue": "?"}],
     }
-    found = read_throughput(client, "ProcessOutput.out0", follow(client, clock, float("inf")))
-    assert found == {"AvgThroughputElements": 20.0, "AvgThroughputBytes": 8.0}
+    throughput = read_throughput(client, "ProcessOutput.out0", follow(client, clock, float("inf")))
+    assert throughput == {"AvgThroughputElements": 20.0, "AvgThroughputBytes": 8.0}
     asked = [target for _, target, _ in stub.seen if "timeSeries" in target]
     assert len(asked) == 2
     assert all("ProcessOutput.out0" in target for target in asked)

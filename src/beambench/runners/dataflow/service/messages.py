@@ -10,7 +10,7 @@ from typing import Any
 STARTED = "All workers have finished the startup processes and began to receive work requests"
 STOPPED = "Stopping worker pool"
 ERROR = "JOB_MESSAGE_ERROR"
-KEPT_ERRORS = 20
+MAX_ERRORS = 20
 LONGEST_ERROR = 2000
 
 RAISED = re.compile(r"[A-Za-z_][\w.]*(?:: \S.*|$)")
@@ -69,7 +69,7 @@ class Messages:
             self.workers_stopped = max(known, key=instant, default=None)
         if importance == ERROR:
             self.error_count += 1
-            self.errors = [*self.errors, text[:LONGEST_ERROR]][-KEPT_ERRORS:]
+            self.errors = [*self.errors, text[:LONGEST_ERROR]][-MAX_ERRORS:]
             if self._worst is None or rank(text) >= self._worst[0]:
                 self._worst = rank(text), text
 
