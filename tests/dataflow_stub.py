@@ -275,23 +275,3 @@ def dataflow(**script: Any) -> Iterator[DataflowStub]:
         finally:
             server.shutdown()
             thread.join()
-
-
-@dataclass
-class FakeClock:
-    """A clock that waiting moves; it can be told to be interrupted at a time."""
-
-    time: float = 1000.0
-    interrupted_at: float = float("inf")
-    waits: list[float] = field(default_factory=list)
-
-    def now(self) -> float:
-        return self.time
-
-    def utc_now(self) -> str:
-        return CREATED
-
-    def wait(self, seconds: float) -> bool:
-        self.waits.append(seconds)
-        self.time += seconds
-        return self.time >= self.interrupted_at

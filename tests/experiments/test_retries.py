@@ -16,6 +16,7 @@ from beambench.experiments.benchmark import execute
 from beambench.presentation.runs import print_record
 from beambench.record.run_record import RunRecord
 from beambench.request.benchmark import make_request
+from fake_clock import FakeClock
 from fake_workers import crashed, measured
 
 pytestmark = pytest.mark.usefixtures("workers", "scratch")
@@ -25,22 +26,6 @@ NOISE = {"disturbed": True, "reasons": ["other processes used 9.0% of the machin
 
 def disturbed(rate: float = 5.0, **changes: Any) -> TaskResult:
     return dataclasses.replace(measured(rate, **changes), noise=NOISE)
-
-
-class FakeClock:
-    """A clock that goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> float:
-        return self.seconds
-
-    def wait(self, seconds: float) -> bool:
-        return False
-
-    def utc_now(self) -> str:
-        return "2026-01-01T00:00:00.000Z"
 
 
 def run(*, clock: FakeClock | None = None, announce: Any = silent, **options: Any) -> RunRecord:
@@ -58,7 +43,7 @@ def taking(clock: FakeClock, seconds: float, result: TaskResult) -> Callable[[An
     """Return a worker that takes so long."""
 
     def respond(plan: Any) -> TaskResult:
-        clock.seconds += seconds
+        clock.time += seconds
         return result
 
     return respond

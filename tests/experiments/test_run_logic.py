@@ -582,9 +582,11 @@ def test_what_an_options_file_said_in_vain_stands_in_the_record(workers, tmp_pat
 
 
 def test_run_ids_sort_by_time_and_differ():
-    ids = [new_run_id() for _ in range(50)]
+    ids = [new_run_id(f"2026-01-31T10:00:{n:02d}.250Z") for n in range(50)]
+    assert ids[7].startswith("20260131T100007Z-")
+    ids += [new_run_id("2026-01-31T10:00:49.999Z") for _ in range(50)]
     assert all(re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", element_id) for element_id in ids)
-    assert len(set(ids)) == 50
+    assert len(set(ids)) == 100
     seconds = [element_id.partition("-")[0] for element_id in ids]
     assert seconds == sorted(seconds)
 

@@ -61,7 +61,7 @@ def attached(
         runs = store.of_job(job_id)
     return make_attach_request(
         job_id,
-        flags=context.obj,
+        flags=context.obj.beam_flags,
         runs=runs,
         library=library(definitions) if names else None,
         name=names[0] if names else None,

@@ -16,7 +16,9 @@ from typer.exceptions import TyperException
 from beambench.cli import settings
 from beambench.cli.console import process, terminal
 from beambench.cli.console.messages import say
+from beambench.cli.invocation import Invocation
 from beambench.cli.publishers import NamesPublishers
+from beambench.clock import Clock
 from beambench.errors import EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 from beambench.version import __version__
 
@@ -114,8 +116,13 @@ def main() -> None:
     process.run_and_exit(lambda: terminal.close(execute(sys.argv[1:])))
 
 
-def execute(arguments: list[str]) -> int:
-    """Run one command line; return its exit code."""
+def execute(arguments: list[str], clock: Clock | None = None) -> int:
+    """Run one command line; return its exit code.
+
+    Args:
+        arguments: without the name of the program.
+        clock: by which runs wait and are dated; None: that of this machine.
+    """
     ours, beam_flags = split_beam_flags(arguments)
     try:
         check_text(arguments)
@@ -128,7 +135,7 @@ def execute(arguments: list[str]) -> int:
             ours or ["--help"],
             prog_name="beambench",
             standalone_mode=False,
-            obj=beam_flags or [],
+            obj=Invocation(beam_flags or (), clock),
             default_map=settings.default_map(project, VERBS),
         )
         return int(code or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -55,6 +55,7 @@ from beambench.errors import UsageError
 if TYPE_CHECKING:
     from beambench.definition.library import Library
     from beambench.experiments.attach import AttachRequest
+    from beambench.record.run_record import RunRecord
     from beambench.request.benchmark import RunRequest
     from beambench.request.existing import ExistingRequest
 
@@ -136,7 +137,12 @@ def _attached_work(context: typer.Context, job_id: str) -> Work[AttachRequest]:
         timeout=given["timeout"],
         labels=parse_labels(given["label"] or []),
     )
-    return Work([request], load(ATTACHED, "beambench"))
+    return Work([request], _execution_by(ATTACHED, context))
+
+
+def _execution_by(target: str, context: typer.Context) -> Callable[..., RunRecord]:
+    """Import what runs requests of a kind; it gets the clock of this command line."""
+    return functools.partial(load(target, "beambench"), clock=context.obj.clock)
 
 
 def _shared(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,11 +161,11 @@ def _existing_work(context: typer.Context, pipeline: str) -> Work[ExistingReques
         pipeline,
         given["name"],
         benchmarks=library(given["definitions"]).names(),
-        flags=context.obj,
+        flags=context.obj.beam_flags,
         labels=parse_labels(given["label"] or []),
         **_shared(given),
     )
-    return Work([request], load(EXISTING, "beambench"))
+    return Work([request], _execution_by(EXISTING, context))
 
 
 def _benchmark_work(context: typer.Context) -> Work[RunRequest]:
@@ -174,13 +180,13 @@ def _benchmark_work(context: typer.Context) -> Work[RunRequest]:
         "overrides": given["overrides"] or [],
         "reference": given["reference"] is not None,
         "labels": parse_labels(given["label"] or []),
-        "beam_flags": context.obj,
+        "beam_flags": context.obj.beam_flags,
         "on_stop": given["on_stop"].value,
     }
     _check_on_stop(context, given["runner"])
     requests = _benchmark_requests(known, names, **_shared(given), **options)
     details = functools.partial(jobs.job_of, known, given["store"])
-    return Work(requests, load(BENCHMARK, "beambench"), details)
+    return Work(requests, _execution_by(BENCHMARK, context), details)
 
 
 def _checked_names(names: list[str] | None, name: str | None, output: str | None) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from beambench.controller.execution import Execution
@@ -66,10 +65,14 @@ def trouble_or_first_error(
     return trouble.message if trouble is not None else error_of(execution, metrics)
 
 
-def new_run_id() -> str:
-    """Return an id that sorts by time: UTC to the second and 8 random hex digits."""
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return f"{now}-{uuid.uuid4().hex[:8]}"
+def new_run_id(finished_at: str) -> str:
+    """Return an id that sorts by time: UTC to the second and 8 random hex digits.
+
+    Args:
+        finished_at: when the run ended, ISO 8601 in UTC, as a clock says it.
+    """
+    seconds = finished_at[:19].replace("-", "").replace(":", "")
+    return f"{seconds}Z-{uuid.uuid4().hex[:8]}"
 
 
 def make_record(
@@ -101,7 +104,7 @@ def make_record(
     error = judge(execution, metrics, trouble)
     status = _status(execution, trouble, expected)
     return RunRecord(
-        run_id=new_run_id(),
+        run_id=new_run_id(finished_at),
         **request.identity(),
         beambench_version=subject.beambench_version,
         runner=runner_record(request.runner, execution.repeats),

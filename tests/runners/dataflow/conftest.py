@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from beambench.runners.dataflow.service.client import Endpoints, JobClient, JobPlace
-from dataflow_stub import JOB_ID, PROJECT, REGION, DataflowStub, FakeClock, dataflow
+from dataflow_stub import JOB_ID, PROJECT, REGION, DataflowStub, dataflow
+from fake_clock import FakeClock
 
 
 @pytest.fixture

@@ -37,12 +37,12 @@ from dataflow_stub import (
     REGION,
     WORKERS_STARTED,
     DataflowStub,
-    FakeClock,
     all_service,
     dataflow,
     failed,
     user,
 )
+from fake_clock import FakeClock
 from fake_workers import COUNT, SAMPLE, Workers, crashed, finished, gave_up
 from fake_workers import measured as measured_worker
 
