@@ -129,7 +129,7 @@ def test_padding_sorting_and_the_mask_alone_change_nothing(tmp_path, variant):
             for e in (other.evidence(predicted_line), stock.evidence(reference))
         )
         assert torch.allclose(ours, theirs, atol=1e-4, rtol=0)
-        assert other.postprocess(given) == stock.postprocess(reference)
+        assert other.postprocess(predicted_line) == stock.postprocess(reference)
 
 
 def test_sorted_batches_smaller_than_the_sample_keep_its_order(tmp_path):
