@@ -204,8 +204,10 @@ def _flush(results: Sequence[Saved]) -> None:
 def _reason(record: RunRecord) -> str:
     """Say why a run did not succeed, and what to do where that is known."""
     if record.status == "timed_out" and is_local_runner(record.runner.requested):
-        limit = record.config["timeout"]
-        return f"{record.error}: give more than {limit:g} s with --timeout"
+        from beambench.record.configuration import Limits
+
+        limits = Limits.model_validate(record.config)
+        return f"{record.error}: give more than {limits.timeout:g} s with --timeout"
     return f"failed: {record.error}" if record.status == "failed" else str(record.error)
 
 

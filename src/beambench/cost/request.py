@@ -16,6 +16,7 @@ from beambench.cost.prices.sheet import Mode, Sheet, load_sheet, sheet_of
 from beambench.definition.runners import lookup
 from beambench.definition.schema import Cluster, Definition
 from beambench.errors import UsageError
+from beambench.record.configuration import definition_in, read_configuration
 from beambench.record.run_record import RunRecord
 
 NO_GPU = "none"
@@ -76,7 +77,7 @@ def is_job(record: RunRecord) -> bool:
 
 def is_local(record: RunRecord) -> bool:
     """Tell whether a run measured its work on this machine, and nothing else."""
-    output = record.config.get("output")
+    output = read_configuration(record.config).output
     return record.status == "succeeded" and has_known_processes(record) and output is None
 
 
@@ -96,8 +97,8 @@ def source_of(record: RunRecord) -> Source:
         raise UsageError(
             f"run {record.run_id}: imported from Beam's rows, which do not say what is needed"
         )
-    definition = record.config.get("definition")
-    if not isinstance(definition, dict):
+    definition = read_configuration(record.config).definition
+    if definition is None:
         raise UsageError(
             f"run {record.run_id}: a pipeline that exists already has no cluster and no proof of "
             "its work: `cost` prices benchmarks"
@@ -115,7 +116,7 @@ def source_of(record: RunRecord) -> Source:
 def differences(source: Source) -> list[str]:
     """Say how the run is unlike the full profile of its benchmark."""
     record, defined, notes = source.record, source.definition, list[str]()
-    ran = record.config["definition"]
+    ran = definition_in(record.config)
     changed = [
         f"{section}.{key}"
         for section in ("model", "input", "batching", "parameters")

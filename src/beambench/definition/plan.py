@@ -12,6 +12,7 @@ from beambench.definition.publish import recorded
 from beambench.definition.schema import Definition
 from beambench.definition.section import Section
 from beambench.errors import UsageError
+from beambench.record.configuration import read_configuration
 from beambench.record.run_record import Choice, ClassFolders, RunRecord
 
 SAMPLE_SIZE = 32
@@ -38,8 +39,11 @@ def decided_definition(record: RunRecord) -> dict[str, Any]:
     Raises:
         UsageError: the record, which may be imported, decides what its definition does not have.
     """
+    definition = read_configuration(record.config).definition
+    if definition is None:
+        raise UsageError(f"run {record.run_id}: it has no definition of a benchmark")
     try:
-        return decided(copy.deepcopy(record.config["definition"]), record.choices)
+        return decided(copy.deepcopy(definition), record.choices)
     except (KeyError, TypeError):
         settings = ", ".join(choice.setting for choice in record.choices)
         raise UsageError(f"run {record.run_id}: its definition has no {settings:.160}") from None

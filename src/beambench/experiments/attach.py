@@ -21,6 +21,7 @@ from beambench.experiments.existing import prepare_nothing
 from beambench.experiments.experiment import Experiment, carry_out, failed_in_a_row
 from beambench.experiments.records import Subject, first_error
 from beambench.experiments.retries import Arm
+from beambench.record.configuration import Limits, read_configuration
 from beambench.record.run_record import RunRecord
 from beambench.request.checks import check_timeout
 
@@ -142,7 +143,7 @@ def make_attach_request(
         job=job,
         cancel=cancel,
         on_stop=on_stop,
-        time_limit=timeout or float(job.draft.config["timeout"]),
+        time_limit=timeout or Limits.model_validate(job.draft.config).timeout,
         labels={**job.draft.labels, **(labels or {})},
         shown_command=command,
     )
@@ -155,7 +156,7 @@ def _check_definition(library: Library, name: str, job: StartedJob) -> None:
         library.add_if_file(name),
         variant=draft.variant,
         profile=draft.profile,
-        overrides=draft.config["overrides"],
+        overrides=read_configuration(draft.config).overrides,
     )
     if resolved.definition_hash != draft.definition_hash:
         raise UsageError(

@@ -22,6 +22,7 @@ from beambench.cost.request import (
 from beambench.definition.library import Library
 from beambench.definition.schema import Definition
 from beambench.errors import RunError, UsageError, nearest
+from beambench.record.configuration import definition_in
 from beambench.record.run_record import RunRecord
 from beambench.store.run_store import RunStore
 from beambench.workloads.base import Workload
@@ -106,13 +107,13 @@ def _stored(wanted: str, library: Library, runs: RunStore) -> RunRecord:
 def _alternatives(record: RunRecord, runs: RunStore) -> Iterator[LocalRun]:
     """Yield runs of a benchmark on this machine, newest first."""
     for other in runs.history(record.benchmark, profile=record.profile, limit=RUNS_LOOKED_AT):
-        if is_local(other) and other.config.get("definition"):
+        if is_local(other) and definition_in(other.config):
             yield _with_workload(other)
 
 
 def _with_workload(record: RunRecord) -> LocalRun:
     """Return a run with what its workload says of itself."""
-    definition = record.config.get("definition")
+    definition = definition_in(record.config)
     cls = _class_of(str(definition.get("workload"))) if definition else Workload
     traits = WorkloadTraits(cls.model_runs, cls.float32_option, partial(precision_of, cls))
     return LocalRun(record, traits)

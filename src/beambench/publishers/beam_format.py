@@ -17,6 +17,7 @@ from typing import Any
 from beambench.cost.prices.estimate import cost_of_job, mode_of_job
 from beambench.cost.prices.sheet import packaged_sheets
 from beambench.definition.schema import Cluster
+from beambench.record.configuration import definition_in
 from beambench.record.run_record import Repeat, RunRecord
 
 SCHEMA = (
@@ -62,7 +63,7 @@ def estimated_cost(record: RunRecord, repeat: Repeat) -> float | None:
     None where any line of it is unknown. Beam's own figure takes a missing usage for 0, and prices
     the shuffle of a batch job from the streaming metric.
     """
-    definition = record.config.get("definition") or {}
+    definition = definition_in(record.config)
     if repeat.usage is None or definition.get("cluster") is None:
         return None
     cluster = Cluster.model_validate(definition["cluster"])

@@ -33,6 +33,7 @@ from beambench.publishers.base import (
     make_client,
     moment,
 )
+from beambench.record.configuration import definition_in
 from beambench.record.run_record import RunRecord
 from beambench.store.deliveries import Delivery, DeliveryQueue, IsHeld
 
@@ -71,7 +72,7 @@ def check(names: Iterable[str]) -> list[str]:
 
 def publish_section(record: RunRecord) -> Publish:
     """Return where a run says that it is to be published. Raises UsageError for what cannot be."""
-    definition = record.config.get("definition") or {}
+    definition = definition_in(record.config)
     try:
         section: Publish = recorded(definition.get("publish") or {})
     except ValidationError as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from beambench.record.reading import tolerant
 
 
 class _Facts(BaseModel):
@@ -59,11 +61,4 @@ def read_environment(environment: Mapping[str, Any]) -> Environment:
 
     A record that was imported may come from anywhere.
     """
-    known = {name: value for name, value in environment.items() if value is not None}
-    try:
-        return Environment.model_validate(known)
-    except ValidationError as error:
-        wrong = {detail["loc"][0] for detail in error.errors()}
-        return Environment.model_validate(
-            {name: value for name, value in known.items() if name not in wrong}
-        )
+    return tolerant(Environment, environment)

@@ -19,6 +19,7 @@ from beambench.cost.projection.model import (
     process_rate,
 )
 from beambench.cost.request import CostRequest, Source, differences
+from beambench.record.configuration import definition_in
 from beambench.record.run_record import RunRecord
 
 
@@ -110,7 +111,7 @@ def _plan(
     defined = source.definition.get("threads") == measured.threads
     threads: Origin = "definition" if defined else "assumed"
     unlike = "" if defined else "as here; the definition does not say so: set `threads` there too"
-    is_set = source.record.config["definition"].get("threads") is not None
+    is_set = definition_in(source.record.config).get("threads") is not None
     if run.busy_cores is not None and run.is_shared and not (is_set and run.model_runs != "server"):
         threads = "measured"
         unlike = f"{run.busy_cores:.1f} cores busy, with the processes that computed the model"

@@ -11,6 +11,7 @@ from beambench.cost.projection.instructions import COMPILED, widest_vectors
 from beambench.cost.projection.model import Measurement
 from beambench.definition.plan import decided_definition
 from beambench.errors import RunError
+from beambench.record.configuration import definition_in, read_configuration
 from beambench.record.environment import read_environment
 from beambench.record.run_record import ModelRuns, RunRecord
 
@@ -50,13 +51,12 @@ class LocalRun:
     @property
     def model_runs(self) -> ModelRuns:
         """Where the model computed; where the record does not say, the workload does."""
-        stated: ModelRuns | None = self.record.config.get("model_runs")
-        return stated or self.workload.model_runs
+        return read_configuration(self.record.config).model_runs or self.workload.model_runs
 
     @property
     def processes(self) -> int:
         """How many ran the pipeline at once."""
-        processes: int = self.record.config["definition"].get("runner", {}).get("processes", 1)
+        processes: int = definition_in(self.record.config).get("runner", {}).get("processes", 1)
         return processes
 
     @property
@@ -84,15 +84,14 @@ class LocalRun:
         """
         definition = decided_definition(self.record)
         compiled = definition.get("parameters", {}).get("compiled_batch_size") is not None
-        precision = self.record.config.get("precision")
-        if not isinstance(precision, str):
-            precision = self.workload.precision_of(definition)
+        stated = read_configuration(self.record.config).precision
+        precision = self.workload.precision_of(definition) if stated is None else stated
         return [precision, *([COMPILED] if compiled else [])]
 
 
 def copies_of_model(record: RunRecord, processes: int) -> int:
     """Return the copies of the model that the processes of a machine hold."""
-    model = record.config["definition"]["model"]
+    model = definition_in(record.config)["model"]
     if model.get("large"):
         return 1
     return min(processes, model.get("copies") or processes)
@@ -152,7 +151,7 @@ def threads_of(run: LocalRun) -> int:
     Raises:
         RunError: nothing says how many others had.
     """
-    chosen = run.record.config["definition"].get("threads")
+    chosen = definition_in(run.record.config).get("threads")
     torch = read_environment(run.record.environment).torch
     of_torch = torch.threads if torch is not None else None
     busy = run.busy_cores

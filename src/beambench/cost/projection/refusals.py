@@ -19,6 +19,7 @@ from beambench.cost.projection.plan import GPU_REFUSED
 from beambench.cost.request import NO_GPU, CostRequest, Source, has_known_processes
 from beambench.definition.runners import DEFAULT
 from beambench.errors import RunError, UsageError
+from beambench.record.configuration import definition_in, read_configuration
 from beambench.record.environment import read_environment
 from beambench.record.run_record import RunRecord
 
@@ -48,12 +49,12 @@ def check_projectable(request: CostRequest, source: Source, run: LocalRun) -> No
             f"{where}: ran on {record.runner.executed}, which does not say how many processes "
             f"shared the work: measure with --runner {DEFAULT}"
         )
-    if record.config.get("output") is not None:
+    if read_configuration(record.config).output is not None:
         raise UsageError(
             f"{where}: wrote its predictions, which takes another time elsewhere: measure without "
             "--output"
         )
-    ran = record.config["definition"]
+    ran = definition_in(record.config)
     if run.model_runs == "elsewhere":
         raise UsageError(
             f"{where}: its model is served elsewhere, and the speed of that is not this machine's"
@@ -65,7 +66,7 @@ def check_projectable(request: CostRequest, source: Source, run: LocalRun) -> No
             f"{where}: profile {record.profile} runs {record.model.name} in place of the "
             "benchmark's model: give a run of another profile"
         )
-    flags = [str(flag) for flag in record.config.get("beam_flags", [])]
+    flags = [str(flag) for flag in read_configuration(record.config).beam_flags]
     own = [flag for flag in flags if flag.startswith(("--direct_num_workers", "--direct_running"))]
     if own:
         raise UsageError(
@@ -105,7 +106,7 @@ def check_threads(run: LocalRun, measured: Measurement, fleet: Fleet) -> None:
     if not fits_threads(measured, fleet):
         threads = max(1, fleet.machine.vcpus // fleet.processes)
         alone = ", or plan --processes 1" if measured.threads <= fleet.machine.vcpus else ""
-        chosen, busy = record.config["definition"].get("threads"), run.busy_cores
+        chosen, busy = definition_in(record.config).get("threads"), run.busy_cores
         if run.model_runs == "server":
             raise UsageError(
                 f"run {record.run_id}: the model server and what sent to it kept {busy:.1f} cores "

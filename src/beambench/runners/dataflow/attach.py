@@ -18,6 +18,7 @@ from beambench.definition.beam_flags import BeamFlags
 from beambench.definition.options_file.names import FOLDER
 from beambench.definition.publish import Publish
 from beambench.errors import RunError, UsageError
+from beambench.record.configuration import Limits
 from beambench.record.run_record import RunRecord
 from beambench.runners.dataflow.plans import JOB_FILE, SubmitPlan
 from beambench.runners.dataflow.repeat import follow_and_collect
@@ -68,7 +69,7 @@ class SubmittedJob:
         """Return what was known of the run before its job."""
         origin = self.plan.origin
         return Execution(
-            float(origin.record.config["max_failed"]),
+            Limits.model_validate(origin.record.config).max_failed,
             rounded=origin.rounded,
             reference=origin.reference,
             stock=origin.stock,
