@@ -13,9 +13,11 @@ from beambench.controller.results import TaskResult
 from beambench.controller.session import Step, silent
 from beambench.definition.library import Library
 from beambench.experiments.benchmark import execute
-from beambench.presentation.runs import print_record
+from beambench.presentation.exports import as_markdown
+from beambench.presentation.runs import print_history, print_record
 from beambench.record.run_record import RunRecord
 from beambench.request.benchmark import make_request
+from beambench.store import RunSummary
 from fake_clock import FakeClock
 from fake_workers import crashed, measured
 
@@ -105,6 +107,25 @@ def test_values_that_still_rest_on_disturbed_repeats_are_marked_in_the_table(wor
     assert rows["throughput_elements"].endswith("2 of 3")
     assert not rows["elements_failed"].endswith("2 of 3")
     assert "disturbed" in record.model_dump_json()
+
+
+def test_history_and_markdown_mark_the_runs_that_rest_on_disturbed_repeats(workers, capsys):
+    workers.script("pipeline", *[disturbed(rate) for rate in (1, 2, 3, 4)], measured(10))
+    records = [run(), run()]
+    rows = [RunSummary.model_validate_json(record.model_dump_json()) for record in records]
+    assert [row.model_dump()["noise"]["counted_disturbed"] for row in rows] == [2, 0]
+    print_history("overhead-noop", rows)
+    header, marked, calm = capsys.readouterr().out.splitlines()
+    assert header.split()[-2:] == ["n", "disturbed"]
+    assert marked.endswith("  3     2 of 3")
+    assert calm.rstrip().endswith(" 3")
+    print_history("overhead-noop", rows[1:])
+    assert "disturbed" not in capsys.readouterr().out
+
+    table = as_markdown(records[:1])
+    assert "| metric | value | unit | 95 % interval | n | better | disturbed |" in table
+    assert "| throughput\\_elements | 4 | 1/s |  | 3 | higher | 2 of 3 |" in table
+    assert "disturbed" not in as_markdown(records[1:])
 
 
 def test_the_mark_is_of_the_repeats_that_know_the_value(workers, capsys):

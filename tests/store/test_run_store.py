@@ -19,6 +19,7 @@ from beambench.record.run_record import (
     ModelRecord,
     Repeat,
     RunnerRecord,
+    RunNoise,
     RunRecord,
     Verification,
 )
@@ -179,10 +180,21 @@ def test_summaries_are_the_records_without_their_repeats(store):
     store.add(record)
     (summary,) = store.summaries("image", limit=1, variant="stock", profile="local")
     assert not hasattr(summary, "repeats")
-    for name in set(type(summary).model_fields) - {"verification"}:
+    for name in set(type(summary).model_fields) - {"verification", "noise"}:
         assert getattr(summary, name) == getattr(record, name), name
+    assert summary.noise is None
+    assert "noise" not in summary.model_dump()
     assert summary.verification.passed == record.verification.passed
     assert summary.verification.unverified == record.verification.unverified
+
+
+def test_a_summary_says_how_many_repeats_were_disturbed_if_its_record_does(store):
+    noise = {"repeats": 4, "disturbed_repeats": [1, 3], "counted_repeats": 3}
+    store.add(make_record("says", noise=RunNoise(**noise, counted_disturbed=2)))
+    store.add(make_record("earlier", noise=RunNoise(**noise)))
+    summaries = {summary.run_id: summary for summary in store.summaries("image")}
+    assert summaries["says"].model_dump()["noise"] == {"counted_repeats": 3, "counted_disturbed": 2}
+    assert summaries["earlier"].noise is None
 
 
 def _damage(url: str, run_id: str, **changes: object) -> None:

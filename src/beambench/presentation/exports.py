@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from beambench.presentation.runs import disturbed_of
 from beambench.printable import json_text, printable
 from beambench.publishers import beambench_format
 from beambench.record.run_record import RunRecord
@@ -54,6 +55,8 @@ def _section(record: RunRecord) -> str:
         else ("verified" if record.verification.passed else "not verified")
     )
     runner = record.runner.executed or record.runner.requested
+    disturbed = disturbed_of(record)
+    mark, alignment = (" disturbed |", " ---: |") if disturbed else ("", "")
     lines = [
         f"## {_cell(record.benchmark)}, {_cell(record.variant)}: run {_cell(record.run_id)}",
         "",
@@ -61,20 +64,21 @@ def _section(record: RunRecord) -> str:
         f"{_cell(record.profile)}; runner {_cell(runner)}; input {_cell(record.input.kind)}; "
         f"weights {record.model.weights}; {_cell(proof + imported)}",
         "",
-        "| metric | value | unit | 95 % interval | n | better |",
-        "| --- | ---: | --- | --- | ---: | --- |",
-        *_rows(record),
+        f"| metric | value | unit | 95 % interval | n | better |{mark}",
+        f"| --- | ---: | --- | --- | ---: | --- |{alignment}",
+        *_rows(record, disturbed),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _rows(record: RunRecord) -> Iterator[str]:
+def _rows(record: RunRecord, disturbed: Mapping[str, str]) -> Iterator[str]:
     for name, metric in record.metrics.items():
         interval = ""
         if metric.ci_low is not None and metric.ci_high is not None:
             interval = f"{metric.ci_low:.6g} – {metric.ci_high:.6g}"
         value, unit = f"{metric.value:.6g}", _cell(metric.unit)
-        cells = (_cell(name), value, unit, interval, f"{metric.n}", metric.direction)
+        marks = [disturbed.get(name, "")] if disturbed else []
+        cells = (_cell(name), value, unit, interval, f"{metric.n}", metric.direction, *marks)
         yield f"| {' | '.join(cells)} |"
 
 

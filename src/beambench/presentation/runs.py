@@ -11,7 +11,7 @@ from beambench.presentation.values import show_value, summing_to_hundred
 
 if TYPE_CHECKING:  # the store and the record are slow to import, and some verbs need neither
     from beambench.record.run_record import MetricValue, Repeat, RunRecord, Verification
-    from beambench.store.run_store import RunSummary
+    from beambench.store.summaries import RunSummary
 
 EARLIER_INFERRED = "inference_throughput_elements"
 """Of records of version 1: its time began with the first batch, not with the end of it."""
@@ -122,7 +122,7 @@ def _print_metrics(out: Page, record: RunRecord) -> None:
         TableColumn("95 % interval" if repeats >= 6 else "interval", right=True, whole=True),
         TableColumn("n", right=True),
     ]
-    disturbed = _disturbed_of(record)
+    disturbed = disturbed_of(record)
     if disturbed:
         columns.append(TableColumn("disturbed", right=True, whole=True))
     rows = []
@@ -136,7 +136,7 @@ def _print_metrics(out: Page, record: RunRecord) -> None:
     out.print_table(columns, rows)
 
 
-def _disturbed_of(record: RunRecord) -> dict[str, str]:
+def disturbed_of(record: RunRecord) -> dict[str, str]:
     """Return for each metric how many repeats that its value is from were disturbed, if any were.
 
     What is counted or comes from the outputs is the same whatever else the machine does.
@@ -283,7 +283,19 @@ def print_history(name: str, rows: Sequence[RunSummary]) -> None:
         TableColumn("elements/s", right=True),
         TableColumn("n", right=True),
     ]
-    Page().print_table(columns, [_history_cells(row) for row in rows])
+    disturbed = [_disturbed_share(row) for row in rows]
+    if any(disturbed):
+        columns.append(TableColumn("disturbed", right=True, whole=True))
+    marks = [[share] if any(disturbed) else [] for share in disturbed]
+    cells = [[*_history_cells(row), *mark] for row, mark in zip(rows, marks, strict=True)]
+    Page().print_table(columns, cells)
+
+
+def _disturbed_share(row: RunSummary) -> str:
+    """Say how many of the repeats that a run's rate is from were disturbed, if any were."""
+    if row.noise is None or not row.noise.counted_disturbed:
+        return ""
+    return f"{row.noise.counted_disturbed} of {row.noise.counted_repeats}"
 
 
 def _history_cells(row: RunSummary) -> list[str]:

@@ -15,24 +15,17 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from platformdirs import user_data_dir
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from beambench.cancellation import Cancellation
 from beambench.credentials.masking import masked_url
 from beambench.errors import StoreError, UsageError
 from beambench.printable import printable
 from beambench.record.run_record import SCHEMA_VERSION as RECORD_VERSION
-from beambench.record.run_record import (
-    Imported,
-    InputRecord,
-    Metrics,
-    ModelRecord,
-    RunnerRecord,
-    RunRecord,
-    Status,
-)
+from beambench.record.run_record import RunRecord
 from beambench.store import tables
 from beambench.store.deliveries import Delivery, DeliveryQueue
+from beambench.store.summaries import RunSummary
 from beambench.store.tables import runs, store_errors
 from beambench.times import parse_time
 
@@ -50,40 +43,6 @@ _log = logging.getLogger(__name__)
 
 class RunIdError(StoreError, UsageError):
     """A beginning of a run id that is too short, or that several runs have (exit code 2)."""
-
-
-class VerificationSummary(BaseModel):
-    """Whether the work was proven, and why not where it could not be."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    passed: bool
-    unverified: str | None = None
-
-
-class RunSummary(BaseModel):
-    """What a list of runs shows of each: the record without its repeats and environment."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    schema_version: int
-    run_id: str
-    benchmark: str
-    variant: str
-    profile: str
-    definition_hash: str
-    runner: RunnerRecord
-    input: InputRecord
-    model: ModelRecord
-    status: Status
-    started_at: str
-    finished_at: str
-    metrics: Metrics
-    verification: VerificationSummary
-    labels: dict[str, str] = Field(default_factory=dict)
-    warnings: list[str] = Field(default_factory=list)
-    error: str | None = None
-    imported: Imported | None = None
 
 
 class _Version(BaseModel):
