@@ -28,6 +28,7 @@ from beambench.instrumentation.recorder import (
     SIZES,
     PlanClock,
 )
+from beambench.instrumentation.request_times import ReportsRequestTimes
 from beambench.record.observation import RequestTimes
 
 pytestmark = pytest.mark.real
@@ -483,15 +484,21 @@ def test_an_error_of_a_shared_model_is_named_by_its_last_line():
 def test_a_server_that_tells_of_its_requests_is_asked_after_each_batch(clock, metrics, told):
     times = RequestTimes(first_token_us=5, first_tokens=1, per_token_us=3, per_token_requests=1)
 
-    class Server:
-        def request_times(self) -> tuple[str, RequestTimes] | None:
+    class Serving(Scripted, ReportsRequestTimes):
+        def request_times(self, model: str) -> tuple[str, RequestTimes] | None:
             clock.advance_us(10_000)
-            return ("a", times) if told else None
+            return (model, times) if told else None
 
-    handler, _ = instrumented(doubled)
-    handler.run_inference([1, 2], Server())
+    handler = InstrumentedModelHandler(Serving(doubled), CLOCK)
+    handler.run_inference([1, 2], "a")
     assert metrics.values["batch_latency_ns"] == [0]  # the question is no part of it
     written = {name: values for name, values in metrics.values.items() if "server_requests" in name}
     assert written == (
         {f"server_requests/{name}/a": [value] for name, value in times} if told else {}
     )
+
+
+def test_a_model_with_an_attribute_of_that_name_is_not_asked(clock, metrics):
+    handler, _ = instrumented(doubled)
+    handler.run_inference([1, 2], SimpleNamespace(request_times=lambda: ("a", {})))
+    assert not [name for name in metrics.values if "server_requests" in name]

@@ -24,6 +24,7 @@ from beambench.instrumentation.device import check_device, counter_of, device_of
 from beambench.instrumentation.failures import ElementFailure, failure, miscounted, one_by_one
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.recorder import BatchRecorder, CpuOf, Load, PlanClock
+from beambench.instrumentation.request_times import ReportsRequestTimes
 from beambench.instrumentation.weights import check_size
 from beambench.record.run_record import ModelRuns
 
@@ -175,9 +176,10 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         recorder.batch(
             len(batch), start_us, duration, launch_ns, computed=computed, retry_cause=cause
         )
-        tell = getattr(model, "request_times", None)  # of a model server of ours
-        if tell is not None and (told := tell()) is not None:
-            recorder.requests(*told)
+        if isinstance(self._inner, ReportsRequestTimes):
+            told = self._inner.request_times(model)
+            if told is not None:
+                recorder.requests(*told)
         return results if len(good) == len(batch) else _with_failures(batch, results)
 
     def _one_by_one(

@@ -15,6 +15,7 @@ from typing import Any
 from apache_beam.ml.inference.vllm_inference import VLLMCompletionsModelHandler, _VLLMModelServer
 
 from beambench.errors import RunError
+from beambench.instrumentation.request_times import ReportsRequestTimes
 from beambench.record.observation import RequestTimes
 from beambench.workloads.vllm.request_times import request_times
 from beambench.workloads.vllm.server_log import ServerLog
@@ -83,7 +84,7 @@ def socket_folder() -> str:
     return folder if len(os.fsencode(folder)) <= LONGEST_SOCKET_FOLDER else "/tmp"  # noqa: S108
 
 
-class VLLMHandler(VLLMCompletionsModelHandler):
+class VLLMHandler(VLLMCompletionsModelHandler, ReportsRequestTimes):
     """Beam's handler with our `Server`, and with environment variables for it."""
 
     def __init__(
@@ -100,3 +101,6 @@ class VLLMHandler(VLLMCompletionsModelHandler):
         # Beam sets them before, but only in the process that runs batches.
         os.environ.update({"VLLM_RPC_BASE_PATH": socket_folder(), **self._env_vars})
         return Server(self._model_name, self._vllm_server_kwargs)
+
+    def request_times(self, model: Server) -> tuple[str, RequestTimes] | None:
+        return model.request_times()
