@@ -152,7 +152,8 @@ def test_the_first_and_the_last_batch_are_in_no_slot(metrics, clock):
     batch(writer, 20, start_us=1100, duration_us=800)
     batch(writer, 30, start_us=1950, duration_us=1000)
     batch(writer, 5, start_us=1960, duration_us=1030)
-    assert metrics.values["first_batch_end_us"] == [900]
+    [first] = [name for name in metrics.values if name.startswith("first_batch_end_us/")]
+    assert metrics.values[first] == [900]
     assert metrics.histogram(SLOT) == {1: 20, 2: 30}  # the last one ends after its own start
     [start] = [name for name in metrics.values if name.startswith("batch_start_us/")]
     assert metrics.values[start] == [0, 1100, 1950, 1960]
@@ -196,6 +197,26 @@ def test_the_wall_clock_is_seen_to_be_set_and_only_then(metrics, clock, monkeypa
         clock.advance_us(10**6)
         wall_clock.look()
         assert metrics.values[recorder.CLOCK_MOVED] == moved
+
+
+@pytest.mark.parametrize("look", [1, 2, 3])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_machine_that_pauses_between_two_clocks_has_set_none(
+    before, look, metrics, clock, monkeypatch
+):
+    wall_clock, readings = recorder.WallClock(), 0
+
+    def paused() -> int:
+        nonlocal readings
+        readings += 1
+        now: int = clock.now
+        clock.advance_us(5_000 if readings == look else 0)
+        return clock.now if before else now
+
+    monkeypatch.setattr(clock, "time_ns", paused)
+    for _ in range(4):
+        wall_clock.look()
+    assert metrics.values[recorder.CLOCK_MOVED] == []
 
 
 def test_what_was_computed_in_place_of_a_batch_is_counted_beside_it(metrics, clock):

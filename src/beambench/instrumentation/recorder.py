@@ -52,6 +52,9 @@ CLOCK_MOVED = "wall_clock_moved_us"
 CLOCK_GRAIN_US = 1000
 """Two clocks that differ by less more than before are read at different times: none was set."""
 
+CLOCK_READINGS = 10
+"""Tries at most to read the two clocks without a pause of the machine in between."""
+
 SHARED_MODELS = "handlers_with_model_in_tree"
 REMOTE_MODELS = "handlers_with_model_elsewhere"
 TREE_CPU_BEGIN = "process_tree_cpu_begin_us"
@@ -175,10 +178,22 @@ class WallClock:
 
     def moved_us(self) -> int:
         """Return by how much the wall clock was set since the first call."""
-        difference_us = (time.time_ns() - time.monotonic_ns()) // 1000
+        difference_us = self._difference_us()
         if self._begun_us is None:
             self._begun_us = difference_us
         return difference_us - self._begun_us
+
+    def _difference_us(self) -> int:
+        """Return the wall clock less the monotonic one.
+
+        Both are read again if the machine paused this thread in between: that looks like a clock
+        that was set.
+        """
+        for _ in range(CLOCK_READINGS):
+            before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+            if after - before < CLOCK_GRAIN_US * 1000 // 2:
+                break
+        return (wall - before) // 1000
 
 
 WALL_CLOCK = WallClock()
@@ -266,8 +281,8 @@ class BatchRecorder:
         self._retried = Metrics.counter(NAMESPACE, "batches_retried")
         self._empty = Metrics.counter(NAMESPACE, "batches_empty")
         self._cpu = Metrics.counter(NAMESPACE, "cpu_us")
-        self._first_end = Metrics.distribution(NAMESPACE, FIRST_END)
-        self._first_size = Metrics.distribution(NAMESPACE, FIRST_SIZE)
+        self._first_end = Metrics.distribution(NAMESPACE, f"{FIRST_END}/{worker}")
+        self._first_size = Metrics.distribution(NAMESPACE, f"{FIRST_SIZE}/{worker}")
         self._start = Metrics.distribution(NAMESPACE, f"{BATCH_START}/{worker}")
         self._end = Metrics.distribution(NAMESPACE, BATCH_END)
         self._steady_end = Metrics.distribution(NAMESPACE, f"{STEADY_END}/{worker}")
