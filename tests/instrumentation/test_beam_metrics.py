@@ -47,7 +47,7 @@ def window(
     result = read(
         {f"slot/{slot}": count for slot, count in slots.items()},
         {
-            "first_batch_end_us": spread(len(ends), 0, 0, last_first_end),
+            **{f"first_batch_end_us/{w}": spread(1, 0, 0, last_first_end) for w in ends},
             **{f"batch_start_us/{w}": spread(3, 0, 0, end) for w, end in ends.items()},
             **{f"steady_end_us/{w}": spread(1, 0, 0, end) for w, end in ends.items() if end},
         },
@@ -99,7 +99,7 @@ def test_loads_within_the_steady_window_are_counted():
     result = read(
         {f"model_load_end_us/{end}": 1 for end in (999, 1_000, 1_001, 5_000, 9_000)},
         {
-            "first_batch_end_us": spread(1, 1_000, 1_000, 1_000),
+            "first_batch_end_us/a": spread(1, 1_000, 1_000, 1_000),
             "batch_start_us/a": spread(3, 0, 500, 5_000),
             "steady_end_us/a": spread(3, 0, 500, 5_000),
         },
@@ -107,6 +107,31 @@ def test_loads_within_the_steady_window_are_counted():
     assert result.steady_window == (1_000, 5_000)
     assert result.steady_loads == 2
     assert read({"model_load_end_us/1": 1}, {}).steady_loads is None
+
+
+@pytest.mark.parametrize(
+    ("threads", "begin", "elements"),
+    [(1, 1_000, 990), (2, 26_000, 980)],
+    ids=["in turns", "beside each other"],
+)
+def test_models_for_keys_that_take_turns_in_one_thread_have_one_first_batch(
+    threads, begin, elements
+):
+    """Fifty batches of 10 of one model within 50 ms, then fifty of another: 10 a millisecond."""
+    entries = query(
+        {},
+        {
+            "batch_size": spread(100, 1_000, 10, 10),
+            "batch_end_us": spread(100, 0, 1_000, 100_000),
+            "first_batch_end_us/a": spread(1, 1_000, 1_000, 1_000),
+            "first_batch_end_us/b": spread(1, 51_000, 51_000, 51_000),
+            "first_batch_size/a": spread(1, 10, 10, 10),
+            "first_batch_size/b": spread(1, 10, 10, 10),
+        },
+    )
+    found = measured(entries, 0, SLOT_US, threads)
+    assert found.inference_window == (begin, 100_000)
+    assert found.inference_elements == elements
 
 
 def test_quantities_and_server_starts_are_read():

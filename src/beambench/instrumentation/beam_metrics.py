@@ -178,8 +178,8 @@ def measured(
         threads=threads,
         launch_latency=distributions.get("batch_launch_latency_ns"),
         devices=devices_of(ours.family(DEVICE)),
-        inference_window=_inference_window(ours),
-        inference_elements=_after_first(ours),
+        inference_window=_inference_window(ours, threads),
+        inference_elements=_after_first(ours, threads),
     )
 
 
@@ -258,20 +258,31 @@ def _of_workers(ours: SummedMetrics, name: str) -> dict[str, Distribution]:
     }
 
 
-def _inference_window(ours: SummedMetrics) -> tuple[int, int] | None:
+def _first_batches(ours: SummedMetrics, threads: int | None) -> list[tuple[int, int]]:
+    """Return end and elements of the first batch of each worker.
+
+    One thread has one first batch: the handlers of several steps, or for several keys, take turns
+    in it, and the first batch of the second one may come at any time.
+    """
+    ends, sizes = _of_workers(ours, FIRST_END), _of_workers(ours, FIRST_SIZE)
+    firsts = sorted((ends[worker].min, size.min) for worker, size in sizes.items())
+    return firsts[:1] if threads == 1 else firsts
+
+
+def _inference_window(ours: SummedMetrics, threads: int | None) -> tuple[int, int] | None:
     """Return from the mean end of the workers' first batches to the end of the last batch, or None.
 
     For one worker it holds all of the work of the batches after its first, and nothing else; so it
     does for several that are equally fast and end together.
     """
-    first, ends = ours.distributions.get(FIRST_END), ours.distributions.get(BATCH_END)
-    return (first.sum // first.count, ends.max) if first and ends else None
+    first, ends = _first_batches(ours, threads), ours.distributions.get(BATCH_END)
+    return (sum(end for end, _ in first) // len(first), ends.max) if first and ends else None
 
 
-def _after_first(ours: SummedMetrics) -> int | None:
+def _after_first(ours: SummedMetrics, threads: int | None) -> int | None:
     """Return the elements of all batches but the first of each worker."""
-    sizes, first = ours.distributions.get("batch_size"), ours.distributions.get(FIRST_SIZE)
-    return sizes.sum - first.sum if sizes and first else None
+    sizes, first = ours.distributions.get("batch_size"), _first_batches(ours, threads)
+    return sizes.sum - sum(size for _, size in first) if sizes and first else None
 
 
 def _steady_window(ours: SummedMetrics) -> tuple[int, int] | None:
@@ -280,10 +291,13 @@ def _steady_window(ours: SummedMetrics) -> tuple[int, int] | None:
     None where it is empty, or a worker has no batch between its first and its last.
     """
     ends = _of_workers(ours, STEADY_END)
-    first_ends = ours.distributions.get(FIRST_END)
-    if not ends or first_ends is None or len(ends) < len(_of_workers(ours, BATCH_START)):
+    first_ends = _of_workers(ours, FIRST_END)
+    if not ends or not first_ends or len(ends) < len(_of_workers(ours, BATCH_START)):
         return None
-    window = first_ends.max, min(end.max for end in ends.values())
+    window = (
+        max(first.max for first in first_ends.values()),
+        min(end.max for end in ends.values()),
+    )
     return window if window[0] < window[1] else None
 
 

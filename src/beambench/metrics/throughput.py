@@ -71,8 +71,9 @@ METRICS = (
         formula="of a pipeline that exists already (`--pipeline`), in place of "
         "throughput_elements: elements inferred after each worker's first batch ÷ (last batch "
         "finished − mean end of the workers' first batches), so that the window holds all of the "
-        "work of the elements that are counted; with several workers it takes them for equally "
-        "fast; absent with one batch. What follows the last batch is not in it",
+        "work of the elements that are counted; models for keys, and several steps, of one thread "
+        "are one worker; with several workers it takes them for equally fast; absent with one "
+        "batch. What follows the last batch is not in it",
         counts="elements",
         of_repeat=_inferred,
     ),
