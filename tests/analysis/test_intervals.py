@@ -173,6 +173,14 @@ def test_the_interval_of_a_percentile_by_hand():
     assert percentile_interval(0.5, [alike] * 6) == (45, 56)
 
 
+def test_the_interval_of_a_percentile_of_many_repeats_by_hand():
+    # The quantile of t is the last one at hand, which is greater than that of 59 degrees of
+    # freedom: v = 0.25 ÷ 6000, logit ± 2.026 × √v ÷ 0.25 = ± 0.0523, shares 0.4869 and 0.5131,
+    # ranks 2921 and 3080 of 6000 values, each sixty times.
+    alike = dict.fromkeys(range(1, 101), 1)
+    assert percentile_interval(0.5, [alike] * 60) == (49, 52)
+
+
 def test_repeats_that_differ_widen_the_interval_of_a_percentile():
     # Half of the repeats are 10 up, half 10 down: F = 0.4 and 0.6, so v = 6 × 0.01 ÷ 30 = 0.002 and
     # the shares are 0.3870 and 0.6130: ranks 232 and 369 of 600.
@@ -189,7 +197,6 @@ def test_repeats_that_differ_widen_the_interval_of_a_percentile():
         (0.5, [dict.fromkeys(range(100), 1)] * 5 + [{}]),  # one of which nothing is known
         (0.99, [dict.fromkeys(range(80), 1)] * 6),  # 4.8 values beyond it
         (0.9, [{1: 100}, {1: 100}, {1: 100}, {1: 100}, {1: 100}, {2: 100}]),  # one repeat is all
-        (0.5, [{1: 10}] * 40),  # no quantile of t is at hand
     ],
 )
 def test_a_percentile_has_no_interval_where_its_other_side_is_not_known(p, repeats):

@@ -28,7 +28,7 @@ T_975 = (
     *(2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056),
     *(2.052, 2.048, 2.045, 2.042, 2.040, 2.037, 2.035, 2.032, 2.030, 2.028, 2.026),
 )
-"""Quantiles of Student's t at 97.5 % for 1 to 37 degrees of freedom."""
+"""Quantiles of Student's t at 97.5 % for 1 to 37 degrees of freedom; with more it is less."""
 
 LEAST_REPEATS = 6
 """As for an interval of a median at 95 %."""
@@ -137,7 +137,7 @@ def percentile_interval(p: float, repeats: Sequence[Mapping[int, int]]) -> tuple
     """
     merged = merge(repeats)
     k, n = len(repeats), total(merged)
-    if k < LEAST_REPEATS or k - 1 > len(T_975) or not all(map(total, repeats)):
+    if k < LEAST_REPEATS or not all(map(total, repeats)):
         return None
     estimate = ranked(merged, nearest_rank(p, n))
     below = [
@@ -147,7 +147,7 @@ def percentile_interval(p: float, repeats: Sequence[Mapping[int, int]]) -> tuple
     variance = max(sum((share - p) ** 2 for share in below) / (k * (k - 1)), p * (1 - p) / n)
     if p * (1 - p) / variance * min(p, 1 - p) < LEAST_BEYOND:
         return None
-    reach = T_975[k - 2] * math.sqrt(variance) / (p * (1 - p))
+    reach = T_975[min(k - 2, len(T_975) - 1)] * math.sqrt(variance) / (p * (1 - p))
     low, high = (_logistic(math.log(p / (1 - p)) + end) for end in (-reach, reach))
     last = math.ceil(high * n) + 1
     if last > n:
