@@ -141,11 +141,10 @@ def notes_of(source: Source, measured: Measurement) -> list[str]:
             f"batches had at most {measured.largest_batch} elements, and may have {most} there: "
             "time and memory of such are not known"
         )
-    excluded = set(record.noise.excluded_repeats)
-    disturbed = len(set(record.noise.disturbed_repeats) - excluded)
+    counted = [repeat for repeat in record.repeats if repeat.counts]
+    disturbed = sum(repeat.is_disturbed for repeat in counted)
     if disturbed:
-        counted = record.noise.repeats - len(excluded)
-        notes.append(f"other work on its machine disturbed {disturbed} of {counted} repeats")
+        notes.append(f"other work on its machine disturbed {disturbed} of {len(counted)} repeats")
     if len(measured.throughputs) < 3:
         notes.append("fewer than 3 repeats: the spread of the throughput is not known well")
     cluster = source.cluster
