@@ -4,7 +4,7 @@ import pytest
 
 from beambench.definition.schema import Model
 from beambench.errors import UsageError
-from beambench.inputs.labels.class_folders import class_folders, classes_by_folder
+from beambench.inputs.labels.class_folders import class_folders, classes_by_folder, misleading_names
 from beambench.workloads.images.classification import ImageClassification
 
 IMAGENET = ImageClassification.class_names(None)
@@ -53,6 +53,13 @@ def test_numbers_are_class_indices_of_a_model_whose_classes_have_names():
     numbered = numbered_folders(["10", "2"], model=PRETRAINED, names=IMAGENET)
     assert (numbered.numbered_by, numbered.classes) == ("index", {"10": 10, "2": 2})
     assert numbered_folders(["10", "2"]).classes == {"10": 0, "2": 1}
+
+
+def test_numbers_that_are_no_classes_are_told():
+    assert misleading_names(numbered_folders(["10", "2", "1"])) == [("1", 0), ("10", 1)]
+    assert misleading_names(numbered_folders(["0", "1", "2"])) == []
+    assert misleading_names(numbered_folders(["2", "3", "cat"])) == []
+    assert misleading_names(numbered_folders(["10", "2"], model=PRETRAINED, names=IMAGENET)) == []
 
 
 def test_weights_of_ones_own_may_have_classes_of_ones_own():

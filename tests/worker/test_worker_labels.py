@@ -68,6 +68,14 @@ def test_class_folders_are_those_of_the_whole_input(tmp_path):
         class_check(task)(1)
 
 
+def test_class_folders_called_by_other_numbers_than_their_class_are_warned_of(tmp_path):
+    plan = make_plan(tmp_path, "prepare", labels="folders", source="photos")
+    _, warnings = check_labels(Tiny, plan, manifest(["10/1.jpg", "2/1.jpg"]))
+    assert warnings == [
+        "labels folders: folder '10' is class 0, its position among the class folders, not its name"
+    ]
+
+
 @pytest.mark.parametrize("kind", ["list", "derived", "synthetic", "file"])
 def test_class_folders_need_a_directory(tmp_path, kind):
     plan = make_plan(tmp_path, "prepare", labels="folders", source="photos")

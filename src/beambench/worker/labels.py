@@ -12,6 +12,7 @@ from beambench.inputs.labels.class_folders import (
     class_folders,
     classes_by_folder,
     folder_of,
+    misleading_names,
 )
 from beambench.inputs.labels.label_file import (
     LabelRow,
@@ -135,9 +136,14 @@ def _folders(
         classes=cls.classes(definition),
     )
     used, listed = len({folder_of(element) for element in manifest.ids}), len(folders.classes)
-    if used == listed:
-        return folders, []
-    return folders, [
-        f"labels {FOLDERS}: the elements are of {used} of {listed} class folders, for the limit "
-        f"{plan.limit} takes the first"
+    warnings = [
+        f"labels {FOLDERS}: folder {quoted(folder)} is class {number}, its position among the"
+        " class folders, not its name"
+        for folder, number in misleading_names(folders)[:1]
     ]
+    if used < listed:
+        warnings.append(
+            f"labels {FOLDERS}: the elements are of {used} of {listed} class folders, for the "
+            f"limit {plan.limit} takes the first"
+        )
+    return folders, warnings

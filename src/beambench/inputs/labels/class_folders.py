@@ -77,6 +77,18 @@ def _is_index(folder: str) -> bool:
     return folder.isascii() and folder.isdigit() and len(folder) <= 9
 
 
+def misleading_names(numbered: ClassFolders) -> list[tuple[str, int]]:
+    """Return folders that are all called by numbers and numbered otherwise, with their classes.
+
+    ``1``, ``10`` and ``2`` are the classes 0, 1 and 2 of a model whose classes have no names.
+    """
+    if numbered.numbered_by != "position" or not all(map(_is_index, numbered.classes)):
+        return []
+    return [
+        (folder, number) for folder, number in numbered.classes.items() if int(folder) != number
+    ]
+
+
 def _check_distinct(numbered: ClassFolders, source: str) -> None:
     folders: dict[int, str] = {}
     for folder, class_index in numbered.classes.items():
