@@ -9,7 +9,7 @@ import pytest
 
 from beambench.presentation import exports
 from beambench.printable import printable
-from published_runs import run_record
+from published_runs import repeat, run_record
 
 NOW = "2026-11-22T10:00:00Z"
 
@@ -44,6 +44,30 @@ def test_markdown_has_a_table_for_each_run():
         "| metric | value | unit | 95 % interval | n | better |\n"
     )
     assert "| throughput\\_elements | 3169.25 | 1/s | 3000 – 3300.5 | 6 | higher |" in text
+
+
+def test_what_rests_on_disturbed_repeats_or_is_unverified_is_marked_in_every_export():
+    quiet = {"noise": {"disturbed": False}}
+    record = run_record(
+        repeats=[
+            repeat(0, noise={"disturbed": True}),
+            repeat(1, noise={"disturbed": True}, excluded="repeat 3 counts in its place"),
+            repeat(2, **quiet),
+        ],
+        verification={
+            "elements_in": 50,
+            "elements_out": 50,
+            "elements_failed": 0,
+            "duplicates": 0,
+            "unverified": "no reference",
+        },
+    )
+    assert "; unverified: no reference; 1 of 2 repeats disturbed\n" in exports.as_markdown([record])
+    (row, _) = csv.DictReader(io.StringIO(exports.as_csv([record])))
+    told = {name: row[name] for name in ("unverified", "schema_version", "disturbed_repeats")}
+    assert told == {"unverified": "no reference", "schema_version": "2", "disturbed_repeats": "1"}
+    unjudged = exports.as_markdown([run_record(repeats=[repeat()])])
+    assert "disturbed" not in unjudged
 
 
 def test_markdown_shows_no_text_of_others_as_markup():

@@ -41,6 +41,10 @@ _IDENTITY = (
 )  # fmt: skip
 _PROVENANCE = (
     Column("verified", "BOOLEAN", "Whether the work was proven"),
+    Column("unverified", "STRING", "Why nothing speaks for the labels; null: verified, or failed"),
+    Column("schema_version", "INTEGER", "Version of the record, which defines its metrics",
+           is_tag=True),
+    Column("disturbed_repeats", "INTEGER", "Repeats behind the values that other work disturbed"),
     Column("imported", "STRING", "Where the run was imported from; null: beambench measured it"),
     Column("definition_hash", "STRING", "SHA-256 of all that defines what was measured"),
     Column("beambench_version", "STRING", "Version of beambench"),
@@ -57,7 +61,7 @@ _PROVENANCE = (
     Column("model", "STRING", "Architecture"),
     Column("model_weights", "STRING", "pretrained, random, trained, file, none or unknown"),
     Column("model_digest", "STRING", "SHA-256 of the weights file"),
-)
+)  # fmt: skip
 RUN_COLUMNS = (
     *_IDENTITY,
     Column("finished_at", "TIMESTAMP", "End of the run", "REQUIRED"),
@@ -107,6 +111,14 @@ def metric_rows(record: RunRecord) -> list[dict[str, Any]]:
     ]
 
 
+def disturbed_repeats(record: RunRecord) -> int | None:
+    """Count the disturbed repeats among those that the values are from; None if none was judged."""
+    counted = [repeat for repeat in record.repeats if repeat.counts]
+    if all(repeat.noise.get("disturbed") is None for repeat in counted):
+        return None
+    return sum(repeat.is_disturbed for repeat in counted)
+
+
 def _identity(record: RunRecord) -> dict[str, Any]:
     return {
         "run_id": record.run_id,
@@ -125,6 +137,9 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
     commits = [state.commit for state in states if state is not None]
     return {
         "verified": record.verification.passed,
+        "unverified": record.verification.unverified,
+        "schema_version": record.schema_version,
+        "disturbed_repeats": disturbed_repeats(record),
         "imported": record.imported.source if record.imported is not None else None,
         "definition_hash": record.definition_hash,
         "beambench_version": record.beambench_version,
