@@ -29,8 +29,8 @@ METRICS = (
         formula="CPU time of the worker processes, from the first element read to the last batch, "
         "÷ elements out; where a server has the model or processes share it, CPU time of the "
         "worker's whole process tree, up to a reading at most 200 times what it costs (some 30 ms) "
-        "before the last batch. Unknown where the model computes on another machine, or processes "
-        "share it on Dataflow",
+        "before the last batch, with what processes that begin late need to start. Unknown where "
+        "the model computes on another machine, or processes share it on Dataflow",
         counts="elements",
         of_repeat=_cpu_time_to_output,
     ),
