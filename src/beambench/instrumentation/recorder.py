@@ -52,9 +52,6 @@ CLOCK_MOVED = "wall_clock_moved_us"
 CLOCK_GRAIN_US = 1000
 """Two clocks that differ by less more than before are read at different times: none was set."""
 
-CLOCK_READINGS = 10
-"""Tries at most to read the two clocks without a pause of the machine in between."""
-
 SHARED_MODELS = "handlers_with_model_in_tree"
 REMOTE_MODELS = "handlers_with_model_elsewhere"
 TREE_CPU_BEGIN = "process_tree_cpu_begin_us"
@@ -186,10 +183,9 @@ class WallClock:
     def _difference_us(self) -> int:
         """Return the wall clock less the monotonic one.
 
-        Both are read again if the machine paused this thread in between: that looks like a clock
-        that was set.
+        Read again, up to ten times, where the machine paused in between, as if one had been set.
         """
-        for _ in range(CLOCK_READINGS):
+        for _ in range(10):
             before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
             if after - before < CLOCK_GRAIN_US * 1000 // 2:
                 break
