@@ -54,8 +54,6 @@ def _section(record: RunRecord) -> str:
         if unverified
         else ("verified" if record.verification.passed else "not verified")
     )
-    disturbed = beambench_format.disturbed_repeats(record)
-    noise = f"; {disturbed} of {sum(r.counts for r in record.repeats)} repeats disturbed"
     runner = record.runner.executed or record.runner.requested
     disturbed = disturbed_of(record)
     mark, alignment = (" disturbed |", " ---: |") if disturbed else ("", "")
@@ -64,7 +62,7 @@ def _section(record: RunRecord) -> str:
         "",
         f"{_cell(record.started_at)}; {record.status.replace('_', ' ')}; profile "
         f"{_cell(record.profile)}; runner {_cell(runner)}; input {_cell(record.input.kind)}; "
-        f"weights {record.model.weights}; {_cell(proof + imported)}{noise if disturbed else ''}",
+        f"weights {record.model.weights}; {_cell(proof + imported)}",
         "",
         f"| metric | value | unit | 95 % interval | n | better |{mark}",
         f"| --- | ---: | --- | --- | ---: | --- |{alignment}",

@@ -111,7 +111,7 @@ def metric_rows(record: RunRecord) -> list[dict[str, Any]]:
     ]
 
 
-def disturbed_repeats(record: RunRecord) -> int | None:
+def _disturbed_repeats(record: RunRecord) -> int | None:
     """Count the disturbed repeats among those that the values are from; None if none was judged."""
     counted = [repeat for repeat in record.repeats if repeat.counts]
     if all(repeat.noise.get("disturbed") is None for repeat in counted):
@@ -139,7 +139,7 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
         "verified": record.verification.passed,
         "unverified": record.verification.unverified,
         "schema_version": record.schema_version,
-        "disturbed_repeats": disturbed_repeats(record),
+        "disturbed_repeats": _disturbed_repeats(record),
         "imported": record.imported.source if record.imported is not None else None,
         "definition_hash": record.definition_hash,
         "beambench_version": record.beambench_version,
