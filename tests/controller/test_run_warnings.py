@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from beambench.controller.run_warnings import warnings_of
 from beambench.record.run_record import LabelComparison
 from task_results import changed, efficiency_of, execute, observe, result_of
@@ -84,8 +86,13 @@ def test_the_first_cause_of_batches_that_were_run_again_is_said():
     ]
 
 
-def test_withheld_percentiles_are_a_warning():
-    execution = execute(("pipeline", result_of(changed(folded=1))))
-    assert warnings_of(execution, {}) == [
-        "latencies spread over more than 128 buckets: percentiles are withheld"
-    ]
+@pytest.mark.parametrize(
+    ("folded", "spread"),
+    [
+        ("folded", "latencies spread over more than 128 buckets"),
+        ("folded_sizes", "more than 128 batch sizes"),
+    ],
+)
+def test_withheld_percentiles_are_a_warning(folded, spread):
+    execution = execute(("pipeline", result_of(changed(**{folded: 1}))))
+    assert warnings_of(execution, {}) == [f"{spread}: percentiles are withheld"]

@@ -212,6 +212,17 @@ def test_what_is_unknown_is_absent(changes, absent):
     assert set(metrics) <= set(full)
 
 
+@pytest.mark.parametrize("count", ["missing_count", "duplicates_count"])
+def test_no_wait_is_known_where_an_element_got_lost_or_came_twice(count):
+    """An element that was prepared and not inferred takes its whole offset off the sum of waits."""
+    full, broken = metrics_of(observe()), metrics_of(observe().model_copy(update={count: 1}))
+    assert set(full) - set(broken) == {
+        "element_latency_mean",
+        "stage_time_batch_wait",
+        "stage_share_batch_wait",
+    }
+
+
 def test_the_memory_is_absent_if_nobody_saw_it():
     assert set(EXPECTED) - set(metrics_of(observe(), peak_rss=None)) == {"peak_memory"}
     assert metrics_of(observe(), rss_samples=0)["peak_memory"].n == 1  # the kernel's own figure

@@ -47,6 +47,10 @@ def warnings_of(execution: Execution, metrics: Metrics) -> list[str]:
     if any(each.measured is not None and each.measured.folded for each in execution.observations):
         spread = f"latencies spread over more than {MAX_BUCKETS} buckets"
         warnings.append(f"{spread}: percentiles are withheld")
+    if any(
+        each.measured is not None and each.measured.folded_sizes for each in execution.observations
+    ):
+        warnings.append(f"more than {MAX_BUCKETS} batch sizes: percentiles are withheld")
     warnings += labels_that_differ([*execution.repeats, *execution.references])
     warnings += warnings_of_unknown(execution.unknown, execution.metric_values().unknown)
     efficiency = metrics.get("pipeline_efficiency")

@@ -16,12 +16,20 @@ GRAIN = 1e-6
 ALL = ("read", "preprocess", "batch_wait", "inference", "postprocess")
 
 
+def _is_whole(repeat: RawRepeat) -> bool:
+    """Tell whether every element came through once: sums of times of others are no waits."""
+    return not (repeat.observation.missing_count or repeat.observation.duplicates_count)
+
+
 def _known(repeat: RawRepeat) -> tuple[Stages, int, float] | None:
     """Return the stages, their elements and the seconds from first read to last output."""
     measured, window = repeat.measured, window_seconds(repeat.measured)
     if measured.stages is None or measured.batch_size is None or window is None:
         return None
-    return measured.stages, measured.batch_size.sum, window
+    stages = measured.stages
+    if not _is_whole(repeat):
+        stages = stages.model_copy(update={"batch_wait": None})
+    return stages, measured.batch_size.sum, window
 
 
 def _time(stage: str) -> Callable[[RawRepeat], Sample]:
@@ -96,7 +104,9 @@ def _share_of_waiting(repeat: RawRepeat) -> Sample:
 
 def _latency(repeat: RawRepeat) -> Sample:
     known, time = _known(repeat), repeat.measured.element_time
-    return UNKNOWN if known is None else Sample(per(time, known[1], MICRO), known[1])
+    if known is None or not _is_whole(repeat):
+        return UNKNOWN
+    return Sample(per(time, known[1], MICRO), known[1])
 
 
 METRICS = (
