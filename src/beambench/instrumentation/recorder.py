@@ -175,16 +175,16 @@ class WallClock:
 
     def moved_us(self) -> int:
         """Return by how much the wall clock was set since the first call."""
-        difference_us = self._difference_us()
+        difference_us = (time.time_ns() - time.monotonic_ns()) // 1000
+        known_us = None if self._begun_us is None else self._begun_us + self._noted_us
+        if known_us is None or abs(difference_us - known_us) >= CLOCK_GRAIN_US:
+            difference_us = self._difference_us()
         if self._begun_us is None:
             self._begun_us = difference_us
         return difference_us - self._begun_us
 
     def _difference_us(self) -> int:
-        """Return the wall clock less the monotonic one.
-
-        Read again, up to ten times, where the machine paused in between, as if one had been set.
-        """
+        """Return the wall clock less the monotonic one; read again where the machine paused."""
         for _ in range(10):
             before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
             if after - before < CLOCK_GRAIN_US * 1000 // 2:
