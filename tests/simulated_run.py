@@ -8,23 +8,20 @@ over lists of events, not over counters.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
-from beambench.instrumentation import elements, handler, recorder
 from beambench.instrumentation.beam_metrics import measured
 from beambench.instrumentation.elements import InstrumentedPostprocess, InstrumentedPreprocess
 from beambench.instrumentation.handler import InstrumentedModelHandler
 from beambench.instrumentation.recorder import PlanClock
 from beambench.record.observation import Measured, Observation, Proof
+from virtual_time import EPOCH_NS, VirtualMetrics, VirtualTime, on_virtual_time, writing_to
 
-EPOCH_NS = 1_700_000_000_000_000_000
 SLOT_US = 100_000
 
 
@@ -61,71 +58,6 @@ class SimulatedWorker:
     steps: Sequence[tuple[int, int]] = ()
 
 
-class VirtualClock:
-    """Stands in for the module `time`; half of all time is CPU time."""
-
-    def __init__(self) -> None:
-        self.elapsed = 0
-        self.step = 0
-
-    def advance(self, duration: int) -> None:
-        self.elapsed += duration
-
-    def time_ns(self) -> int:
-        return EPOCH_NS + self.elapsed + self.step
-
-    def perf_counter_ns(self) -> int:
-        return 10**15 + self.elapsed
-
-    monotonic_ns = perf_counter_ns
-
-    def process_time_ns(self) -> int:
-        return self.elapsed // 2
-
-
-class Aggregated:
-    """Stands in for Beam's `Metrics`, and adds up over workers as a runner does."""
-
-    def __init__(self) -> None:
-        self.counters: dict[str, int] = {}
-        self.distributions: dict[str, list[int]] = {}
-
-    def counter(self, namespace: str, name: str) -> Any:
-        def inc(amount: int = 1) -> None:
-            self.counters[name] = self.counters.get(name, 0) + amount
-
-        return SimpleNamespace(inc=inc)
-
-    def distribution(self, namespace: str, name: str) -> Any:
-        def update(value: int) -> None:
-            known = self.distributions.get(name)
-            if known is None:
-                self.distributions[name] = [1, value, value, value]
-                return
-            known[0] += 1
-            known[1] += value
-            known[2] = min(known[2], value)
-            known[3] = max(known[3], value)
-
-        return SimpleNamespace(update=update)
-
-    def query(self) -> dict[str, list[Any]]:
-        def entry(name: str, result: Any) -> Any:
-            metric = SimpleNamespace(namespace=recorder.NAMESPACE, name=name)
-            return SimpleNamespace(
-                key=SimpleNamespace(step="S", metric=metric), result=result, committed=result
-            )
-
-        fields = ("count", "sum", "min", "max")
-        return {
-            "counters": [entry(name, value) for name, value in self.counters.items()],
-            "distributions": [
-                entry(name, SimpleNamespace(**dict(zip(fields, values, strict=True))))
-                for name, values in self.distributions.items()
-            ],
-        }
-
-
 @dataclass(frozen=True)
 class Batch:
     """What happened: begin and end in ns, elements, and sizes of the calls that gave results."""
@@ -144,7 +76,7 @@ class Simulation:
     """A finished run: what beambench recorded of it, and what really happened (times in ns)."""
 
     workers: Sequence[SimulatedWorker]
-    aggregated: Aggregated = field(default_factory=Aggregated)
+    metrics: VirtualMetrics = field(default_factory=VirtualMetrics)
     reads: list[int] = field(default_factory=list)
     prepared: list[int] = field(default_factory=list)
     inferred: list[int] = field(default_factory=list)  # begin of its batch, of each element
@@ -159,7 +91,7 @@ class Simulation:
         return len(self.outputs) - self.failed
 
     def measured(self) -> Measured:
-        return measured(self.aggregated.query(), self.elements, SLOT_US, len(self.workers))
+        return measured(self.metrics.query(), self.elements, SLOT_US, len(self.workers))
 
     def observation(self) -> Observation:
         proof = Proof(count=self.elements, failed=self.failed, ids="0", failed_ids="0", labels="0")
@@ -167,7 +99,7 @@ class Simulation:
 
 
 class _Handler(ModelHandler[Any, Any, Any]):
-    def __init__(self, worker: SimulatedWorker, clock: VirtualClock) -> None:
+    def __init__(self, worker: SimulatedWorker, clock: VirtualTime) -> None:
         self.worker = worker
         self.clock = clock
         self.computed: list[int] = []
@@ -188,31 +120,17 @@ def simulate(workers: Sequence[SimulatedWorker]) -> Simulation:
     """Run all workers; they share nothing but the metrics, so one after the other will do."""
     simulation = Simulation(workers)
     for index, worker in enumerate(workers):
-        clock = VirtualClock()
-        with _virtual(clock, simulation.aggregated):
+        clock = VirtualTime()
+        with on_virtual_time(clock), writing_to(simulation.metrics):
             _Process(index, worker, clock, simulation).run()
     return simulation
-
-
-@contextmanager
-def _virtual(clock: VirtualClock, aggregated: Aggregated) -> Iterator[None]:
-    """Put the clock and the metrics in place, as in a new process."""
-    with (
-        mock.patch.object(elements, "time", clock),
-        mock.patch.object(handler, "time", clock),
-        mock.patch.object(recorder, "time", clock),
-        mock.patch.object(recorder, "Metrics", aggregated),
-        mock.patch.object(recorder, "PROCESS_CPU", recorder.ProcessCpu()),
-        mock.patch.object(recorder, "WALL_CLOCK", recorder.WallClock()),
-    ):
-        yield
 
 
 class _Process:
     """A worker process: the real wrappers around work that takes its time on a virtual clock."""
 
     def __init__(
-        self, index: int, worker: SimulatedWorker, clock: VirtualClock, simulation: Simulation
+        self, index: int, worker: SimulatedWorker, clock: VirtualTime, simulation: Simulation
     ) -> None:
         self.index, self.worker, self.clock, self.simulation = index, worker, clock, simulation
         plan = PlanClock(EPOCH_NS, SLOT_US)

@@ -51,7 +51,7 @@ class Log:
     failing: frozenset[str] = frozenset()
 
     def now(self) -> int:
-        return (self.clock.now - self.start) // 1000
+        return (self.clock.time_ns() - self.start) // 1000
 
 
 LOG = Log()
@@ -108,12 +108,12 @@ def run(
     flags: Sequence[str] = (),
     slot_us: int = SLOT_US,
 ) -> tuple[Log, Measured, Any]:
-    LOG.__init__(clock, clock.now, failing=frozenset(failing))  # type: ignore[misc]
+    LOG.__init__(clock, clock.time_ns(), failing=frozenset(failing))  # type: ignore[misc]
     plan = make_plan(
         folder,
         definition=definition("test_conformance:NotingWorkload", batching=batching),
         preparation=prepared(folder, [str(number) for number in range(elements)], sample=[]),
-        epoch_ns=clock.now,
+        epoch_ns=clock.time_ns(),
         slot_us=slot_us,
         beam_flags=list(flags),
     )
@@ -243,7 +243,7 @@ class LogsClock:
     """Beam's clock, by the same time: what is pickled finds it again."""
 
     def time_ns(self) -> int:
-        return int(LOG.clock.now)
+        return int(LOG.clock.time_ns())
 
 
 @pytest.mark.parametrize(
