@@ -127,5 +127,5 @@ def test_a_drift_that_pairs_do_not_cover_is_half_in_their_ratio_and_warned_of():
     assert bias == pytest.approx(0.02 / 2, abs=0.001)
     ends = [median_interval(values) for values in ratios]
     assert sum(end is not None and end[0] <= RATIO <= end[1] for end in ends) < 0.85 * RUNS
-    found = [independence(rates["pipeline"]) for rates in drawn[:100]]
-    assert all(one is not None and one.trend_p < SIGNIFICANCE for one in found)
+    judged = [independence(rates["pipeline"]) for rates in drawn[:100]]
+    assert all(each is not None and each.trend_p < SIGNIFICANCE for each in judged)

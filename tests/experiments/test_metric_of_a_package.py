@@ -45,7 +45,7 @@ def rate(repeat):
     return Sample(None, 0) if words is None else Sample(words / repeat.run_time, words)
 
 def longest(observations):
-    words = [one.distribution("acme", "word_length") for one in observations]
+    words = [observation.distribution("acme", "word_length") for observation in observations]
     return Sample(max(word.max for word in words), sum(word.count for word in words))
 
 RATE = metric("acme_words_rate", rate, unit="1/s", direction="higher", formula="words ÷ run_time")

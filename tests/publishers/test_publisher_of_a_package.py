@@ -67,8 +67,8 @@ class Acme(Client):
 
     def rows(self, record):
         return [
-            Row("note", name, {"started_at": record.started_at, "metric": name, "is": one.value})
-            for name, one in record.metrics.items()
+            Row("note", name, {"started_at": record.started_at, "metric": name, "is": metric.value})
+            for name, metric in record.metrics.items()
         ]
 
     def check(self, target):
@@ -89,7 +89,7 @@ class Acme(Client):
 
     def read_back(self, rows, deadline):
         lines = self._file(rows[0]).read_text().splitlines()
-        return {one["row_id"]: one for one in map(json.loads, lines)}
+        return {row["row_id"]: row for row in map(json.loads, lines)}
 
 
 ACME = Publisher(

@@ -249,7 +249,7 @@ class Handler(ModelHandler):
         return Handler()
 
     def run_inference(self, batch, model, inference_args=None):
-        outputs = [int(one) ** 2 for one in batch]
+        outputs = [int(element) ** 2 for element in batch]
         if len(outputs) > 1:
             outputs[0], outputs[-1] = outputs[-1], outputs[0]
         return [PredictionResult(one, output) for one, output in zip(batch, outputs)]
