@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from beambench.version import __version__
 
 if TYPE_CHECKING:
+    from beambench.analysis.change_points.monitor import AlarmMonitor
+    from beambench.analysis.change_points.policy import Alarm, AlarmPolicy, Change
+    from beambench.analysis.change_points.segmentation import detect_changes
     from beambench.definition.library import Library
     from beambench.errors import BeambenchError, RunError, StoreError, UsageError
     from beambench.experiments.python_api import run_benchmark as run
@@ -26,7 +29,11 @@ if TYPE_CHECKING:
     from beambench.workloads.base import Parameters, Weights, Workload
 
 __all__ = [
+    "Alarm",
+    "AlarmMonitor",
+    "AlarmPolicy",
     "BeambenchError",
+    "Change",
     "Library",
     "Metric",
     "NotStoredError",
@@ -40,10 +47,16 @@ __all__ = [
     "Weights",
     "Workload",
     "__version__",
+    "detect_changes",
     "run",
 ]
 
 _PLACES = {
+    "Alarm": "beambench.analysis.change_points.policy:Alarm",
+    "AlarmMonitor": "beambench.analysis.change_points.monitor:AlarmMonitor",
+    "AlarmPolicy": "beambench.analysis.change_points.policy:AlarmPolicy",
+    "Change": "beambench.analysis.change_points.policy:Change",
+    "detect_changes": "beambench.analysis.change_points.segmentation:detect_changes",
     "BeambenchError": "beambench.errors:BeambenchError",
     "Library": "beambench.definition.library:Library",
     "Metric": "beambench.metrics:Metric",
