@@ -32,10 +32,10 @@ class AlarmPolicy:
         least_change: a smaller relative change is not raised: 0.01 is 1 %.
     """
 
-    threshold: float = 3.58
+    threshold: float = 3.55
     settled_threshold: float = 4.0
     least_runs: int = 3
-    most_runs: int = 12
+    most_runs: int = 11
     view: int = 100
     first_runs: int = 10
     least_change: float = 0.0
