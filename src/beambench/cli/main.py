@@ -16,8 +16,8 @@ from typer.exceptions import TyperException
 from beambench.cli import settings
 from beambench.cli.console import process, terminal
 from beambench.cli.console.messages import say
+from beambench.cli.delivery.publishers import NamesPublishers
 from beambench.cli.invocation import Invocation
-from beambench.cli.publishers import NamesPublishers
 from beambench.clock import Clock
 from beambench.errors import EXIT_INTERRUPTED, EXIT_USAGE, BeambenchError, UsageError
 from beambench.version import __version__
@@ -37,9 +37,9 @@ VERBS = {
     "validate": "validate:validate",
     "history": "history:history",
     "cost": "cost:cost",
-    "publish": "publish:publish",
-    "export": "exchange:export_runs",
-    "import": "exchange:import_runs",
+    "publish": "delivery.publish:publish",
+    "export": "delivery.exchange:export_runs",
+    "import": "delivery.exchange:import_runs",
     "new": "new:new",
     "doctor": "doctor:doctor",
 }

@@ -11,8 +11,8 @@ import typer
 
 from beambench.cli import jobs
 from beambench.cli.console.messages import say
+from beambench.cli.delivery.publishers import PublisherOption
 from beambench.cli.execution import Destination, Work, execute_or_plan
-from beambench.cli.publishers import PublisherOption
 from beambench.cli.run_options import (
     AttachOption,
     CancelOption,

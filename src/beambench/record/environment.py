@@ -62,3 +62,32 @@ def read_environment(environment: Mapping[str, Any]) -> Environment:
     A record that was imported may come from anywhere.
     """
     return tolerant(Environment, environment)
+
+
+def differences(before: Environment, after: Environment) -> list[str]:
+    """Return what differs between two environments, as far as both are known, a line each."""
+    pairs: list[tuple[str, object, object]] = [
+        ("cpu", before.machine.cpu_model, after.machine.cpu_model),
+        ("cores", before.machine.cores.logical, after.machine.cores.logical),
+        ("python", before.python.version, after.python.version),
+    ]
+    for project in sorted({*before.git, *after.git}):
+        old_commit, new_commit = (_commit(side, project) for side in (before, after))
+        pairs.append((f"commit of {project}", old_commit, new_commit))
+    lines = [
+        f"{name} {old} -> {new}"
+        for name, old, new in pairs
+        if None not in (old, new) and old != new
+    ]
+    if not (before.packages and after.packages):
+        return lines
+    for name in sorted({*before.packages, *after.packages}):
+        old, new = before.packages.get(name, "none"), after.packages.get(name, "none")
+        if old != new:
+            lines.append(f"{name} {old} -> {new}")
+    return lines
+
+
+def _commit(environment: Environment, project: str) -> str | None:
+    git = environment.git.get(project)
+    return git.commit[:10] if git is not None and git.commit is not None else None

@@ -14,8 +14,8 @@ from beambench.analysis.intervals import T_975
 NEAR = 60
 """Values before and after a change that tell a drift from a step; slopes are of all pairs."""
 
-RISING = 1.0
-"""Standard errors; of histories without drift 16 % rise, or fall, as much."""
+RISING = 1.28
+"""Standard errors; of histories without drift 10 % rise, or fall, as much."""
 
 
 def change_at(
@@ -54,7 +54,7 @@ def is_drift(values: Array, starts: Sequence[int]) -> bool:
     * The sum of squares about a line, in units of the variance within the levels, is above that
       about the levels by at most 2 for each parameter that they have more (H. Akaike, 1974): of
       each step its place and its size, beside one slope.
-    * The values before the last step rise or fall as the line does, by more than one standard
+    * The values before the last step rise or fall as the line does, by more than 1.28 standard
       errors.
 
     Residuals are clipped at CLIP_SCALE deviations, slopes are P. K. Sen's.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from beambench.cli.console.messages import say
-from beambench.cli.publishers import HISTORIES
+from beambench.cli.delivery.publishers import HISTORIES
 from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, library, store_url
 from beambench.errors import UsageError, nearest
 

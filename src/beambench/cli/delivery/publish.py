@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from beambench.cli.console.messages import say
-from beambench.cli.publishers import PublisherOption
+from beambench.cli.delivery.publishers import PublisherOption
 from beambench.cli.settings import JsonOption, StoreOption, store_url
 from beambench.errors import EXIT_OK, EXIT_UNPUBLISHED, UsageError
 

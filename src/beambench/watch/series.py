@@ -1,0 +1,219 @@
+"""The history of a metric: which runs belong to one series, and where its level changed."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from beambench.analysis.change_points.policy import Change, Direction
+from beambench.analysis.change_points.segmentation import detect_changes
+from beambench.errors import UsageError, nearest
+from beambench.inputs.text import read_lines
+from beambench.record.environment import differences, read_environment
+from beambench.record.run_record import MetricValue, RunRecord
+
+BETTER: dict[str, Direction | None] = {"higher": "up", "lower": "down", "neither": None}
+
+
+class Kind(NamedTuple):
+    """What the runs of a series have in common: those of another kind are no history of theirs."""
+
+    variant: str
+    profile: str
+    runner: str
+    input_kind: str
+    weights: str
+
+
+class Point(NamedTuple):
+    """A value of a series.
+
+    Attributes:
+        name: the run's id, or the row of a file.
+        time: when it began, as it is recorded; empty where that is not known.
+        group: levels are compared among points of one group only.
+        run: None for a row of a file.
+    """
+
+    name: str
+    time: str
+    value: float
+    group: Hashable
+    run: RunRecord | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """A change of a series: the first point of the new level, and what changed with it."""
+
+    change: Change
+    point: Point
+    environment: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values in the order of time, and the changes among them.
+
+    Attributes:
+        better: which direction of the values is better, None where neither is, or it is not known.
+        kind: None for the rows of a file.
+        new_groups: indexes of points whose group is another one than that of the point before.
+    """
+
+    metric: str
+    unit: str
+    better: Direction | None
+    kind: Kind | None
+    points: tuple[Point, ...]
+    levels: tuple[Level, ...]
+    new_groups: tuple[int, ...]
+
+
+def series_of_runs(runs: Sequence[RunRecord], metric: str) -> tuple[list[Series], dict[str, int]]:
+    """Return the series of a metric, the longest first, and how many runs are in none, and why.
+
+    A run that did not finish its work, or whose work is not proven, is in no series. Runs of
+    another definition, input, machine or record schema are points of another group.
+
+    Args:
+        runs: of one benchmark, in any order.
+        metric: its name. UsageError if no run has it.
+    """
+    points, left_out = dict[Kind, list[Point]](), Counter[str]()
+    values = dict[Kind, MetricValue]()
+    for run in sorted(runs, key=lambda run: (run.started_at, run.run_id)):
+        reason = _left_out(run, metric)
+        if reason is not None:
+            left_out[reason] += 1
+            continue
+        kind, value = _kind(run), run.metrics[metric]
+        values[kind] = value
+        points.setdefault(kind, []).append(
+            Point(run.run_id, run.started_at, value.value, _group(run), run)
+        )
+    if runs and not points and not any(metric in run.metrics for run in runs):
+        known = sorted({name for run in runs for name in run.metrics})
+        raise UsageError(f"no run has the metric {metric!r}{nearest(metric, known)}")
+    series = [
+        _series(metric, values[kind].unit, BETTER[values[kind].direction], kind, of_kind)
+        for kind, of_kind in sorted(points.items(), key=lambda item: -len(item[1]))
+    ]
+    return series, dict(left_out)
+
+
+def series_of_file(
+    path: Path, value_column: str, group_column: str | None = None, time_column: str | None = None
+) -> Series:
+    """Return the series of a CSV file with a header, a row a value, in the order of its rows.
+
+    Raises UsageError, which names file, line and column, for what is no such file.
+    """
+    columns = [name for name in (value_column, group_column, time_column) if name is not None]
+    points = []
+    for line, row in _rows(path, columns):
+        value = _number(row[value_column])
+        if value is None:
+            raise UsageError(
+                f"{path}: line {line}: {value_column} {row[value_column]!r} must be a finite "
+                "number above 0"
+            )
+        time = row[time_column] if time_column else ""
+        points.append(Point(f"line {line}", time, value, row[group_column] if group_column else ""))
+    return _series(value_column, "", None, None, points)
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and named cells of each row."""
+    numbered = list(read_lines(path, "a CSV file with a header"))
+    if not numbered:
+        raise UsageError(f"{path}: is empty: expected a CSV file with a header")
+    numbers, lines = zip(*numbered, strict=True)
+    rows = csv.DictReader(lines, strict=True)
+    try:
+        header = list(rows.fieldnames or ())
+        for name in columns:
+            if name not in header:
+                raise UsageError(
+                    f"{path}: no column {name!r}{nearest(name, header)}: it has {', '.join(header)}"
+                )
+        for row in rows:
+            line = numbers[rows.line_num - 1]
+            cells = {name: row[name] for name in columns}
+            for name, cell in cells.items():
+                if cell is None:
+                    raise UsageError(f"{path}: line {line}: no cell for column {name}")
+            yield line, cells
+    except csv.Error as error:
+        line = numbers[min(rows.line_num, len(numbers) - 1)]
+        raise UsageError(f"{path}: line {line}: no CSV: {error}") from None
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _left_out(run: RunRecord, metric: str) -> str | None:
+    """Return why a run is in no series, None if it is in one."""
+    if run.status != "succeeded":
+        return run.status.replace("_", " ")
+    if run.verification.unverified is not None:
+        return "unverified"
+    if not run.verification.passed:
+        return "failed verification"
+    if metric not in run.metrics:
+        return f"without {metric}"
+    return None if run.metrics[metric].value > 0 else f"{metric} of 0"
+
+
+def _kind(run: RunRecord) -> Kind:
+    runner = run.runner.executed or run.runner.requested
+    return Kind(run.variant, run.profile, runner, run.input.kind, run.model.weights)
+
+
+def _group(run: RunRecord) -> Hashable:
+    machine = read_environment(run.environment).machine_digest
+    return run.schema_version, run.definition_hash, run.input.digest, machine
+
+
+def _series(
+    metric: str,
+    unit: str,
+    better: Direction | None,
+    kind: Kind | None,
+    points: Sequence[Point],
+) -> Series:
+    """Return a series with its changes."""
+    changes = detect_changes(
+        [point.value for point in points], groups=[point.group for point in points]
+    )
+    return Series(
+        metric,
+        unit,
+        better,
+        kind,
+        tuple(points),
+        tuple(
+            Level(change, points[change.index], _new(points, change.index)) for change in changes
+        ),
+        tuple(at for at in range(1, len(points)) if points[at].group != points[at - 1].group),
+    )
+
+
+def _new(points: Sequence[Point], index: int) -> tuple[str, ...]:
+    """Return what the environment of a point has that that of the point before has not."""
+    before, after = points[index - 1].run, points[index].run
+    if before is None or after is None:
+        return ()
+    return tuple(
+        differences(read_environment(before.environment), read_environment(after.environment))
+    )
