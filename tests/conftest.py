@@ -9,6 +9,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ Server = TypeVar("Server")
 
 MODULE_MARK = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(real|torture)\b", re.MULTILINE)
 """What all tests of a module are, by the first mark that it gives them."""
+
+DATA_FOLDER_NUMBER = count()
 
 # A shell starts what goes on in the background with SIGINT ignored, and so would all that we start.
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -48,27 +51,34 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the user's settings, store and cache out of the tests."""
-    for name in list(os.environ):
-        if name.startswith("BEAMBENCH_") and not name.startswith("BEAMBENCH_TEST_"):
-            monkeypatch.delenv(name)
-    monkeypatch.delenv("COLUMNS", raising=False)  # that of the terminal pytest runs in
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+def _own_environment(_shared_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's store out of the tests, and that of one test out of others.
+
+    The folder is only named: most tests store nothing, and to make and remove one for each of some
+    4,000 takes longer than many of them do.
+    """
+    monkeypatch.setenv(
+        "XDG_DATA_HOME", str(_shared_environment / f"data-{next(DATA_FOLDER_NUMBER)}")
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give the session one cache, so that weights and photographs are made once.
+def _shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the user's settings out, and give the session one cache: weights are made once.
 
     The processes of pytest-xdist share it: their folders lie in one that the session made.
+    Yields the folder of this process.
     """
     own = tmp_path_factory.getbasetemp()
     cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
     cache.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("BEAMBENCH_") and not name.startswith("BEAMBENCH_TEST_"):
+                patch.delenv(name)
+        patch.delenv("COLUMNS", raising=False)  # that of the terminal pytest runs in
         patch.setenv("XDG_CACHE_HOME", str(cache))
-        yield cache
+        yield own
 
 
 @pytest.fixture

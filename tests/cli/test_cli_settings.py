@@ -1,5 +1,8 @@
 """Command line > environment > project file > definition > default."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from beambench.cli.settings import ENVIRONMENT
@@ -110,8 +113,8 @@ def the_only_run(beambench, *arguments) -> str:
     return row["run_id"]
 
 
-def test_where_the_store_is_named(beambench, folder, four_stores, monkeypatch, tmp_path):
-    data = tmp_path / "data" / "beambench"
+def test_where_the_store_is_named(beambench, folder, four_stores, monkeypatch):
+    data = Path(os.environ["XDG_DATA_HOME"]) / "beambench"
     data.mkdir(parents=True)
     (folder / "default.db").rename(data / "runs.db")
     assert the_only_run(beambench) == four_stores["default"]
@@ -122,9 +125,9 @@ def test_where_the_store_is_named(beambench, folder, four_stores, monkeypatch, t
     assert the_only_run(beambench, "--store", "sqlite:///line.db") == four_stores["line"]
 
 
-def test_a_missing_store_is_created_in_the_data_folder(beambench, tmp_path):
+def test_a_missing_store_is_created_in_the_data_folder(beambench):
     assert beambench("history", "overhead-noop").code == 0
-    assert (tmp_path / "data" / "beambench" / "runs.db").is_file()
+    assert (Path(os.environ["XDG_DATA_HOME"]) / "beambench" / "runs.db").is_file()
 
 
 # --- definitions of ones own ----------------------------------------------------------------------

@@ -17,6 +17,8 @@ from beambench.instrumentation.recorder import PlanClock
 from beambench.record.observation import Distribution, LatencyGap
 from raw_repeats import observe
 
+pytestmark = pytest.mark.real
+
 CLOCK = PlanClock(0, 1_000_000)
 
 
