@@ -38,7 +38,7 @@ real: setup
 	$(PYTEST) -m "real and not torture" $(ARGS)
 
 torture: setup
-	BEAMBENCH_TEST_TORTURE=full $(BIN)/pytest -m torture --timeout 7200 $(ARGS)
+	BEAMBENCH_TEST_TORTURE=full $(BIN)/pytest -m "torture or hypothesis" --timeout 7200 $(ARGS)
 
 setup: $(STAMP)
 

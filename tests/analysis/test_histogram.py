@@ -20,6 +20,7 @@ from beambench.analysis.histogram import (
     representative,
     total,
 )
+from property_checks import CHECKED
 
 values = st.integers(0, MAX_VALUE)
 # The last digit of a representative is rounded, which the exact ratio leaves no room for.
@@ -47,6 +48,7 @@ def test_random_integers_up_to_a_trillion():
         _holds(int(10 ** dice.uniform(0, 12)))
 
 
+@CHECKED
 @given(values, values)
 def test_any_two_values(a, b):
     _holds(a)
@@ -93,6 +95,7 @@ def test_merge_is_the_histogram_of_all_values():
     assert merge([]) == {}
 
 
+@CHECKED
 @given(st.lists(values, min_size=1, max_size=60), st.integers(0, 100))
 def test_a_quantile_is_that_of_the_values(sample, percent):
     exact = sorted(sample)[max(1, -(-percent * len(sample) // 100)) - 1]

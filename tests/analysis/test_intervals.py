@@ -12,6 +12,7 @@ from beambench.analysis.intervals import (
     percentile_interval,
     percentile_supported,
 )
+from property_checks import CHECKED
 
 numbers = st.floats(-1e12, 1e12)
 
@@ -63,6 +64,7 @@ def test_a_coverage_that_is_exactly_the_confidence_is_enough(n, confidence):
     assert median_interval(range(n), math.nextafter(confidence, 1) if n < 11 else 0.9999) is None
 
 
+@CHECKED
 @given(st.lists(numbers, max_size=80), st.floats(0.01, 0.9999))
 def test_the_interval_is_the_narrowest_with_the_coverage(values, confidence):
     interval = median_interval(values, confidence)
@@ -76,6 +78,7 @@ def test_the_interval_is_the_narrowest_with_the_coverage(values, confidence):
     assert interval == (ordered[max(reaching) - 1], ordered[n - max(reaching)])
 
 
+@CHECKED
 @given(st.lists(numbers, min_size=6, max_size=40), st.randoms(use_true_random=False))
 def test_the_order_of_the_values_does_not_matter(values, shuffler):
     shuffled = values[:]
@@ -84,6 +87,7 @@ def test_the_order_of_the_values_does_not_matter(values, shuffler):
     assert median(shuffled) == median(values)
 
 
+@CHECKED
 @given(st.lists(numbers, min_size=6, max_size=40))
 def test_the_interval_moves_with_the_values(values):
     low, high = median_interval(values)
@@ -126,6 +130,7 @@ def test_coefficient_of_variation():
     assert coefficient_of_variation([-1, 1]) is None
 
 
+@CHECKED
 @given(st.lists(st.floats(0.1, 1e6), min_size=2, max_size=30), st.floats(0.1, 1000))
 def test_the_coefficient_of_variation_has_no_unit(values, factor):
     scaled = coefficient_of_variation([factor * x for x in values])
@@ -142,6 +147,7 @@ def test_the_first_n_that_supports_a_percentile(p, first):
     assert percentile_supported(p, 10**9)
 
 
+@CHECKED
 @given(st.floats(0.5, 0.9999), st.integers(1, 10**5))
 def test_support_grows_with_n_and_falls_with_p(p, n):
     if percentile_supported(p, n):

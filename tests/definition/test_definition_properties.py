@@ -12,8 +12,8 @@ from beambench.definition.library import CATALOG, Library, _apply, _merged
 from beambench.definition.yaml_file import read_mapping
 from beambench.errors import UsageError
 from beambench.workloads.registry import check_workload
+from property_checks import CHECKED
 
-CHECKED = settings(max_examples=150, deadline=None, derandomize=True)
 KEYS = st.sampled_from(["a", "b", "c"])
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-1000, 1000), st.text(alphabet="ab :#'\"{-é", max_size=5)

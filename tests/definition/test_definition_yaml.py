@@ -1,11 +1,12 @@
 """Reading a YAML file: data in, data out, and one line that names file and line if it is none."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.definition.yaml_file import MAX_FILE_BYTES, parse, read_mapping
 from beambench.errors import UsageError
+from property_checks import CHECKED
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_where_a_value_of_the_command_line_is_wrong():
 YAML_SIGNS = st.text(alphabet="ab1.:-,'\"[]{}&*!|>?<%@~#\n\t \x00é0xe+_", max_size=60)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@CHECKED
 @given(st.one_of(YAML_SIGNS, st.text(max_size=40)))
 def test_any_text_is_data_or_refused_in_one_line(text):
     message = ""

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_option_files import BEAM_FILES
@@ -20,8 +20,8 @@ from beambench.definition.runners import BUILT_IN, find_runner
 from beambench.definition.schema import Definition
 from beambench.errors import UsageError
 from beambench.workloads.registry import load_class
+from property_checks import CHECKED
 
-CHECKED = settings(max_examples=150, deadline=None, derandomize=True)
 LIBRARY = Library()
 RESNET101 = "pytorch-image-classification-resnet101"
 RESNET152_T4 = "pytorch-image-classification-resnet152-t4"

@@ -12,6 +12,7 @@ from beambench.errors import UsageError
 from beambench.inputs import lines
 from beambench.inputs.elements import Element, parsed, written
 from beambench.inputs.manifest import Manifest, check_source, resolve_input
+from property_checks import CHECKED
 
 
 def resolved(source: str, tmp_path: Path, limit: int | None = None, **options: object) -> Manifest:
@@ -34,6 +35,7 @@ def test_the_label_column_of_a_tsv_file_is_no_part_of_the_sentence(tmp_path):
     assert lines.read_file(str(path)) == [("1", b"a fine film"), ("3", b"no tab")]
 
 
+@CHECKED
 @given(st.lists(st.binary().filter(lambda line: b"\n" not in line)))
 def test_any_bytes_come_back_as_they_were(contents):
     ids = [str(number) for number in range(len(contents))]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.analysis.histogram import bucket
@@ -30,6 +30,7 @@ from beambench.instrumentation.recorder import (
 )
 from beambench.instrumentation.request_times import ReportsRequestTimes
 from beambench.record.observation import RequestTimes
+from property_checks import CHECKED
 
 pytestmark = pytest.mark.real
 
@@ -333,7 +334,7 @@ def test_no_exit_is_taken_for_a_failed_element():
 # --- failures from before
 
 
-@settings(deadline=None, derandomize=True)
+@CHECKED
 @given(st.lists(st.booleans(), min_size=1, max_size=12), st.sets(st.integers(0, 11)))
 def test_failures_come_back_at_their_own_places(lost, bad):
     batch = [LOST if is_lost else index for index, is_lost in enumerate(lost)]

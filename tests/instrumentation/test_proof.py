@@ -7,7 +7,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.instrumentation.elements import Output
@@ -21,6 +21,7 @@ from beambench.instrumentation.output_sums import (
 )
 from beambench.instrumentation.proof import ProofOfWork
 from beambench.record.observation import Proof
+from property_checks import CHECKED
 
 pytestmark = pytest.mark.real
 
@@ -43,7 +44,7 @@ def sums(proof: Proof) -> tuple[str, str, str]:
     return proof.ids, proof.failed_ids, proof.labels
 
 
-@settings(deadline=None, derandomize=True)
+@CHECKED
 @given(OUTPUTS, st.randoms(use_true_random=False))
 def test_order_changes_nothing(outputs, source):
     shuffled = list(outputs)
@@ -51,7 +52,7 @@ def test_order_changes_nothing(outputs, source):
     assert add_up(shuffled) == add_up(outputs)
 
 
-@settings(deadline=None, derandomize=True)
+@CHECKED
 @given(OUTPUTS, st.lists(st.integers(0, 20), max_size=4))
 def test_it_does_not_matter_how_bundles_are_cut_and_merged(outputs, cuts):
     combine = ProofOfWork()
@@ -74,7 +75,7 @@ def test_it_does_not_matter_how_bundles_are_cut_and_merged(outputs, cuts):
     assert Proof.model_validate_json(combine.extract_output(at_once)) == add_up(outputs)
 
 
-@settings(deadline=None, derandomize=True)
+@CHECKED
 @given(OUTPUTS)
 def test_what_came_out_accounts_for_its_own_ids(outputs):
     assert accounts_for(add_up(outputs), expected_of(output[0] for output in outputs))

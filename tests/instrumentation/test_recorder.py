@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.analysis.histogram import MAX_BUCKETS, bucket
@@ -26,6 +26,7 @@ from beambench.instrumentation.recorder import (
     ProcessCpu,
     Progress,
 )
+from property_checks import CHECKED
 
 pytestmark = pytest.mark.real
 
@@ -92,7 +93,7 @@ def test_cpu_time_is_that_between_laps_and_what_is_below_a_microsecond_is_not_lo
     assert cpu.lap_us() == 1000
 
 
-@settings(deadline=None, derandomize=True)
+@CHECKED
 @given(st.lists(st.integers(0, 10_000), max_size=30))
 def test_all_cpu_laps_together_are_the_whole(times):
     class Fake:

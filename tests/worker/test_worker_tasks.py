@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.controller.execution import Execution
@@ -32,6 +32,7 @@ from beambench.worker.tasks import (
     run_pipeline,
     run_reference,
 )
+from property_checks import CHECKED
 from tiny_workloads import Tiny, definition, make_plan, outputs_of, prepared
 
 pytestmark = pytest.mark.real
@@ -86,7 +87,7 @@ def test_the_digest_and_size_of_a_folder_are_over_names_and_contents(tmp_path):
 LISTS = st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=60)
 
 
-@settings(deadline=None, derandomize=True)
+@CHECKED
 @given(LISTS, st.integers(0, 5))
 def test_a_sample_is_at_most_32_distinct_elements_with_the_first_and_the_last(ids, seed):
     chosen = sample_of(ids, seed)

@@ -7,12 +7,13 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.controller.proof.agreement import Agreement, agreement
 from beambench.controller.proof.stock_agreement import stock_agreement
 from beambench.record.observation import SampledPrediction
+from property_checks import CHECKED
 
 Sample = list[SampledPrediction]
 
@@ -608,7 +609,7 @@ def test_one_element_has_one_label_and_it_is_compared():
     differs([], [predicted(0)])
 
 
-@settings(deadline=None, derandomize=True)
+@CHECKED
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=20))
 def test_a_sample_always_agrees_with_itself_or_says_why_not(elements):
     sample = [

@@ -4,7 +4,7 @@ import datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.cost.prices.estimate import (
@@ -18,8 +18,8 @@ from beambench.cost.prices.estimate import (
 from beambench.cost.prices.sheet import Sheet, sheet_of
 from beambench.definition.schema import Cluster
 from beambench.record.run_record import Usage
+from property_checks import CHECKED
 
-CHECKED = settings(max_examples=200, deadline=None, derandomize=True)
 SHEET = sheet_of("us-central1")
 T4 = "nvidia-tesla-t4"
 HOUR = 3600.0

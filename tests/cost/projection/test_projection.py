@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -27,8 +27,8 @@ from beambench.cost.projection.model import (
     process_rate,
     project,
 )
+from property_checks import CHECKED
 
-CHECKED = settings(max_examples=200, deadline=None, derandomize=True)
 N1 = machine_types()["n1-standard-2"]
 ONE_PROCESS = Measurement(throughputs=[4.0, 5.0, 6.0], startup=[10.0], peak_rss=1.5 * GB)
 CLUSTER = Fleet(name="n1-standard-2", machine=N1, workers=75, processes=2, copies=2, disk_gb=50)

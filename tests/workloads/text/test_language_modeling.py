@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.controller.proof.verification import verification
@@ -16,6 +16,7 @@ from beambench.errors import UsageError
 from beambench.worker.tasks import prepare, run_pipeline, run_reference
 from beambench.workloads.registry import check_workload
 from beambench.workloads.text.language_modeling import masked
+from property_checks import CHECKED
 from text_benchmarks import BERT, LINES, make, of_catalog, predicted, shrink, without_weights
 from tiny_workloads import for_task, make_plan
 
@@ -32,7 +33,7 @@ def _small(monkeypatch):
 # --- the stock work
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@CHECKED
 @given(st.text().filter(lambda text: bool(text.split())))
 def test_the_word_before_the_last_is_masked_as_beams_example_does(text):
     from apache_beam.examples.inference.pytorch_language_modeling import add_mask_to_last_word
