@@ -16,6 +16,9 @@ from beambench.machine.processes import ProcessTreeSampler, read_text, run_bound
 MIB = 2**20
 LIMIT = 20.0
 
+PYTHON = [sys.executable, "-I", "-S", "-c"]
+"""Starts in half the time: the children need the standard library only."""
+
 Start = Callable[..., "Program"]
 
 # Ends when its standard input closes, so none outlives the test run.
@@ -29,7 +32,7 @@ class Program:
 
     def __init__(self, code: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"import os, subprocess, sys, time\n{code}"],
+            [*PYTHON, f"import os, subprocess, sys, time\n{code}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -83,7 +86,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def child_of(code: str) -> str:
     """Return code that starts a child on the same standard input and output."""
-    return f"child = subprocess.Popen([sys.executable, '-c', 'import os, sys, time\\n' + {code!r}])"
+    return f"child = subprocess.Popen([*{PYTHON}, 'import os, sys, time\\n' + {code!r}])"
 
 
 def test_memory_of_the_root(start: Start) -> None:
@@ -258,7 +261,7 @@ def test_a_child_is_kept_after_its_parent_has_ended(start: Start, tmp_path: Path
     )
     program = start(
         f"code = 'import os, sys, time\\n' + {grandchild!r}",
-        "subprocess.Popen([sys.executable, '-c', code, str(os.getpid())])",
+        f"subprocess.Popen([*{PYTHON}, code, str(os.getpid())])",
         "time.sleep(60)",
     )
     orphan = int(program.line())

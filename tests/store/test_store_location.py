@@ -1,7 +1,7 @@
 import os
+import resource
 import socket
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
@@ -200,38 +200,34 @@ def test_a_database_of_another_program_is_not_touched(tmp_path):
     assert (tmp_path / "mlruns.db").read_bytes() == before
 
 
-# A limit on the size of files stands in for a full disk: it also holds for root.
-WITH_A_SMALL_DISK = """
-import resource, sys
-from beambench.errors import StoreError
-from beambench.store import RunStore
-url, limit = sys.argv[1], int(sys.argv[2])
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-try:
-    with RunStore.open(url) as store:
-        print("opened")
-        store.check_writable()
-except StoreError as error:
-    print(error)
-"""
+def _probed(url: str, size: int) -> list[str]:
+    """Open a store and probe it with a limit on the size of files; return what happened.
+
+    The limit stands in for a full disk: it also holds for root.
+    """
+    happened = []
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        with RunStore.open(url) as store:
+            happened.append("opened")
+            store.check_writable()
+    except StoreError as error:
+        happened += str(error).splitlines()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    return happened
 
 
 @pytest.mark.parametrize(("limit", "opened"), [(0, False), (1000, False), (2**20, True)])
-def test_a_full_disk_is_seen_before_the_run(tmp_path, limit, opened):
+def test_a_full_disk_is_seen_before_the_run(tmp_path, capfd, limit, opened):
     url = sqlite_url(tmp_path / "runs.db")
     if opened:
         RunStore.open(url).close()
-    done = subprocess.run(
-        [sys.executable, "-c", WITH_A_SMALL_DISK, url, str(limit)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    lines = done.stdout.splitlines()
+    lines = _probed(url, limit)
     assert lines[:-1] == (["opened"] if opened else [])
     assert "(disk I/O error): check the disk and its quota" in lines[-1]
-    assert done.stderr == ""
+    assert capfd.readouterr() == ("", "")
     with RunStore.open(url) as store:  # nothing is broken by it
         store.check_writable()
     assert _integrity(tmp_path / "runs.db") == "ok"

@@ -277,7 +277,7 @@ def test_head_of_both_streams(folder):
     ],
 )
 def test_stdout_that_takes_nothing(folder, where, reason):
-    code, out, err = shell(f"beambench list {where}", folder)
+    code, out, err = shell(f"beambench --version {where}", folder)
     assert (code, out) == (3, "")
     assert err == f"beambench: stdout could not be written: {reason}\n"
 
