@@ -55,7 +55,7 @@ def mine() -> str:
     return MINE
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_record() -> Callable[..., RunRecord]:
     """Return a function that makes a run record."""
 

@@ -5,10 +5,12 @@ import io
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,7 @@ from beambench.controller.session import Step
 from beambench.definition.library import Library
 from beambench.presentation.layout import Page, TableColumn
 from beambench.request.benchmark import make_request
-from beambench.store import RunStore
+from beambench.store import RunStore, sqlite_url
 
 STORE = "sqlite:///runs.db"
 RUN = "20260131T100100Z-00000001"
@@ -38,9 +40,9 @@ VERBS = (
 WIDE = "1000"
 
 
-@pytest.fixture
-def shown(beambench, folder, make_record, monkeypatch):
-    """Return a function that gives what a verb prints at a width."""
+@pytest.fixture(scope="module")
+def three_runs(make_record, tmp_path_factory) -> Path:
+    """A store of three runs. Tests get copies: to make one takes longer than most of them do."""
     metrics = {
         f"inference_batch_latency_{end}": {
             "value": 0.0123 + index / 1000,
@@ -53,10 +55,18 @@ def shown(beambench, folder, make_record, monkeypatch):
         for index, end in enumerate(("mean", "p50", "p90", "p95", "p99"))
     }
     first = make_record(metrics={**make_record().metrics, **metrics}, warnings=["a " * 60 + "b"])
-    with RunStore.open(STORE) as store:
+    path = tmp_path_factory.mktemp("stored") / "runs.db"
+    with RunStore.open(sqlite_url(path)) as store:
         store.add(first)
         store.add(make_record(3, status="timed_out", error="timed out", variant="tuned-compiled"))
         store.add(costed_runs.local_run(2))
+    return path
+
+
+@pytest.fixture
+def shown(beambench, folder, three_runs, monkeypatch):
+    """Return a function that gives what a verb prints at a width."""
+    shutil.copy(three_runs, folder)
 
     def at(columns: str, *arguments: str) -> str:
         monkeypatch.setenv("COLUMNS", columns)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from beambench.cli.main import VERBS as ALL_VERBS
 from beambench.cli.main import execute
 from beambench.errors import RunError
 from beambench.record.run_record import RunRecord
-from beambench.store import RunStore
+from beambench.store import RunStore, sqlite_url
 from fake_workers import crashed
 
 STORE = "sqlite:///runs.db"
@@ -53,12 +54,20 @@ NAMES = {
 }
 
 
-@pytest.fixture
-def printed_to(folder, make_record, monkeypatch):
-    """Return a function that runs a command line with stdout on a descriptor; its exit code."""
-    with RunStore.open(STORE) as store:
+@pytest.fixture(scope="module")
+def two_runs(make_record, tmp_path_factory) -> Path:
+    """A store of two runs. Tests get copies: to make one takes longer than most of them do."""
+    path = tmp_path_factory.mktemp("stored") / "runs.db"
+    with RunStore.open(sqlite_url(path)) as store:
         store.add(make_record(**NAMES))
         store.add(costed_runs.local_run(2))
+    return path
+
+
+@pytest.fixture
+def printed_to(folder, two_runs, monkeypatch):
+    """Return a function that runs a command line with stdout on a descriptor; its exit code."""
+    shutil.copy(two_runs, folder)
 
     def run(number: int, *arguments: str, encoding: str = "utf-8") -> int:
         with Path(os.devnull).open("w", encoding=encoding) as old, monkeypatch.context() as patch:
