@@ -11,6 +11,7 @@ Pure functions on numbers, on nothing but the standard library. Sources:
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections import Counter
@@ -119,7 +120,8 @@ def _spread(n: int) -> int:
     return n * (n - 1) * (2 * n + 5)
 
 
-def _orders_by_inversions(n: int) -> list[int]:
+@functools.cache  # up to EXACT_VALUES, and simulations ask thousands of times
+def _orders_by_inversions(n: int) -> tuple[int, ...]:
     """Return of how many orders of n values so many pairs fall: 1, 2, 2, 1 for n = 3."""
     counts = [1]
     for size in range(2, n + 1):
@@ -128,4 +130,4 @@ def _orders_by_inversions(n: int) -> list[int]:
             for added in range(size):
                 longer[inversions + added] += orders
         counts = longer
-    return counts
+    return tuple(counts)

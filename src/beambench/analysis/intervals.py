@@ -16,6 +16,7 @@ Pure functions on run-level values, on nothing but the standard library. Sources
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,6 +71,7 @@ def median_interval(
     return ordered[rank - 1], ordered[-rank]
 
 
+@functools.lru_cache(maxsize=256)  # a record asks it for each metric
 def _median_rank(n: int, confidence: float) -> int | None:
     """Return the largest k with 1 - 2·P(B ≤ k-1) ≥ confidence, in exact arithmetic."""
     if not 0 < confidence < 1:
