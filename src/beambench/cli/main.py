@@ -24,9 +24,9 @@ from beambench.version import __version__
 
 EPILOG = (
     "Precedence: command line > environment (BEAMBENCH_*) > project file (beambench.yaml) > "
-    "definition > default. Exit codes: 0 fine, 2 bad usage or definition, 3 the run failed or "
-    "could not start, 5 results kept but not published, 124 timed out, 130 interrupted, 141 the "
-    "reader of stdout went away."
+    "definition > default. Exit codes: 0 fine, 1 a regression, 2 bad usage or definition, 3 the "
+    "run failed or could not start, 5 results kept but not published, 124 timed out, 130 "
+    "interrupted, 141 the reader of stdout went away."
 )
 
 VERBS = {
@@ -35,7 +35,9 @@ VERBS = {
     "show": "show:show",
     "options": "options:options",
     "validate": "validate:validate",
-    "history": "history:history",
+    "history": "watch.history:history",
+    "alarms": "watch.alarms:alarms",
+    "backtest": "watch.backtest:backtest",
     "cost": "cost:cost",
     "publish": "delivery.publish:publish",
     "export": "delivery.exchange:export_runs",

@@ -25,6 +25,9 @@ RUN_SETTINGS = (
     "publish",
 )
 SHARED_SETTINGS = ("store", "definitions")
+MAPPED_SETTINGS = ("alarm_policy",)
+"""Keys of the project file that are settings by name; they are read where they are used."""
+
 WITH_RUN_SETTINGS = ("run", "options", "cost")
 """Verbs that take what RUN_SETTINGS say as a run does."""
 
@@ -73,7 +76,7 @@ def project_settings() -> dict[str, Any]:
     from beambench.definition.yaml_file import read_mapping
 
     settings = read_mapping(path)
-    known = [*SHARED_SETTINGS, *RUN_SETTINGS]
+    known = [*SHARED_SETTINGS, *RUN_SETTINGS, *MAPPED_SETTINGS]
     for key, value in settings.items():
         if key not in known:
             raise UsageError(f"{path}: unknown key {key}{nearest(key, known)}")
@@ -81,6 +84,9 @@ def project_settings() -> dict[str, Any]:
             if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
                 content = "paths" if key == "definitions" else "publishers"
                 raise UsageError(f"{path}: {key}: expected a list of {content}")
+        elif key in MAPPED_SETTINGS:
+            if not isinstance(value, dict):
+                raise UsageError(f"{path}: {key}: expected settings by name, not {value!r:.60}")
         elif not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UsageError(f"{path}: {key}: expected text or a number, not {value!r:.60}")
     return settings

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from beambench.analysis.change_points.policy import Change, Direction
+from beambench.analysis.change_points.policy import AlarmPolicy, Change, Direction
 from beambench.analysis.change_points.segmentation import detect_changes
 from beambench.errors import UsageError, nearest
 from beambench.inputs.text import read_lines
@@ -75,7 +75,9 @@ class Series:
     new_groups: tuple[int, ...]
 
 
-def series_of_runs(runs: Sequence[RunRecord], metric: str) -> tuple[list[Series], dict[str, int]]:
+def series_of_runs(
+    runs: Sequence[RunRecord], metric: str, policy: AlarmPolicy | None = None
+) -> tuple[list[Series], dict[str, int]]:
     """Return the series of a metric, the longest first, and how many runs are in none, and why.
 
     A run that did not finish its work, or whose work is not proven, is in no series. Runs of
@@ -84,6 +86,7 @@ def series_of_runs(runs: Sequence[RunRecord], metric: str) -> tuple[list[Series]
     Args:
         runs: of one benchmark, in any order.
         metric: its name. UsageError if no run has it.
+        policy: what counts as a change.
     """
     points, left_out = dict[Kind, list[Point]](), Counter[str]()
     values = dict[Kind, MetricValue]()
@@ -101,7 +104,7 @@ def series_of_runs(runs: Sequence[RunRecord], metric: str) -> tuple[list[Series]
         known = sorted({name for run in runs for name in run.metrics})
         raise UsageError(f"no run has the metric {metric!r}{nearest(metric, known)}")
     series = [
-        _series(metric, values[kind].unit, BETTER[values[kind].direction], kind, of_kind)
+        _series(metric, values[kind].unit, BETTER[values[kind].direction], kind, of_kind, policy)
         for kind, of_kind in sorted(points.items(), key=lambda item: -len(item[1]))
     ]
     return series, dict(left_out)
@@ -191,10 +194,11 @@ def _series(
     better: Direction | None,
     kind: Kind | None,
     points: Sequence[Point],
+    policy: AlarmPolicy | None = None,
 ) -> Series:
     """Return a series with its changes."""
     changes = detect_changes(
-        [point.value for point in points], groups=[point.group for point in points]
+        [point.value for point in points], groups=[point.group for point in points], policy=policy
     )
     return Series(
         metric,
@@ -202,18 +206,16 @@ def _series(
         better,
         kind,
         tuple(points),
-        tuple(
-            Level(change, points[change.index], _new(points, change.index)) for change in changes
-        ),
+        tuple(level_at(points, change) for change in changes),
         tuple(at for at in range(1, len(points)) if points[at].group != points[at - 1].group),
     )
 
 
-def _new(points: Sequence[Point], index: int) -> tuple[str, ...]:
-    """Return what the environment of a point has that that of the point before has not."""
-    before, after = points[index - 1].run, points[index].run
-    if before is None or after is None:
-        return ()
-    return tuple(
-        differences(read_environment(before.environment), read_environment(after.environment))
-    )
+def level_at(points: Sequence[Point], change: Change) -> Level:
+    """Return a change of points with what its environment has that the one before it has not."""
+    before, after = points[change.index - 1].run, points[change.index].run
+    new = list[str]()
+    if before is not None and after is not None:
+        sides = (read_environment(run.environment) for run in (before, after))
+        new = differences(*sides)
+    return Level(change, points[change.index], tuple(new))
