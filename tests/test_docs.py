@@ -11,6 +11,13 @@ from beambench.cli.main import root_command
 from beambench.cli.settings import ENVIRONMENT
 from beambench.definition.schema import Batching, DefinitionFile, Input, Model
 from beambench.metrics.__main__ import page
+from beambench.record.comparison import (
+    ComparedMetric,
+    Comparison,
+    ComparisonNoise,
+    Pair,
+    Side,
+)
 from beambench.record.run_record import Repeat, RunRecord, Verification
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +60,13 @@ def test_every_key_of_a_definition_is_documented() -> None:
 def test_every_key_of_the_record_is_documented() -> None:
     documented = text("docs/run-record.md")
     keys = {*RunRecord.model_fields, *Repeat.model_fields, *Verification.model_fields}
+    assert sorted(key for key in keys if f"`{key}`" not in documented) == []
+
+
+def test_every_key_of_the_comparison_is_documented() -> None:
+    documented = text("docs/run-record.md")
+    models = (Comparison, Side, ComparedMetric, Pair, ComparisonNoise)
+    keys = {key for model in models for key in model.model_fields}
     assert sorted(key for key in keys if f"`{key}`" not in documented) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from comparison_documents import comparison
 
 from beambench.errors import StoreError
 from beambench.store import RunIdError, RunStore, tables
@@ -46,6 +47,15 @@ def test_runs_are_listed_newest_first(store):
     assert store.benchmarks() == ["published-tests"]
     with pytest.raises(RunIdError, match="3 runs begin so"):
         store.get("2026")
+
+
+def test_comparisons(store):
+    store.comparisons.add(comparison(1))
+    store.comparisons.add(comparison(2))
+    assert store.comparisons.get(comparison(1).comparison_id) == comparison(1)
+    assert store.comparisons.newest("overhead-noop", 1) == [comparison(2)]
+    with pytest.raises(StoreError, match="is stored already, and a comparison never changes"):
+        store.comparisons.add(comparison(1))
 
 
 def test_a_bulk_of_runs_is_kept_once(store):

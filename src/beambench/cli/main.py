@@ -38,6 +38,7 @@ VERBS = {
     "history": "watch.history:history",
     "alarms": "watch.alarms:alarms",
     "backtest": "watch.backtest:backtest",
+    "compare": "comparison.compare:compare",
     "cost": "cost:cost",
     "publish": "delivery.publish:publish",
     "export": "delivery.exchange:export_runs",

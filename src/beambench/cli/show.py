@@ -7,19 +7,24 @@ from typing import Annotated, Any
 
 import typer
 
+from beambench.cli.comparison.compare import print_as
 from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, library, store_url
 from beambench.errors import UsageError
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+COMPARISON_ID = re.compile(r"compare-\d{4}.*")
 
 
 def show(
-    wanted: Annotated[str, typer.Argument(metavar="RUN|NAME", help="A run, or a benchmark.")],
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="RUN|COMPARISON|NAME", help="A run, a comparison, or a benchmark."),
+    ],
     store: StoreOption = None,
     definitions: DefinitionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a stored run, or the definition of a benchmark."""
+    """Show a stored run or comparison, or the definition of a benchmark."""
     from beambench.presentation.plans import print_definition
     from beambench.presentation.runs import print_record
     from beambench.presentation.values import print_json
@@ -29,6 +34,9 @@ def show(
     if name in known.names():
         document = _definition(known, name)
         print_json(document) if as_json else print_definition(document)
+        return
+    if COMPARISON_ID.fullmatch(wanted):
+        print_as("json" if as_json else "text", _stored_comparison(wanted, store_url(store)))
         return
     record = _stored(wanted, store_url(store), known.names())
     print_json(record.model_dump(mode="json")) if as_json else print_record(record)
@@ -43,6 +51,16 @@ def _definition(known: Any, name: str) -> dict[str, Any]:
         "variants": known.raw(name)[1],
         **definition.model_dump(mode="json"),
     }
+
+
+def _stored_comparison(wanted: str, url: str) -> Any:
+    from beambench.store.run_store import RunStore
+
+    with RunStore.open(url) as runs:
+        comparison = runs.comparisons.get(wanted)
+    if comparison is None:
+        raise UsageError(f"no comparison {wanted!r} in this store")
+    return comparison
 
 
 def _stored(wanted: str, url: str, names: list[str]) -> Any:

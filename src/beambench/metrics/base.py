@@ -104,6 +104,8 @@ class Metric:
             (n = fewest elements of a repeat), or ``total`` over the repeats.
         shown: where a run's summary has it: in the ``table``, among the ``shares`` of the time, or
             nowhere (None). It is recorded, exported and published in any case.
+        compared: whether a comparison gives a verdict on it. Verdicts are corrected for being
+            several, so that each of these makes changes of the others harder to see.
         beam_label: Beam's name for the same thing, where it publishes one.
         beam_factor: this unit for one of Beam's.
         origin: the distribution that brings it, empty for beambench itself; set when it is loaded.
@@ -119,6 +121,7 @@ class Metric:
     of_pairs: Pairing | None = None
     aggregate: Aggregate = "median"
     shown: Shown | None = "table"
+    compared: bool = False
     beam_label: str | None = None
     beam_factor: float = 1.0
     origin: str = ""

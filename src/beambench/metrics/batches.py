@@ -85,6 +85,7 @@ def _percentiles(
     percentile: Callable[[float, Histogram], Sample],
     interval: Callable[[tuple[int, int]], tuple[float, float]],
     shown: Sequence[str],
+    compared: Sequence[str] = (),
 ) -> list[Metric]:
     def over_repeats(share: float) -> Callable[[Sequence[Observation]], Sample]:
         def compute(observations: Sequence[Observation]) -> Sample:
@@ -111,6 +112,7 @@ def _percentiles(
             counts="batches",
             of_repeats=over_repeats(share),
             shown="table" if name in shown else None,
+            compared=name in compared,
         )
         for name, share in PERCENTILES.items()
     ]
@@ -145,6 +147,7 @@ METRICS = (
         latency_percentile,
         lambda ends: (bounds(ends[0])[0] * NANO, bounds(ends[1])[1] * NANO),
         shown=("p50", "p90", "p95", "p99"),
+        compared=("p50", "p90", "p99"),
     ),
     Metric(
         name="inference_batch_size_mean",

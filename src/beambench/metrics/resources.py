@@ -33,6 +33,7 @@ METRICS = (
         "the model computes on another machine, or processes share it on Dataflow",
         counts="elements",
         of_repeat=_cpu_time_to_output,
+        compared=True,
     ),
     Metric(
         name="inference_cpu_time_per_element",
@@ -43,6 +44,7 @@ METRICS = (
         "last one finished, ÷ elements inferred",
         counts="elements",
         of_repeat=_cpu_time_of_inference,
+        compared=True,
     ),
     Metric(
         name="peak_memory",
@@ -54,5 +56,6 @@ METRICS = (
         "two processes of the watchdog, some 10 MB",
         counts="samples",
         of_repeat=lambda repeat: Sample(repeat.peak_rss, max(1, repeat.rss_samples)),
+        compared=True,
     ),
 )

@@ -63,6 +63,7 @@ METRICS = (
         "late_loads of the repeat says",
         counts="elements",
         of_repeat=_elements,
+        compared=True,
     ),
     Metric(
         name="throughput_inferred",
@@ -76,6 +77,7 @@ METRICS = (
         "batch. What follows the last batch is not in it",
         counts="elements",
         of_repeat=_inferred,
+        compared=True,
     ),
     Metric(
         name="throughput_steady",

@@ -32,6 +32,7 @@ METRICS = (
         of_repeat=lambda repeat: _mean(repeat.measured.loads),
         beam_label="mean_load_model_latency_milli_secs",
         beam_factor=1e-3,
+        compared=True,
     ),
     Metric(
         name="model_loads",

@@ -47,6 +47,7 @@ METRICS = (
         counts="requests",
         of_repeat=_first_token,
         shown=None,
+        compared=True,
     ),
     Metric(
         name="time_per_output_token_mean",
@@ -57,6 +58,7 @@ METRICS = (
         counts="requests",
         of_repeat=_per_output_token,
         shown=None,
+        compared=True,
     ),
     Metric(
         name="output_tokens_rate",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from beambench.presentation.markdown import cell
 from beambench.presentation.runs import disturbed_of
 from beambench.printable import json_text, printable
 from beambench.publishers import beambench_format
@@ -58,11 +58,11 @@ def _section(record: RunRecord) -> str:
     disturbed = disturbed_of(record)
     mark, alignment = (" disturbed |", " ---: |") if disturbed else ("", "")
     lines = [
-        f"## {_cell(record.benchmark)}, {_cell(record.variant)}: run {_cell(record.run_id)}",
+        f"## {cell(record.benchmark)}, {cell(record.variant)}: run {cell(record.run_id)}",
         "",
-        f"{_cell(record.started_at)}; {record.status.replace('_', ' ')}; profile "
-        f"{_cell(record.profile)}; runner {_cell(runner)}; input {_cell(record.input.kind)}; "
-        f"weights {record.model.weights}; {_cell(proof + imported)}",
+        f"{cell(record.started_at)}; {record.status.replace('_', ' ')}; profile "
+        f"{cell(record.profile)}; runner {cell(runner)}; input {cell(record.input.kind)}; "
+        f"weights {record.model.weights}; {cell(proof + imported)}",
         "",
         f"| metric | value | unit | 95 % interval | n | better |{mark}",
         f"| --- | ---: | --- | --- | ---: | --- |{alignment}",
@@ -76,17 +76,10 @@ def _rows(record: RunRecord, disturbed: Mapping[str, str]) -> Iterator[str]:
         interval = ""
         if metric.ci_low is not None and metric.ci_high is not None:
             interval = f"{metric.ci_low:.6g} – {metric.ci_high:.6g}"
-        value, unit = f"{metric.value:.6g}", _cell(metric.unit)
+        value, unit = f"{metric.value:.6g}", cell(metric.unit)
         marks = [disturbed.get(name, "")] if disturbed else []
-        cells = (_cell(name), value, unit, interval, f"{metric.n}", metric.direction, *marks)
+        cells = (cell(name), value, unit, interval, f"{metric.n}", metric.direction, *marks)
         yield f"| {' | '.join(cells)} |"
-
-
-def _cell(text: str) -> str:
-    """Return text that cannot end a cell, a line or become markup."""
-    visible = "".join(character if character.isprintable() else " " for character in text)
-    escaped = " ".join(visible.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_~$\[\]|])", r"\\\1", escaped)
 
 
 FORMATS = {"json": as_json, "csv": as_csv, "markdown": as_markdown}

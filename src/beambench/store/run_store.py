@@ -24,6 +24,7 @@ from beambench.printable import printable
 from beambench.record.run_record import SCHEMA_VERSION as RECORD_VERSION
 from beambench.record.run_record import RunRecord
 from beambench.store import tables
+from beambench.store.comparisons import ComparisonStore
 from beambench.store.deliveries import Delivery, DeliveryQueue
 from beambench.store.summaries import RunSummary
 from beambench.store.tables import runs, store_errors
@@ -63,6 +64,7 @@ class RunStore:
         self._reader = engine
         self._writer = engine.execution_options(**tables.WRITES)
         self.deliveries = DeliveryQueue(engine, url)
+        self.comparisons = ComparisonStore(engine, url)
 
     @classmethod
     def open(cls, url: str) -> RunStore:

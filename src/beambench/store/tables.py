@@ -6,6 +6,7 @@ History of ``SCHEMA_VERSION``:
 
 * 1 (beambench 0.1): runs.
 * 2 (beambench 0.1): deliveries, the rows that go to other databases.
+* 3 (beambench 0.1): comparisons.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from beambench.credentials.masking import MASK, masked_url, password_of
 from beambench.errors import StoreError, UsageError
 from beambench.printable import printable
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the tables below; an older store is migrated, a newer one refused."""
 
 BUSY_TIMEOUT_S = 30.0
@@ -97,6 +98,17 @@ deliveries = sa.Table(
     sa.Column("next_attempt_at", sa.Text, nullable=False),
     sa.Column("problem", sa.Text, nullable=False),
     sa.Index("deliveries_by_state", "publisher", "state", "next_attempt_at"),
+)
+
+# Documents as in `runs`; they name the runs that they compare.
+comparisons = sa.Table(
+    "comparisons",
+    metadata,
+    sa.Column("comparison_id", sa.Text, primary_key=True),
+    sa.Column("benchmark", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Index("comparisons_by_time", "benchmark", "created_at"),
 )
 
 
@@ -210,7 +222,7 @@ def _version(connection: sa.Connection, url: str) -> int | None:
     """Return the schema version, None without tables. Raises StoreError if it cannot be used."""
     present = sa.inspect(connection).get_table_names()
     if schema.name not in present:
-        foreign = sorted({runs.name, deliveries.name} & set(present))
+        foreign = sorted({runs.name, deliveries.name, comparisons.name} & set(present))
         if foreign:
             raise StoreError(
                 f"{masked_url(url)}: has a table {foreign[0]!r} that is not beambench's: "

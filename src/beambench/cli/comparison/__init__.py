@@ -1,0 +1,1 @@
+"""Comparing: runs of the store."""

@@ -1,0 +1,106 @@
+"""`beambench compare` of two stored runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from beambench.store import RunStore
+from compared_runs import compared_run
+
+STORE = "sqlite:///runs.db"
+RATES = (100.0, 100.5, 99.5, 100.2, 99.8, 100.1)
+
+
+@pytest.fixture
+def runs(folder):
+    """Ids of runs: a base, the same again, a slower one, one of another benchmark."""
+    records = [
+        compared_run(1, RATES),
+        compared_run(2, RATES[::-1]),
+        compared_run(3, RATES, {"inference": 0.2}),
+        compared_run(4, RATES, benchmark="other"),
+    ]
+    with RunStore.open(STORE) as store:
+        for record in records:
+            store.add(record)
+    return [record.run_id for record in records]
+
+
+@pytest.fixture
+def compare(beambench):
+    return lambda *arguments: beambench("compare", *arguments, "--store", STORE)
+
+
+def test_a_comparison_is_printed_and_stored(compare, beambench, runs):
+    answer = compare(runs[0], runs[2])
+    assert (answer.code, answer.err) == (0, "")
+    assert "The candidate is slower: throughput_elements −9.09 %" in answer.out
+    printed = " ".join(answer.out.split())
+    assert "stage that moved is inference (+20.0 % of time an element; 50 % of" in printed
+    comparison_id = answer.out.split("comparison compare-")[1].split(":")[0]
+    again = beambench("show", f"compare-{comparison_id}", "--store", STORE)
+    assert again == answer
+    assert beambench("show", f"compare-{comparison_id[:12]}", "--store", STORE) == answer
+
+
+def test_json(compare, beambench, runs):
+    answer = compare(runs[0], runs[1], "--json")
+    document = answer.document
+    assert answer.code == 0
+    assert document["metrics"]["throughput_elements"]["verdict"] == "same"
+    expected = {"base", "candidate", "ratio", "ci_low", "ci_high", "verdict", "mde"}
+    assert expected <= document["metrics"]["throughput_elements"].keys()
+    assert {"comparison_id", "sides", "noise", "pairs"} <= document.keys()
+    shown = beambench("show", document["comparison_id"], "--json", "--store", STORE)
+    assert shown.document == document
+    assert compare(runs[0], runs[1], "--format", "json").document["verdict"] == "same"
+
+
+def test_markdown(compare, runs):
+    out = compare(runs[0], runs[2], "--format", "markdown").out
+    assert out.startswith("### overhead-noop: slower\n\nThe candidate is slower: throughput\\_el")
+    assert "| throughput\\_elements | 100 1/s | 90.95 1/s | −9.09 % |" in out
+    assert "| inference | 9.995 ms | 11.99 ms | +20.0 % |" in out
+    assert "**warning:** the two runs were measured at different times" in out
+
+
+def test_ids_may_be_short(compare, runs):
+    assert compare(runs[0][:13], runs[1][:13]).code == 0
+
+
+def test_the_margin(compare, runs):
+    assert compare(runs[0], runs[2], "--margin", "20%").out.count("as fast as the base") == 1
+    assert compare(runs[0], runs[2], "--margin", "0.2", "--json").document["margin"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--margin", "0"), "--margin 0: expected a share between 0 and 1, such as 3% or 0.03"),
+        (("--margin", "many"), "--margin many: expected a share"),
+        (("--json", "--format", "markdown"), "--json and --format markdown: give one of them"),
+    ],
+)
+def test_bad_options(compare, runs, arguments, said):
+    answer = compare(runs[0], runs[1], *arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+def test_unlike_runs(compare, runs):
+    answer = compare(runs[0], runs[3])
+    assert (answer.code, answer.out) == (2, "")
+    assert "benchmark: overhead-noop, other" in answer.err
+    assert len(answer.messages) == 1
+    allowed = compare(runs[0], runs[3], "--allow-different")
+    assert allowed.code == 0
+    assert "not alike: benchmark: overhead-noop, other" in allowed.out
+
+
+def test_names_that_are_no_two_runs(compare, beambench, runs):
+    assert compare(runs[0]).code == 2
+    assert "give two runs" in compare(*runs[:3]).err
+    assert "no run '20260131T999999Z-00000000'" in compare(runs[0], "20260131T999999Z-00000000").err
+    missing = beambench("show", "compare-20260131T999999Z-00000000", "--store", STORE)
+    assert missing.code == 2
+    assert "no comparison 'compare-20260131T999999Z-00000000'" in missing.err
