@@ -6,7 +6,13 @@ import math
 
 import pytest
 
-from beambench.analysis.student_t import critical_value, detectable_shift, power, upper_tail
+from beambench.analysis.student_t import (
+    critical_value,
+    detectable_shift,
+    power,
+    repeatable_shift,
+    upper_tail,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +69,19 @@ def test_power(shift, freedom, alpha, expected):
 @pytest.mark.parametrize("alpha", [0.01, 0.01 / 12])
 def test_what_is_detectable_has_the_power(freedom, alpha):
     assert power(detectable_shift(freedom, alpha, 0.8), freedom, alpha) == pytest.approx(0.8)
+
+
+# Monte Carlo: 4,000,000 standard errors of a first sample, each with a second test
+@pytest.mark.parametrize(
+    ("freedom", "alpha", "shift"),
+    [
+        (3, 0.01, 10.144),
+        (5, 0.01, 6.2566),
+        (9, 0.01, 4.6890),
+        (19, 0.01, 3.9456),
+        (9, 0.01 / 12, 6.8174),
+    ],
+)
+def test_what_is_found_again(freedom, alpha, shift):
+    assert repeatable_shift(freedom, alpha, 0.8) == pytest.approx(shift, rel=0.003)
+    assert repeatable_shift(freedom, alpha, 0.8) > detectable_shift(freedom, alpha, 0.8)

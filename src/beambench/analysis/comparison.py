@@ -22,7 +22,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from beambench.analysis.student_t import critical_value, detectable_shift, upper_tail
+from beambench.analysis.student_t import (
+    critical_value,
+    detectable_shift,
+    repeatable_shift,
+    upper_tail,
+)
 
 Verdict = Literal["faster", "slower", "same", "inconclusive"]
 
@@ -52,10 +57,10 @@ class Effect:
         low, high: of the ratio, at 95 %; None with fewer than two values a side.
         p: two-sided, of no difference; after `adjusted` corrected for several metrics.
         p_same: of a change by the margin or more, the greater one of both directions; likewise.
-        mde: least relative change, as a fraction, that is found with a power of 80 % at this n and
-            noise; after `adjusted` with the correction for several metrics. None where no verdict
-            can be given.
-        mde_before: the same, expected beforehand from noise that was known.
+        mde: least relative change, as a fraction, that another comparison of as many would find
+            with a power of 80 %, with this noise as an estimate; after `adjusted` with the
+            correction for several metrics. None where no verdict can be given.
+        mde_before: what was expected beforehand from noise that was known: `detectable`.
         n: pairs, or values of the smaller side.
         noise: standard deviation of the logarithms of the ratios of pairs.
         verdict: with `reason`, where it is inconclusive for another reason than the noise.
@@ -192,9 +197,7 @@ def adjusted(effects: Mapping[str, Effect]) -> dict[str, Effect]:
                 effect,
                 p=p[name],
                 p_same=p_same[name],
-                mde=_least_change(
-                    effect.standard_error, effect.freedom, effect.alpha / len(tested), POWER
-                ),
+                mde=_mde(effect.standard_error, effect.freedom, effect.alpha / len(tested)),
             )
         )
     return corrected
@@ -217,9 +220,7 @@ def detectable(noise: float, n: int, *, alpha: float = ALPHA, power: float = POW
     """
     if n < 2 or not noise >= 0:
         raise ValueError(f"{n} pairs, noise {noise}: give 2 pairs or more and a noise from 0 on")
-    change = _least_change(noise / math.sqrt(n), n - 1, alpha, power)
-    assert change is not None
-    return change
+    return _change(detectable_shift(n - 1, alpha, power) * noise / math.sqrt(n))
 
 
 def _effect(
@@ -256,7 +257,7 @@ def _effect(
             high=high,
             p=p,
             p_same=p_same,
-            mde=_least_change(standard_error, freedom, alpha, POWER) if n >= LEAST_PAIRS else None,
+            mde=_mde(standard_error, freedom, alpha) if n >= LEAST_PAIRS else None,
             mde_before=None,
             n=n,
             noise=noise,
@@ -284,13 +285,19 @@ def _judged(effect: Effect) -> Effect:
     return replace(effect, verdict=verdict, reason=None)
 
 
-def _least_change(
-    standard_error: float | None, freedom: float, alpha: float, power: float
-) -> float | None:
+def _mde(standard_error: float | None, freedom: float, alpha: float) -> float | None:
+    """Return the least change that is found again; freedom is cut to a whole number, as tables do.
+
+    Integrals over it take long enough to do each once.
+    """
     if standard_error is None:
         return None
-    shift = detectable_shift(freedom, alpha, power) * standard_error
-    return math.expm1(min(shift, _GREATEST_LOGARITHM))
+    whole = max(1, int(freedom + 1e-9))
+    return _change(repeatable_shift(whole, alpha, POWER) * standard_error)
+
+
+def _change(logarithm: float) -> float:
+    return math.expm1(min(logarithm, _GREATEST_LOGARITHM))
 
 
 def _welch_freedom(parts: Sequence[float], sizes: Sequence[int]) -> float:
