@@ -1,8 +1,8 @@
 """Verdicts are right, intervals cover and changes are found as said: simulated comparisons.
 
-The seeds are fixed, so a test either passes or does not. `benchmarks/comparisons.py` prints the
-whole table. Under `make torture` 2,000 comparisons are made for each noise and number of pairs;
-else 200, and a bound is moved by two standard errors of what so few can show.
+The seeds are fixed, so a test either passes or does not. `benchmarks/simulated_comparisons.py`
+prints the whole table. Under `make torture` 2,000 comparisons are made for each noise and number
+of pairs; else 200, and a bound is moved by two standard errors of what so few can show.
 """
 
 from __future__ import annotations

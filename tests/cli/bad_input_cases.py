@@ -254,6 +254,18 @@ SECTIONS: dict[str, list[Case]] = {
             ("'overhead-nop'", "did you mean 'overhead-noop'?"),
         ),
         Case(
+            "a comparison with a run that there is not",
+            "compare 20260131T100000Z-00000000 20260131T100100Z-00000001",
+            USAGE,
+            ("20260131T100000Z-00000000", "beambench history"),
+        ),
+        Case(
+            "a margin that is no share",
+            "compare 20260131T100000Z-00000000 20260131T100100Z-00000001 --margin 3",
+            USAGE,
+            ("--margin 3:", "such as 3%"),
+        ),
+        Case(
             "a template that there is not",
             "new mine --from minimall",
             USAGE,

@@ -1,6 +1,6 @@
 """How often verdicts of comparisons are right: simulated pairs on a machine that drifts.
 
-    .venv/bin/python benchmarks/comparisons.py [--comparisons 500] [--seed 1]
+    .venv/bin/python benchmarks/simulated_comparisons.py [--comparisons 500] [--seed 1]
 
 For each noise, number of pairs and true ratio so many comparisons are made, with steps of 5 %
 between blocks of two pairs and a trend within them. Printed are how many intervals of 95 % hold the
