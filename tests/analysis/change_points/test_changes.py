@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from itertools import chain, cycle, islice
 
+import numpy as np
 import pytest
 
 import beambench
@@ -123,6 +124,37 @@ def test_a_drift_is_called_one():
 
     kinds = {change.kind for change in beambench.detect_changes(values)}
     assert kinds == {"drift"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_the_values_alarms_hang_together(seed):
+    """Repeating values, outliers, steps, groups that change, and policies of every kind."""
+    chance = np.random.default_rng(seed)
+    values = np.exp(chance.normal(0, chance.choice([0, 1e-9, 0.001, 0.05, 3]), 120))
+    values = np.repeat(values, 4)[:120] if seed % 3 == 0 else values
+    values[60:] *= chance.choice([0.5, 1, 1e3])
+    values[chance.integers(0, 120, 5)] *= 1e6
+    groups = np.cumsum(chance.random(120) < chance.choice([0, 0.02, 0.3])) % 3
+    policy = AlarmPolicy(
+        threshold=2, least_runs=2, most_runs=4 + seed, first_runs=4 + seed % 5, view=40 + seed
+    )
+    monitor, raised = beambench.AlarmMonitor(policy), set[int]()
+
+    for index, (value, group) in enumerate(zip(values.tolist(), groups.tolist(), strict=True)):
+        alarm = monitor.observe(value, group=group)
+        if alarm is not None:
+            assert alarm.observed_at == index
+            assert 0 < alarm.index < index
+            assert groups[alarm.index - 1] == groups[alarm.index] == group
+            assert (alarm.ratio > 1) == (alarm.direction == "up")
+            assert alarm.ratio_low <= alarm.ratio <= alarm.ratio_high
+            assert 0 <= alarm.confidence <= 1
+            assert alarm.revises is None or alarm.revises in raised
+            raised.add(index)
+    changes = beambench.detect_changes(values.tolist(), groups=groups.tolist(), policy=policy)
+    indexes = [change.index for change in changes]
+    assert indexes == sorted(set(indexes))
+    assert all(groups[index - 1] == groups[index] for index in indexes)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])

@@ -37,7 +37,7 @@ def change_at(
     reach = T_975[min(int(freedom), len(T_975)) - 1] * error
     return Change(
         index=split,
-        direction="up" if z > 0 else "down",
+        direction="up" if shift > 0 else "down",
         ratio=math.exp(shift),
         ratio_low=math.exp(shift - reach),
         ratio_high=math.exp(shift + reach),

@@ -101,7 +101,7 @@ def detect_changes(
 
 def _changes(values: Array, policy: AlarmPolicy) -> list[Change]:
     """Return the changes of values (logarithms) of one group."""
-    if len(values) < policy.first_runs + policy.least_runs:
+    if len(values) < max(RUNNING, policy.first_runs + policy.least_runs):
         return []
     clipped = _clipped(values)
     splits = list(_splits(clipped, policy.least_runs))
