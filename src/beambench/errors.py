@@ -9,13 +9,21 @@ EXIT_OK = 0
 EXIT_REGRESSION = 1
 EXIT_USAGE = 2
 EXIT_FAILED = 3
+EXIT_INCONCLUSIVE = 4
 EXIT_UNPUBLISHED = 5
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
 EXIT_READER_LEFT = 141
 """Nobody read stdout any more: what a shell says of commands that SIGPIPE ended."""
 
-WORST_FIRST = (EXIT_INTERRUPTED, EXIT_TIMED_OUT, EXIT_FAILED, EXIT_UNPUBLISHED, 4, EXIT_REGRESSION)
+WORST_FIRST = (
+    EXIT_INTERRUPTED,
+    EXIT_TIMED_OUT,
+    EXIT_FAILED,
+    EXIT_UNPUBLISHED,
+    EXIT_INCONCLUSIVE,
+    EXIT_REGRESSION,
+)
 """Of several codes the first of these is that of the command; bad usage stops before any run."""
 
 

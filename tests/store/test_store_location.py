@@ -179,7 +179,7 @@ def test_a_newer_schema_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "runs.db") as connection:
         connection.execute("UPDATE beambench_schema SET version = 7")
     assert _refused(url) == (
-        f"{url}: schema 7 is newer than this beambench knows (3): "
+        f"{url}: schema 7 is newer than this beambench knows (4): "
         "upgrade beambench or name another store with --store"
     )
 

@@ -38,6 +38,8 @@ VERBS = {
     "history": "watch.history:history",
     "alarms": "watch.alarms:alarms",
     "backtest": "watch.backtest:backtest",
+    "baseline": "watch.baseline:baseline",
+    "check": "watch.check:check",
     "compare": "comparison.compare:compare",
     "cost": "cost:cost",
     "publish": "delivery.publish:publish",

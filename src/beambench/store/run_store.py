@@ -24,6 +24,7 @@ from beambench.printable import printable
 from beambench.record.run_record import SCHEMA_VERSION as RECORD_VERSION
 from beambench.record.run_record import RunRecord
 from beambench.store import tables
+from beambench.store.baselines import BaselineStore
 from beambench.store.comparisons import ComparisonStore
 from beambench.store.deliveries import Delivery, DeliveryQueue
 from beambench.store.summaries import RunSummary
@@ -65,6 +66,7 @@ class RunStore:
         self._writer = engine.execution_options(**tables.WRITES)
         self.deliveries = DeliveryQueue(engine, url)
         self.comparisons = ComparisonStore(engine, url)
+        self.baselines = BaselineStore(engine, url)
 
     @classmethod
     def open(cls, url: str) -> RunStore:

@@ -7,6 +7,7 @@ History of ``SCHEMA_VERSION``:
 * 1 (beambench 0.1): runs.
 * 2 (beambench 0.1): deliveries, the rows that go to other databases.
 * 3 (beambench 0.1): comparisons.
+* 4 (beambench 0.1): baselines.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from beambench.credentials.masking import MASK, masked_url, password_of
 from beambench.errors import StoreError, UsageError
 from beambench.printable import printable
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the tables below; an older store is migrated, a newer one refused."""
 
 BUSY_TIMEOUT_S = 30.0
@@ -109,6 +110,15 @@ comparisons = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
     sa.Index("comparisons_by_time", "benchmark", "created_at"),
+)
+
+# Documents that name their runs. A baseline can be removed: it says no more than its runs do.
+baselines = sa.Table(
+    "baselines",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
 )
 
 
@@ -222,7 +232,7 @@ def _version(connection: sa.Connection, url: str) -> int | None:
     """Return the schema version, None without tables. Raises StoreError if it cannot be used."""
     present = sa.inspect(connection).get_table_names()
     if schema.name not in present:
-        foreign = sorted({runs.name, deliveries.name, comparisons.name} & set(present))
+        foreign = sorted({*metadata.tables} & set(present))
         if foreign:
             raise StoreError(
                 f"{masked_url(url)}: has a table {foreign[0]!r} that is not beambench's: "

@@ -5,17 +5,24 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from beambench.analysis.change_points.policy import AlarmPolicy, Change, Direction
+from beambench.analysis.change_points.scan import Noise, level_of
 from beambench.analysis.change_points.segmentation import detect_changes
 from beambench.errors import UsageError, nearest
 from beambench.inputs.text import read_lines
 from beambench.record.environment import differences, read_environment
 from beambench.record.run_record import MetricValue, RunRecord
+
+LEAST_OF_LEVEL = 3
+"""Points of a level from which its spread counts."""
 
 BETTER: dict[str, Direction | None] = {"higher": "up", "lower": "down", "neither": None}
 
@@ -74,6 +81,26 @@ class Series:
     levels: tuple[Level, ...]
     new_groups: tuple[int, ...]
 
+    def stretches(self) -> list[tuple[Point, ...]]:
+        """Return the points of each level, within which neither it nor the group changes."""
+        starts = {*self.new_groups, *(level.change.index for level in self.levels)}
+        bounds = [0, *sorted(starts), len(self.points)]
+        return [self.points[start:end] for start, end in pairwise(bounds)]
+
+    def noise(self, without: Collection[str] = ()) -> Noise:
+        """Return the spread of the logarithms about their levels.
+
+        Args:
+            without: names of points that do not count.
+        """
+        squares, freedom = 0.0, 0
+        for stretch in self.stretches():
+            logs = [math.log(point.value) for point in stretch if point.name not in without]
+            if len(logs) >= LEAST_OF_LEVEL:
+                of_level = level_of(np.array(logs))[1]
+                squares, freedom = squares + of_level.squares, freedom + of_level.freedom
+        return Noise(squares, freedom)
+
 
 def series_of_runs(
     runs: Sequence[RunRecord], metric: str, policy: AlarmPolicy | None = None
@@ -95,10 +122,10 @@ def series_of_runs(
         if reason is not None:
             left_out[reason] += 1
             continue
-        kind, value = _kind(run), run.metrics[metric]
+        kind, value = kind_of(run), run.metrics[metric]
         values[kind] = value
         points.setdefault(kind, []).append(
-            Point(run.run_id, run.started_at, value.value, _group(run), run)
+            Point(run.run_id, run.started_at, value.value, group_of(run), run)
         )
     if runs and not points and not any(metric in run.metrics for run in runs):
         known = sorted({name for run in runs for name in run.metrics})
@@ -165,25 +192,31 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _left_out(run: RunRecord, metric: str) -> str | None:
-    """Return why a run is in no series, None if it is in one."""
+def unfit(run: RunRecord) -> str | None:
+    """Return why a run is in no history and no baseline, None if it can be."""
     if run.status != "succeeded":
         return run.status.replace("_", " ")
     if run.verification.unverified is not None:
         return "unverified"
-    if not run.verification.passed:
-        return "failed verification"
+    return None if run.verification.passed else "failed verification"
+
+
+def _left_out(run: RunRecord, metric: str) -> str | None:
+    """Return why a run is not in the series of a metric, None if it is."""
+    if unfit(run) is not None:
+        return unfit(run)
     if metric not in run.metrics:
         return f"without {metric}"
     return None if run.metrics[metric].value > 0 else f"{metric} of 0"
 
 
-def _kind(run: RunRecord) -> Kind:
+def kind_of(run: RunRecord) -> Kind:
     runner = run.runner.executed or run.runner.requested
     return Kind(run.variant, run.profile, runner, run.input.kind, run.model.weights)
 
 
-def _group(run: RunRecord) -> Hashable:
+def group_of(run: RunRecord) -> tuple[Hashable, ...]:
+    """Return record schema, definition, input and machine of a run."""
     machine = read_environment(run.environment).machine_digest
     return run.schema_version, run.definition_hash, run.input.digest, machine
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from beambench.analysis.change_points.policy import Change
-from beambench.analysis.change_points.scan import CLIP_SCALE, Array, level
+from beambench.analysis.change_points.scan import CLIP_SCALE, Array, level_of
 from beambench.analysis.intervals import T_975
 
 NEAR = 60
@@ -33,7 +33,7 @@ def change_at(
         places: how many splits were tried; p is multiplied by it (Bonferroni).
     """
     start, split = starts[-2:]
-    shift = level(values[split:])[0] - level(values[start:split])[0]
+    shift = level_of(values[split:])[0] - level_of(values[start:split])[0]
     reach = T_975[min(int(freedom), len(T_975)) - 1] * error
     return Change(
         index=split,
@@ -63,7 +63,7 @@ def is_drift(values: Array, starts: Sequence[int]) -> bool:
     cut = max(starts[0], split - NEAR)
     ends = [start - cut for start in starts if start > cut]
     values = values[cut : split + NEAR]
-    levels = [level(part) for part in np.split(values, ends)]
+    levels = [level_of(part) for part in np.split(values, ends)]
     squares, freedom = (sum(each) for each in zip(*(noise for _, noise in levels), strict=True))
     deviation = math.sqrt(squares / freedom)
 
@@ -74,14 +74,14 @@ def is_drift(values: Array, starts: Sequence[int]) -> bool:
     apart = clipped(values - centres)
     trend, time = _slope(values), np.arange(len(values)) - (len(values) - 1) / 2
     centred = values - trend * time
-    line = clipped(centred - level(centred)[0])
+    line = clipped(centred - level_of(centred)[0])
     line = line - line.mean() - (time @ line) / (time @ time) * time
     added = 2 * len(ends) - 1
     if line @ line - apart @ apart > 2 * added * deviation**2:
         return False
     before = values[: ends[-1]]
     begun, n = _slope(before), len(before)
-    _, noise = level(before - begun * np.arange(n))
+    _, noise = level_of(before - begun * np.arange(n))
     error = math.sqrt(noise.squares / noise.freedom * 12 / (n**3 - n))
     return begun * math.copysign(1, trend) > RISING * error
 

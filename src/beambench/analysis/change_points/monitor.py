@@ -16,7 +16,7 @@ from beambench.analysis.change_points.policy import (
     check_time,
     logarithm,
 )
-from beambench.analysis.change_points.scan import Array, Noise, Scan, level, scan
+from beambench.analysis.change_points.scan import Array, Noise, Scan, level_of, scan
 
 LEAST_AGAIN = 8
 """Runs that a level has held before the next change can be seen in it."""
@@ -168,7 +168,7 @@ class AlarmMonitor:
         noise = self._noise.get(self._group, ())
         if end - self._starts[-1] < LEAST_AGAIN:
             return noise
-        return (*noise, level(np.array(self._values[self._starts[-1] : end]))[1])
+        return (*noise, level_of(np.array(self._values[self._starts[-1] : end]))[1])
 
     def _known_noise(self) -> Noise:
         """Return the spread of the newest earlier segments of the group."""

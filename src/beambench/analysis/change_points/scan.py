@@ -170,7 +170,7 @@ def normal_deviations(t: Array, freedom: Array) -> Array:
     return np.sign(t) * (8 * freedom + 1) / (8 * freedom + 3) * root
 
 
-def level(values: Array) -> tuple[float, Noise]:
+def level_of(values: Array) -> tuple[float, Noise]:
     """Return the level of values without a change, which outliers hardly move, and their spread."""
     middle = float(np.median(values))
     scale = max(1.4826 * float(np.median(np.abs(values - middle))), LEAST_DEVIATION)

@@ -30,7 +30,7 @@ from beambench.analysis.change_points.scan import (
     LEAST_DEVIATION,
     Array,
     lag1_correlation,
-    level,
+    level_of,
     normal_deviations,
 )
 
@@ -113,7 +113,7 @@ def _changes(values: Array, policy: AlarmPolicy) -> list[Change]:
     changes, starts = list[Change](), [0]
     for before, at, after in zip(bounds, bounds[1:], bounds[2:], strict=False):
         z = _z(clipped[None, before:after], policy.least_runs)[0]
-        spread = level(values[before:at])[1], level(values[at:after])[1]
+        spread = level_of(values[before:at])[1], level_of(values[at:after])[1]
         freedom = sum(noise.freedom for noise in spread)
         variance = sum(noise.squares for noise in spread) / freedom * inflation
         distance = float(z[at - before - policy.least_runs]) / math.sqrt(inflation)
@@ -219,8 +219,8 @@ def _located(values: Array, bounds: Sequence[int], least: int) -> list[int]:
 def _inflation(values: Array, bounds: Sequence[int]) -> float:
     """Return by how much correlation of each value with the one before inflates a variance."""
     parts = [values[start:end] for start, end in pairwise(bounds)]
-    residuals = np.concatenate([part - level(part)[0] for part in parts])
-    spread = 3 * math.sqrt(level(residuals)[1].squares / len(residuals))
+    residuals = np.concatenate([part - level_of(part)[0] for part in parts])
+    spread = 3 * math.sqrt(level_of(residuals)[1].squares / len(residuals))
     residuals = np.clip(residuals, -spread, spread)[None, :]
     squares = (residuals**2).sum(axis=1, keepdims=True)
     related = float(lag1_correlation(residuals, squares, np.array([[float(len(values))]]))[0, 0])
