@@ -97,6 +97,16 @@ def test_levels_are_compared_within_a_group_only():
     assert monitored(values, group=groups) == []
 
 
+def test_arrays_are_taken_as_lists_are():
+    values, groups = history((100, 20), (150, 20)), ["a"] * 40
+    times = np.arange(40)
+
+    from_arrays = beambench.detect_changes(np.array(values), groups=np.array(groups), times=times)
+
+    assert from_arrays == beambench.detect_changes(values, groups=groups, times=times.tolist())
+    assert len(from_arrays) == 1
+
+
 def test_a_step_within_a_group_has_its_index_in_the_whole_history():
     values = history((100, 20), (150, 20), (180, 20))
     groups = ["a"] * 20 + ["b"] * 40

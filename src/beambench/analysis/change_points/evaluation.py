@@ -66,7 +66,7 @@ def alarms_of(
     monitor = AlarmMonitor(policy)
     observed = (
         monitor.observe(value, group=group)
-        for value, group in zip(values, groups or repeat(None), strict=False)
+        for value, group in zip(values, repeat(None) if groups is None else groups, strict=False)
     )
     return [alarm for alarm in observed if alarm is not None and alarm.revises is None]
 
@@ -79,7 +79,9 @@ def false_alarms(
     """Count the alarms of histories without a change, from their 20th value on."""
     counts = [
         sum(1 for alarm in alarms_of(values, policy, group) if alarm.observed_at >= FIRST_LOOK - 1)
-        for values, group in zip(histories, groups or repeat(None), strict=False)
+        for values, group in zip(
+            histories, repeat(None) if groups is None else groups, strict=False
+        )
     ]
     return FalseAlarms(
         histories=len(histories),

@@ -88,10 +88,10 @@ def detect_changes(
         if given is not None and len(given) != len(logged):
             raise ValueError(f"{name}: {len(given)} for {len(logged)} values: give one for each")
     last = -math.inf
-    for index, time in enumerate(times or ()):
+    for index, time in enumerate(() if times is None else times):
         last = check_time(time, last, index)
     changes = []
-    for start, end in stretches(groups or [None] * len(logged)):
+    for start, end in stretches([None] * len(logged) if groups is None else groups):
         changes += [
             replace(change, index=start + change.index)
             for change in _changes(logged[start:end], policy)
