@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from beambench.cancellation import Cancellation
@@ -58,6 +58,7 @@ class Request(Protocol):
 
 
 R = TypeVar("R", bound=Request)
+T = TypeVar("T")
 
 
 GivesUp = Callable[[Sequence[Repeat]], bool]
@@ -117,11 +118,28 @@ def carry_out(
         RunError: there is no room to work in.
     """
     clock = clock or SystemClock(cancelled)
-    started_at = experiment.started_at or clock.utc_now()
-    request, execution = experiment.request, experiment.execution
-    deadline = clock.now() + request.time_limit
+    deadline = clock.now() + experiment.request.time_limit
+    with session_of(experiment, cancelled, announce, clock, deadline) as session:
+        trouble = guarded(session, lambda: _executed(experiment, session))
+    return record_of(experiment, session, trouble, len(experiment.schedule))
+
+
+@contextmanager
+def session_of(
+    experiment: Experiment,
+    cancelled: Cancellation,
+    announce: Announce,
+    clock: Clock,
+    deadline: float,
+) -> Iterator[Session]:
+    """Open the session of an experiment, with a scratch folder that goes when it ends.
+
+    Raises:
+        RunError: there is no room to work in.
+    """
+    request, started_at = experiment.request, experiment.started_at or clock.utc_now()
     with work_dir() as folder:
-        session = Session(
+        yield Session(
             work_dir=folder,
             deadline=deadline,
             clock=clock,
@@ -134,28 +152,45 @@ def carry_out(
             interpreter=request.interpreter,
             search_path=request.search_path,
         )
-        trouble = _executed(experiment, session, folder)
+
+
+def guarded(session: Session, work: Callable[[], T]) -> T | Trouble:
+    """Return what a part of a run comes to, or the trouble where it cannot be carried out."""
+    try:
+        return work()
+    except OSError as error:
+        return Trouble("failed", f"{session.work_dir}: {error.strerror or error}")
+    except RunError as error:  # a worker could not be started; others did before it
+        return Trouble("failed", str(error))
+
+
+def record_of(
+    experiment: Experiment, session: Session, trouble: Trouble | None, expected: int
+) -> RunRecord:
+    """Return the record of an experiment that has ended.
+
+    Args:
+        experiment: what was carried out.
+        session: in which it was.
+        trouble: what ended it early, None if nothing did.
+        expected: how many repeats there are in a run that succeeded.
+    """
     return make_record(
-        request,
-        experiment.subject(execution),
-        execution,
+        experiment.request,
+        experiment.subject(experiment.execution),
+        experiment.execution,
         trouble,
-        started_at=started_at,
-        finished_at=clock.utc_now(),
-        expected=len(experiment.schedule),
+        started_at=session.started_at,
+        finished_at=session.clock.utc_now(),
+        expected=expected,
         judge=experiment.judge,
         added_config=experiment.added_config(),
     )
 
 
-def _executed(experiment: Experiment, session: Session, folder: Path) -> Trouble | None:
+def _executed(experiment: Experiment, session: Session) -> Trouble | None:
     """Prepare and repeat; return what ended the run early."""
-    try:
-        return experiment.prepare(session, experiment.execution) or _repeated(experiment, session)
-    except OSError as error:
-        return Trouble("failed", f"{folder}: {error.strerror or error}")
-    except RunError as error:  # a worker could not be started; others did before it
-        return Trouble("failed", str(error))
+    return experiment.prepare(session, experiment.execution) or _repeated(experiment, session)
 
 
 def _repeated(experiment: Experiment, session: Session) -> Trouble | None:

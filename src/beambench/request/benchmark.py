@@ -9,7 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from beambench.controller.processes.interpreter import find_interpreter
+from beambench.controller.processes.interpreter import (
+    find_interpreter,
+    find_other_environment,
+)
 from beambench.credentials.masking import (
     masked,
     masked_values,
@@ -59,6 +62,8 @@ class RunRequest:
     overwrite: bool = False
     warnings: Sequence[str] = ()
     on_stop: Literal["leave", "cancel"] = "leave"
+    python: str | None = None
+    """Python of another environment that runs the workers in place of the definition's."""
 
     @property
     def name(self) -> str:
@@ -169,6 +174,8 @@ class RunRequest:
     @cached_property
     def interpreter(self) -> str:
         """Path of the Python that runs the workers; raises RunError if it cannot."""
+        if self.python is not None:
+            return find_other_environment(self.python)
         return find_interpreter(self.resolved.definition.interpreter, self.resolved.path)
 
     def configuration(self) -> dict[str, object]:

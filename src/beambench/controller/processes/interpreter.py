@@ -28,6 +28,16 @@ def version(name):
 
 print(json.dumps([sys.version_info[:2], *map(version, sys.argv[1:])]))
 """
+# Finds the package without importing it.
+SOURCE_QUESTION = """
+import hashlib, importlib.util, json, pathlib
+
+folder = pathlib.Path(importlib.util.find_spec("beambench").origin).parent
+digest = hashlib.sha256()
+for path in sorted(folder.rglob("*.py")):
+    digest.update(str(path.relative_to(folder)).encode() + b"\\0" + path.read_bytes())
+print(json.dumps(digest.hexdigest()))
+"""
 
 
 def find_interpreter(named: str | None, definition: Path) -> str:
@@ -66,6 +76,41 @@ def versions_in(named: str, definition: Path, names: Sequence[str]) -> list[str 
     except (ValueError, TypeError):
         raise RunError(f"interpreter {path}: is no Python that answers: {FIX}") from None
     return versions
+
+
+def find_other_environment(named: str) -> str:
+    """Return the absolute path of another environment's Python, which has the same beambench.
+
+    Raises:
+        RunError: there is none, it has another beambench, or workers cannot run with it.
+    """
+    path = locate(str(Path(named).expanduser()), (Path.cwd(),))
+    if path is None:
+        raise RunError(f"python {named}: no such file: name the bin/python of an environment")
+    problem = next(_problems(path), None) or _difference_of_source(path)
+    if problem is not None:
+        raise RunError(f"python {path}: {problem}: install the same beambench there")
+    return path
+
+
+def _difference_of_source(path: str) -> str | None:
+    """Return how an interpreter's beambench of our version differs from ours, if it does.
+
+    An editable installation says a version and has whatever its folder has.
+    """
+    try:
+        ours, theirs = _source_in(sys.executable), _source_in(path)
+    except (OSError, ValueError) as error:
+        return f"its beambench cannot be read ({error})"
+    return None if ours == theirs else "has a beambench with other source"
+
+
+def _source_in(path: str) -> str:
+    """Return a digest of the modules of an interpreter's beambench."""
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    finished = run_bounded([path, "-c", SOURCE_QUESTION], SECONDS_TO_ANSWER, environment)
+    digest: str = json.loads(finished.stdout)
+    return digest
 
 
 def _places(definition: Path) -> tuple[Path, ...]:
