@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from beambench.controller.processes import interpreter
-from beambench.controller.processes.interpreter import find_interpreter
+from beambench.controller.processes.interpreter import (
+    find_interpreter,
+    find_other_environment,
+)
 from beambench.errors import RunError
 from beambench.version import __version__
 
@@ -103,3 +106,40 @@ def test_our_own_python_can_run_workers(here):
 def test_one_whose_path_cannot_be_looked_at(here):
     with pytest.raises(RunError, match=r"^interpreter a+: is neither "):
         find_interpreter("a" * 300, here / "mine.yaml")
+
+
+# Another environment in place of ours
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ([[3, 11], "0.0.1", "2.77.0"], f"has beambench 0.0.1, but {__version__} is needed"),
+        ([[3, 11], __version__, None], "has no apache-beam"),
+        ("nonsense", "is no Python that answers"),
+        (None, "has a beambench with other source"),  # what it answers is no digest of ours
+    ],
+)
+def test_another_environment_needs_the_same_beambench(here, answer, problem):
+    made = make(here / "python", answer)
+    with pytest.raises(RunError) as caught:
+        find_other_environment("python")
+    assert str(caught.value) == f"python {made}: {problem}: install the same beambench there"
+
+
+def test_another_environment_that_is_not_there(here):
+    with pytest.raises(RunError, match=r"^python other: no such file: name the bin/python of an"):
+        find_other_environment("other")
+
+
+def test_another_environment_with_our_source(here, monkeypatch):
+    ours, answer = json.dumps("digest"), json.dumps([[3, 11], __version__, "2.70.0"])
+    body = f"""case "$2" in *sha256*) echo '{ours}';; *) echo '{answer}';; esac"""
+    made = make(here / "python", body=body)
+    monkeypatch.setattr(sys, "executable", str(make(here / "ours", body=f"echo '{ours}'")))
+    assert find_other_environment("python") == str(made)
+
+
+@pytest.mark.real
+def test_our_own_environment_has_our_source():
+    assert find_other_environment(sys.executable) == sys.executable

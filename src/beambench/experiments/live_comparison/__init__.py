@@ -1,0 +1,1 @@
+"""A live comparison: configurations of a benchmark measured in turns, each in its own session."""
