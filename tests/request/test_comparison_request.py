@@ -60,8 +60,7 @@ def test_a_side_is_a_difference_in_variant_input_or_any_key_of_the_definition():
     assert (base.name, base.request.resolved.variant) == ("base", "stock")
     assert (candidate.name, candidate.request.resolved.variant) == ("candidate", "tuned-sorted")
     assert [side.request.resolved.definition.threads for side in request.sides] == [1, 1]
-    other = ask(base="", candidates=["input=packaged,batching.max_batch_size=17"], limit=9)
-    assert [side.request.effective_source for side in other.sides] == ["synthetic", "packaged"]
+    other = ask(candidates=["batching.max_batch_size=17"], limit=9)
     assert [side.request.effective_limit for side in other.sides] == [9, 9]
     assert other.sides[1].request.resolved.definition.batching.max_batch_size == 17
 
@@ -148,6 +147,10 @@ def test_the_time_limit_is_that_of_the_repeats_as_runs_of_their_own():
         ),
         ({"candidates": ["variant=tunde"]}, "--candidate 'variant=tunde': overhead-noop: no var"),
         ({"candidates": ["batchin.x=1"]}, "--candidate 'batchin.x=1': --set 'batchin.x=1': "),
+        (
+            {"candidates": ["input=numbers.txt"]},
+            "--candidate 'input=numbers.txt': input source 'numbers.txt': numbers can only be",
+        ),
         ({"candidates": ["runner=dataflow"]}, "--candidate 'runner=dataflow': "),
         ({"control": True, "max_time": "soon"}, "--max-time 'soon': write 90s, 5m or 1.5h"),
         ({"control": True, "max_time": "0"}, "timeout 0: must be a number of seconds above 0"),
