@@ -31,9 +31,9 @@ from bad_input_cases import (
 )
 from cli_answer import Answer
 
-from beambench.controller.processes.supervisor import ProcessOutcome
 from beambench.machine.devices import cuda_devices
 from beambench.store import RunStore
+from workers_here import work_here
 
 LONGEST_RUN_S = 280
 
@@ -96,13 +96,6 @@ def answered(folder, monkeypatch, beambench):
         return beambench(*arguments)
 
     return run
-
-
-def work_here(argv: list[str], **_: object) -> ProcessOutcome:
-    """Do the work of a worker in this process, where Beam has to be imported only once."""
-    from beambench.worker.__main__ import main
-
-    return ProcessOutcome("exited", main(*argv[-2:]), None, 0.1, "")
 
 
 def as_process(arguments: list[str], case: Case) -> Answer:

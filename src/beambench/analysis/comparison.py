@@ -203,6 +203,20 @@ def adjusted(effects: Mapping[str, Effect]) -> dict[str, Effect]:
     return corrected
 
 
+def widened(effect: Effect, looks: int) -> Effect:
+    """Return an effect with the interval that holds if it could be looked at so many times before.
+
+    Each look has the interval at 1 - 0.05/looks, so that all of them together hold the ratio in
+    95 % of the cases, whichever of them was the last (Bonferroni).
+    """
+    if looks == 1 or effect.standard_error is None:
+        return effect
+    reach = critical_value(0.025 / looks, effect.freedom) * effect.standard_error
+    mean = math.log(effect.ratio)
+    low, high = (math.exp(min(mean + end, _GREATEST_LOGARITHM)) for end in (-reach, reach))
+    return replace(effect, low=low, high=high)
+
+
 def detectable(noise: float, n: int, *, alpha: float = ALPHA, power: float = POWER) -> float:
     """Return the least relative change that n pairs show with a given power, as a fraction.
 

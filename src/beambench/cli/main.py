@@ -25,8 +25,8 @@ from beambench.version import __version__
 EPILOG = (
     "Precedence: command line > environment (BEAMBENCH_*) > project file (beambench.yaml) > "
     "definition > default. Exit codes: 0 fine, 1 a regression, 2 bad usage or definition, 3 the "
-    "run failed or could not start, 5 results kept but not published, 124 timed out, 130 "
-    "interrupted, 141 the reader of stdout went away."
+    "run failed or could not start, 4 inconclusive under --strict, 5 results kept but not "
+    "published, 124 timed out, 130 interrupted, 141 the reader of stdout went away."
 )
 
 VERBS = {
@@ -50,7 +50,7 @@ VERBS = {
 }
 """Name -> ``module:function`` in this package; imported once the verb is asked for."""
 
-RUNNING_VERBS = ("run",)
+RUNNING_VERBS = ("run", "compare")
 """Verbs that run something: Beam's own flags may follow them after --."""
 
 app = typer.Typer(

@@ -176,7 +176,7 @@ def _benchmark_work(context: typer.Context) -> Work[RunRequest]:
     same = ("variant", "source", "labels_file", "limit", "options_file", "output", "overwrite")
     options = {
         **{name: given[name] for name in (*same, "dry_run")},
-        "profile": _profile(context, given["profile"]),
+        "profile": chosen_profile(context, given["profile"]),
         "overrides": given["overrides"] or [],
         "reference": given["reference"] is not None,
         "labels": parse_labels(given["label"] or []),
@@ -213,7 +213,7 @@ def _benchmark_requests(
     return requests
 
 
-def _profile(context: typer.Context, profile: str) -> str | None:
+def chosen_profile(context: typer.Context, profile: str) -> str | None:
     """Return the profile that was chosen, if one was: else the runner has one."""
     origin = context.get_parameter_source("profile")
     return profile if origin is not None and origin.name != "DEFAULT" else None

@@ -28,7 +28,7 @@ SHARED_SETTINGS = ("store", "definitions")
 MAPPED_SETTINGS = ("alarm_policy",)
 """Keys of the project file that are settings by name; they are read where they are used."""
 
-WITH_RUN_SETTINGS = ("run", "options", "cost")
+WITH_RUN_SETTINGS = ("run", "compare", "options", "cost")
 """Verbs that take what RUN_SETTINGS say as a run does."""
 
 ENVIRONMENT = tuple(f"BEAMBENCH_{name.upper()}" for name in (*SHARED_SETTINGS, *RUN_SETTINGS))

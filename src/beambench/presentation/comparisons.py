@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from beambench.presentation.layout import Page, TableColumn, escape
@@ -36,6 +36,23 @@ def print_comparison(comparison: Comparison) -> None:
         out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
     status = comparison.status.replace("_", " ")
     out.print(f"comparison {escape(comparison.comparison_id)}: {status}")
+
+
+def print_candidates(comparisons: Sequence[Comparison]) -> None:
+    """Print what several candidates did to the first metric, a row for each."""
+    rows = []
+    for comparison in comparisons:
+        name, metric = next(iter(comparison.metrics.items()), ("", None))
+        settings = comparison.sides[1].settings
+        shown = ", ".join(f"{key} {value}" for key, value in settings.items())
+        cells = _cells(metric)[2:] if metric is not None else ["", "", comparison.verdict, "", "0"]
+        rows.append([shown, name, *cells])
+    columns = [
+        TableColumn("candidate"),
+        TableColumn("metric", whole=True),
+        *(TableColumn(name, right=name != "verdict", whole=True) for name in HEADERS[2:]),
+    ]
+    Page().print_table(columns, rows)
 
 
 def as_markdown(comparison: Comparison) -> str:

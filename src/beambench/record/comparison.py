@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from beambench.record.live_comparison import LiveState
 from beambench.record.run_record import Direction, Part, Status
 
 SCHEMA_VERSION = 1
@@ -126,6 +127,7 @@ class Comparison(Part):
         differences: in what the sides are unlike beside what was asked for.
         margin: relative change up to which both are the same, as a fraction.
         alpha: how often a verdict may be wrong.
+        live: what resumes a comparison that was measured in turns; null of others.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -147,3 +149,4 @@ class Comparison(Part):
     alpha: float
     differences: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+    live: LiveState | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from beambench.definition.library import Library
 from beambench.definition.runners import find_runner
 from beambench.errors import UsageError
-from beambench.request.benchmark import RunRequest, make_request
+from beambench.request.benchmark import RunRequest, make_request, masked_override
 from beambench.request.checks import check_count, check_retries, check_timeout
 
 BASE, CANDIDATE, CONTROL = "base", "candidate", "control"
@@ -66,6 +66,11 @@ class Side:
     settings: str
     request: RunRequest
 
+    @property
+    def shown_settings(self) -> str:
+        """The settings as they may be kept, without secrets."""
+        return masked_settings(self.settings)
+
 
 @dataclass(frozen=True)
 class ComparisonRequest:
@@ -78,6 +83,10 @@ class ComparisonRequest:
     sides: Sequence[Side]
     budget: Budget
     options: Mapping[str, Any]
+
+    def with_option(self, name: str, value: object) -> ComparisonRequest:
+        """Return the request with something more that is kept for a comparison that is resumed."""
+        return replace(self, options={**self.options, name: value})
 
     @property
     def name(self) -> str:
@@ -164,6 +173,12 @@ def settings_of(text: str, option: str) -> dict[str, str]:
             raise UsageError(f"{option} {text!r}: {key} is given twice")
         settings[key] = value
     return settings
+
+
+def masked_settings(text: str) -> str:
+    """Return the settings of a side without the values of keys that name a secret."""
+    parts = settings_of(text, "settings").items()
+    return " ".join(masked_override(f"{key}={value}") for key, value in parts)
 
 
 def _parts(text: str) -> list[str]:

@@ -32,18 +32,20 @@ class ComparisonStore:
 
     def add(self, comparison: Comparison) -> None:
         """Keep a comparison for good. Raises StoreError if its id is taken."""
-        row = {
-            "comparison_id": comparison.comparison_id,
-            "benchmark": comparison.benchmark,
-            "created_at": comparison.created_at,
-            "document": comparison.model_dump_json(),
-        }
+        row = _row(comparison)
         with store_errors(self._url), self._writer.begin() as connection:
             try:
                 connection.execute(comparisons.insert().values(row))
             except sa.exc.IntegrityError as error:
                 problem = "is stored already, and a comparison never changes"
                 raise self._error(comparison.comparison_id, problem) from error
+
+    def put(self, comparison: Comparison) -> None:
+        """Keep a comparison that is being measured, in place of what was kept of it before."""
+        same = comparisons.c.comparison_id == comparison.comparison_id
+        with store_errors(self._url), self._writer.begin() as connection:
+            connection.execute(comparisons.delete().where(same))
+            connection.execute(comparisons.insert().values(_row(comparison)))
 
     def get(self, comparison_id: str) -> Comparison | None:
         """Return the comparison with this id, or the only one whose id begins with it, or None.
@@ -101,3 +103,12 @@ class ComparisonStore:
         return StoreError(
             f"{masked_url(self._url)}: comparison {printable(comparison_id)}: {problem}"
         )
+
+
+def _row(comparison: Comparison) -> dict[str, str]:
+    return {
+        "comparison_id": comparison.comparison_id,
+        "benchmark": comparison.benchmark,
+        "created_at": comparison.created_at,
+        "document": comparison.model_dump_json(),
+    }

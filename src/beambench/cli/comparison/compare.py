@@ -2,60 +2,156 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from beambench.cli.settings import JsonOption, StoreOption, store_url
-from beambench.errors import UsageError
+from beambench.cli.comparison.options import (
+    LIVE,
+    STORED,
+    AcceptDisturbedOption,
+    AllowDifferentOption,
+    BaseOption,
+    BasePythonOption,
+    CandidateOption,
+    CandidatePythonOption,
+    ControlOption,
+    Format,
+    FormatOption,
+    MarginOption,
+    MaxTimeOption,
+    PairsOption,
+    ResumeOption,
+    StrictOption,
+    UntilOption,
+    WantedArgument,
+)
+from beambench.cli.run_options import (
+    DryRunOption,
+    LabelOption,
+    LabelsFileOption,
+    LimitOption,
+    MaxFailedOption,
+    OptionsFileOption,
+    OverridesOption,
+    ProfileOption,
+    RetryDisturbedOption,
+    RunnerOption,
+    SeedOption,
+    SourceOption,
+    TimeoutOption,
+    VariantOption,
+)
+from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, is_given, store_url
+from beambench.definition.runners import DEFAULT
+from beambench.errors import EXIT_INCONCLUSIVE, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from beambench.experiments.comparison.effects import Limits
     from beambench.record.comparison import Comparison
 
-Format = Literal["text", "json", "markdown"]
+RETRIES = 3
+"""Pairs that are measured again, unless more are asked for."""
 
 
 def compare(
-    wanted: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN", help="Two stored runs: base and candidate.")
-    ],
-    allow_different: Annotated[
-        bool,
-        typer.Option("--allow-different", help="Compare runs that are not alike, and say in what."),
-    ] = False,
-    margin: Annotated[
-        str, typer.Option(metavar="PERCENT", help="Change up to which both are the same.")
-    ] = "3%",
-    form: Annotated[
-        Format, typer.Option("--format", help="How it is printed: text, json, markdown.")
-    ] = "text",
+    context: typer.Context,
+    wanted: WantedArgument = None,
+    base: BaseOption = None,
+    candidates: CandidateOption = None,
+    base_python: BasePythonOption = None,
+    candidate_python: CandidatePythonOption = None,
+    control: ControlOption = False,
+    pairs: PairsOption = None,
+    max_time: MaxTimeOption = None,
+    until: UntilOption = None,
+    accept_disturbed: AcceptDisturbedOption = False,
+    retry_disturbed: RetryDisturbedOption = RETRIES,
+    resume: ResumeOption = None,
+    strict: StrictOption = False,
+    allow_different: AllowDifferentOption = False,
+    margin: MarginOption = "3%",
+    profile: ProfileOption = "local",
+    variant: VariantOption = "stock",
+    runner: RunnerOption = DEFAULT,
+    source: SourceOption = None,
+    labels_file: LabelsFileOption = None,
+    limit: LimitOption = None,
+    overrides: OverridesOption = None,
+    options_file: OptionsFileOption = None,
+    seed: SeedOption = 0,
+    timeout: TimeoutOption = None,
+    max_failed: MaxFailedOption = None,
     store: StoreOption = None,
+    definitions: DefinitionsOption = None,
+    label: LabelOption = None,
+    dry_run: DryRunOption = False,
+    form: FormatOption = "text",
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two stored runs: faster, slower, the same, or inconclusive."""
-    from beambench.analysis.comparison import ALPHA
-    from beambench.experiments.comparison.effects import Limits
-
+    """Compare configurations of a benchmark, measured now in turns, or two stored runs."""
     if as_json and form == "markdown":
         raise UsageError("--json and --format markdown: give one of them")
-    limits = Limits(fraction(margin, "--margin"), ALPHA)
-    if len(wanted) != 2:
-        raise UsageError(f"{len(wanted)} names: give two runs, the base and the candidate")
-    comparison = _stored(wanted, store_url(store), limits, allow_different)
-    print_as("json" if as_json else form, comparison)
+    least = fraction(margin, "--margin")
+    if any((candidates, base_python, candidate_python, control, resume)) or len(wanted or []) == 1:
+        from beambench.cli.comparison.live import compare_live
+
+        _check_options(context, STORED, "stored runs, not with what is measured now")
+        comparisons, code = compare_live(context, least)
+    else:
+        _check_options(context, LIVE, "a benchmark that is measured now, not with stored runs")
+        comparisons = [_stored(wanted or [], store_url(store), least, allow_different)]
+        unknown = strict and comparisons[0].verdict == "inconclusive"
+        code = EXIT_INCONCLUSIVE if unknown else EXIT_OK
+    if comparisons:
+        print_all("json" if as_json else form, comparisons)
+    raise typer.Exit(code)
 
 
-def _stored(wanted: list[str], url: str, limits: Limits, allow_different: bool) -> Comparison:
+def _check_options(context: typer.Context, names: Sequence[str], goes_with: str) -> None:
+    for parameter in context.command.params:
+        if parameter.name in names and is_given(context, str(parameter.name)):
+            raise UsageError(f"{parameter.opts[0]} goes with {goes_with}")
+
+
+def _stored(wanted: list[str], url: str, margin: float, allow_different: bool) -> Comparison:
+    from beambench.analysis.comparison import ALPHA
+    from beambench.experiments.comparison.effects import Limits
     from beambench.experiments.comparison.stored import compare_stored
-    from beambench.experiments.publishing import runs_named
     from beambench.store.run_store import RunStore
 
+    if len(wanted) != 2:
+        raise UsageError(
+            f"{len(wanted)} names: give two runs, or one benchmark with --candidate SETTINGS"
+        )
     with RunStore.open(url) as runs:
-        base, candidate = runs_named(runs, wanted)
+        records = []
+        for run_id in wanted:
+            record = runs.get(run_id)
+            if record is None:
+                raise UsageError(
+                    f"no run {run_id!r}: `beambench history NAME` shows the runs of a benchmark"
+                )
+            records.append(record)
+        base, candidate = records
+        limits = Limits(margin, ALPHA)
         comparison = compare_stored(base, candidate, limits, allow_different=allow_different)
         runs.comparisons.add(comparison)
     return comparison
+
+
+def print_all(form: Format, comparisons: Sequence[Comparison]) -> None:
+    """Print comparisons to stdout: of several candidates as a list, with a table in text."""
+    from beambench.presentation.comparisons import print_candidates
+    from beambench.presentation.values import print_json
+
+    if form == "json" and len(comparisons) > 1:
+        print_json([comparison.model_dump(mode="json") for comparison in comparisons])
+        return
+    for comparison in comparisons:
+        print_as(form, comparison)
+    if form == "text" and len(comparisons) > 1:
+        print_candidates(comparisons)
 
 
 def print_as(form: Format, comparison: Comparison) -> None:

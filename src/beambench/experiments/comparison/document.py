@@ -54,6 +54,7 @@ class Circumstances:
     Attributes:
         pairs: None: repeats of both sides are no pairs.
         status: of the whole; one that did not succeed has no verdict.
+        accepts_disturbed: repeats that other work disturbed count like others.
         differences: in what the sides are unlike beside what was asked for.
     """
 
@@ -61,9 +62,15 @@ class Circumstances:
     created_at: str
     pairs: Sequence[RepeatPair] | None = None
     status: Status = "succeeded"
+    accepts_disturbed: bool = False
     limits: Limits = Limits(MARGIN, ALPHA)  # noqa: RUF009 - it is frozen
     differences: Sequence[str] = ()
     warnings: Sequence[str] = ()
+
+
+def new_comparison_id(created_at: str) -> str:
+    """Return an id that sorts by time: see `new_run_id`."""
+    return f"{ID_PREFIX}{new_run_id(created_at)}"
 
 
 def make_comparison(base: ComparedRun, candidate: ComparedRun, how: Circumstances) -> Comparison:
@@ -74,7 +81,7 @@ def make_comparison(base: ComparedRun, candidate: ComparedRun, how: Circumstance
     stages, stages_left_out = compared_stages(repeats, limits)
     names = list(metrics)
     return Comparison(
-        comparison_id=f"{ID_PREFIX}{new_run_id(how.created_at)}",
+        comparison_id=new_comparison_id(how.created_at),
         created_at=how.created_at,
         beambench_version=__version__,
         benchmark=candidate.record.benchmark,
@@ -104,7 +111,9 @@ def _repeats(base: RunRecord, candidate: RunRecord, how: Circumstances) -> Repea
     else:
         counted = [pair for pair in how.pairs if pair.base.counts and pair.candidate.counts]
         sides = [[pair.base for pair in counted], [pair.candidate for pair in counted]]
-    reasons = [obstacle(base), obstacle(candidate), *_disturbed(sides)]
+    reasons = [obstacle(base), obstacle(candidate)]
+    if not how.accepts_disturbed:
+        reasons += _disturbed(sides)
     if how.status != "succeeded":
         reasons.insert(0, f"the comparison was {how.status.replace('_', ' ')}")
     obstacles = list(dict.fromkeys(reason for reason in reasons if reason is not None))

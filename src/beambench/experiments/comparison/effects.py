@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from beambench.analysis.comparison import Effect, adjusted, compare_pairs, compare_samples
+from beambench.analysis.comparison import Effect, adjusted, compare_pairs, compare_samples, widened
 from beambench.metrics.registry import metrics
 from beambench.record.comparison import ComparedMetric, SideName
 from beambench.record.run_record import Direction, Repeat
@@ -59,11 +59,13 @@ class Limits:
 
     Attributes:
         mde_before: least relative changes that were expected to be found, by metric.
+        looks: how often the interval could be looked at before the end.
     """
 
     margin: float
     alpha: float
     mde_before: Mapping[str, float] = field(default_factory=dict)
+    looks: int = 1
 
 
 @dataclass(frozen=True)
@@ -153,13 +155,14 @@ def _known(quantity: Quantity) -> list[bool]:
 def _effect(quantity: Quantity, in_pairs: bool, limits: Limits) -> Effect:
     base, candidate = ([value for value in side if value is not None] for side in quantity.values)
     compare = compare_pairs if in_pairs else compare_samples
-    return compare(
+    effect = compare(
         base,
         candidate,
         higher_is_better=quantity.direction == "higher",
         margin=limits.margin,
-        alpha=limits.alpha,
+        alpha=limits.alpha / limits.looks,
     )
+    return widened(effect, limits.looks)
 
 
 def _blocked(effect: Effect, obstacles: Sequence[str]) -> Effect:

@@ -6,11 +6,9 @@ at 95 % for all of them together (Bonferroni). So is the interval of the result,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from beambench.analysis.comparison import compare_pairs
-from beambench.analysis.student_t import critical_value
+from beambench.analysis.comparison import compare_pairs, widened
 from beambench.experiments.live_comparison.blocks import Block, IsEnough
 from beambench.request.comparison import BASE, CONTROL, Budget
 
@@ -50,9 +48,6 @@ def reach_of(blocks: Sequence[Block], side: str, looks: int) -> float | None:
             for one in (BASE, side)
         )
         if len(base) == len(candidate) == len(blocks):
-            effect = compare_pairs(base, candidate, higher_is_better=True)
-            if effect.standard_error is None:
-                return None
-            critical = critical_value(0.025 / looks, effect.freedom)
-            return math.expm1(critical * effect.standard_error)
+            effect = widened(compare_pairs(base, candidate, higher_is_better=True), looks)
+            return None if effect.high is None else effect.high / effect.ratio - 1
     return None

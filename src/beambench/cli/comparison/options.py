@@ -1,0 +1,125 @@
+"""The options that only `beambench compare` has, as its function takes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+Format = Literal["text", "json", "markdown"]
+
+WantedArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME|RUN RUN",
+        help="A benchmark to measure now, or two stored runs: base and candidate.",
+    ),
+]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="SETTINGS",
+        help="What the candidates are compared with: key=value, with commas or spaces between: "
+        "`variant`, `runner`, `input`, or any key of --set. Default: the definition as it is.",
+    ),
+]
+CandidateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--candidate",
+        metavar="SETTINGS",
+        help="A configuration to compare with the base, as --base; can be repeated.",
+    ),
+]
+BasePythonOption = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="Python of another environment for the base's workers."),
+]
+CandidatePythonOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Python of another environment, with the same beambench, for the candidates' workers.",
+    ),
+]
+ControlOption = Annotated[
+    bool, typer.Option("--control", help="Also measure the base against itself (A/A).")
+]
+PairsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Repeats of each side, in turns. Default: 6; with --max-time or --until what fits, "
+        "60 at most.",
+    ),
+]
+MaxTimeOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Begin no pair that would not end in time: 90s, 5m, 1h."),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="'ci<2%'",
+        help="End once the interval of the throughput's ratio is within this of it.",
+    ),
+]
+AcceptDisturbedOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-disturbed", help="Let pairs count that other work on this machine disturbed."
+    ),
+]
+ResumeOption = Annotated[
+    str | None,
+    typer.Option(metavar="COMPARISON", help="Measure the pairs that a comparison is missing."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit with code 4 where the verdict is inconclusive.")
+]
+AllowDifferentOption = Annotated[
+    bool,
+    typer.Option("--allow-different", help="Compare runs that are not alike, and say in what."),
+]
+MarginOption = Annotated[
+    str, typer.Option(metavar="PERCENT", help="Change up to which both are the same.")
+]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="How it is printed: text, json, markdown.")
+]
+
+LIVE = (
+    "base",
+    "candidates",
+    "base_python",
+    "candidate_python",
+    "control",
+    "pairs",
+    "max_time",
+    "until",
+    "accept_disturbed",
+    "resume",
+    "profile",
+    "variant",
+    "runner",
+    "retry_disturbed",
+    "source",
+    "labels_file",
+    "limit",
+    "overrides",
+    "options_file",
+    "seed",
+    "timeout",
+    "max_failed",
+    "definitions",
+    "label",
+    "dry_run",
+)
+"""Parameters that go with what is measured now, not with stored runs."""
+
+STORED = ("allow_different",)
+
+WITH_RESUME = ("resume", "store", "as_json", "form", "margin", "strict")
+"""Parameters that a comparison does not have of its own."""
