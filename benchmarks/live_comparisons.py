@@ -1,6 +1,6 @@
 """How often `beambench compare` is right: the same against itself, and a planted slowdown.
 
-    .venv/bin/python benchmarks/live_comparisons.py FOLDER [--same 10] [--planted 10] [--max-time 5m]
+    .venv/bin/python benchmarks/live_comparisons.py FOLDER [--same 10] [--planted 10]
 
 Each comparison is a command line of its own on `planted-slowdown.yaml`, whose repeats take a few
 seconds: `--control` for the same, and busy work in proportion to the time of every batch

@@ -118,6 +118,7 @@ def _stored(wanted: list[str], url: str, margin: float, allow_different: bool) -
     from beambench.analysis.comparison import ALPHA
     from beambench.experiments.comparison.effects import Limits
     from beambench.experiments.comparison.stored import compare_stored
+    from beambench.experiments.publishing import runs_named
     from beambench.store.run_store import RunStore
 
     if len(wanted) != 2:
@@ -125,15 +126,7 @@ def _stored(wanted: list[str], url: str, margin: float, allow_different: bool) -
             f"{len(wanted)} names: give two runs, or one benchmark with --candidate SETTINGS"
         )
     with RunStore.open(url) as runs:
-        records = []
-        for run_id in wanted:
-            record = runs.get(run_id)
-            if record is None:
-                raise UsageError(
-                    f"no run {run_id!r}: `beambench history NAME` shows the runs of a benchmark"
-                )
-            records.append(record)
-        base, candidate = records
+        base, candidate = runs_named(runs, wanted)
         limits = Limits(margin, ALPHA)
         comparison = compare_stored(base, candidate, limits, allow_different=allow_different)
         runs.comparisons.add(comparison)
