@@ -21,7 +21,7 @@ from pathlib import Path
 from beambench.analysis.comparison import ALPHA, MARGIN, detectable
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.paired_measurements import Machine, covers, is_wrong
+from tests.paired_measurements import Days, Machine, covers, is_wrong
 
 CVS = (0.01, 0.02, 0.05, 0.1, 0.2)
 PAIRS = (4, 6, 10, 20)
@@ -56,6 +56,18 @@ def verdicts(count: int, seed: int, spikes: bool) -> None:
         f"  all {total}: covered {covered.total() / total:.2%}, wrong {wrong.total() / total:.2%}; "
         f"of a cell at worst {worst['covered']:.1%} and {worst['wrong']:.1%}"
     )
+
+
+def runs_apart(count: int, seed: int) -> None:
+    print("\ntwo stored runs of the same, CV 1 % within: called different, intervals that cover")
+    for between in (0.0, 0.02, 0.05):
+        shares = []
+        for other_runs in (0, 4, 8, 20):
+            effects = Days(between, within=0.01).compare(other_runs, count, seed)
+            wrong = sum(is_wrong(effect, 1.0) for effect in effects) / count
+            held = sum(covers(effect, 1.0) for effect in effects) / count
+            shares.append(f"{other_runs} other runs: {wrong:.1%}, {held:.1%}")
+        print(f"  CV {between:.0%} between: {'; '.join(shares)}")
 
 
 def changes_found(count: int, seed: int) -> None:
@@ -96,6 +108,7 @@ def main() -> None:
     began = time.perf_counter()
     for spikes in (False, True):
         verdicts(options.comparisons, options.seed, spikes)
+    runs_apart(10 * options.comparisons, options.seed)
     changes_found(options.comparisons, options.seed)
     changes_found_by_own_noise(options.comparisons, options.seed)
     print(f"\n{time.perf_counter() - began:.0f} s")

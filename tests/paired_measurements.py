@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from beambench.analysis.comparison import Effect, compare_pairs
+from beambench.analysis.comparison import Effect, compare_pairs, compare_samples
 
 Values = NDArray[np.float64]
 BETWEEN_BLOCKS = 0.05
@@ -63,6 +63,34 @@ class Machine:
         return [
             compare_pairs(*pair, higher_is_better=False)
             for pair in zip(base.tolist(), candidate.tolist(), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Days:
+    """A machine that is not the same each day, on which runs of six repeats are made.
+
+    Attributes:
+        between: standard deviation of the logarithm of the level of a run.
+        within: of a repeat, about the level of its run.
+    """
+
+    between: float
+    within: float
+
+    def compare(self, other_runs: int, count: int, seed: int = 1) -> list[Effect]:
+        """Return the effects of so many comparisons of two runs beside others of the same."""
+        chance = np.random.default_rng([seed, round(self.between * 1000), other_runs])
+        levels = chance.normal(0, self.between, (count, 2 + other_runs, 1))
+        values = levels + chance.normal(0, self.within, (count, 2 + other_runs, 6))
+        return [
+            compare_samples(
+                np.exp(runs[0]).tolist(),
+                np.exp(runs[1]).tolist(),
+                higher_is_better=False,
+                other_runs=np.exp(runs[2:].mean(axis=1)).tolist(),
+            )
+            for runs in values
         ]
 
 

@@ -66,6 +66,19 @@ def test_samples():
     assert (effect.n, effect.verdict) == (4, "inconclusive")
 
 
+def test_other_runs_widen_the_interval_of_samples():
+    runs = [math.exp(logarithm) for logarithm in (0.0, 0.1, 0.2, 0.3, 0.4)]
+    alone = compare_samples(BASE, CANDIDATE, higher_is_better=True)
+    effect = compare_samples(BASE, CANDIDATE, higher_is_better=True, other_runs=runs)
+    # The deviation of 0, 0.1, …, 0.4 is 0.1·√2.5, and t(0.975, 4) 2.7764451052
+    reach = 2.7764451052 * 0.1 * math.sqrt(2.5) * math.sqrt(2)
+    assert effect.high == pytest.approx(effect.ratio * math.exp(reach))
+    assert (effect.ratio, effect.noise) == (alone.ratio, alone.noise)
+    assert compare_samples(BASE, CANDIDATE, higher_is_better=True, other_runs=runs[:3]) == alone
+    steady = [1.0, 1.0001, 1.0, 1.0001]
+    assert compare_samples(BASE, CANDIDATE, higher_is_better=True, other_runs=steady) == alone
+
+
 def test_the_other_way_round_is_the_reciprocal():
     there = compare_pairs(BASE, CANDIDATE, higher_is_better=True)
     back = compare_pairs(CANDIDATE, BASE, higher_is_better=True)

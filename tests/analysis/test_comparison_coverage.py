@@ -14,7 +14,7 @@ import os
 import pytest
 
 from beambench.analysis.comparison import ALPHA, MARGIN, detectable
-from paired_measurements import Machine, covers, is_wrong
+from paired_measurements import Days, Machine, covers, is_wrong
 
 pytestmark = pytest.mark.torture
 
@@ -59,3 +59,13 @@ def test_what_is_detectable_is_found_with_80_percent(cv, pairs):
         if effect.mde is not None
     ]
     assert abs(sum(effect.p <= ALPHA for effect in again) / COUNT - 0.8) <= 0.1
+
+
+@pytest.mark.parametrize("between", [0.0, 0.02, 0.05])
+@pytest.mark.parametrize("runs", [4, 8, 20])
+def test_two_runs_of_the_same_are_rarely_called_different(between, runs):
+    count = 10 * COUNT
+    effects = Days(between, within=0.01).compare(runs, count)
+    wrong = sum(is_wrong(effect, 1.0) for effect in effects)
+    assert wrong / count <= at_most(0.015, count)
+    assert sum(covers(effect, 1.0) for effect in effects) / count >= 0.93

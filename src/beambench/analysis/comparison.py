@@ -148,12 +148,25 @@ def compare_samples(
     higher_is_better: bool,
     margin: float = MARGIN,
     alpha: float = ALPHA,
+    other_runs: Sequence[float] = (),
 ) -> Effect:
     """Compare values that were not measured in pairs: repeats of two runs, some other day.
 
     As `compare_pairs`, with the difference of the means of the logarithms, its standard error
-    √(s₁²/n₁ + s₂²/n₂), and the degrees of freedom of Welch and Satterthwaite. What changed between
-    the two runs besides is in the effect, and in no interval.
+    √(s₁²/n₁ + s₂²/n₂), and the degrees of freedom of Welch and Satterthwaite.
+
+    Two runs of the same differ by more than their repeats tell, as a machine is not the same on
+    another day. With 4 or more other runs of the base, whose logarithms have the standard deviation
+    s, the standard error is at least s·√2, with their degrees of freedom. Without, that difference
+    is in the effect, and in no interval.
+
+    Args:
+        base: as `compare_pairs`.
+        candidate: likewise; there may be another number of them.
+        higher_is_better: as `compare_pairs`.
+        margin: likewise.
+        alpha: likewise.
+        other_runs: a value of each.
 
     Raises:
         ValueError: as `compare_pairs`; lengths may differ.
@@ -165,6 +178,10 @@ def compare_samples(
         parts = [v / len(side) for v, side in zip(variances, (first, second), strict=True)]
         noise, standard_error = math.sqrt(sum(variances)), math.sqrt(sum(parts))
         freedom = _welch_freedom(parts, [len(first), len(second)])
+        if len(other_runs) >= LEAST_PAIRS:
+            between = math.sqrt(2) * statistics.stdev(_logarithms(other_runs, "other runs"))
+            if between > standard_error:
+                standard_error, freedom = between, float(len(other_runs) - 1)
     return _effect(
         base,
         candidate,

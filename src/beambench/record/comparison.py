@@ -105,6 +105,7 @@ class ComparisonNoise(Part):
         repeats: that were compared, of both sides.
         disturbed: those of them that other work on the machine is known to have disturbed.
         unjudged: those of which nothing is known.
+        other_runs: further runs like the base that the intervals allow for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -114,6 +115,7 @@ class ComparisonNoise(Part):
     repeats: int = 0
     disturbed: int = 0
     unjudged: int = 0
+    other_runs: int = 0
 
 
 class Comparison(Part):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import stdev
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from beambench.analysis.student_t import critical_value
 from beambench.errors import UsageError
 from beambench.experiments.comparison.document import Circumstances, ComparedRun, make_comparison
 from beambench.experiments.comparison.effects import Limits, RepeatPair
 from beambench.experiments.comparison.stored import compare_stored
 from beambench.record.comparison import Comparison
+from beambench.store import RunStore, sqlite_url
 from compared_runs import compared_run, environment, repeat
 
 LIMITS = Limits(0.03, 0.01)
@@ -18,7 +25,20 @@ RATES = (100.0, 100.5, 99.5, 100.2, 99.8, 100.1)
 
 
 def compare(base: Any, candidate: Any, *, allow_different: bool = False) -> Comparison:
-    return compare_stored(base, candidate, LIMITS, allow_different=allow_different)
+    return compare_beside((), base, candidate, allow_different=allow_different)
+
+
+def compare_beside(
+    stored: Sequence[Any], base: Any, candidate: Any, *, allow_different: bool = False
+) -> Comparison:
+    """Compare two runs in a store that holds others."""
+    with (
+        TemporaryDirectory() as folder,
+        RunStore.open(sqlite_url(Path(folder) / "runs.db")) as store,
+    ):
+        for record in stored:
+            store.add(record)
+        return compare_stored(store, base, candidate, LIMITS, allow_different=allow_different)
 
 
 def verdicts(comparison: Comparison) -> set[str]:
@@ -226,6 +246,48 @@ def test_pairs():
     assert Comparison.model_validate_json(comparison.model_dump_json()) == comparison
     # The same values as two runs at other times: the drift between blocks hides the change
     assert compare(base, candidate).verdict == "inconclusive"
+
+
+LEVELS = (1.0, 1.04, 0.97, 1.03, 0.95, 1.02)
+"""Of runs on other days."""
+
+
+def others(**changed: Any) -> list[Any]:
+    """Runs like the base, whose levels differ by 3.6 %."""
+    return [
+        compared_run(number, [rate * level for rate in RATES], **changed)
+        for number, level in enumerate(LEVELS, start=10)
+    ]
+
+
+def test_other_runs_say_how_much_two_runs_differ():
+    base, candidate = compared_run(1, RATES), compared_run(2, [rate * 0.95 for rate in RATES])
+    alone = compare(base, candidate)
+    assert alone.verdict == "slower"
+    assert "as fewer than 4 other runs like base are stored" in alone.warnings[0]
+    beside = compare_beside(others(), base, candidate)
+    assert beside.verdict == "inconclusive"
+    assert beside.noise.other_runs == 6
+    assert "the intervals allow for how much 6 other runs like base differ" in beside.warnings[0]
+    throughput = beside.metrics["throughput_elements"]
+    deviation = stdev(math.log(level) for level in LEVELS)
+    reach = critical_value(0.025, 5) * math.sqrt(2) * deviation
+    assert throughput.ci_low == pytest.approx(0.95 * math.exp(-reach))
+    assert throughput.ratio == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"definition_hash": "cc" * 32},
+        {"environment": environment("e" * 64)},
+        {"status": "cancelled"},
+        {"verification": {**PROOF, "passed": False}},
+    ],
+)
+def test_runs_that_are_not_like_the_base_say_nothing(changed):
+    base, candidate = compared_run(1, RATES), compared_run(2, [rate * 0.95 for rate in RATES])
+    assert compare_beside(others(**changed), base, candidate).verdict == "slower"
 
 
 def test_a_comparison_that_was_cancelled_has_no_verdict():

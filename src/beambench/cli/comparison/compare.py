@@ -128,9 +128,7 @@ def _stored(wanted: list[str], url: str, margin: float, allow_different: bool) -
     with RunStore.open(url) as runs:
         base, candidate = runs_named(runs, wanted)
         limits = Limits(margin, ALPHA)
-        comparison = compare_stored(base, candidate, limits, allow_different=allow_different)
-        runs.comparisons.add(comparison)
-    return comparison
+        return compare_stored(runs, base, candidate, limits, allow_different=allow_different)
 
 
 def print_all(form: Format, comparisons: Sequence[Comparison]) -> None:

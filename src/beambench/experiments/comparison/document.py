@@ -56,6 +56,7 @@ class Circumstances:
         status: of the whole; one that did not succeed has no verdict.
         accepts_disturbed: repeats that other work disturbed count like others.
         differences: in what the sides are unlike beside what was asked for.
+        other_runs: further runs like the base, which tell how much two runs of the same differ.
     """
 
     schedule: Schedule
@@ -66,6 +67,7 @@ class Circumstances:
     limits: Limits = Limits(MARGIN, ALPHA)  # noqa: RUF009 - it is frozen
     differences: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    other_runs: Sequence[RunRecord] = ()
 
 
 def new_comparison_id(created_at: str) -> str:
@@ -107,7 +109,7 @@ def make_comparison(base: ComparedRun, candidate: ComparedRun, how: Circumstance
 
 def _repeats(base: RunRecord, candidate: RunRecord, how: Circumstances) -> Repeats:
     if how.pairs is None:
-        sides = [[repeat for repeat in side.repeats if repeat.counts] for side in (base, candidate)]
+        sides = [counted_repeats(base), counted_repeats(candidate)]
     else:
         counted = [pair for pair in how.pairs if pair.base.counts and pair.candidate.counts]
         sides = [[pair.base for pair in counted], [pair.candidate for pair in counted]]
@@ -117,7 +119,12 @@ def _repeats(base: RunRecord, candidate: RunRecord, how: Circumstances) -> Repea
     if how.status != "succeeded":
         reasons.insert(0, f"the comparison was {how.status.replace('_', ' ')}")
     obstacles = list(dict.fromkeys(reason for reason in reasons if reason is not None))
-    return Repeats(sides[0], sides[1], how.pairs is not None, obstacles)
+    other_runs = [counted_repeats(run) for run in how.other_runs]
+    return Repeats(sides[0], sides[1], how.pairs is not None, other_runs, obstacles)
+
+
+def counted_repeats(record: RunRecord) -> list[Repeat]:
+    return [repeat for repeat in record.repeats if repeat.counts]
 
 
 def _disturbed(sides: Sequence[Sequence[Repeat]]) -> list[str]:
@@ -135,6 +142,7 @@ def _noise(metrics: Mapping[str, ComparedMetric], repeats: Repeats) -> Compariso
         deviation=first[1].noise if first is not None else None,
         repeats=len(repeats.all),
         disturbed=sum(repeat.is_disturbed for repeat in repeats.all),
+        other_runs=len(repeats.other_runs),
         unjudged=sum(repeat.noise.get("disturbed") is None for repeat in repeats.all),
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from statistics import geometric_mean
 from typing import Literal
 
 from beambench.analysis.comparison import Effect, adjusted, compare_pairs, compare_samples, widened
@@ -40,12 +42,14 @@ class Repeats:
     """The repeats that are compared, of both sides; in pairs if the i-th of both belong together.
 
     Attributes:
+        other_runs: repeats of further runs like the base, a sequence a run.
         obstacles: why there can be no verdict, whatever the values are.
     """
 
     base: Sequence[Repeat]
     candidate: Sequence[Repeat]
     in_pairs: bool
+    other_runs: Sequence[Sequence[Repeat]] = ()
     obstacles: Sequence[str] = ()
 
     @property
@@ -70,24 +74,30 @@ class Limits:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A value that each repeat has, or has not."""
+    """A value that each repeat has, or has not.
+
+    Attributes:
+        values: of base and candidate.
+        of_runs: of each further run like the base, where all of its repeats have it.
+    """
 
     unit: str
     direction: Direction
     values: tuple[Sequence[float | None], Sequence[float | None]]
+    of_runs: Sequence[float] = ()
 
 
 def compared_metrics(
     repeats: Repeats, limits: Limits
 ) -> tuple[dict[str, ComparedMetric], dict[str, str]]:
     """Return the effect on each metric, and why others were left out."""
-    quantities: dict[str, Quantity] = {}
-    for metric in metrics():
-        if metric.compared and metric.direction != "neither":
-            values = [_values(metric.name, side) for side in (repeats.base, repeats.candidate)]
-            quantities[metric.name] = Quantity(
-                metric.unit, metric.direction, (values[0], values[1])
-            )
+    quantities = {
+        metric.name: _quantity(
+            metric.unit, metric.direction, partial(_values, metric.name), repeats
+        )
+        for metric in metrics()
+        if metric.compared and metric.direction != "neither"
+    }
     for name, other in IN_PLACE_OF.items():
         if name in quantities and any(_known(quantities[other])):
             del quantities[name]
@@ -99,11 +109,7 @@ def compared_stages(
 ) -> tuple[dict[str, ComparedMetric], dict[str, str]]:
     """Return the effect on the time of an element in each stage, and why others were left out."""
     quantities = {
-        SHOWN.get(stage, stage): Quantity(
-            "s",
-            "lower",
-            (_stage_times(stage, repeats.base), _stage_times(stage, repeats.candidate)),
-        )
+        SHOWN.get(stage, stage): _quantity("s", "lower", partial(_stage_times, stage), repeats)
         for stage in (*STAGES, "overhead")
     }
     compared, left_out = _compared(quantities, repeats, limits)
@@ -112,6 +118,28 @@ def compared_stages(
         name: stage.model_copy(update={"share": shares.get(name)})
         for name, stage in compared.items()
     }, left_out
+
+
+def _quantity(
+    unit: str,
+    direction: Direction,
+    values_in: Callable[[Sequence[Repeat]], Sequence[float | None]],
+    repeats: Repeats,
+) -> Quantity:
+    of_runs = (values_in(run) for run in repeats.other_runs)
+    means = [_geometric_mean(values) for values in of_runs]
+    return Quantity(
+        unit,
+        direction,
+        (values_in(repeats.base), values_in(repeats.candidate)),
+        [mean for mean in means if mean is not None],
+    )
+
+
+def _geometric_mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the logarithms as a value, None unless all are known and above 0."""
+    known = [value for value in values if value is not None and value > 0]
+    return geometric_mean(known) if known and len(known) == len(values) else None
 
 
 def _compared(
@@ -154,7 +182,7 @@ def _known(quantity: Quantity) -> list[bool]:
 
 def _effect(quantity: Quantity, in_pairs: bool, limits: Limits) -> Effect:
     base, candidate = ([value for value in side if value is not None] for side in quantity.values)
-    compare = compare_pairs if in_pairs else compare_samples
+    compare = compare_pairs if in_pairs else partial(compare_samples, other_runs=quantity.of_runs)
     effect = compare(
         base,
         candidate,
