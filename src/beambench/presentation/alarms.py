@@ -10,6 +10,8 @@ from beambench.presentation.histories import describe
 from beambench.presentation.layout import Page, TableColumn, escape
 from beambench.watch.alarms import WatchAlarm
 from beambench.watch.backtest import Backtest
+from beambench.watch.github.issues import Outcome
+from beambench.watch.github.marker import AlarmKey
 from beambench.watch.series import Series
 
 ORDER = ("new", "open", "recovered")
@@ -32,9 +34,17 @@ def print_alarms(alarms: Sequence[WatchAlarm], watched: int) -> None:
     page.print(f"{benchmarks} watched, {active} {'alarm' if active == 1 else 'alarms'}")
 
 
-def alarms_document(alarms: Sequence[WatchAlarm]) -> list[dict[str, Any]]:
-    """Return alarms as JSON."""
-    return [
+def alarms_document(
+    alarms: Sequence[WatchAlarm], outcomes: Sequence[Outcome] | None = None
+) -> list[dict[str, Any]]:
+    """Return alarms as JSON.
+
+    Args:
+        alarms: all there are.
+        outcomes: of their issues, and of those whose alarm is gone; None: no issue was asked for.
+    """
+    issues = {outcome.key: _issue(outcome) for outcome in outcomes or ()}
+    documents = [
         {
             "benchmark": alarm.benchmark,
             "kind": alarm.kind,
@@ -53,8 +63,18 @@ def alarms_document(alarms: Sequence[WatchAlarm]) -> list[dict[str, Any]]:
                 for worse in alarm.levels
             ],
         }
+        | ({} if outcomes is None else {"issue": issues.get(AlarmKey.of(alarm))})
         for alarm in alarms
     ]
+    gone = issues.keys() - {AlarmKey.of(alarm) for alarm in alarms}
+    return documents + [
+        {**key._asdict(), "state": "gone", "summary": "", "changes": [], "issue": issues[key]}
+        for key in sorted(gone, key=str)
+    ]
+
+
+def _issue(outcome: Outcome) -> dict[str, Any]:
+    return {"action": outcome.action, "number": outcome.number, "url": outcome.url}
 
 
 def print_backtests(

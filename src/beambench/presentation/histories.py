@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from beambench.presentation.layout import Page, escape
 from beambench.presentation.values import show_value
@@ -33,24 +33,49 @@ def _print_one(name: str, series: Series) -> None:
     better = {"up": "higher is better", "down": "lower is better", None: ""}[series.better]
     heading = ", ".join(filter(None, (f"{series.metric}, n = {n}", better)))
     page.print(f"[bold]{escape(name + kind)}[/bold]: {escape(heading)}")
-    levels = {level.change.index: level for level in series.levels}
-    low, high = min(p.value for p in series.points), max(p.value for p in series.points)
-    time_width = max(len(point.time[:19]) for point in series.points)
-    name_width = max(len(point.name) for point in series.points)
-    for index, point in enumerate(series.points):
-        if index in levels:
-            for line in describe(levels[index], series):
-                page.print(f"[bold]{escape(line)}[/bold]")
-        elif index in series.new_groups:
-            what = "group" if series.kind is None else "machine, definition or input"
-            page.print(f"-- another {what}: levels are not compared with those before")
-        width = 1 + round((BAR - 1) * (point.value - low) / (high - low)) if high > low else 1
-        page.print_entry(
-            f"{point.time[:19]:{time_width}}  {escape(point.name):{name_width}}  "
-            f"{show_value(point.value, series.unit):>12}  {'#' * width}"
-        )
+    for line in drawn(series):
+        if line.kind == "value":
+            page.print_entry(escape(line.text))
+        else:
+            page.print(f"[bold]{escape(line.text)}[/bold]" if line.kind == "change" else line.text)
     if not series.levels:
         page.print("no change")
+
+
+class DrawnLine(NamedTuple):
+    """A line of a series that is drawn: a value, a change before it, or another group."""
+
+    kind: Literal["value", "change", "group"]
+    text: str
+
+
+def drawn(series: Series, newest: int | None = None) -> Iterator[DrawnLine]:
+    """Yield a line for each of the newest values, and what changed between them.
+
+    Args:
+        series: with at least one point.
+        newest: how many values; None: all.
+    """
+    start = 0 if newest is None else max(0, len(series.points) - newest)
+    points = series.points[start:]
+    levels = {level.change.index: level for level in series.levels}
+    low, high = min(p.value for p in points), max(p.value for p in points)
+    time_width = max(len(point.time[:19]) for point in points)
+    name_width = max(len(point.name) for point in points)
+    for index, point in enumerate(points, start):
+        if index in levels:
+            for text in describe(levels[index], series):
+                yield DrawnLine("change", text)
+        elif index in series.new_groups:
+            what = "group" if series.kind is None else "machine, definition or input"
+            text = f"-- another {what}: levels are not compared with those before"
+            yield DrawnLine("group", text)
+        width = 1 + round((BAR - 1) * (point.value - low) / (high - low)) if high > low else 1
+        yield DrawnLine(
+            "value",
+            f"{point.time[:19]:{time_width}}  {point.name:{name_width}}  "
+            f"{show_value(point.value, series.unit):>12}  {'#' * width}",
+        )
 
 
 def describe(level: Level, series: Series) -> list[str]:
@@ -62,7 +87,7 @@ def describe(level: Level, series: Series) -> list[str]:
     ends = (change.ratio_low - 1, change.ratio_high - 1)
     text = (
         f"-- {change.kind} {change.ratio - 1:+.1%} ({ends[0]:+.1%} to {ends[1]:+.1%}){verdict}, "
-        f"confidence {_confidence(change.confidence)}, since {level.point.name}"
+        f"confidence {shown_confidence(change.confidence)}, since {level.point.name}"
     )
     if not level.environment:
         return [text]
@@ -71,7 +96,7 @@ def describe(level: Level, series: Series) -> list[str]:
     return [text, f"   with it: {shown}" + (f"; and {rest} more" if rest > 0 else "")]
 
 
-def _confidence(confidence: float) -> str:
+def shown_confidence(confidence: float) -> str:
     """Return a confidence in percent that never claims certainty."""
     return f"{math.floor(min(confidence, 0.9999) * 10000) / 100:g} %"
 

@@ -1,8 +1,13 @@
-"""Text of others within Markdown."""
+"""Text of others within Markdown: escaped in a table, or as code, without mentions and links."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from beambench.printable import printable
+
+LONGEST = 200
 
 
 def cell(text: str) -> str:
@@ -10,3 +15,22 @@ def cell(text: str) -> str:
     visible = "".join(character if character.isprintable() else " " for character in text)
     escaped = " ".join(visible.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_~$\[\]|])", r"\\\1", escaped)
+
+
+def code(text: str) -> str:
+    """Return a text of others as code within a line, cut to 200 characters."""
+    shown = printable(text)[:LONGEST] or " "
+    fence = "`" * (1 + _longest_run(shown))
+    space = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{space}{shown}{space}{fence}"
+
+
+def code_block(lines: Sequence[str]) -> str:
+    """Return lines with text of others as a block of code, each cut to 200 characters."""
+    shown = [printable(line)[:LONGEST] for line in lines]
+    fence = "`" * max(3, 1 + _longest_run("\n".join(shown)))
+    return "\n".join((f"{fence}text", *shown, fence))
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)

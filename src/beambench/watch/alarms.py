@@ -43,12 +43,14 @@ class WorseLevel:
         series: in which it is.
         level: the change, since which point, and what changed with it.
         observed_at: name of the point that raised it.
+        raised_at: when that one began.
         state: `new` if the newest point raised it; `recovered` once half of it is gone.
     """
 
     series: Series
     level: Level
     observed_at: str
+    raised_at: str
     state: State
 
 
@@ -61,6 +63,7 @@ class WatchAlarm:
             to see a change.
         metric: None unless a level changed.
         summary: in a line.
+        raised_at: when the run began that raised it; of missing runs, the last one; ISO 8601.
         levels: of the metric, in all series of the benchmark.
     """
 
@@ -69,6 +72,7 @@ class WatchAlarm:
     metric: str | None
     state: State
     summary: str
+    raised_at: str
     levels: tuple[WorseLevel, ...] = ()
 
 
@@ -114,7 +118,9 @@ def _worse_level(series: Series, policy: AlarmPolicy) -> WorseLevel | None:
     state: State = "new" if first_seen == len(points) - 1 else "open"
     if _recovered(series, worse):
         state = "recovered"
-    return WorseLevel(series, _in_hindsight(series, worse), points[first_seen].name, state)
+    raised_by = points[first_seen]
+    level = _in_hindsight(series, worse)
+    return WorseLevel(series, level, raised_by.name, raised_by.time, state)
 
 
 def _in_hindsight(series: Series, alarm: Alarm) -> Level:
@@ -148,9 +154,9 @@ def _change(benchmark: str, metric: str, levels: Sequence[WorseLevel]) -> WatchA
     texts = [
         f"{level.level.change.ratio - 1:+.1%} since {level.level.point.name}" for level in shown
     ]
-    return WatchAlarm(
-        benchmark, "change", metric, state, f"{metric}: {'; '.join(texts)}", tuple(levels)
-    )
+    raised_at = max((level.raised_at for level in shown), key=parse_time)
+    summary = f"{metric}: {'; '.join(texts)}"
+    return WatchAlarm(benchmark, "change", metric, state, summary, raised_at, tuple(levels))
 
 
 def _missing(benchmark: str, runs: Sequence[RunRecord], now: str) -> list[WatchAlarm]:
@@ -163,7 +169,8 @@ def _missing(benchmark: str, runs: Sequence[RunRecord], now: str) -> list[WatchA
     if not 0 < MISSING_AFTER * period < silent:
         return []
     summary = f"no run for {_shown(silent)}, where one came every {_shown(period)}"
-    return [WatchAlarm(benchmark, "missing", None, "open", summary)]
+    last = starts[-1].isoformat()
+    return [WatchAlarm(benchmark, "missing", None, "open", summary, last)]
 
 
 def _shown(seconds: float) -> str:
@@ -190,5 +197,6 @@ def _redefined(benchmark: str, runs: Sequence[RunRecord], policy: AlarmPolicy) -
                 f"can be seen before {policy.first_runs + policy.least_runs} runs ({count} yet)"
             )
             state: State = "new" if count == 1 else "open"
-            alarms.append(WatchAlarm(benchmark, "definition", None, state, summary))
+            began = alike[since].started_at
+            alarms.append(WatchAlarm(benchmark, "definition", None, state, summary, began))
     return alarms
