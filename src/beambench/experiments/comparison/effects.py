@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import geometric_mean
@@ -96,12 +96,20 @@ def compared_metrics(
             metric.unit, metric.direction, partial(_values, metric.name), repeats
         )
         for metric in metrics()
-        if metric.compared and metric.direction != "neither"
     }
-    for name, other in IN_PLACE_OF.items():
-        if name in quantities and any(_known(quantities[other])):
-            del quantities[name]
+    known = [name for name, quantity in quantities.items() if any(_known(quantity))]
+    quantities = {name: quantities[name] for name in judged_metrics(known)}
     return _compared(quantities, repeats, limits)
+
+
+def judged_metrics(known: Collection[str]) -> list[str]:
+    """Return the metrics among those that are known that a comparison gives a verdict on."""
+    names = [
+        metric.name
+        for metric in metrics()
+        if metric.compared and metric.direction != "neither" and metric.name in known
+    ]
+    return [name for name in names if IN_PLACE_OF.get(name) not in names]
 
 
 def compared_stages(

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from beambench.analysis.comparison import detectable
+from beambench.experiments.comparison.effects import judged_metrics
 from beambench.record.environment import read_environment
 from beambench.record.run_record import RunRecord
 from beambench.request.benchmark import RunRequest
@@ -38,7 +39,7 @@ def expected_changes(runs: Sequence[RunRecord], pairs: int, alpha: float) -> dic
     """Return the least relative change of each metric that pairs are expected to show.
 
     The variance of the logarithms within each run is pooled over the runs; that of a pair's
-    difference is twice as much.
+    difference is twice as much. Verdicts are corrected for the number of metrics, and so is this.
 
     Args:
         runs: stored before.
@@ -56,7 +57,8 @@ def expected_changes(runs: Sequence[RunRecord], pairs: int, alpha: float) -> dic
             logarithms = [math.log(value) for value in values]
             sums[name] = sums.get(name, 0.0) + statistics.variance(logarithms) * (len(values) - 1)
             freedom[name] = freedom.get(name, 0) + len(values) - 1
+    names = judged_metrics(sums)
     return {
-        name: detectable(math.sqrt(2 * total / freedom[name]), pairs, alpha=alpha)
-        for name, total in sums.items()
+        name: detectable(math.sqrt(2 * sums[name] / freedom[name]), pairs, alpha=alpha / len(names))
+        for name in names
     }
