@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from beambench.store import RunStore
-from compared_runs import compared_run
+from compared_runs import compared_run, environment
+from fake_workers import measured, prepared
 
 STORE = "sqlite:///runs.db"
 RATES = (100.0, 100.5, 99.5, 100.2, 99.8, 100.1)
@@ -95,6 +96,22 @@ def test_unlike_runs(compare, runs):
     allowed = compare(runs[0], runs[3], "--allow-different")
     assert allowed.code == 0
     assert "not alike: benchmark: overhead-noop, other" in allowed.out
+
+
+def test_runs_as_the_command_line_makes_them(beambench, compare, workers, scratch):
+    def run(*rates: float, **changes: object) -> str:
+        workers.script("prepare", prepared(environment=environment(), **changes))
+        workers.script("pipeline", *map(measured, rates))
+        command = ("run", "overhead-noop", "--profile", "smoke", "--repeats", "4", "--json")
+        return beambench(*command, "--store", STORE).document["run_id"]
+
+    first, slower = run(10.0, 10.1, 9.9, 10.0), run(8.0, 8.1, 7.9, 8.0)
+    document = compare(first, slower, "--json").document
+    assert document["verdict"] == "slower"
+    assert list(document["metrics"]) == ["throughput_elements", "peak_memory"]
+    other = compare(first, run(10.0, 10.1, 9.9, 10.0, input_digest="e" * 64))
+    assert other.code == 2
+    assert "not compared: input digest: dddddddddddd, eeeeeeeeeeee: name runs" in other.err
 
 
 def test_names_that_are_no_two_runs(compare, beambench, runs):
