@@ -99,7 +99,7 @@ def _markdown_table(header: str, metrics: Mapping[str, ComparedMetric]) -> list[
 
 
 def _cells(metric: ComparedMetric) -> list[str]:
-    from beambench.experiments.comparison.sentence import percent_text
+    from beambench.experiments.comparison.sentence import percent_text, size_text
 
     interval = ""
     if metric.ci_low is not None and metric.ci_high is not None:
@@ -110,7 +110,7 @@ def _cells(metric: ComparedMetric) -> list[str]:
         percent_text(metric.ratio),
         interval,
         metric.verdict,
-        "" if metric.mde is None else f"{100 * metric.mde:.2g} %",
+        "" if metric.mde is None else size_text(metric.mde),
         f"{metric.n}",
     ]
 

@@ -15,6 +15,7 @@ from beambench.analysis.student_t import critical_value
 from beambench.errors import UsageError
 from beambench.experiments.comparison.document import Circumstances, ComparedRun, make_comparison
 from beambench.experiments.comparison.effects import Limits, RepeatPair
+from beambench.experiments.comparison.sentence import size_text
 from beambench.experiments.comparison.stored import compare_stored
 from beambench.record.comparison import Comparison
 from beambench.store import RunStore, sqlite_url
@@ -288,6 +289,14 @@ def test_other_runs_say_how_much_two_runs_differ():
 def test_runs_that_are_not_like_the_base_say_nothing(changed):
     base, candidate = compared_run(1, RATES), compared_run(2, [rate * 0.95 for rate in RATES])
     assert compare_beside(others(**changed), base, candidate).verdict == "slower"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [(0.0123, "1.2 %"), (0.43, "43 %"), (4.5, "450 %"), (17000.0, "over 1000 %")],
+)
+def test_the_size_of_a_change(change, text):
+    assert size_text(change) == text
 
 
 def test_a_comparison_that_was_cancelled_has_no_verdict():

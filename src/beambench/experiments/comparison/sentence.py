@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from beambench.record.comparison import ComparedMetric, Verdict
 
 MOST_NAMED = 3
+MOST_SHOWN = 1000
 
 
 def headline(metrics: Mapping[str, ComparedMetric]) -> tuple[str, ComparedMetric] | None:
@@ -68,6 +69,14 @@ def percent_text(ratio: float) -> str:
     return f"{change:+.{digits}f} %".replace("-", "−")
 
 
+def size_text(change: float) -> str:
+    """Return the size of a change in percent, to two digits; beyond ten times it is no matter."""
+    percent = 100 * change
+    if percent > MOST_SHOWN:
+        return f"over {MOST_SHOWN} %"
+    return f"{percent:.2g} %" if percent < 100 else f"{percent:.0f} %"
+
+
 def _share_text(stage: ComparedMetric) -> str:
     return "" if stage.share is None else f"; {100 * stage.share:.3g} % of base's time"
 
@@ -92,4 +101,4 @@ def _reason(metric: ComparedMetric) -> str:
         return metric.reason
     if metric.mde is None:
         return "too little is known"
-    return f"a change of {100 * metric.mde:.2g} % or more would have been seen in 8 of 10 times"
+    return f"a change of {size_text(metric.mde)} or more would have been seen in 8 of 10 times"
