@@ -11,11 +11,14 @@ VLLM_STAMP := $(VLLM_VENV)/.installed
 BIGQUERY_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) python3.13)
 BIGQUERY_VENV := .venv-bigquery
 BIGQUERY_STAMP := $(BIGQUERY_VENV)/.installed
+# And the checker of workflow files, which is written in Go (1.25 or newer).
+GO ?= $(firstword $(wildcard /usr/local/go/bin/go) go)
+ACTIONLINT := $(BIN)/actionlint
 # Tests run in so many processes at once; most of them wait for processes of their own.
 JOBS ?= 2
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
-.PHONY: bench test check unit real torture setup setup-vllm setup-bigquery lock docs clean
+.PHONY: bench test check unit real torture setup setup-vllm setup-bigquery setup-actionlint lock docs clean
 
 bench: setup
 	$(BIN)/beambench run pytorch-image-classification-efficientnet-lite0 --retry-disturbed 2 $(ARGS)
@@ -69,6 +72,11 @@ $(BIGQUERY_STAMP): requirements/bigquery-emulator.txt | setup
 	test -x $(BIGQUERY_VENV)/bin/python || $(BIGQUERY_PYTHON) -m venv --without-pip $(BIGQUERY_VENV)
 	$(BIN)/uv pip install --quiet --python $(BIGQUERY_VENV)/bin/python --compile-bytecode --no-deps --require-hashes -r requirements/bigquery-emulator.txt
 	touch $(BIGQUERY_STAMP)
+
+setup-actionlint: $(ACTIONLINT)
+
+$(ACTIONLINT): tests/workflows/actionlint/go.mod tests/workflows/actionlint/go.sum | setup
+	cd tests/workflows/actionlint && $(GO) build -mod=readonly -o $(CURDIR)/$(ACTIONLINT) github.com/rhysd/actionlint/cmd/actionlint
 
 # Pins versions and hashes for every Python from 3.10 on; no index address goes into the files.
 lock: setup
