@@ -260,6 +260,36 @@ SECTIONS: dict[str, list[Case]] = {
             ("20260131T100000Z-00000000", "beambench history"),
         ),
         Case(
+            "a comparison of a benchmark with nothing",
+            "compare overhead-noop",
+            USAGE,
+            ("nothing to compare with", "--candidate SETTINGS", "--control"),
+        ),
+        Case(
+            "a candidate that is no setting",
+            "compare overhead-noop --candidate tuned",
+            USAGE,
+            ("--candidate 'tuned'", "expected key=value"),
+        ),
+        Case(
+            "a candidate that is the same as the base",
+            "compare overhead-noop --candidate batching.max_batch_size=100",
+            USAGE,
+            ("candidate is the same as base", "--control"),
+        ),
+        Case(
+            "another environment that there is not",
+            "compare overhead-noop --candidate-python .venv-x/bin/python",
+            FAILED,
+            ("python .venv-x/bin/python: no such file", "bin/python of an environment"),
+        ),
+        Case(
+            "a width of an interval in another form",
+            "compare overhead-noop --control --until 2%",
+            USAGE,
+            ("--until '2%'", "write 'ci<2%'"),
+        ),
+        Case(
             "a margin that is no share",
             "compare 20260131T100000Z-00000000 20260131T100100Z-00000001 --margin 3",
             USAGE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -165,9 +166,29 @@ def test_what_can_be_expected_comes_from_stored_runs(beambench, workers):
     expected = answer.document["metrics"]["throughput_elements"]["mde_before"]
     assert 0.01 < expected < 0.05
     assert answer.messages == [
-        f"beambench: from 1 stored runs: changes of throughput of {100 * expected:.2g} % or more "
+        f"beambench: from 1 stored run: changes of throughput of {100 * expected:.2g} % or more "
         "are expected to be found with 6 pairs"
     ]
+    workers.script("pipeline", *paired(0.8)[:8], crashed("timed_out", "timed out"))
+    within = beambench(*COMMAND, "--candidate", SLOW, "--max-time", "9m", "--json")
+    assert (len(within.document["pairs"]), within.messages) == (4, [])
+    assert within.document["metrics"]["throughput_elements"]["mde_before"] > expected
+
+
+def test_another_environment_is_compared_with_our_own(beambench, workers, monkeypatch):
+    monkeypatch.setattr(
+        "beambench.request.benchmark.find_other_environment", lambda named: f"/envs/{named}"
+    )
+    workers.script("pipeline", *paired(0.8))
+    answer = beambench(*COMMAND, "--candidate-python", "other/bin/python", "--json")
+    assert answer.document["verdict"] == "slower"
+    base, candidate = answer.document["sides"]
+    assert (base["settings"], candidate["settings"]) == ({}, {"python": "other/bin/python"})
+    interpreters = {name: run.config["interpreter"] for name, run in runs().items()}
+    assert interpreters == {"base": sys.executable, "candidate": "/envs/other/bin/python"}
+    workers.script("pipeline", *paired(0.8))
+    turned = beambench(*COMMAND, "--base-python", "other/bin/python", "--json").document
+    assert [side["settings"] for side in turned["sides"]] == [{"python": "other/bin/python"}, {}]
 
 
 # What goes wrong
@@ -216,13 +237,14 @@ def interrupted(beambench: Any, workers: Any, *options: str) -> str:
 
 
 def test_it_is_resumed_with_the_pairs_that_are_missing(beambench, workers):
-    comparison_id = interrupted(beambench, workers, "--seed", "7", "--label", "team=a")
+    options = ("--seed", "7", "--label", "team=a", "--margin", "4%")
+    comparison_id = interrupted(beambench, workers, *options)
     workers.plans.clear()
     workers.script("pipeline", *paired(0.8)[4:])
     answer = beambench("compare", "--resume", comparison_id, "--store", STORE, "--json")
     document = answer.document
     assert (answer.code, document["status"], document["verdict"]) == (0, "succeeded", "slower")
-    assert document["comparison_id"] == comparison_id
+    assert (document["comparison_id"], document["margin"]) == (comparison_id, 0.04)
     assert workers.tasks.count("pipeline") == 8
     assert {plan.seed for plan in workers.plans} == {7}
     assert [pair["block"] for pair in document["pairs"]] == list(range(6))
@@ -249,6 +271,21 @@ def test_it_is_resumed_after_the_controller_was_killed(beambench, workers):
     workers.script("pipeline", *paired(0.8)[4:])
     answer = beambench("compare", "--resume", draft.comparison_id, "--store", STORE, "--json")
     assert (answer.code, answer.document["verdict"]) == (0, "slower")
+
+
+def test_a_session_that_cannot_be_prepared_leaves_it_as_it_can_be_resumed(beambench, workers):
+    comparison_id = interrupted(beambench, workers)
+    resume = ("compare", "--resume", comparison_id, "--store", STORE, "--json")
+    workers.script("prepare", crashed())
+    failed = beambench(*resume)
+    assert (failed.code, failed.document["status"]) == (3, "failed")
+    assert len(failed.document["pairs"]) == 2
+    workers.script("prepare", prepared(input_digest="e" * 64))
+    assert "its input is another one" in beambench(*resume).err
+    workers.script("pipeline", *paired(0.8)[4:])
+    document = beambench(*resume).document
+    assert (document["verdict"], len(document["pairs"])) == ("slower", 6)
+    assert [len(side["runs"]) for side in document["live"]["sides"].values()] == [3, 3]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,11 @@ class Budget:
     width: float | None = None
     accepts_disturbed: bool = False
 
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether nobody knows beforehand how many pairs there will be."""
+        return self.seconds is not None or self.width is not None
+
     def looks(self) -> list[int]:
         """Return after how many pairs the interval is looked at: 4, and half as many more each."""
         if self.width is None:

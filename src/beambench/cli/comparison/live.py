@@ -65,6 +65,8 @@ def compare_live(context: typer.Context, margin: float) -> tuple[Sequence[Compar
         for side in request.sides:
             for warning in side.request.warnings:
                 say(f"{side.name}: {warning}")
+        if earlier is not None and not is_given(context, "margin"):
+            margin = earlier.margin
         limits = Limits(margin, ALPHA, looks=max(1, len(request.budget.looks())))
         finished = _carried_out(context, store, request, earlier, limits)
     return finished.documents, worst(list(_codes(finished, strict=given["strict"])))
@@ -180,7 +182,7 @@ def _options(context: typer.Context) -> dict[str, Any]:
 def _candidates(given: Mapping[str, Any]) -> list[str]:
     """Return the settings of the candidates: those of the base, for another Python alone."""
     chosen: list[str] = given["candidates"] or []
-    if not chosen and given["candidate_python"] is not None:
+    if not chosen and (given["base_python"] or given["candidate_python"]) is not None:
         return [given["base"] or ""]
     return chosen
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from beambench.experiments.comparison.document import Circumstances, ComparedRun, make_comparison
 from beambench.experiments.comparison.effects import Limits, RepeatPair
 from beambench.experiments.comparison.likeness import differences
 from beambench.experiments.live_comparison.blocks import Block, counted
+from beambench.experiments.live_comparison.known_noise import expected_changes
 from beambench.experiments.live_comparison.measure import Measurement
 from beambench.record.comparison import Comparison, SideName
 from beambench.record.live_comparison import LiveState, MeasuredBlock
@@ -31,6 +32,7 @@ class Subject:
         created_at: when the comparison began, in UTC.
         limits: by what verdicts are given.
         state: what it needs to be resumed.
+        noise: of pairs, by metric, as it was known beforehand.
     """
 
     request: ComparisonRequest
@@ -38,7 +40,7 @@ class Subject:
     created_at: str
     limits: Limits
     state: LiveState
-    warnings: Sequence[str] = field(default_factory=tuple)
+    noise: Mapping[str, float] = field(default_factory=dict)
 
 
 def documents_of(subject: Subject, measurement: Measurement) -> list[Comparison]:
@@ -69,11 +71,13 @@ def _document(
             created_at=subject.created_at,
             pairs=[_pair(block, name) for block in blocks],
             status=trouble.status if trouble is not None else "succeeded",
-            limits=subject.limits,
+            limits=replace(
+                subject.limits,
+                mde_before=expected_changes(subject.noise, len(blocks), subject.limits),
+            ),
             accepts_disturbed=accepts,
             differences=differences(base.record, candidate.record),
             warnings=[
-                *subject.warnings,
                 *measurement.warnings,
                 *_set_aside(measurement.blocks, blocks),
                 *_ending(subject, measurement),

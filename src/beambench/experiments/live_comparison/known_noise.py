@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from beambench.analysis.comparison import detectable
-from beambench.experiments.comparison.effects import judged_metrics
+from beambench.analysis.comparison import LEAST_PAIRS, detectable
+from beambench.experiments.comparison.effects import Limits, judged_metrics
 from beambench.record.environment import read_environment
 from beambench.record.run_record import RunRecord
 from beambench.request.benchmark import RunRequest
@@ -35,30 +35,33 @@ def like_runs(store: RunStore, request: RunRequest, machine: str | None) -> list
     ]
 
 
-def expected_changes(runs: Sequence[RunRecord], pairs: int, alpha: float) -> dict[str, float]:
-    """Return the least relative change of each metric that pairs are expected to show.
+def pooled_noise(runs: Sequence[RunRecord]) -> dict[str, float]:
+    """Return the noise of each metric that is compared, from the repeats within runs.
 
-    The variance of the logarithms within each run is pooled over the runs; that of a pair's
-    difference is twice as much. Verdicts are corrected for the number of metrics, and so is this.
-
-    Args:
-        runs: stored before.
-        pairs: that are to be measured.
-        alpha: of the test.
+    It is the standard deviation of the logarithms of the ratios of pairs: the variance of the
+    logarithms within a run is pooled over the runs, and that of a difference is twice as much.
     """
     sums: dict[str, float] = {}
     freedom: dict[str, int] = {}
     for run in runs:
         repeats = [repeat.metrics for repeat in run.repeats if repeat.counts]
         for name in set().union(*repeats):
-            values = [metrics[name].value for metrics in repeats if name in metrics]
+            values = [repeat[name].value for repeat in repeats if name in repeat]
             if len(values) < 2 or min(values) <= 0:
                 continue
             logarithms = [math.log(value) for value in values]
             sums[name] = sums.get(name, 0.0) + statistics.variance(logarithms) * (len(values) - 1)
             freedom[name] = freedom.get(name, 0) + len(values) - 1
-    names = judged_metrics(sums)
-    return {
-        name: detectable(math.sqrt(2 * sums[name] / freedom[name]), pairs, alpha=alpha / len(names))
-        for name in names
-    }
+    return {name: math.sqrt(2 * sums[name] / freedom[name]) for name in judged_metrics(sums)}
+
+
+def expected_changes(noise: Mapping[str, float], pairs: int, limits: Limits) -> dict[str, float]:
+    """Return the least relative change of each metric that pairs are expected to show.
+
+    The tests are corrected for all metrics, and for every look at the interval. Empty with fewer
+    pairs than a verdict needs.
+    """
+    if pairs < LEAST_PAIRS:
+        return {}
+    alpha = limits.alpha / limits.looks / max(1, len(noise))
+    return {name: detectable(one, pairs, alpha=alpha) for name, one in noise.items()}

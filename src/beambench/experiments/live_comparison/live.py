@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ from beambench.experiments.comparison.document import new_comparison_id
 from beambench.experiments.comparison.effects import Limits
 from beambench.experiments.live_comparison.blocks import Block
 from beambench.experiments.live_comparison.documents import Subject, documents_of, with_blocks
-from beambench.experiments.live_comparison.known_noise import expected_changes, like_runs
+from beambench.experiments.live_comparison.known_noise import (
+    expected_changes,
+    like_runs,
+    pooled_noise,
+)
 from beambench.experiments.live_comparison.measure import Measurement, measure
 from beambench.experiments.live_comparison.sides import LiveSide
 from beambench.experiments.live_comparison.width import METRICS, narrow_enough
@@ -84,8 +88,9 @@ class LiveComparison:
             self.earlier.comparison_id if self.earlier else new_comparison_id(created_at)
         )
         self.request = with_labels(self.request, {"comparison": comparison_id})
+        before = self.earlier.live.sides if self.earlier and self.earlier.live else {}
         self._subject = Subject(
-            self.request, comparison_id, created_at, self.limits, self._state({})
+            self.request, comparison_id, created_at, self.limits, self._state(before)
         )
         measurement = measure(
             self.request,
@@ -113,25 +118,25 @@ class LiveComparison:
             side.name: side.record(trouble).model_copy(update={"run_id": UNFINISHED})
             for side in sides
         }
-        subject = self._with_state(with_blocks(self._subject.state, blocks))
+        subject = replace(self._subject, state=with_blocks(self._subject.state, blocks))
         self._put(documents_of(subject, Measurement(blocks, records, trouble))[:1])
 
     def _begin(self, sides: Sequence[LiveSide]) -> None:
         """Check that it is what it was, and say what can be expected of it."""
         states = {side.name: _state_of(side) for side in sides}
         self._check_sameness(states)
-        self._subject = self._with_state(self._state(states))
         machine = sides[0].environment.get("machine_digest")
         runs = like_runs(self.store, sides[0].side.request, machine)
-        alpha = self.limits.alpha / self.limits.looks
-        expected = expected_changes(runs, self.request.budget.pairs, alpha)
-        self.limits = _with_expected(self.limits, expected)
-        self._subject = self._with_state(self._subject.state)
+        noise, budget = pooled_noise(runs), self.request.budget
+        assert self._subject is not None
+        self._subject = replace(self._subject, state=self._state(states), noise=noise)
+        expected = expected_changes(noise, budget.pairs, self.limits)
         change = next((expected[name] for name in METRICS if name in expected), None)
-        if change is not None:
+        if change is not None and not budget.is_open_ended:
             self.tell(
-                f"from {len(runs)} stored runs: changes of throughput of {100 * change:.2g} % or "
-                f"more are expected to be found with {self.request.budget.pairs} pairs"
+                f"from {len(runs)} stored run{'s' if len(runs) > 1 else ''}: changes of throughput "
+                f"of {100 * change:.2g} % or more are expected to be found with {budget.pairs} "
+                "pairs"
             )
 
     def _check_sameness(self, states: Mapping[str, LiveSideState]) -> None:
@@ -159,13 +164,6 @@ class LiveComparison:
             },
         )
 
-    def _with_state(self, state: LiveState) -> Subject:
-        assert self._subject is not None
-        subject = self._subject
-        return Subject(
-            subject.request, subject.comparison_id, subject.created_at, self.limits, state
-        )
-
     def _finish(self, measurement: Measurement) -> FinishedComparison:
         assert self._subject is not None
         saved = [self.saver.save(record, []) for record in measurement.records.values()]
@@ -177,7 +175,7 @@ class LiveComparison:
         state = state.model_copy(update={"sides": sides})
         if measurement.trouble is not None:
             state = with_blocks(state, measurement.blocks)
-        documents = documents_of(self._with_state(state), measurement)
+        documents = documents_of(replace(self._subject, state=state), measurement)
         self._errors.clear()  # of drafts, which these replace
         self._put(documents)
         if self._errors:
@@ -209,10 +207,6 @@ def _state_of(side: LiveSide) -> LiveSideState:
         fingerprint=side.environment.get("fingerprint_digest"),
         input_digest=prepared.input_digest if prepared is not None else None,
     )
-
-
-def _with_expected(limits: Limits, expected: Mapping[str, float]) -> Limits:
-    return Limits(limits.margin, limits.alpha, expected, limits.looks)
 
 
 def _short(digest: str | None) -> str:
