@@ -114,10 +114,10 @@ def _repeats(base: RunRecord, candidate: RunRecord, how: Circumstances) -> Repea
         counted = [pair for pair in how.pairs if pair.base.counts and pair.candidate.counts]
         sides = [[pair.base for pair in counted], [pair.candidate for pair in counted]]
     reasons = [obstacle(base), obstacle(candidate)]
+    if how.status != "succeeded":  # as are the runs, in consequence
+        reasons = [f"the comparison was {how.status.replace('_', ' ')}"]
     if not how.accepts_disturbed:
         reasons += _disturbed(sides)
-    if how.status != "succeeded":
-        reasons.insert(0, f"the comparison was {how.status.replace('_', ' ')}")
     obstacles = list(dict.fromkeys(reason for reason in reasons if reason is not None))
     other_runs = [counted_repeats(run) for run in how.other_runs]
     return Repeats(sides[0], sides[1], how.pairs is not None, other_runs, obstacles)
