@@ -1575,6 +1575,40 @@ SECTIONS: dict[str, list[Case]] = {
             ("--table rows", "DATASET.TABLE"),
         ),
     ],
+    "Alarms as issues": [
+        Case(
+            "a repository without its owner",
+            "alarms --github bench",
+            USAGE,
+            ("--github 'bench'", "OWNER/REPO"),
+        ),
+        Case(
+            "no token",
+            "alarms --github acme/bench",
+            USAGE,
+            ("GITHUB_TOKEN is not set",),
+            environment={"GITHUB_TOKEN": ""},
+        ),
+        Case(
+            "a token with a space",
+            "alarms --github acme/bench",
+            USAGE,
+            ("GITHUB_TOKEN", "a space or a line break"),
+            environment={"GITHUB_TOKEN": "ghp_x "},
+        ),
+        Case(
+            "a token over http",
+            "alarms --github acme/bench --github-url http://git.example/api/v3",
+            USAGE,
+            ("--github-url 'http://git.example/api/v3'", "https"),
+        ),
+        Case(
+            "a dry run of nothing",
+            "alarms --dry-run",
+            USAGE,
+            ("--dry-run", "--github OWNER/REPO"),
+        ),
+    ],
     "Input and labels": [
         Case(
             "an input that there is not",

@@ -6,30 +6,6 @@ import re
 
 import pytest
 
-from beambench.store.run_store import RunStore
-
-NOISE = (0.6, -1.2, 0.3, 1.4, -0.5, -0.9, 1.1, -0.2, 0.8, -1.4, 0.1, -0.6, 1.3, -0.8, 0.4, -0.1)
-
-
-@pytest.fixture
-def store(folder, make_record):
-    """A store whose benchmark became slower at its 31st run."""
-    url = f"sqlite:///{folder}/runs.db"
-    with RunStore.open(url) as runs:
-        for number in range(40):
-            rate = (100 if number < 30 else 80) * (1 + NOISE[number % len(NOISE)] / 100)
-            record = make_record(number)
-            value = record.metrics["throughput_elements"].model_copy(update={"value": rate})
-            runs.add(
-                record.model_copy(
-                    update={
-                        "metrics": {"throughput_elements": value},
-                        "verification": record.verification.model_copy(update={"passed": True}),
-                    }
-                )
-            )
-    return url
-
 
 def test_an_open_alarm_is_an_exit_code_and_a_document(beambench, store):
     answer = beambench("alarms", "--store", store, "--json")
