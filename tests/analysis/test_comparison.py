@@ -13,6 +13,7 @@ from beambench.analysis.comparison import (
     compare_pairs,
     compare_samples,
     detectable,
+    widened,
 )
 from beambench.analysis.student_t import repeatable_shift
 
@@ -188,3 +189,19 @@ def test_what_is_detectable():
     assert detectable(0.03, 20) < detectable(0.03, 10)
     assert detectable(0.0, 10) == 0
     assert math.isfinite(detectable(1e6, 2))
+
+
+def test_an_interval_that_could_be_looked_at_before_is_wider():
+    effect = compare_pairs([10.0] * 5, [10.1, 9.9, 10.2, 10.0, 9.8], higher_is_better=True)
+    assert widened(effect, 1) is effect
+    wide = widened(effect, 5)
+    assert (wide.ratio, wide.p, wide.verdict) == (effect.ratio, effect.p, effect.verdict)
+    assert effect.high is not None
+    assert wide.high is not None
+    assert wide.low is not None
+    # t(0.995, 4) ÷ t(0.975, 4), of tables
+    widening = math.log(wide.high / wide.ratio) / math.log(effect.high / effect.ratio)
+    assert widening == pytest.approx(4.6041 / 2.7764, rel=1e-4)
+    assert wide.high / wide.ratio == pytest.approx(wide.ratio / wide.low)
+    alone = compare_pairs([10.0], [11.0], higher_is_better=True)
+    assert widened(alone, 5) is alone
