@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from beambench.cli.main import execute
+from fake_clock import FakeClock
 from github_stub import REPOSITORY, TOKEN, github_repository
 
 
@@ -76,3 +78,14 @@ def test_what_is_missing_is_named(beambench, store, repository, monkeypatch):
 
     assert answer.code == 3
     assert "pip install 'beambench[github]'" in answer.err
+
+
+def test_waiting_for_github_ends_when_it_is_interrupted(store, repository, capsys):
+    repository.faults["list"] = [503]
+    arguments = ["alarms", "--store", store, "--github", REPOSITORY, "--json"]
+
+    assert execute(arguments, FakeClock(interrupted_at=0)) == 130
+
+    out, err = capsys.readouterr()
+    assert "interrupted: the next call carries on" in err
+    assert '"issue": null' in out

@@ -11,7 +11,14 @@ import typer
 from beambench.cli.console.messages import say
 from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, library, store_url
 from beambench.cli.watch.settings import PolicyOption, policy_in_force
-from beambench.errors import EXIT_OK, EXIT_REGRESSION, UsageError, nearest, worst
+from beambench.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_REGRESSION,
+    UsageError,
+    nearest,
+    worst,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,4 +153,7 @@ def _to_issues(
     except GitHubError as error:
         say(str(error))
         return error.exit_code
+    except KeyboardInterrupt:
+        say("interrupted: the next call carries on with the issues")
+        return EXIT_INTERRUPTED
     return EXIT_OK
