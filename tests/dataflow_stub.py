@@ -13,9 +13,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from served import QuietHandler, local_server, serving
 
 PROJECT, REGION = "my-project", "us-central1"
 JOB_ID = "2026-01-31_01_02_03-1234567890123456789"
@@ -226,7 +227,7 @@ class DataflowStub:
         )
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     stub: DataflowStub
 
     def _do(self) -> None:
@@ -256,22 +257,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._do()
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
 
 @contextlib.contextmanager
 def dataflow(**script: Any) -> Iterator[DataflowStub]:
     """Run the stub."""
     stub = DataflowStub(**script)
     handler = type("Handler", (_Handler,), {"stub": stub})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with serving(local_server(handler)) as port:
         # Beam's client takes plain http to a host called localhost only.
-        stub.url = f"http://localhost:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield stub
-        finally:
-            server.shutdown()
-            thread.join()
+        stub.url = f"http://localhost:{port}"
+        yield stub

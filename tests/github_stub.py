@@ -11,11 +11,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import jsonschema
+
+from served import QuietHandler, local_server, serving
 
 REPOSITORY = "acme/bench"
 TOKEN = "ghp_" + "Secret0123456789abcdef"
@@ -229,7 +230,7 @@ class GitHubStub:
         return 200, self.labels[name]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     stub: GitHubStub
 
     def _do(self) -> None:
@@ -261,22 +262,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._do()
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
 
 @contextlib.contextmanager
 def github_repository() -> Iterator[GitHubStub]:
     """Run the stand-in; no request may have been wrong at the end."""
     stub = GitHubStub()
     handler = type("Handler", (_Handler,), {"stub": stub})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        stub.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield stub
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(local_server(handler)) as port:
+        stub.url = f"http://127.0.0.1:{port}"
+        yield stub
     assert stub.wrong == []

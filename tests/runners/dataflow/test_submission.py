@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,7 @@ from beambench.runners.dataflow.beam import submission
 from beambench.runners.dataflow.beam.tasks import submit
 from beambench.runners.dataflow.plans import Origin, SubmitPlan
 from published_runs import run_record
+from served import QuietHandler, local_server, serving
 from tiny_workloads import definition, make_plan, prepared
 
 pytestmark = pytest.mark.real
@@ -61,7 +60,7 @@ class Service:
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             code, answer = 200, {**job, "id": JOB_ID}
@@ -77,17 +76,9 @@ def service() -> Iterator[Service]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
-    here = Service(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    with server:
+    with serving(local_server(Handler, "localhost")) as port:
+        here = Service(port)
         yield here
-        server.shutdown()
-        thread.join()
 
 
 def plan_of(folder: Path, bucket: str, service: Service, **changed: Any) -> SubmitPlan:

@@ -6,7 +6,6 @@ import http.client
 import os
 import pickle
 import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from beambench.workloads.remote.handler import (
     is_retriable,
 )
 from beambench.workloads.remote.server import Endpoint, scores
+from served import serving
 
 pytestmark = pytest.mark.real
 
@@ -38,14 +38,8 @@ ROWS = [[float(column + row) for column in range(20)] for row in range(3)]
 @contextmanager
 def endpoint(fail_every: int = 0) -> Iterator[Endpoint]:
     server = Endpoint(0.0, fail_every)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture
