@@ -7,12 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from beambench.presentation.layout import Page, TableColumn, escape
-from beambench.presentation.markdown import cell
+from beambench.presentation.markdown import cell, table
 from beambench.presentation.values import show_value
 from beambench.record.baseline import Baseline
 from beambench.watch.gate import GateReport
 
-COLUMNS = ("metric", "baseline", "run", "slowdown", "90 %", "verdict", "false failures")
+COLUMNS = [
+    TableColumn(name, right=name not in ("metric", "verdict"))
+    for name in ("metric", "baseline", "run", "slowdown", "90 %", "verdict", "false failures")
+]
 
 
 def print_baselines(action: str, baselines: Sequence[Baseline]) -> None:
@@ -34,8 +37,7 @@ def print_report(report: GateReport) -> None:
     page = Page()
     page.print(f"[bold]{report.verdict}[/bold]: {escape(report.sentence)}")
     if report.metrics:
-        columns = [TableColumn(name, right=name not in ("metric", "verdict")) for name in COLUMNS]
-        page.print_table(columns, _rows(report))
+        page.print_table(COLUMNS, _rows(report))
 
 
 def report_markdown(report: GateReport) -> str:
@@ -43,9 +45,7 @@ def report_markdown(report: GateReport) -> str:
     heading = f"**{report.verdict}**: {cell(report.sentence)}"
     if not report.metrics:
         return heading
-    alignment = ["---" if name in ("metric", "verdict") else "---:" for name in COLUMNS]
-    rows = [list(COLUMNS), alignment, *([cell(text) for text in row] for row in _rows(report))]
-    return "\n".join([heading, "", *(f"| {' | '.join(row)} |" for row in rows)])
+    return "\n".join([heading, "", *table(COLUMNS, _rows(report))])
 
 
 def report_document(report: GateReport) -> dict[str, Any]:

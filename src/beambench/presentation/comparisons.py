@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from beambench.presentation.layout import Page, TableColumn, escape
-from beambench.presentation.markdown import cell
+from beambench.presentation.markdown import cell, table
 from beambench.presentation.values import show_value
 
 if TYPE_CHECKING:  # the record is slow to import, and some verbs do not need it
@@ -74,28 +74,23 @@ def as_markdown(comparison: Comparison) -> str:
 
 
 def _print_table(out: Page, header: str, metrics: Mapping[str, ComparedMetric]) -> None:
-    if not metrics:
-        return
-    columns = [
-        TableColumn(header, whole=True),
-        *(TableColumn(name, right=name != "verdict", whole=True) for name in HEADERS),
-    ]
-    out.print_table(columns, [[name, *_cells(metric)] for name, metric in metrics.items()])
+    if metrics:
+        out.print_table(_columns(header), _rows(metrics))
 
 
 def _markdown_table(header: str, metrics: Mapping[str, ComparedMetric]) -> list[str]:
-    if not metrics:
-        return []
-    alignment = " | ".join("---" if name == "verdict" else "---:" for name in HEADERS)
+    return [*table(_columns(header), _rows(metrics)), ""] if metrics else []
+
+
+def _columns(header: str) -> list[TableColumn]:
     return [
-        f"| {header} | {' | '.join(HEADERS)} |",
-        f"| --- | {alignment} |",
-        *(
-            f"| {' | '.join([cell(name), *map(cell, _cells(metric))])} |"
-            for name, metric in metrics.items()
-        ),
-        "",
+        TableColumn(header, whole=True),
+        *(TableColumn(name, right=name != "verdict", whole=True) for name in HEADERS),
     ]
+
+
+def _rows(metrics: Mapping[str, ComparedMetric]) -> list[list[str]]:
+    return [[name, *_cells(metric)] for name, metric in metrics.items()]
 
 
 def _cells(metric: ComparedMetric) -> list[str]:

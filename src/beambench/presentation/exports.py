@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from beambench.presentation.markdown import cell
+from beambench.presentation.layout import TableColumn
+from beambench.presentation.markdown import cell, table
 from beambench.presentation.runs import disturbed_of
 from beambench.printable import json_text, printable
 from beambench.publishers import beambench_format
@@ -56,7 +57,12 @@ def _section(record: RunRecord) -> str:
     )
     runner = record.runner.executed or record.runner.requested
     disturbed = disturbed_of(record)
-    mark, alignment = (" disturbed |", " ---: |") if disturbed else ("", "")
+    columns = [
+        TableColumn(name, right=name in ("value", "n"))
+        for name in ("metric", "value", "unit", "95 % interval", "n", "better")
+    ]
+    if disturbed:
+        columns.append(TableColumn("disturbed", right=True))
     lines = [
         f"## {cell(record.benchmark)}, {cell(record.variant)}: run {cell(record.run_id)}",
         "",
@@ -64,22 +70,19 @@ def _section(record: RunRecord) -> str:
         f"{cell(record.profile)}; runner {cell(runner)}; input {cell(record.input.kind)}; "
         f"weights {record.model.weights}; {cell(proof + imported)}",
         "",
-        f"| metric | value | unit | 95 % interval | n | better |{mark}",
-        f"| --- | ---: | --- | --- | ---: | --- |{alignment}",
-        *_rows(record, disturbed),
+        *table(columns, _rows(record, disturbed)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _rows(record: RunRecord, disturbed: Mapping[str, str]) -> Iterator[str]:
+def _rows(record: RunRecord, disturbed: Mapping[str, str]) -> Iterator[Sequence[str]]:
     for name, metric in record.metrics.items():
         interval = ""
         if metric.ci_low is not None and metric.ci_high is not None:
             interval = f"{metric.ci_low:.6g} – {metric.ci_high:.6g}"
-        value, unit = f"{metric.value:.6g}", cell(metric.unit)
         marks = [disturbed.get(name, "")] if disturbed else []
-        cells = (cell(name), value, unit, interval, f"{metric.n}", metric.direction, *marks)
-        yield f"| {' | '.join(cells)} |"
+        value = f"{metric.value:.6g}"
+        yield name, value, metric.unit, interval, f"{metric.n}", metric.direction, *marks
 
 
 FORMATS = {"json": as_json, "csv": as_csv, "markdown": as_markdown}

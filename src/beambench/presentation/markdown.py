@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from beambench.presentation.layout import TableColumn
 from beambench.printable import printable
 
 LONGEST = 200
@@ -15,6 +16,14 @@ def cell(text: str) -> str:
     visible = "".join(character if character.isprintable() else " " for character in text)
     escaped = " ".join(visible.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_~$\[\]|])", r"\\\1", escaped)
+
+
+def table(columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, its cells escaped."""
+    alignment = ["---:" if column.right else "---" for column in columns]
+    header = [column.name for column in columns]
+    lines = [header, alignment, *([cell(text) for text in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def code(text: str) -> str:
