@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from beambench.credentials.masking import masked_address
+from beambench.credentials.transport import is_in_the_clear
 from beambench.errors import UsageError
 
 PUBLIC = "https://api.github.com"
 TOKEN = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}/[A-Za-z0-9._-]{1,100}")
 
 
@@ -70,6 +70,6 @@ def _checked(url: str, source: str) -> str:
         raise UsageError(f"{where}: is no address: write {PUBLIC}") from None
     if not sound or "@" in parts.netloc or parts.query or parts.fragment or re.search(r"\s", url):
         raise UsageError(f"{where}: expected an address such as {PUBLIC} or https://HOST/api/v3")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+    if is_in_the_clear(parts):
         raise UsageError(f"{where}: http is for this machine only: a token goes over https")
     return url.rstrip("/")

@@ -15,6 +15,7 @@ from typing import Any
 
 from beambench.cancellation import Cancellation
 from beambench.credentials.google import LOG_IN, VARIABLE, NoCredentialsError, application_default
+from beambench.credentials.transport import is_in_the_clear
 from beambench.definition.beam_flags import BeamFlags
 from beambench.errors import RunError, UsageError
 
@@ -24,7 +25,6 @@ ATTEMPTS = 6
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 16.0
 LONGEST_TEXT = 300
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 PAGES = 1000
 """Pages of one list at most: a server that never ends it must not keep us."""
 
@@ -116,7 +116,7 @@ def _checked(address: str) -> str:
     parts = urllib.parse.urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise UsageError(f"endpoint {address!r}: expected https://HOST")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+    if is_in_the_clear(parts):
         raise UsageError(f"endpoint {address!r}: http is for this machine only, use https")
     return text.rstrip("/")
 
