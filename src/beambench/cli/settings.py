@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -54,6 +54,10 @@ DefinitionsOption = Annotated[
         envvar="BEAMBENCH_DEFINITIONS",
         help="Definition file or folder of your own, beside the catalog; can be repeated.",
     ),
+]
+Format = Literal["text", "json", "markdown"]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="How it is printed: text, json, markdown.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 
@@ -129,3 +133,15 @@ def is_given(context: typer.Context, parameter: str) -> bool:
     """Tell whether a parameter stands on the command line."""
     origin = context.get_parameter_source(parameter)
     return origin is not None and origin.name == "COMMANDLINE"
+
+
+def fraction(text: str, option: str) -> float:
+    """Return a share that a user wrote as `3%` or `0.03`. Raises UsageError for anything else."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise UsageError(f"{option} {text}: expected a share between 0 and 1, such as 3% or 0.03")
+    return value

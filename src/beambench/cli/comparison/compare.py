@@ -17,8 +17,6 @@ from beambench.cli.comparison.options import (
     CandidateOption,
     CandidatePythonOption,
     ControlOption,
-    Format,
-    FormatOption,
     MarginOption,
     MaxTimeOption,
     PairsOption,
@@ -43,7 +41,16 @@ from beambench.cli.run_options import (
     TimeoutOption,
     VariantOption,
 )
-from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, is_given, store_url
+from beambench.cli.settings import (
+    DefinitionsOption,
+    Format,
+    FormatOption,
+    JsonOption,
+    StoreOption,
+    fraction,
+    is_given,
+    store_url,
+)
 from beambench.definition.runners import DEFAULT
 from beambench.errors import EXIT_INCONCLUSIVE, EXIT_OK, UsageError
 
@@ -156,15 +163,3 @@ def print_as(form: Format, comparison: Comparison) -> None:
         print_text(as_markdown(comparison).rstrip("\n"))
     else:
         print_comparison(comparison)
-
-
-def fraction(text: str, option: str) -> float:
-    """Return a share that a user wrote as `3%` or `0.03`. Raises UsageError for anything else."""
-    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
-    try:
-        value = float(number) / (100 if percent else 1)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise UsageError(f"{option} {text}: expected a share between 0 and 1, such as 3% or 0.03")
-    return value

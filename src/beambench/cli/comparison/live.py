@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from beambench.cli.comparison.options import WITH_RESUME
+from beambench.cli.comparison.options import OWN, SAME, WITH_RESUME
 from beambench.cli.console.messages import say
 from beambench.cli.console.process import cancelled_by_signals
 from beambench.cli.execution import STATUS_CODES
@@ -23,30 +23,6 @@ if TYPE_CHECKING:
     from beambench.record.comparison import Comparison
     from beambench.request.comparison import ComparisonRequest
     from beambench.store.run_store import RunStore
-
-SAME = (
-    "variant",
-    "runner",
-    "source",
-    "labels_file",
-    "limit",
-    "options_file",
-    "seed",
-    "timeout",
-    "max_failed",
-)
-"""Parameters that every side has, as `run` has them."""
-
-OWN = (
-    "base_python",
-    "candidate_python",
-    "control",
-    "pairs",
-    "max_time",
-    "until",
-    "accept_disturbed",
-    "retry_disturbed",
-)
 
 
 def compare_live(context: typer.Context, margin: float) -> tuple[Sequence[Comparison], int]:

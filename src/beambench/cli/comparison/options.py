@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-
-Format = Literal["text", "json", "markdown"]
 
 WantedArgument = Annotated[
     list[str] | None,
@@ -86,13 +84,21 @@ AllowDifferentOption = Annotated[
 MarginOption = Annotated[
     str, typer.Option(metavar="PERCENT", help="Change up to which both are the same.")
 ]
-FormatOption = Annotated[
-    Format, typer.Option("--format", help="How it is printed: text, json, markdown.")
-]
 
-LIVE = (
-    "base",
-    "candidates",
+SAME = (
+    "variant",
+    "runner",
+    "source",
+    "labels_file",
+    "limit",
+    "options_file",
+    "seed",
+    "timeout",
+    "max_failed",
+)
+"""Parameters that every side has, as `run` has them."""
+
+OWN = (
     "base_python",
     "candidate_python",
     "control",
@@ -100,19 +106,18 @@ LIVE = (
     "max_time",
     "until",
     "accept_disturbed",
+    "retry_disturbed",
+)
+"""Parameters of the measurement of all sides."""
+
+LIVE = (
+    *SAME,
+    *OWN,
+    "base",
+    "candidates",
     "resume",
     "profile",
-    "variant",
-    "runner",
-    "retry_disturbed",
-    "source",
-    "labels_file",
-    "limit",
     "overrides",
-    "options_file",
-    "seed",
-    "timeout",
-    "max_failed",
     "definitions",
     "label",
     "dry_run",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from beambench.cli.comparison.compare import fraction
-from beambench.cli.settings import JsonOption, StoreOption, store_url
+from beambench.cli.settings import (
+    FormatOption,
+    JsonOption,
+    StoreOption,
+    fraction,
+    store_url,
+)
 from beambench.cli.watch.baseline import named
 from beambench.errors import EXIT_INCONCLUSIVE, EXIT_REGRESSION, UsageError
 
@@ -15,8 +20,6 @@ if TYPE_CHECKING:
     from beambench.record.baseline import Baseline
     from beambench.record.run_record import RunRecord
     from beambench.store.run_store import RunStore
-
-Format = Literal["text", "json", "markdown"]
 
 
 def check(
@@ -37,9 +40,7 @@ def check(
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Exit code 0 whatever is said.")
     ] = False,
-    form: Annotated[
-        Format, typer.Option("--format", help="How it is printed: text, json, markdown.")
-    ] = "text",
+    form: FormatOption = "text",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
