@@ -203,8 +203,9 @@ def unfit(run: RunRecord) -> str | None:
 
 def _left_out(run: RunRecord, metric: str) -> str | None:
     """Return why a run is not in the series of a metric, None if it is."""
-    if unfit(run) is not None:
-        return unfit(run)
+    reason = unfit(run)
+    if reason is not None:
+        return reason
     if metric not in run.metrics:
         return f"without {metric}"
     return None if run.metrics[metric].value > 0 else f"{metric} of 0"

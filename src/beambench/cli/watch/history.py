@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,8 +12,10 @@ from beambench.cli.settings import DefinitionsOption, JsonOption, StoreOption, l
 from beambench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from beambench.store.run_store import RunStore
     from beambench.watch.series import Series
 
+T = TypeVar("T")
 LISTED, DRAWN = 20, 200
 """Runs at most, where no limit is given."""
 
@@ -74,14 +76,9 @@ def _draw(
     definitions: list[Path] | None,
     as_json: bool,
 ) -> None:
-    from beambench.store.run_store import RunStore
     from beambench.watch.series import series_of_runs
 
-    with RunStore.open(store_url(store)) as runs:
-        records = runs.history(name, limit=limit)
-        stored = runs.benchmarks()
-    if not records:
-        _check_name(name, stored, definitions)
+    records = _stored(name, store, definitions, lambda runs: runs.history(name, limit=limit))
     series, left_out = series_of_runs(records, metric)
     _show(name, series, left_out, as_json)
 
@@ -101,21 +98,29 @@ def _list(
 ) -> None:
     from beambench.presentation.runs import print_history
     from beambench.presentation.values import print_json
-    from beambench.store.run_store import RunStore
 
-    with RunStore.open(store_url(store)) as runs:
-        rows = runs.summaries(name, limit=limit)
-        stored = runs.benchmarks()
-    if not rows:
-        _check_name(name, stored, definitions)
+    rows = _stored(name, store, definitions, lambda runs: runs.summaries(name, limit=limit))
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
     else:
         print_history(name, rows)
 
 
-def _check_name(name: str, stored: Iterable[str], definitions: list[Path] | None) -> None:
-    """Raise UsageError for a benchmark that neither the store nor a definition knows."""
-    known = sorted({*library(definitions).names(), *stored})
-    if name not in known:
+def _stored(
+    name: str,
+    store: str | None,
+    definitions: list[Path] | None,
+    read: Callable[[RunStore], list[T]],
+) -> list[T]:
+    """Return what is read of a benchmark.
+
+    Raises UsageError without any, if neither the store nor a definition knows the benchmark.
+    """
+    from beambench.store.run_store import RunStore
+
+    with RunStore.open(store_url(store)) as runs:
+        rows, stored = read(runs), runs.benchmarks()
+    known = [] if rows else sorted({*library(definitions).names(), *stored})
+    if not rows and name not in known:
         raise UsageError(f"no benchmark {name!r}{nearest(name, known)}: `beambench list` shows all")
+    return rows
