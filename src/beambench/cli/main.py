@@ -41,6 +41,7 @@ VERBS = {
     "baseline": "watch.baseline:baseline",
     "check": "watch.check:check",
     "compare": "comparison.compare:compare",
+    "report": "report:report",
     "cost": "cost:cost",
     "publish": "delivery.publish:publish",
     "export": "delivery.exchange:export_runs",

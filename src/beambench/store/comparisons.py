@@ -67,7 +67,12 @@ class ComparisonStore:
             )
         return self._parse(whole[0].comparison_id, whole[0].document) if whole else None
 
-    def newest(self, benchmark: str, limit: int) -> list[Comparison]:
+    def benchmarks(self) -> list[str]:
+        """Return the names of the benchmarks that were compared, in alphabetical order."""
+        with store_errors(self._url), self._reader.connect() as connection:
+            return sorted(connection.scalars(sa.select(comparisons.c.benchmark).distinct()))
+
+    def newest(self, benchmark: str, limit: int | None = None) -> list[Comparison]:
         """Return comparisons of a benchmark, the newest first; unreadable ones are warned about."""
         query = (
             sa.select(comparisons.c.comparison_id, comparisons.c.document)

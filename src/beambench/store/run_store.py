@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timezone
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,7 @@ from beambench.store import tables
 from beambench.store.baselines import BaselineStore
 from beambench.store.comparisons import ComparisonStore
 from beambench.store.deliveries import Delivery, DeliveryQueue
-from beambench.store.summaries import RunSummary
+from beambench.store.summaries import HistoryRun, RunSummary
 from beambench.store.tables import runs, store_errors
 from beambench.times import parse_time
 
@@ -53,7 +53,7 @@ class _Version(BaseModel):
     schema_version: int
 
 
-_Parsed = TypeVar("_Parsed", RunRecord, RunSummary)
+_Parsed = TypeVar("_Parsed", RunRecord, RunSummary, HistoryRun)
 
 
 class RunStore:
@@ -133,11 +133,7 @@ class RunStore:
 
         Raises UsageError for what is no such time.
         """
-        try:
-            start = _utc(time)
-        except ValueError:
-            raise UsageError(f"{time!r}: not a date or time: write 2026-01-31") from None
-        query = sa.select(runs.c.run_id, runs.c.document).where(runs.c.started_at >= start)
+        query = sa.select(runs.c.run_id, runs.c.document).where(_from(time))
         return self._read(RunRecord, query.order_by(runs.c.started_at, runs.c.run_id), None)
 
     def of_job(self, job_id: str) -> list[RunRecord]:
@@ -223,6 +219,34 @@ class RunStore:
     ) -> list[RunSummary]:
         """Return what ``history`` does, without the repeats: much lighter for many runs."""
         return self._read(RunSummary, _history(benchmark, variant, profile), limit)
+
+    def run_ids(self, benchmark: str, since: str | None = None) -> list[str]:
+        """Return the ids of the runs of a benchmark, the oldest first, without reading them.
+
+        Raises UsageError for a `since` that is no ISO 8601 time.
+        """
+        query = sa.select(runs.c.run_id).where(runs.c.benchmark == benchmark, _from(since))
+        with store_errors(self._url), self._reader.connect() as connection:
+            return list(connection.scalars(query.order_by(runs.c.started_at, runs.c.run_id)))
+
+    def documents(
+        self, benchmark: str, since: str | None = None
+    ) -> Iterator[tuple[HistoryRun, str]]:
+        """Yield the runs of a benchmark, the oldest first, each with its whole document as JSON.
+
+        Those that cannot be read are warned about. Raises UsageError as `run_ids`.
+        """
+        query = sa.select(runs.c.run_id, runs.c.document).where(
+            runs.c.benchmark == benchmark, _from(since)
+        )
+        ordered = query.order_by(runs.c.started_at, runs.c.run_id)
+        options = {"yield_per": _PARSED_AT_ONCE}
+        with store_errors(self._url), self._reader.connect() as connection:
+            for row in connection.execute(ordered, execution_options=options):
+                try:
+                    yield self._parse(HistoryRun, row.run_id, row.document), row.document
+                except StoreError as error:
+                    _log.warning("skipped: %s", error)
 
     def _read(
         self, model: type[_Parsed], query: sa.Select[Any], limit: int | None
@@ -313,6 +337,16 @@ def _row(record: RunRecord) -> dict[str, str]:
         "runner": record.runner.requested,
         "document": document,
     }
+
+
+def _from(time: str | None) -> sa.ColumnElement[bool]:
+    """Return the condition that a run began at a time or later; None: at any time."""
+    if time is None:
+        return sa.true()
+    try:
+        return runs.c.started_at >= _utc(time)
+    except ValueError:
+        raise UsageError(f"{time!r}: not a date or time: write 2026-01-31") from None
 
 
 def _utc(time: str) -> str:

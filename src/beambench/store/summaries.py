@@ -83,3 +83,15 @@ class RunSummary(BaseModel):
         if self.noise is None:
             del document["noise"]
         return document
+
+
+class HistoryRun(RunSummary):
+    """What a history shows of each run, and what it takes to tell why a value changed.
+
+    Attributes:
+        environment: as in the record.
+        command: as in the record.
+    """
+
+    environment: dict[str, Any] = Field(default_factory=dict)
+    command: list[str] = Field(default_factory=list)

@@ -1,0 +1,85 @@
+"""What a site was written from, so that only what changed is written again."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from beambench.errors import RunError, UsageError
+
+NAME = "site.json"
+_log = logging.getLogger(__name__)
+
+
+class BenchmarkOutline(BaseModel):
+    """What the pages over all benchmarks show of one.
+
+    Attributes:
+        key: digest of all that its page is made from.
+        runs: how many it has.
+        comparisons: ids of those that were stored.
+        newest: when its newest run began, ISO 8601; None without runs.
+        demo: whether its runs were made up to show the site.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    slug: str
+    key: str
+    runs: int
+    comparisons: list[str] = Field(default_factory=list)
+    newest: str | None = None
+    demo: bool = False
+
+
+class Manifest(BaseModel):
+    """What stands in a site.
+
+    Attributes:
+        made_by: digest of the code, templates and assets that wrote it.
+        benchmarks: by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    made_by: str
+    benchmarks: dict[str, BenchmarkOutline] = Field(default_factory=dict)
+
+
+def code_digest() -> str:
+    """Return a digest of what writes a site: pages of another version are written again."""
+    digest = hashlib.sha256()
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(path.relative_to(folder).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def read_manifest(out: Path) -> Manifest:
+    """Return what stands in a folder that a site is written to; nothing by other code counts.
+
+    Raises UsageError for a folder that holds something and no site.
+    """
+    made_by = code_digest()
+    path = out / NAME
+    try:
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"--out {out}: is not a folder: name one")
+        if not path.exists():
+            if out.exists() and any(out.iterdir()):
+                raise UsageError(
+                    f"--out {out}: is not empty and holds no site (no {NAME}): name a new folder"
+                )
+            return Manifest(made_by=made_by)
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError:
+        return Manifest(made_by=made_by)
+    except OSError as error:
+        raise RunError(f"--out {out}: {error.strerror or error}") from None
+    return manifest if manifest.made_by == made_by else Manifest(made_by=made_by)
