@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from beambench.cancellation import Cancellation
 from beambench.controller.results import TaskResult
-from beambench.controller.session import Step
+from beambench.controller.session import Session, Step
 from beambench.definition.library import Library
 from beambench.errors import UsageError
 from beambench.experiments.live_comparison.blocks import Block
@@ -121,6 +123,95 @@ def test_three_sides_and_a_control(workers):
         ["base", "candidate1", "candidate2"],
         ["candidate2", "candidate1", "base"],
     ]
+
+
+def in_duet(
+    monkeypatch: pytest.MonkeyPatch, cores: int = 4
+) -> list[tuple[str, str, frozenset[int]]]:
+    """Let this machine have so many cores; return what is kept to which of them."""
+    kept: list[tuple[str, str, frozenset[int]]] = []
+    current = threading.local()
+
+    @contextmanager
+    def kept_to(cores: frozenset[int] | None) -> Iterator[None]:
+        current.cores = cores
+        yield
+
+    def carried_out(self: Any, plan: Any, *rest: Any, **options: Any) -> TaskResult:
+        kept.append((plan.task, side_of(plan), current.cores))
+        return run_task(self, plan, *rest, **options)
+
+    run_task = Session.run
+    for module in ("request.comparison", "experiments.live_comparison.measure"):
+        name = f"beambench.{module}.usable_cores"
+        monkeypatch.setattr(name, lambda: frozenset(range(cores)))
+    monkeypatch.setattr("beambench.experiments.live_comparison.sides.kept_to", kept_to)
+    monkeypatch.setattr(Session, "run", carried_out)
+    return kept
+
+
+def test_the_sides_of_a_duet_run_at_once_on_halves_of_the_cores_that_they_swap(
+    workers, monkeypatch
+):
+    kept = in_duet(monkeypatch)
+    together = threading.Barrier(2, timeout=60)  # a side that waited for the other would break it
+
+    def respond(plan: Any) -> TaskResult:
+        together.wait()
+        return measured(5.0 if side_of(plan) == "candidate" else 10.0)
+
+    workers.script("pipeline", *[respond] * 4)
+    measurement = run(pairs=2, schedule="duet")
+    assert measurement.trouble is None
+    assert rates(measurement, "base") == [10.0, 10.0]
+    assert rates(measurement, "candidate") == [5.0, 5.0]
+    assert [list(block.repeats) for block in measurement.blocks] == [
+        ["base", "candidate"],
+        ["candidate", "base"],
+    ]
+    assert all(cores == {0, 1} for task, _, cores in kept if task != "pipeline")
+    pipelines = [(side, sorted(cores)) for task, side, cores in kept if task == "pipeline"]
+    assert sorted(pipelines[:2]) == [("base", [0, 1]), ("candidate", [2, 3])]
+    assert sorted(pipelines[2:]) == [("base", [2, 3]), ("candidate", [0, 1])]
+
+
+def test_trouble_of_one_side_of_a_duet_leaves_the_other_out(workers, monkeypatch):
+    in_duet(monkeypatch)
+    workers.script(
+        "pipeline", *[lambda plan: crashed() if side_of(plan) == "base" else measured()] * 2
+    )
+    measurement = run(pairs=2, schedule="duet")
+    assert measurement.trouble is not None
+    assert measurement.trouble.message.startswith("base: ")
+    assert measurement.blocks == []
+    (repeat,) = measurement.records["candidate"].repeats
+    assert repeat.excluded is not None
+    assert "its pair is missing: base" in repeat.excluded
+
+
+@pytest.mark.parametrize(
+    ("cores", "options", "message"),
+    [
+        (1, {}, "needs a core for each side, and 1 can be used"),
+        (4, {"control": True}, "measures two sides at the same time, and there are 3"),
+    ],
+)
+def test_a_duet_that_cannot_be(monkeypatch, cores, options, message):
+    in_duet(monkeypatch, cores)
+    with pytest.raises(UsageError, match=message):
+        request_of(schedule="duet", **options)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "overlap"), [((0, 10, 0, 10), 1.0), ((0, 10, 1, 5), 0.4), ((0, 4, 5, 9), 0)]
+)
+def test_the_time_that_both_sides_of_a_pair_ran(seconds, overlap):
+    (block,) = run(pairs=1).blocks
+    begin, end, other_begin, other_end = (f"2026-01-01T00:00:{second:02}Z" for second in seconds)
+    base, candidate = block.repeats.values()
+    base = base.model_copy(update={"started_at": begin, "finished_at": end})
+    candidate = candidate.model_copy(update={"started_at": other_begin, "finished_at": other_end})
+    assert Block(0, {"base": base, "candidate": candidate}).overlap == pytest.approx(overlap)
 
 
 def test_each_side_is_a_whole_run(workers):

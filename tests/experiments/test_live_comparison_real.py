@@ -1,4 +1,4 @@
-"""The base against itself, with Beam: what the document must hold, whoever is ahead."""
+"""The base against itself, with Beam: what the documents must hold, whoever is ahead."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import pytest
 
 from beambench.cli.main import execute
+from beambench.experiments.live_comparison.blocks import Block
+from beambench.machine.cores import usable_cores
 from beambench.record.comparison import Comparison
 from beambench.store import RunStore
 from workers_here import work_here
@@ -53,3 +55,32 @@ def test_a_benchmark_is_compared_with_itself(compare):
     assert metric.mde is not None
     assert {"inference", "overhead"} <= set(comparison.stages)
     assert comparison.differences == []
+
+
+def test_both_sides_of_a_duet_run_at_the_same_time_on_half_of_the_cores(
+    tmp_path, monkeypatch, capsys
+):
+    cores = usable_cores()
+    if cores is None or len(cores) < 2:
+        pytest.skip("a duet needs Linux and two cores")
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "overhead-noop",
+        "--control",
+        "--schedule",
+        "duet",
+        "--pairs",
+        "1",
+        "--accept-disturbed",
+    ]
+    code = execute(["compare", *words, "--profile", "smoke", "--store", URL, "--json"])
+    answer = capsys.readouterr()
+    assert code == 0, answer.err
+    comparison = Comparison.model_validate_json(answer.out)
+    assert (comparison.schedule, len(comparison.pairs)) == ("duet", 1)
+    with RunStore.open(URL) as store:
+        runs = store.history(comparison.benchmark)
+    assert [run.environment["machine"]["cores"]["usable"] for run in runs] == [len(cores) // 2] * 2
+    assert all(run.verification.passed for run in runs)
+    base, candidate = (run.repeats[0] for run in runs)
+    assert Block(0, {"base": base, "candidate": candidate}).overlap > 0.5

@@ -86,6 +86,26 @@ def test_other_cpu_share_is_what_the_machine_was_busy_beyond_our_own(machine: Ma
     assert noise["other_cpu_share"] == pytest.approx(1.5 / 20)
 
 
+def test_work_kept_to_some_cores_is_judged_by_these_alone(machine: Machine) -> None:
+    monitor = NoiseMonitor(
+        machine.proc, machine.sys, clock=lambda: machine.now, ticks_per_second=100, cores={1}
+    )
+    machine.monitor = monitor
+    idle = "cpu  9 0 0 9 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\n"
+    noise = machine.between(
+        idle + "cpu1 100 0 0 800 0 0 0 0 0 0\n",
+        idle.replace("cpu0 0", "cpu0 900") + "cpu1 900 0 0 960 0 0 0 40 0 0\n",
+        own=7.5,
+    )
+    assert noise["busy_share"] == 800 / 1000
+    assert noise["steal_of_demand"] == 40 / 840
+    assert noise["other_cpu_share"] == pytest.approx(0.5 / 10)
+    assert machine.between(idle, idle, own=0.0)["not_judged"] == [
+        "steal_of_demand",
+        "other_cpu_share",
+    ]
+
+
 def test_other_cpu_share_is_unknown_without_our_own(machine: Machine) -> None:
     noise = machine.between(STAT_START, STAT_END, own=None)
     assert noise["other_cpu_share"] is None

@@ -5,7 +5,7 @@ Values come from Linux' ``/proc``; one that cannot be read is null (unknown).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,8 @@ class Counters:
     Attributes:
         at: when they were read, in monotonic seconds.
         wall: the same in seconds since 1970, by a clock that can be set.
-        ticks: CPU time of all cores together.
+        ticks: CPU time of the cores together.
+        cores: how many these are.
         stalled_seconds: in which at least one task waited, by resource.
         own_cpu_seconds: CPU time that the benchmark's own processes had used.
     """
@@ -39,14 +40,21 @@ class Counters:
     own_cpu_seconds: float | None
 
 
-def read_counters(proc: Path, at: float, wall: float, own_cpu_seconds: float | None) -> Counters:
-    """Read the counters now, which is the time that is given."""
+def read_counters(
+    proc: Path,
+    at: float,
+    wall: float,
+    own_cpu_seconds: float | None,
+    cores: Collection[int] | None = None,
+) -> Counters:
+    """Read the counters now, which is the time that is given; of some cores, or None: of all."""
     stat = (read_text(proc / "stat") or "").splitlines()
+    everyone = sum(line.startswith("cpu") and line[3:4].isdigit() for line in stat)
     return Counters(
         at=at,
         wall=wall,
-        ticks=_ticks(stat),
-        cores=sum(line.startswith("cpu") and line[3:4].isdigit() for line in stat),
+        ticks=_ticks(stat, cores),
+        cores=everyone if cores is None else len(cores),
         stalled_seconds={name: _stalled_seconds(proc, name) for name in RESOURCES},
         own_cpu_seconds=own_cpu_seconds,
     )
@@ -62,13 +70,15 @@ def _stalled_seconds(proc: Path, resource: str) -> float | None:
     return None
 
 
-def _ticks(stat: Iterable[str]) -> dict[str, int] | None:
-    """Return the ticks of all cores together, null if the kernel does not count all of them."""
-    for line in stat:
-        name, *numbers = line.split() or [""]
-        if name == "cpu" and len(numbers) >= len(TICK_NAMES):
-            return dict(zip(TICK_NAMES, map(int, numbers), strict=False))
-    return None
+def _ticks(stat: Iterable[str], cores: Collection[int] | None) -> dict[str, int] | None:
+    """Return the ticks of the cores together, null if the kernel does not count all of them."""
+    wanted = {"cpu"} if cores is None else {f"cpu{core}" for core in cores}
+    lines = {line.split()[0]: line.split()[1:] for line in stat if line.strip()}
+    numbers = [lines[name] for name in wanted if len(lines.get(name, ())) >= len(TICK_NAMES)]
+    if len(numbers) < len(wanted):
+        return None
+    columns = zip(*numbers, strict=False)
+    return {name: sum(map(int, column)) for name, column in zip(TICK_NAMES, columns, strict=False)}
 
 
 def tick_difference(start: Counters, end: Counters) -> dict[str, int] | None:

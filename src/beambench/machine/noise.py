@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,7 +102,7 @@ class NoiseMonitor:
     ``elapsed_seconds``
         How long that was.
     ``steal_share``, ``busy_share``, ``iowait_share``
-        Of all CPU time (ticks of all cores, idle ones too), as ``top`` shows them. Busy is user,
+        Of all CPU time (ticks of the cores, idle ones too), as ``top`` shows them. Busy is user,
         nice, system and interrupts, of this benchmark and all others; stolen time is not in it.
     ``steal_of_demand``
         steal / (busy + steal): the share of the CPU time asked for that the hypervisor gave to
@@ -132,13 +132,16 @@ class NoiseMonitor:
         wall: Callable[[], float] = time.time,
         ticks_per_second: int | None = None,
         temperatures: Callable[[], dict[str, float] | None] = _temperatures,
+        cores: Collection[int] | None = None,
     ) -> None:
+        """Look at some cores, or None: at all of them."""
         self._proc = proc
         self._cpus = sys_root / "devices" / "system" / "cpu"
         self._clock = clock
         self._wall = wall
         self._ticks_per_second = ticks_per_second or os.sysconf("SC_CLK_TCK")
         self._temperatures = temperatures
+        self._watched = cores
         self._readings: list[Counters] = []
         self._spacing = 0.0
         self._state_at_start: dict[str, Any] = {}
@@ -205,7 +208,9 @@ class NoiseMonitor:
         return max(share, 0.0) if share >= -OTHER_CPU_SHARE_TOLERANCE else None
 
     def _counters(self, own_cpu_seconds: float | None) -> Counters:
-        return read_counters(self._proc, self._clock(), self._wall(), own_cpu_seconds)
+        return read_counters(
+            self._proc, self._clock(), self._wall(), own_cpu_seconds, self._watched
+        )
 
     def _state(self, when: str) -> dict[str, Any]:
         """Return what goes up and down, under keys that end with ``when``."""

@@ -17,6 +17,7 @@ from beambench.record.run_record import Direction, Part, Status
 SCHEMA_VERSION = 1
 
 Verdict = Literal["faster", "slower", "same", "inconclusive"]
+LiveSchedule = Literal["interleaved", "duet"]
 Schedule = Literal["interleaved", "duet", "stored"]
 """How repeats of both sides lie in time: in turns, at once, or two runs at different times."""
 

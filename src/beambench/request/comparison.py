@@ -10,6 +10,8 @@ from typing import Any
 from beambench.definition.library import Library
 from beambench.definition.runners import find_runner
 from beambench.errors import UsageError
+from beambench.machine.cores import equal_parts, usable_cores
+from beambench.record.comparison import LiveSchedule
 from beambench.request.benchmark import RunRequest, make_request, masked_override
 from beambench.request.checks import check_count, check_retries, check_timeout
 
@@ -83,11 +85,13 @@ class ComparisonRequest:
 
     Attributes:
         options: what `make_comparison` was given, for a comparison that is resumed.
+        schedule: whether the repeats of a pair take turns or run at the same time.
     """
 
     sides: Sequence[Side]
     budget: Budget
     options: Mapping[str, Any]
+    schedule: LiveSchedule = "interleaved"
 
     def with_option(self, name: str, value: object) -> ComparisonRequest:
         """Return the request with something more that is kept for a comparison that is resumed."""
@@ -115,6 +119,7 @@ def make_comparison(
     base_python: str | None = None,
     candidate_python: str | None = None,
     control: bool = False,
+    schedule: LiveSchedule = "interleaved",
     pairs: int | None = None,
     max_time: str | None = None,
     until: str | None = None,
@@ -132,6 +137,8 @@ def make_comparison(
         base_python: Python of another environment for the workers of the base.
         candidate_python: likewise for those of every candidate.
         control: measure the base a second time, as a side of its own.
+        schedule: `interleaved`: the sides take turns; `duet`: both at the same time, each on half
+            of the cores.
         pairs: blocks, of one repeat of each side.
         max_time: budget of time, such as `5m`.
         until: `ci<2%`: end once the interval of the throughput ratio is within ± 2 %.
@@ -158,7 +165,9 @@ def make_comparison(
         )
     sides = [_side(library, name, *side, {**options, "repeats": budget.pairs}) for side in named]
     _check_differences(sides)
-    return ComparisonRequest(sides, budget, {**given, **options})
+    if schedule == "duet":
+        _check_duet(sides)
+    return ComparisonRequest(sides, budget, {**given, **options}, schedule)
 
 
 def settings_of(text: str, option: str) -> dict[str, str]:
@@ -251,6 +260,22 @@ def _check_differences(sides: Sequence[Side]) -> None:
                 "compare the base with itself"
             )
         seen[text] = side.name
+
+
+def _check_duet(sides: Sequence[Side]) -> None:
+    if len(sides) != 2:
+        raise UsageError(
+            f"--schedule duet measures two sides at the same time, and there are {len(sides)}: "
+            "give one --candidate, or --control alone"
+        )
+    cores = usable_cores()
+    if cores is None:
+        raise UsageError("--schedule duet needs Linux, where a process can be kept to some cores")
+    if not equal_parts(cores, len(sides)):
+        raise UsageError(
+            f"--schedule duet needs a core for each side, and {len(cores)} can be used: leave it "
+            "out, so that the sides take turns"
+        )
 
 
 def _budget(

@@ -48,6 +48,9 @@ class FakeSampler:
 
 
 class FakeNoise:
+    def __init__(self, cores: frozenset[int] | None) -> None:
+        self.cores = cores
+
     def start(self) -> None:
         self.started = True
 
@@ -58,6 +61,8 @@ class FakeNoise:
         self, own_cpu_seconds: float | None, window: tuple[float, float] | None
     ) -> dict[str, Any]:
         noise = {"started": self.started, "own_cpu_seconds": own_cpu_seconds}
+        if self.cores is not None:
+            noise["cores"] = self.cores
         return noise if window is None else {**noise, "window": window}
 
 
@@ -368,3 +373,13 @@ def test_noise_is_judged_over_the_time_that_the_numbers_are_from(run, fields, wi
 def test_the_sampler_notes_the_noise_of_the_machine(run, samplers):
     run()
     assert samplers[0].on_sample.__func__ is FakeNoise.read
+
+
+@pytest.mark.parametrize(
+    ("usable", "watched"), [({0, 1, 2, 3}, None), ({2, 3}, frozenset({2, 3})), (None, None)]
+)
+def test_noise_is_that_of_the_cores_that_a_worker_is_kept_to(run, monkeypatch, usable, watched):
+    cores = None if usable is None else frozenset(usable)
+    monkeypatch.setattr(worker_process, "usable_cores", lambda: cores)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert run().noise.get("cores") == watched

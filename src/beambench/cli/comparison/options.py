@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,6 +43,13 @@ CandidatePythonOption = Annotated[
 ]
 ControlOption = Annotated[
     bool, typer.Option("--control", help="Also measure the base against itself (A/A).")
+]
+ScheduleOption = Annotated[
+    Literal["interleaved", "duet"],
+    typer.Option(
+        help="How pairs are measured: interleaved, one side after the other on all cores; or duet, "
+        "both at the same time, each on half of them."
+    ),
 ]
 PairsOption = Annotated[
     int | None,
@@ -102,6 +109,7 @@ OWN = (
     "base_python",
     "candidate_python",
     "control",
+    "schedule",
     "pairs",
     "max_time",
     "until",

@@ -19,6 +19,7 @@ from beambench.clock import utc_now
 from beambench.controller.processes.supervisor import ProcessOutcome, supervise
 from beambench.controller.results import TaskResult
 from beambench.definition.plan import WorkerPlan
+from beambench.machine.cores import Cores, usable_cores
 from beambench.machine.noise import NoiseMonitor
 from beambench.machine.processes import ProcessTreeSampler
 from beambench.record.observation import Observation
@@ -44,7 +45,7 @@ def run_task(
     plan_file.write_text(document, "utf-8")
     result_file.unlink(missing_ok=True)
     temporary = _empty(folder / "temporary")
-    noise, samplers = NoiseMonitor(), list[ProcessTreeSampler]()
+    noise, samplers = NoiseMonitor(cores=_own_cores()), list[ProcessTreeSampler]()
 
     def watch(pid: int) -> None:
         sampler = ProcessTreeSampler(pid, supervisors=2, on_sample=noise.read)  # the watchdog: 2
@@ -82,6 +83,15 @@ def run_task(
         peak_rss=_greatest(seen.peak_rss if seen else None, observation),
         rss_samples=seen.samples if seen else 0,
     )
+
+
+def _own_cores() -> Cores | None:
+    """Return the cores that a worker is kept to, None if it may use all.
+
+    Work on others takes nothing from it, so that is not what it is disturbed by.
+    """
+    cores = usable_cores()
+    return None if cores is None or len(cores) == os.cpu_count() else cores
 
 
 def _empty(folder: Path) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from beambench.record.run_record import Repeat
+from beambench.times import parse_time
 
 S = TypeVar("S")
 
@@ -17,7 +18,7 @@ class Block:
 
     Attributes:
         index: from 0, in the order of their execution.
-        repeats: by side, in the order in which they ran.
+        repeats: by side, in the order in which they ran; of a duet in that of their cores.
     """
 
     index: int
@@ -27,6 +28,15 @@ class Block:
     def disturbed(self) -> list[str]:
         """Sides whose repeat other work on the machine disturbed."""
         return [name for name, repeat in self.repeats.items() if repeat.is_disturbed]
+
+    @property
+    def overlap(self) -> float:
+        """Share of its time, from the first begin to the last end, in which all sides ran."""
+        begins = [parse_time(repeat.started_at) for repeat in self.repeats.values()]
+        ends = [parse_time(repeat.finished_at) for repeat in self.repeats.values()]
+        whole = (max(ends) - min(begins)).total_seconds()
+        common = (min(ends) - max(begins)).total_seconds()
+        return max(0.0, common) / whole if whole > 0 else 1.0
 
 
 IsEnough = Callable[[Sequence[Block]], bool]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,9 @@ from beambench.request.comparison import (
     ComparisonRequest,
     settings_of,
 )
+
+LEAST_OVERLAP = 0.8
+"""Share of the time of a duet's pair, at its median, in which both sides should run."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def _document(
         base,
         candidate,
         Circumstances(
-            schedule="interleaved",
+            schedule=subject.request.schedule,
             created_at=subject.created_at,
             pairs=[_pair(block, name) for block in blocks],
             status=trouble.status if trouble is not None else "succeeded",
@@ -80,6 +84,7 @@ def _document(
             warnings=[
                 *measurement.warnings,
                 *_set_aside(measurement.blocks, blocks),
+                *_apart(subject.request, blocks),
                 *_ending(subject, measurement),
             ],
         ),
@@ -115,6 +120,19 @@ def _set_aside(blocks: Sequence[Block], counting: Sequence[Block]) -> list[str]:
     return [
         f"{len(blocks) - len(counting)} of {len(blocks)} pairs are left out: other work on the "
         "machine disturbed them"
+    ]
+
+
+def _apart(request: ComparisonRequest, blocks: Sequence[Block]) -> list[str]:
+    """Warn where the repeats of a duet had less time in common than their ratio needs."""
+    if request.schedule != "duet" or not blocks:
+        return []
+    overlap = statistics.median(block.overlap for block in blocks)
+    if overlap >= LEAST_OVERLAP:
+        return []
+    return [
+        f"the sides of a pair ran at the same time for {100 * overlap:.0f} % of it: in the rest "
+        "one of them had the machine to itself; for sides so unlike use --schedule interleaved"
     ]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from beambench.experiments.live_comparison.blocks import (
     undisturbed,
 )
 from beambench.experiments.live_comparison.sides import LiveSide, SharedSteps, opened
+from beambench.machine.cores import Cores, equal_parts, usable_cores
 from beambench.record.run_record import Repeat, RunRecord
 from beambench.request.comparison import LEAST_PAIRS, ComparisonRequest
 
@@ -110,11 +112,12 @@ class _Turns:
 
     def __post_init__(self) -> None:
         self._earlier = len(self.blocks)
+        self._parts = _parts(self.request, len(self.sides))
 
     def run(self, after_block: AfterBlock, is_enough: IsEnough) -> None:
         """Prepare, and measure until the budget is used, the answer is known, or trouble."""
         for side in self.sides:
-            trouble = side.prepare()
+            trouble = side.prepare(self._parts[0] if self._parts else None)
             if trouble is not None:
                 self._end(side, trouble)
                 return
@@ -145,14 +148,26 @@ class _Turns:
     def _measured(self) -> Block | None:
         """Measure a block; None where one of its repeats did not succeed."""
         index = len(self.blocks)
+        sides = order_of(self.sides, index)
         repeats: dict[str, Repeat] = {}
-        for side in order_of(self.sides, index):
-            repeat = side.repeat()
+        for side, repeat in self._at_once(sides) if self._parts else _in_turns(sides):
             if isinstance(repeat, Trouble):
                 self._cut(side, repeat, repeats)
                 return None
             repeats[side.name] = repeat
         return Block(index, repeats)
+
+    def _at_once(self, sides: Sequence[LiveSide]) -> list[tuple[LiveSide, Repeat | Trouble]]:
+        """Carry out a repeat of each side at the same time, each on cores of its own.
+
+        The order of the sides, which is mirrored from block to block, gives them their cores: one
+        core that is slower than another is in both sides as often.
+        """
+        with ThreadPoolExecutor(len(sides)) as pool:
+            repeats = list(pool.map(LiveSide.repeat, sides, self._parts))
+        # Trouble last, so that what there is of the other side is known and left out.
+        results = zip(sides, repeats, strict=True)
+        return sorted(results, key=lambda result: isinstance(result[1], Trouble))
 
     def _cut(self, side: LiveSide, trouble: Trouble, done: Mapping[str, Repeat]) -> None:
         """Leave out the repeats of a block that did not become whole."""
@@ -203,3 +218,17 @@ class _Turns:
         if self.trouble.status == "failed":
             return Trouble("cancelled", f"the comparison ended: {self.trouble.message}")
         return self.trouble
+
+
+def _in_turns(sides: Sequence[LiveSide]) -> Iterator[tuple[LiveSide, Repeat | Trouble]]:
+    """Carry out a repeat of one side after the other, as they are asked for."""
+    for side in sides:
+        yield side, side.repeat()
+
+
+def _parts(request: ComparisonRequest, sides: int) -> Sequence[Cores]:
+    """Return the cores of each side of a duet; empty where the sides take turns on all of them."""
+    cores = usable_cores()
+    if request.schedule == "interleaved" or cores is None:
+        return []
+    return equal_parts(cores, sides)

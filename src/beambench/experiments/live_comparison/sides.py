@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 from beambench.cancellation import Cancellation
@@ -14,6 +15,7 @@ from beambench.controller.results import Trouble
 from beambench.controller.session import Announce, Session, Step
 from beambench.experiments.benchmark import BenchmarkRun
 from beambench.experiments.experiment import Experiment, guarded, record_of, session_of
+from beambench.machine.cores import Cores, kept_to
 from beambench.record.run_record import Repeat, RunRecord
 from beambench.request.comparison import Side
 
@@ -47,20 +49,29 @@ class LiveSide:
         prepared = self.run.prepared.prepared if self.run.prepared is not None else None
         return prepared.environment if prepared is not None else {}
 
-    def prepare(self) -> Trouble | None:
+    def prepare(self, cores: Cores | None = None) -> Trouble | None:
         """Make input and weights ready, and run the reference sample.
+
+        Args:
+            cores: that its workers may use; None: all.
 
         Raises:
             UsageError: it came upon what only the user can fix.
         """
         experiment, session = self.experiment, self.session
-        return guarded(session, lambda: experiment.prepare(session, experiment.execution))
+        with kept_to(cores):
+            return guarded(session, lambda: experiment.prepare(session, experiment.execution))
 
-    def repeat(self) -> Repeat | Trouble:
-        """Carry out one repeat; return it, or the trouble where it did not succeed."""
+    def repeat(self, cores: Cores | None = None) -> Repeat | Trouble:
+        """Carry out one repeat; return it, or the trouble where it did not succeed.
+
+        Args:
+            cores: that its worker may use; None: all.
+        """
         execution, arm = self.experiment.execution, self.experiment.schedule[0]
         step = self.session.next_step(f"{arm.label} {self.done + 1}")
-        result = guarded(self.session, lambda: arm.repeat(self.session, step, execution))
+        with kept_to(cores):
+            result = guarded(self.session, lambda: arm.repeat(self.session, step, execution))
         if isinstance(result, Trouble):
             return result
         if result.status == "timed_out" and not self.keeps_cut:
@@ -114,13 +125,16 @@ class SharedSteps:
     announce: Announce
     total: int
     begun: int = 0
+    _lock: Lock = field(default_factory=Lock)  # of a duet, both sides announce at once
 
     def of(self, name: str) -> Announce:
         """Return what announces the steps of a side."""
 
         def announce(step: Step, elements: int | None) -> OnProgress:
-            self.begun += 1
-            self.total = max(self.total, self.begun)
-            return self.announce(Step(f"{name}: {step.label}", self.begun, self.total), elements)
+            with self._lock:
+                self.begun += 1
+                self.total = max(self.total, self.begun)
+                shown = Step(f"{name}: {step.label}", self.begun, self.total)
+            return self.announce(shown, elements)
 
         return announce
