@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from beambench.cli.settings import JsonOption, StoreOption, store_url
+from beambench.cli.watch.settings import policy_in_force
 from beambench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def report(
     from beambench.site.build import SiteRequest, build_site
 
     now = context.obj.clock.utc_now() if context.obj.clock is not None else utc_now()
-    request = SiteRequest(out, now, tuple(benchmark or ()), since)
+    rules = policy_in_force(None)
+    request = SiteRequest(out, now, tuple(benchmark or ()), since, rules)
     with _opened(records, store, now) as runs:
         built = build_site(runs, request)
     counts = {

@@ -64,6 +64,12 @@ def read_environment(environment: Mapping[str, Any]) -> Environment:
     return tolerant(Environment, environment)
 
 
+def machine_digest(environment: Mapping[str, Any]) -> str | None:
+    """Return the digest of the machine alone, without reading the rest; None is unknown."""
+    digest = environment.get("machine_digest")
+    return digest if isinstance(digest, str) else None
+
+
 def differences(before: Environment, after: Environment) -> list[str]:
     """Return what differs between two environments, as far as both are known, a line each."""
     pairs: list[tuple[str, object, object]] = [

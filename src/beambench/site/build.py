@@ -10,11 +10,14 @@ from pathlib import Path
 
 import jinja2
 
+from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.errors import RunError, UsageError, nearest
 from beambench.record.comparison import Comparison
+from beambench.site.chart_data import chart_data, script_of
 from beambench.site.comparison_page import render_comparison
 from beambench.site.files import FOLDERS, copy_assets, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
+from beambench.site.histories import benchmark_history
 from beambench.site.manifest import NAME, BenchmarkOutline, Manifest, read_manifest
 from beambench.site.run_page import render_run
 from beambench.site.slugs import slug
@@ -38,12 +41,14 @@ class SiteRequest:
         benchmarks: names; none: all that have runs or comparisons.
         since: ISO 8601 time from which on runs are shown; None: all.
         now: time of the build, ISO 8601.
+        policy: what counts as a change of a history.
     """
 
     out: Path
     now: str
     benchmarks: tuple[str, ...] = ()
     since: str | None = None
+    policy: AlarmPolicy = field(default_factory=AlarmPolicy)
 
 
 @dataclass
@@ -142,6 +147,7 @@ class _Builder:
         page_slug = slug(name)
         expected = {
             self.out / "benchmarks" / f"{page_slug}.html",
+            self.out / "benchmarks" / f"{page_slug}.js",
             *(self.out / "runs" / f"{slug(run_id)}.html" for run_id in run_ids),
             *(self.out / "comparisons" / f"{slug(each.comparison_id)}.html"
               for each in comparisons),
@@ -163,7 +169,10 @@ class _Builder:
         for comparison in comparisons:
             text = render_comparison(self.templates, comparison, page)
             self._write(f"comparisons/{slug(comparison.comparison_id)}.html", text)
-        values = {"name": name, "newest_runs": light[: -NEWEST_RUNS - 1 : -1]}
+        history = benchmark_history(name, light, self.request.now, self.request.policy)
+        data = chart_data(history, self.request.now, demo=demo)
+        self._write(f"benchmarks/{page_slug}.js", script_of(data))
+        values = {"name": name, "slug": page_slug, "newest_runs": light[: -NEWEST_RUNS - 1 : -1]}
         self._write(
             f"benchmarks/{page_slug}.html", render(self.templates, "benchmark.html", page, values)
         )

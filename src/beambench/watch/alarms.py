@@ -12,9 +12,8 @@ from typing import Literal
 from beambench.analysis.change_points.evaluation import NEAR
 from beambench.analysis.change_points.monitor import AlarmMonitor
 from beambench.analysis.change_points.policy import Alarm, AlarmPolicy
-from beambench.record.run_record import RunRecord
 from beambench.times import parse_time
-from beambench.watch.series import Level, Series, level_at, series_of_runs
+from beambench.watch.series import HistoricRun, Level, Series, level_at, series_of_runs
 
 METRICS = ("throughput_elements", "element_latency_mean", "cpu_time_per_element", "model_load_time")
 """What is watched unless others are named."""
@@ -78,7 +77,7 @@ class WatchAlarm:
 
 def alarms_of_benchmark(
     benchmark: str,
-    runs: Sequence[RunRecord],
+    runs: Sequence[HistoricRun],
     metrics: Iterable[str],
     policy: AlarmPolicy,
     now: str,
@@ -159,7 +158,7 @@ def _change(benchmark: str, metric: str, levels: Sequence[WorseLevel]) -> WatchA
     return WatchAlarm(benchmark, "change", metric, state, summary, raised_at, tuple(levels))
 
 
-def _missing(benchmark: str, runs: Sequence[RunRecord], now: str) -> list[WatchAlarm]:
+def _missing(benchmark: str, runs: Sequence[HistoricRun], now: str) -> list[WatchAlarm]:
     starts = sorted(parse_time(run.started_at) for run in runs)
     periods = [(later - earlier).total_seconds() for earlier, later in pairwise(starts)]
     if len(periods) < LEAST_PERIODS:
@@ -180,7 +179,9 @@ def _shown(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _redefined(benchmark: str, runs: Sequence[RunRecord], policy: AlarmPolicy) -> list[WatchAlarm]:
+def _redefined(
+    benchmark: str, runs: Sequence[HistoricRun], policy: AlarmPolicy
+) -> list[WatchAlarm]:
     """Return an alarm for a variant and profile whose definition changed a few runs ago."""
     alarms = []
     for variant, profile in sorted({(run.variant, run.profile) for run in runs}):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from beambench.errors import UsageError
 from beambench.record.baseline import LEAST_RUNS, Baseline
-from beambench.record.run_record import RunRecord
-from beambench.watch.series import group_of, kind_of, unfit
+from beambench.watch.series import HistoricRun, group_of, kind_of, unfit
+
+Run = TypeVar("Run", bound=HistoricRun)
 
 
-def make_baseline(name: str, runs: Sequence[RunRecord], created_at: str) -> Baseline:
+def make_baseline(name: str, runs: Sequence[HistoricRun], created_at: str) -> Baseline:
     """Return the baseline of runs.
 
     Raises UsageError for fewer than three, for one that did not finish its work or whose work is
@@ -36,9 +38,7 @@ def make_baseline(name: str, runs: Sequence[RunRecord], created_at: str) -> Base
     )
 
 
-def candidate_of(
-    baseline: Baseline, first: RunRecord, runs: Iterable[RunRecord]
-) -> RunRecord | None:
+def candidate_of(baseline: Baseline, first: HistoricRun, runs: Iterable[Run]) -> Run | None:
     """Return the newest run of the baseline's kind that is not in it, None without one.
 
     Args:
@@ -56,7 +56,7 @@ def candidate_of(
     )
 
 
-def differences(base: RunRecord, other: RunRecord) -> list[str]:
+def differences(base: HistoricRun, other: HistoricRun) -> list[str]:
     """Return the names of what keeps two runs from being of one history."""
     names = [
         name

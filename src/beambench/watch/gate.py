@@ -26,10 +26,9 @@ from beambench.analysis.change_points.scan import Noise
 from beambench.analysis.student_t import critical_value, upper_tail
 from beambench.errors import UsageError
 from beambench.record.baseline import Baseline
-from beambench.record.run_record import RunRecord
 from beambench.watch.alarms import METRICS
 from beambench.watch.baselines import differences
-from beambench.watch.series import Series, kind_of, series_of_runs, unfit
+from beambench.watch.series import HistoricRun, Series, kind_of, series_of_runs, unfit
 
 ALPHA = 0.01
 """How often a gate may fail without cause."""
@@ -158,8 +157,8 @@ class GateReport:
 
 def report(
     baseline: Baseline,
-    candidate: RunRecord,
-    history: Sequence[RunRecord],
+    candidate: HistoricRun,
+    history: Sequence[HistoricRun],
     metrics: Sequence[str] | None,
     max_slowdown: float,
 ) -> GateReport:
@@ -213,7 +212,9 @@ def report(
     )
 
 
-def _has(runs: Sequence[RunRecord], baseline: Baseline, candidate: RunRecord, metric: str) -> bool:
+def _has(
+    runs: Sequence[HistoricRun], baseline: Baseline, candidate: HistoricRun, metric: str
+) -> bool:
     sides = {*baseline.run_ids, candidate.run_id}
     return all(
         metric in run.metrics and run.metrics[metric].value > 0
@@ -239,7 +240,7 @@ def _sentence(gated: Sequence[GatedMetric], verdict: Verdict, max_slowdown: floa
 
 def _report(
     baseline: Baseline,
-    candidate: RunRecord,
+    candidate: HistoricRun,
     max_slowdown: float,
     verdict: Verdict,
     sentence: str,

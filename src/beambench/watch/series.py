@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,13 +18,62 @@ from beambench.analysis.change_points.scan import Noise, level_of
 from beambench.analysis.change_points.segmentation import detect_changes
 from beambench.errors import UsageError, nearest
 from beambench.inputs.text import read_lines
-from beambench.record.environment import differences, read_environment
-from beambench.record.run_record import MetricValue, RunRecord
+from beambench.record.environment import differences, machine_digest, read_environment
+from beambench.record.run_record import (
+    InputRecord,
+    Metrics,
+    MetricValue,
+    ModelRecord,
+    RunnerRecord,
+    Status,
+)
 
 LEAST_OF_LEVEL = 3
 """Points of a level from which its spread counts."""
 
 BETTER: dict[str, Direction | None] = {"higher": "up", "lower": "down", "neither": None}
+
+
+class Proof(Protocol):
+    """Whether the work of a run was proven, and why not where it could not be."""
+
+    @property
+    def passed(self) -> bool: ...
+    @property
+    def unverified(self) -> str | None: ...
+
+
+class HistoricRun(Protocol):
+    """What a history reads of a run: a whole record has it, and so has a lighter reading of one."""
+
+    @property
+    def schema_version(self) -> int: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def benchmark(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def definition_hash(self) -> str: ...
+    @property
+    def runner(self) -> RunnerRecord: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def started_at(self) -> str: ...
+    @property
+    def input(self) -> InputRecord: ...
+    @property
+    def model(self) -> ModelRecord: ...
+    @property
+    def metrics(self) -> Metrics: ...
+    @property
+    def verification(self) -> Proof: ...
+    @property
+    def environment(self) -> Mapping[str, Any]: ...
 
 
 class Kind(NamedTuple):
@@ -51,7 +100,7 @@ class Point(NamedTuple):
     time: str
     value: float
     group: Hashable
-    run: RunRecord | None = None
+    run: HistoricRun | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +152,7 @@ class Series:
 
 
 def series_of_runs(
-    runs: Sequence[RunRecord], metric: str, policy: AlarmPolicy | None = None
+    runs: Sequence[HistoricRun], metric: str, policy: AlarmPolicy | None = None
 ) -> tuple[list[Series], dict[str, int]]:
     """Return the series of a metric, the longest first, and how many runs are in none, and why.
 
@@ -192,7 +241,7 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def unfit(run: RunRecord) -> str | None:
+def unfit(run: HistoricRun) -> str | None:
     """Return why a run is in no history and no baseline, None if it can be."""
     if run.status != "succeeded":
         return run.status.replace("_", " ")
@@ -201,7 +250,7 @@ def unfit(run: RunRecord) -> str | None:
     return None if run.verification.passed else "failed verification"
 
 
-def _left_out(run: RunRecord, metric: str) -> str | None:
+def _left_out(run: HistoricRun, metric: str) -> str | None:
     """Return why a run is not in the series of a metric, None if it is."""
     reason = unfit(run)
     if reason is not None:
@@ -211,14 +260,14 @@ def _left_out(run: RunRecord, metric: str) -> str | None:
     return None if run.metrics[metric].value > 0 else f"{metric} of 0"
 
 
-def kind_of(run: RunRecord) -> Kind:
+def kind_of(run: HistoricRun) -> Kind:
     runner = run.runner.executed or run.runner.requested
     return Kind(run.variant, run.profile, runner, run.input.kind, run.model.weights)
 
 
-def group_of(run: RunRecord) -> tuple[Hashable, ...]:
+def group_of(run: HistoricRun) -> tuple[Hashable, ...]:
     """Return record schema, definition, input and machine of a run."""
-    machine = read_environment(run.environment).machine_digest
+    machine = machine_digest(run.environment)
     return run.schema_version, run.definition_hash, run.input.digest, machine
 
 
