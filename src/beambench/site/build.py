@@ -14,7 +14,7 @@ from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.errors import RunError, UsageError, nearest
 from beambench.record.comparison import Comparison
 from beambench.site.chart_data import chart_data, script_of
-from beambench.site.comparison_page import render_comparison
+from beambench.site.comparison_page import render_comparison, sides_of, with_same_base
 from beambench.site.files import FOLDERS, copy_assets, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
 from beambench.site.histories import benchmark_history
@@ -167,7 +167,13 @@ class _Builder:
         demo = any(DEMO_LABEL in run.labels for run in light)
         page = self._page("../", newest, demo=demo)
         for comparison in comparisons:
-            text = render_comparison(self.templates, comparison, page)
+            text = render_comparison(
+                self.templates,
+                comparison,
+                page,
+                runs=sides_of(self.store, comparison),
+                candidates=with_same_base(comparison, comparisons),
+            )
             self._write(f"comparisons/{slug(comparison.comparison_id)}.html", text)
         history = benchmark_history(name, light, self.request.now, self.request.policy)
         data = chart_data(history, self.request.now, demo=demo)

@@ -40,8 +40,8 @@ WITH_INTERVAL = (
 """Metrics whose intervals are drawn: a page with those of all would be too large."""
 
 COMMIT_DIGITS = 12
-LINES_SHOWN, LONGEST_LINE = 8, 200
-"""Lines that explain a change, and characters of each."""
+LONGEST_LINE = 300
+"""Characters of a line that explains a change."""
 
 
 def script_of(data: dict[str, Any]) -> str:
@@ -146,7 +146,10 @@ def _series(
             if each.levels
         },
         "alarms": _alarms(history, alarms, index),
-        "marks": [{"index": mark.index, "lines": _lines(mark.lines)} for mark in history.marks],
+        "marks": [
+            {"index": mark.index, "lines": [line[:LONGEST_LINE] for line in mark.lines]}
+            for mark in history.marks
+        ],
     }
 
 
@@ -169,7 +172,7 @@ def _level(level: Level, series: Series, index: dict[str, int]) -> dict[str, Any
         "ratio_high": _rounded(change.ratio_high, DIGITS),
         "confidence": change.confidence,
         "better": None if series.better is None else change.direction == series.better,
-        "environment": _lines(level.environment),
+        "environment": [line[:LONGEST_LINE] for line in level.environment],
     }
 
 
@@ -191,12 +194,6 @@ def _alarms(
                     }
                 )
     return shown
-
-
-def _lines(lines: Sequence[str]) -> list[str]:
-    shown = [line[:LONGEST_LINE] for line in lines[:LINES_SHOWN]]
-    rest = len(lines) - len(shown)
-    return [*shown, f"and {rest} more"] if rest else shown
 
 
 def _value(run: HistoryRun, name: str, field: str) -> float | None:
