@@ -1,0 +1,285 @@
+// One plot: uPlot gives canvas, axes and dragging; what is measured is drawn and found by us.
+(function (beambench) {
+  "use strict";
+
+  const { model, painter, element } = beambench;
+  const NEAR_PX = 28;
+  const CLICK_MS = 220;
+  const AXIS_FONT = "11.5px system-ui, sans-serif";
+  const STEPS = [1, 2, 2.5, 5, 10];
+
+  // Steps of an axis that people count in, for a span of any size.
+  function steps(span) {
+    const power = 10 ** Math.floor(Math.log10(span || 1));
+    return [0.01, 0.1, 1].flatMap((size) => STEPS.map((step) => step * size * power));
+  }
+
+  function ticks(low, high, step) {
+    const made = [];
+    for (let at = Math.ceil(low / step); at * step <= high && made.length < 40; at += 1) made.push(at * step);
+    return made;
+  }
+
+  function tickText(value, step, size) {
+    const scaled = value / size;
+    if (Math.abs(scaled) >= 1e9 || (scaled !== 0 && Math.abs(step / size) < 1e-6)) return scaled.toExponential(1);
+    const decimals = Math.max(0, -Math.floor(Math.log10(step / size) + 1e-9) + (/^2\.5/.test((step / size).toPrecision(2).replace(/^0\.0*/, "")) ? 1 : 0));
+    return scaled.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: Math.min(decimals, 20) });
+  }
+
+  class Pane {
+    constructor(page, spec) {
+      this.page = page;
+      this.spec = spec;
+      this.isTime = spec.chart.x !== "sdk";
+      this.axis = this.isTime ? page.timeAxis : page.sdkAxis;
+      this.drawn = [];
+      this.focused = null;
+      this.title = element("p", { className: "pane-title" });
+      this.host = element("div", {
+        className: "pane", tabIndex: 0,
+        aria: { role: "application", roledescription: "chart", label: this.label() },
+      });
+      this.root = element("div", { className: "pane-frame" }, this.title, this.host);
+      this.crosshair = element("div", { className: "crosshair", hidden: true });
+      this.lines = this.makeLines();
+      this.setTitle(this.yRange());
+      this.listen();
+    }
+
+    label() {
+      const titles = this.spec.metrics.map((name) => this.page.data.metrics[name].title).join(", ");
+      const axis = this.isTime ? "by date" : "by version of the SDK";
+      return `${titles} ${axis}. Left and right go from run to run, up and down to another series, Enter opens the run, P pins it.`;
+    }
+
+    makeLines() {
+      const { data } = this.page;
+      return data.series.flatMap((series, seriesNumber) => this.spec.metrics.map((metric, metricNumber) => {
+        const points = model.points(series, metric, this.axis.place);
+        const levels = model.levels(series, metric, points);
+        const byIndex = new Map(points.map((point) => [point.index, point]));
+        return { series, metric, seriesNumber, metricNumber, points, levels, byIndex, isStrip: !this.isTime };
+      })).filter((line) => line.points.length);
+    }
+
+    // The colour says what differs: the series, or with one series the metric.
+    visibleLines() {
+      const visible = this.lines.filter((line) => !this.page.state.off.has(line.series.id));
+      const isOneSeries = new Set(visible.map((line) => line.series)).size === 1 && this.spec.metrics.length > 1;
+      for (const line of visible) {
+        line.colour = beambench.seriesColour(isOneSeries ? line.metricNumber : line.seriesNumber);
+        line.dash = isOneSeries ? [] : painter.DASHES[line.metricNumber % painter.DASHES.length];
+        line.shape = (isOneSeries ? line.metricNumber : line.seriesNumber) % 4;
+      }
+      return visible;
+    }
+
+    xRange() {
+      return (this.isTime && this.page.state.range) || this.axis.range;
+    }
+
+    yRange() {
+      const [from, to] = this.xRange();
+      let low = Infinity;
+      let high = -Infinity;
+      for (const line of this.visibleLines()) {
+        for (const point of line.points) {
+          if (point.x < from || point.x > to) continue;
+          low = Math.min(low, point.low === null ? point.y : Math.min(point.y, point.low));
+          high = Math.max(high, point.high === null ? point.y : Math.max(point.y, point.high));
+        }
+      }
+      if (low > high) return [0, 1];
+      if (this.page.state.zero) [low, high] = [Math.min(low, 0), Math.max(high, 0)];
+      const margin = high / 2 - low / 2 || Math.abs(high) / 2 || 0.5;
+      const floor = this.page.state.zero && low === 0 ? 0 : low - margin * 0.16;
+      return [Number.isFinite(floor) ? floor : low, Number.isFinite(high + margin * 0.3) ? high + margin * 0.3 : high];
+    }
+
+    setTitle([low, high]) {
+      const [, unit] = this.unitScale = beambench.scale(this.spec.unit, Math.max(Math.abs(low), Math.abs(high)));
+      const titles = this.spec.metrics.map((name) => this.page.data.metrics[name].title);
+      const better = new Set(this.spec.metrics.map((name) => this.page.data.metrics[name].direction));
+      const direction = better.size === 1 && !better.has("neither") ? `${[...better][0]} is better` : "";
+      const keys = titles.length > 1 ? this.metricKeys(titles) : [titles[0]];
+      const tail = [unit && `in ${unit}`, direction].filter(Boolean).join(", ");
+      this.title.replaceChildren(...keys, element("span", { className: "pane-unit", textContent: tail }));
+    }
+
+    metricKeys(titles) {
+      const isOneSeries = new Set(this.visibleLines().map((line) => line.series)).size === 1;
+      return titles.map((title, number) => element("span", { className: "pane-key" },
+        beambench.key({ number: isOneSeries ? number : null, dash: isOneSeries ? [] : painter.DASHES[number % 5] }), title));
+    }
+
+    create() {
+      if (this.plot) return;
+      this.plot = new uPlot(this.options(), [this.axis.range, [0, 1]], this.host);
+      this.plot.over.append(this.crosshair);
+      this.plot.over.addEventListener("mousemove", (event) => this.hover(event));
+      this.plot.over.addEventListener("mouseleave", () => this.page.leave());
+      this.plot.over.addEventListener("click", (event) => this.click(event));
+      this.plot.over.addEventListener("dblclick", () => this.page.zoom(null));
+      new ResizeObserver(() => this.resize()).observe(this.host);
+      this.update();
+    }
+
+    size() {
+      return { width: Math.max(this.host.clientWidth, 120), height: Math.max(this.host.clientHeight, 80) };
+    }
+
+    resize() {
+      const size = this.size();
+      if (size.width !== this.plot.width || size.height !== this.plot.height) this.plot.setSize(size);
+    }
+
+    options() {
+      const grid = { stroke: () => beambench.colour("grid"), width: 1 };
+      const base = { font: AXIS_FONT, stroke: () => beambench.colour("muted"), grid, ticks: { show: false } };
+      const { versions } = this.axis;
+      const xAxis = versions
+        ? { splits: () => versions.map((_, number) => number), values: () => versions, grid: { show: false }, size: 28 }
+        : { values: (plot, at, axis, space, step) => beambench.timeTicks(at, step), space: 64, size: 42 };
+      return {
+        ...this.size(), legend: { show: false }, pxAlign: 0, padding: [6, 14, 0, 4],
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        cursor: { x: true, y: false, points: { show: false }, drag: { x: this.isTime, y: false, setScale: false }, bind: { dblclick: () => null } },
+        scales: {
+          x: { time: this.isTime, range: () => this.xRange() },
+          y: { range: () => this.shownY },
+        },
+        axes: [{ ...base, ...xAxis }, {
+          ...base, size: 60, gap: 6,
+          incrs: (plot, axis, low, high) => steps(high - low),
+          splits: (plot, axis, low, high, step) => ticks(low, high, step),
+          values: (plot, at, axis, space, step) => at.map((value) => tickText(value, step, this.unitScale[0])),
+        }],
+        series: [{}, { paths: () => null, points: { show: false } }],
+        hooks: { draw: [(plot) => this.draw(plot)], setSelect: [(plot) => this.select(plot)] },
+      };
+    }
+
+    update() {
+      if (!this.plot) return;
+      this.shownY = this.yRange();
+      this.setTitle(this.shownY);
+      const [from, to] = this.xRange();
+      this.plot.batch(() => {
+        this.plot.setScale("x", { min: from, max: to });
+        this.plot.setScale("y", { min: this.shownY[0], max: this.shownY[1] });
+      });
+      this.plot.redraw(false, true);
+    }
+
+    draw(plot) {
+      const [from, to] = this.xRange();
+      const visible = this.visibleLines();
+      const isDetailed = !this.page.state.plain;
+      this.drawn = [];
+      painter.clipped(plot, (at) => {
+        if (isDetailed) visible.forEach((line) => painter.noiseBand(at, line));
+        if (this.isTime) new Set(visible.map((line) => line.series)).forEach((series) => painter.marks(at, series, this.axis.place));
+        const labels = [];
+        for (const line of visible) {
+          const within = line.points.filter((point) => point.x >= from && point.x <= to);
+          const points = beambench.reduce(within, (x) => plot.valToPos(x, "x"), plot.over.clientWidth, (point) => this.isKept(point));
+          if (isDetailed) painter.intervals(at, line, points);
+          if (this.isTime) painter.lines(at, line, points);
+          painter.dots(at, line, points);
+          if (!this.isTime) painter.medians(at, line);
+          for (const point of points) this.drawn.push({ point, left: plot.valToPos(point.x, "x"), top: plot.valToPos(point.y, "y") });
+        }
+        for (const line of visible) {
+          if (this.isTime) painter.changePoints(at, line, labels);
+          painter.alarms(at, line);
+        }
+        this.drawPins(at, visible);
+      });
+      this.publish(from, to);
+    }
+
+    drawPins(at, visible) {
+      const colour = beambench.colour("accent");
+      for (const run of this.page.state.pins) {
+        for (const line of visible) {
+          const point = line.byIndex.get(line.series.runs.indexOf(run));
+          if (!point) continue;
+          painter.ring(at, point, colour, 6);
+          if (this.isTime) painter.vertical(at, at.x(point.x), colour, [1, 3], 1);
+        }
+      }
+    }
+
+    isKept(point) {
+      const { series, metric, index } = point;
+      return model.changes(series, metric).some((change) => change.index === index)
+        || model.alarms(series, metric).some((alarm) => alarm.index === index)
+        || (series.marks || []).some((mark) => mark.index === index)
+        || this.page.state.pins.includes(series.runs[index]);
+    }
+
+    // What is on the canvas, for those who cannot look at it.
+    publish(from, to) {
+      const changes = this.drawn
+        .filter(({ point }) => this.isTime && model.changes(point.series, point.metric).some((change) => change.index === point.index))
+        .map(({ point, left, top }) => ({
+          series: point.series.id, metric: point.metric, index: point.index,
+          run: point.series.runs[point.index], left: Math.round(left), top: Math.round(top),
+        }));
+      Object.assign(this.host.dataset, {
+        from: String(from), to: String(to), points: String(this.drawn.length),
+        total: String(this.lines.reduce((sum, line) => sum + line.points.length, 0)), changes: JSON.stringify(changes),
+      });
+    }
+
+    select(plot) {
+      const { left, width } = plot.select;
+      if (width < 5) return;
+      plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+      this.dragged = true;
+      this.page.zoom([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
+    }
+
+    nearest(left, top) {
+      let best = null;
+      let shortest = NEAR_PX ** 2;
+      for (const one of this.drawn) {
+        const distance = (one.left - left) ** 2 + (one.top - top) ** 2;
+        if (distance < shortest) [best, shortest] = [one, distance];
+      }
+      return best;
+    }
+
+    hover(event) {
+      const box = this.plot.over.getBoundingClientRect();
+      const near = this.nearest(event.clientX - box.left, event.clientY - box.top);
+      if (near) this.page.point(this, near, false);
+      else this.page.leave();
+    }
+
+    // A click opens the run; a second one soon after is a double click, which resets the zoom. A finger first sees the card.
+    click(event) {
+      if (this.dragged) {
+        this.dragged = false;
+        return;
+      }
+      clearTimeout(this.opening);
+      if (event.detail > 1) return;
+      const box = this.plot.over.getBoundingClientRect();
+      const near = this.nearest(event.clientX - box.left, event.clientY - box.top);
+      if (!near) return;
+      if (event.shiftKey) this.page.pin(near.point);
+      else if (event.pointerType === "touch") this.page.point(this, near, true);
+      else this.opening = setTimeout(() => this.page.open(near.point), CLICK_MS);
+      this.plot.over.addEventListener("dblclick", () => clearTimeout(this.opening), { once: true });
+    }
+
+    listen() {
+      this.host.addEventListener("keydown", (event) => beambench.keyboard(this, event));
+      this.host.addEventListener("blur", () => this.page.leave());
+    }
+  }
+
+  beambench.Pane = Pane;
+})(window.beambench);
