@@ -53,7 +53,7 @@
     "+": (pane) => pane.isTime && zoomed(pane, ZOOM_STEP),
     "-": (pane) => pane.isTime && zoomed(pane, 1 / ZOOM_STEP),
     0: (pane) => pane.page.zoom(null),
-    Escape: (pane) => pane.page.leave(),
+    Escape: (pane) => pane.page.leave(true),
   };
 
   beambench.keyboard = function (pane, event) {

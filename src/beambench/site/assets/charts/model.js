@@ -98,7 +98,7 @@
     }
     const margin = Math.max((last - first) * 0.015, 1800);
     const range = Number.isFinite(first) ? [first - margin, last + margin] : [0, 1];
-    return { versions: null, place: (series, index) => series.time[index], range };
+    return { versions: null, place: (series, index) => series.time[index], range, ends: [first, last] };
   }
 
   // Metrics of one unit share a pane; a chart of several units has one above the other.

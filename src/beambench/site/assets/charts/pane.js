@@ -5,13 +5,13 @@
   const { model, painter, element } = beambench;
   const NEAR_PX = 28;
   const CLICK_MS = 220;
-  const AXIS_FONT = "11.5px system-ui, sans-serif";
-  const STEPS = [1, 2, 2.5, 5, 10];
+  const AXIS_FONT = "12px system-ui, sans-serif";
+  const STEPS = [1, 2, 5];
 
   // Steps of an axis that people count in, for a span of any size.
   function steps(span) {
     const power = 10 ** Math.floor(Math.log10(span || 1));
-    return [0.01, 0.1, 1].flatMap((size) => STEPS.map((step) => step * size * power));
+    return [0.01, 0.1, 1, 10].flatMap((size) => STEPS.map((step) => step * size * power));
   }
 
   function ticks(low, high, step) {
@@ -23,7 +23,7 @@
   function tickText(value, step, size) {
     const scaled = value / size;
     if (Math.abs(scaled) >= 1e9 || (scaled !== 0 && Math.abs(step / size) < 1e-6)) return scaled.toExponential(1);
-    const decimals = Math.max(0, -Math.floor(Math.log10(step / size) + 1e-9) + (/^2\.5/.test((step / size).toPrecision(2).replace(/^0\.0*/, "")) ? 1 : 0));
+    const decimals = Math.max(0, -Math.floor(Math.log10(step / size) + 1e-9));
     return scaled.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: Math.min(decimals, 20) });
   }
 
@@ -118,7 +118,7 @@
       this.plot = new uPlot(this.options(), [this.axis.range, [0, 1]], this.host);
       this.plot.over.append(this.crosshair);
       this.plot.over.addEventListener("mousemove", (event) => this.hover(event));
-      this.plot.over.addEventListener("mouseleave", () => this.page.leave());
+      this.plot.over.addEventListener("mouseleave", () => this.page.leave(false));
       this.plot.over.addEventListener("click", (event) => this.click(event));
       this.plot.over.addEventListener("dblclick", () => this.page.zoom(null));
       new ResizeObserver(() => this.resize()).observe(this.host);
@@ -142,7 +142,7 @@
         ? { splits: () => versions.map((_, number) => number), values: () => versions, grid: { show: false }, size: 28 }
         : { values: (plot, at, axis, space, step) => beambench.timeTicks(at, step), space: 64, size: 42 };
       return {
-        ...this.size(), legend: { show: false }, pxAlign: 0, padding: [6, 14, 0, 4],
+        ...this.size(), legend: { show: false }, pxAlign: 0, padding: [10, 14, 0, 4],
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         cursor: { x: true, y: false, points: { show: false }, drag: { x: this.isTime, y: false, setScale: false }, bind: { dblclick: () => null } },
         scales: {
@@ -178,13 +178,13 @@
       const isDetailed = !this.page.state.plain;
       this.drawn = [];
       painter.clipped(plot, (at) => {
-        if (isDetailed) visible.forEach((line) => painter.noiseBand(at, line));
+        if (isDetailed && this.isTime) visible.forEach((line) => painter.noiseBand(at, line));
         if (this.isTime) new Set(visible.map((line) => line.series)).forEach((series) => painter.marks(at, series, this.axis.place));
         const labels = [];
         for (const line of visible) {
           const within = line.points.filter((point) => point.x >= from && point.x <= to);
           const points = beambench.reduce(within, (x) => plot.valToPos(x, "x"), plot.over.clientWidth, (point) => this.isKept(point));
-          if (isDetailed) painter.intervals(at, line, points);
+          if (isDetailed && this.isTime) painter.intervals(at, line, points);
           if (this.isTime) painter.lines(at, line, points);
           painter.dots(at, line, points);
           if (!this.isTime) painter.medians(at, line);
@@ -255,7 +255,7 @@
       const box = this.plot.over.getBoundingClientRect();
       const near = this.nearest(event.clientX - box.left, event.clientY - box.top);
       if (near) this.page.point(this, near, false);
-      else this.page.leave();
+      else this.page.leave(false);
     }
 
     // A click opens the run; a second one soon after is a double click, which resets the zoom. A finger first sees the card.
@@ -268,16 +268,29 @@
       if (event.detail > 1) return;
       const box = this.plot.over.getBoundingClientRect();
       const near = this.nearest(event.clientX - box.left, event.clientY - box.top);
-      if (!near) return;
+      if (!near) {
+        this.page.leave(true);
+        return;
+      }
       if (event.shiftKey) this.page.pin(near.point);
       else if (event.pointerType === "touch") this.page.point(this, near, true);
       else this.opening = setTimeout(() => this.page.open(near.point), CLICK_MS);
       this.plot.over.addEventListener("dblclick", () => clearTimeout(this.opening), { once: true });
     }
 
+    // A run that the keyboard has come to.
+    show(point) {
+      this.create();
+      this.focused = point;
+      const place = { point, left: this.plot.valToPos(point.x, "x"), top: this.plot.valToPos(point.y, "y") };
+      this.page.point(this, place, true);
+    }
+
     listen() {
       this.host.addEventListener("keydown", (event) => beambench.keyboard(this, event));
-      this.host.addEventListener("blur", () => this.page.leave());
+      this.host.addEventListener("blur", (event) => {
+        if (!this.page.card.root.contains(event.relatedTarget)) this.page.leave(true);
+      });
     }
   }
 

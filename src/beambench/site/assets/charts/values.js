@@ -24,7 +24,7 @@
     const size = Math.abs(value);
     if (size >= LARGEST_PLAIN || (size > 0 && size < 1e-5)) return value.toExponential(2);
     if (size >= 1000) return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-    return String(Number(value.toPrecision(4)));
+    return Number.isInteger(value) ? String(value) : value.toPrecision(4);
   }
 
   function show(value, unit) {
