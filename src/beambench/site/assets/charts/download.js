@@ -79,7 +79,7 @@
     ctx.fillStyle = beambench.colour("text");
     ctx.font = "600 15px system-ui, sans-serif";
     const demo = figure.data.demo ? " (demo: made-up runs)" : "";
-    ctx.fillText(`${figure.data.benchmark}: ${figure.chart.title}${demo}`, PICTURE_MARGIN, PICTURE_MARGIN + 14);
+    ctx.fillText(beambench.printable(`${figure.data.benchmark}: ${figure.chart.title}${demo}`), PICTURE_MARGIN, PICTURE_MARGIN + 14);
     ctx.font = "12px system-ui, sans-serif";
     series.forEach((one, at) => {
       const y = PICTURE_MARGIN + 34 + 17 * at;
@@ -89,7 +89,7 @@
       beambench.painter.shape(ctx, number % 4, PICTURE_MARGIN + 5, y - 4, 4);
       ctx.fill();
       ctx.fillStyle = beambench.colour("muted");
-      ctx.fillText(one.label, PICTURE_MARGIN + 16, y);
+      ctx.fillText(beambench.printable(one.label), PICTURE_MARGIN + 16, y);
     });
   }
 

@@ -15,12 +15,16 @@
 
     build() {
       const id = `chart-${this.chart.id}`;
-      const heading = element("h3", { id, textContent: this.chart.title });
-      const root = element("figure", { className: this.panes.length > 1 ? "figure figure-wide" : "figure", tabIndex: -1, data: { chart: this.chart.id, section: this.chart.section }, aria: { labelledby: id } },
-        element("div", { className: "figure-head" }, heading, beambench.downloads(this)),
-        element("div", { className: "panes" }, ...this.panes.map((pane) => pane.root)), this.readouts(), this.events());
-      this.searched = [this.chart.title, this.chart.section, ...this.chart.metrics, ...this.chart.metrics.map((name) => this.data.metrics[name]?.title)].join(" ").toLowerCase();
-      return root;
+      for (const pane of this.panes) pane.figure = this;
+      const heading = element("h2", { id, textContent: this.chart.title });
+      const titles = this.chart.metrics.map((name) => this.data.metrics[name]?.title);
+      this.searched = [this.chart.title, this.chart.section, ...this.chart.metrics, ...titles].join(" ").toLowerCase();
+      const head = element("div", { className: "figure-head" },
+        element("div", {}, element("p", { className: "figure-section", textContent: this.chart.section }), heading), beambench.downloads(this));
+      return element("figure", {
+        className: this.panes.length > 1 ? "figure figure-wide" : "figure", tabIndex: -1,
+        data: { chart: this.chart.id, section: this.chart.section }, aria: { labelledby: id },
+      }, head, element("div", { className: "panes" }, ...this.panes.map((pane) => pane.root)), this.readouts(), this.events());
     }
 
     // Newest values and noise of what is drawn: for the eye beside the chart, and for a screen reader in its place.
@@ -34,32 +38,46 @@
     }
 
     readout(line) {
-      const { series, metric, seriesNumber } = line;
-      const isMany = this.chart.metrics.length > 1;
-      const name = [this.data.series.length > 1 ? series.label : null, isMany || this.data.series.length === 1 ? this.data.metrics[metric].title : null];
-      const heading = element("th", { scope: "row" }, beambench.key({ number: seriesNumber, shape: seriesNumber % 4 }), name.filter(Boolean).join(": "));
+      const { series, metric } = line;
+      const number = this.isOfMetrics(line) ? line.metricNumber : line.seriesNumber;
+      const parts = [this.data.metrics[metric].title];
+      if (this.data.series.length > 1) parts[this.chart.metrics.length > 1 ? 1 : 0] = series.label;
+      const heading = element("th", { scope: "row" }, beambench.key({ number, shape: number % 4 }), parts.join(" · "));
       return element("tr", { data: { series: series.id } }, heading,
         element("td", { className: "num" }, beambench.newestValue(this.data, series, metric)),
         element("td", { className: "num within-noise", textContent: beambench.noiseText(series, metric) }),
         element("td", { className: "num", textContent: String(line.points.length) }));
     }
 
-    // Every change point, alarm and change of the environment in words, newest first.
+    // Where panes are of one series each, colours are those of the metrics.
+    isOfMetrics(line) {
+      return this.panes.find((pane) => pane.lines.includes(line)).isOfMetrics;
+    }
+
+    // Every change point, alarm and change of the environment in words, newest first; of a run once.
     events() {
-      const found = this.panes.flatMap((pane) => (pane.isTime ? pane.lines : [])
-        .flatMap((line) => line.points.map((point) => ({ pane, point, lines: model.explain(point, this.data) }))))
-        .filter(({ lines }) => lines.length)
-        .sort((a, b) => b.point.series.time[b.point.index] - a.point.series.time[a.point.index]);
-      const counts = { change: 0, alarm: 0, mark: 0 };
-      for (const { point } of found) {
-        counts.change += model.changes(point.series, point.metric).filter((one) => one.index === point.index).length;
-        counts.alarm += model.alarms(point.series, point.metric).filter((one) => one.index === point.index).length;
-        counts.mark += (point.series.marks || []).filter((one) => one.index === point.index).length;
+      const byRun = new Map();
+      for (const pane of this.panes.filter((one) => one.isTime)) {
+        for (const line of pane.lines) {
+          for (const point of line.points) this.collect(byRun, pane, point);
+        }
       }
-      const title = found.length ? `${plural(counts.change, "change point")}, ${plural(counts.alarm, "alarm")}, ${plural(counts.mark, "change")} of the environment` : "No change points";
-      const list = element("ul", {}, ...found.map((one) => this.event(one)));
-      if (!found.length) return element("p", { className: "events-none", textContent: title });
-      return element("details", { className: "events" }, element("summary", { textContent: title }), list);
+      const found = [...byRun.values()].sort((a, b) => b.point.series.time[b.point.index] - a.point.series.time[a.point.index]);
+      if (!found.length) return element("p", { className: "events-none", textContent: "No change points" });
+      const count = (kinds) => found.reduce((sum, one) => sum + one.lines.filter((line) => kinds.includes(line.kind)).length, 0);
+      const runs = found.filter((one) => one.lines.some((line) => line.kind === "mark")).length;
+      const title = [plural(count(["better", "worse", "neutral"]), "change point"), plural(count(["alarm"]), "alarm"), `environment changed ${plural(runs, "time")}`].join(", ");
+      return element("details", { className: "events" }, element("summary", { textContent: title }),
+        element("ul", {}, ...found.map((one) => this.event(one))));
+    }
+
+    collect(byRun, pane, point) {
+      const lines = model.explain(point, this.data);
+      if (!lines.length) return;
+      const run = `${point.series.id} ${point.index}`;
+      const known = byRun.get(run);
+      if (!known) byRun.set(run, { pane, point, lines });
+      else known.lines.push(...lines.filter((line) => !known.lines.some((other) => other.text === line.text)));
     }
 
     event({ pane, point, lines }) {

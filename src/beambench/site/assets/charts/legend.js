@@ -7,21 +7,18 @@
   const SHAPES = ["M8 5a3 3 0 1 0 6 0a3 3 0 1 0-6 0z", "M8.3 2.3h5.4v5.4h-5.4z", "M11 1.4l3.4 6h-6.8z", "M11 1l4 4l-4 4l-4-4z"];
   const HEADLINE_SECTIONS = ["speed", "latency", "cost"];
 
-  // The line and shape of a series in small. Without a number it has no colour of its own.
-  function key({ number, dash = [], shape = null }) {
+  // The line and shape of a series in small. The number gives the colour.
+  function key({ number, shape }) {
     const svg = document.createElementNS(SVG, "svg");
-    svg.setAttribute("class", `key ${number === null ? "key-plain" : `stroke-${(number % beambench.PALETTE_SIZE) + 1} fill-${(number % beambench.PALETTE_SIZE) + 1}`}`);
+    const colour = (number % beambench.PALETTE_SIZE) + 1;
+    svg.setAttribute("class", `key stroke-${colour} fill-${colour}`);
     svg.setAttribute("viewBox", "0 0 22 10");
     svg.setAttribute("aria-hidden", "true");
     const line = document.createElementNS(SVG, "path");
     line.setAttribute("d", "M0 5h22");
-    if (dash.length) line.setAttribute("stroke-dasharray", dash.map((length) => length * 0.8).join(" "));
-    svg.append(line);
-    if (shape !== null) {
-      const mark = document.createElementNS(SVG, "path");
-      mark.setAttribute("d", SHAPES[shape % SHAPES.length]);
-      svg.append(mark);
-    }
+    const mark = document.createElementNS(SVG, "path");
+    mark.setAttribute("d", SHAPES[shape]);
+    svg.append(line, mark);
     return svg;
   }
 

@@ -101,7 +101,7 @@
     return { versions: null, place: (series, index) => series.time[index], range, ends: [first, last] };
   }
 
-  // Metrics of one unit share a pane; a chart of several units has one above the other.
+  // Metrics of one unit share a pane, of several series one for each; a chart of several units has one for each unit.
   function panes(chart, data) {
     const byUnit = new Map();
     for (const name of chart.metrics) {
@@ -110,7 +110,11 @@
       if (!byUnit.has(unit)) byUnit.set(unit, []);
       byUnit.get(unit).push(name);
     }
-    return [...byUnit].map(([unit, metrics]) => ({ unit, metrics, chart }));
+    return [...byUnit].flatMap(([unit, metrics]) => {
+      if (metrics.length === 1 || data.series.length === 1) return [{ unit, metrics, chart, only: null }];
+      const having = data.series.filter((series) => metrics.some((name) => series.values[name]));
+      return having.map((series) => ({ unit, metrics, chart, only: series }));
+    });
   }
 
   // Lines that say in words what happened at a run: changes, alarms, another environment.

@@ -18,25 +18,14 @@
       this.figures = data.charts.map((chart) => new beambench.Figure(this, chart)).filter((figure) => figure.root);
       this.pinned = element("div", { className: "pinned" });
       this.empty = element("p", { className: "note", hidden: true, textContent: "No chart has these words in its name." });
-      root.replaceChildren(beambench.legend(this), this.leftOut(), this.tools(), this.pinned, ...this.sections(), this.empty);
+      const figures = element("div", { className: "figures" }, ...this.figures.map((figure) => figure.root));
+      root.replaceChildren(beambench.legend(this), this.leftOut(), this.tools(), this.pinned, figures, this.empty);
       this.watchScreen();
       this.update();
       window.addEventListener("hashchange", () => this.restore());
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.update());
       if (this.state.chart) this.reveal(this.state.chart);
       root.dataset.ready = "true";
-    }
-
-    sections() {
-      const bySection = new Map();
-      for (const figure of this.figures) {
-        const name = figure.chart.section;
-        if (!bySection.has(name)) bySection.set(name, []);
-        bySection.get(name).push(figure);
-      }
-      return [...bySection].map(([name, figures]) => element("section", { className: "chart-section", data: { section: name } },
-        element("h2", { textContent: name.charAt(0).toUpperCase() + name.slice(1) }),
-        element("div", { className: "figures" }, ...figures.map((figure) => figure.root))));
     }
 
     leftOut() {
@@ -169,9 +158,6 @@
     update() {
       const words = this.state.filter.toLowerCase().split(/\s+/).filter(Boolean);
       for (const figure of this.figures) figure.root.hidden = !words.every((word) => figure.searched.includes(word));
-      for (const section of this.root.querySelectorAll(".chart-section")) {
-        section.hidden = !section.querySelector(".figure:not([hidden])");
-      }
       this.empty.hidden = this.figures.some((figure) => !figure.root.hidden);
       this.pinned.replaceChildren(...beambench.pins(this));
       for (const box of this.root.querySelectorAll("input[data-series]")) box.checked = !this.state.off.has(box.dataset.series);

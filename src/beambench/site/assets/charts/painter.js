@@ -3,7 +3,6 @@
   "use strict";
 
   const { model } = beambench;
-  const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [4, 2]];
   const WHISKER_SPACING = 9;
   const LABEL_SPACING = 52;
   const TAU = 2 * Math.PI;
@@ -56,11 +55,9 @@
     ctx.lineWidth = 1.4 * at.ratio;
     ctx.lineJoin = "round";
     ctx.globalAlpha = 0.85;
-    ctx.setLineDash(line.dash.map((length) => length * at.ratio));
     ctx.beginPath();
     trace(at, points, (point) => point.y);
     ctx.stroke();
-    ctx.setLineDash([]);
     ctx.globalAlpha = 1;
   }
 
@@ -131,7 +128,7 @@
       const isNoise = model.isWithinNoise(point);
       if (isNoise && isCrowded && !line.isStrip) continue;
       ctx.beginPath();
-      shape(ctx, line.shape, at.x(point.x), at.y(point.y), (isNoise ? 2 : 2.8) * at.ratio);
+      shape(ctx, line.number % 4, at.x(point.x), at.y(point.y), (isNoise ? 2 : 2.8) * at.ratio);
       ctx.fillStyle = line.series.disturbed[point.index] ? background : isNoise && line.isStrip ? grey : line.colour;
       ctx.fill();
       if (line.series.disturbed[point.index]) {
@@ -242,6 +239,6 @@
   }
 
   beambench.painter = {
-    DASHES, clipped, noiseBand, lines, intervals, dots, medians, changePoints, alarms, marks, ring, vertical, shape,
+    clipped, noiseBand, lines, intervals, dots, medians, changePoints, alarms, marks, ring, vertical, shape,
   };
 })(window.beambench);

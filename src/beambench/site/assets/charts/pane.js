@@ -33,6 +33,7 @@
       this.spec = spec;
       this.isTime = spec.chart.x !== "sdk";
       this.axis = this.isTime ? page.timeAxis : page.sdkAxis;
+      this.isOfMetrics = spec.metrics.length > 1;
       this.drawn = [];
       this.focused = null;
       this.title = element("p", { className: "pane-title" });
@@ -48,29 +49,29 @@
     }
 
     label() {
-      const titles = this.spec.metrics.map((name) => this.page.data.metrics[name].title).join(", ");
+      const metrics = this.spec.metrics.map((name) => this.page.data.metrics[name].title).join(", ");
+      const titles = this.spec.only ? `${this.spec.only.label}: ${metrics}` : metrics;
       const axis = this.isTime ? "by date" : "by version of the SDK";
       return `${titles} ${axis}. Left and right go from run to run, up and down to another series, Enter opens the run, P pins it.`;
     }
 
     makeLines() {
       const { data } = this.page;
-      return data.series.flatMap((series, seriesNumber) => this.spec.metrics.map((metric, metricNumber) => {
+      const { only } = this.spec;
+      return data.series.flatMap((series, seriesNumber) => (only && series !== only ? [] : this.spec.metrics.map((metric, metricNumber) => {
         const points = model.points(series, metric, this.axis.place);
         const levels = model.levels(series, metric, points);
         const byIndex = new Map(points.map((point) => [point.index, point]));
         return { series, metric, seriesNumber, metricNumber, points, levels, byIndex, isStrip: !this.isTime };
-      })).filter((line) => line.points.length);
+      }))).filter((line) => line.points.length);
     }
 
-    // The colour says what differs: the series, or with one series the metric.
+    // The colour says what differs: the series, or of one series the metric.
     visibleLines() {
       const visible = this.lines.filter((line) => !this.page.state.off.has(line.series.id));
-      const isOneSeries = new Set(visible.map((line) => line.series)).size === 1 && this.spec.metrics.length > 1;
       for (const line of visible) {
-        line.colour = beambench.seriesColour(isOneSeries ? line.metricNumber : line.seriesNumber);
-        line.dash = isOneSeries ? [] : painter.DASHES[line.metricNumber % painter.DASHES.length];
-        line.shape = (isOneSeries ? line.metricNumber : line.seriesNumber) % 4;
+        line.number = this.isOfMetrics ? line.metricNumber : line.seriesNumber;
+        line.colour = beambench.seriesColour(line.number);
       }
       return visible;
     }
@@ -83,7 +84,7 @@
       const [from, to] = this.xRange();
       let low = Infinity;
       let high = -Infinity;
-      for (const line of this.visibleLines()) {
+      for (const line of this.siblings.flatMap((pane) => pane.visibleLines())) {
         for (const point of line.points) {
           if (point.x < from || point.x > to) continue;
           low = Math.min(low, point.low === null ? point.y : Math.min(point.y, point.low));
@@ -102,15 +103,15 @@
       const titles = this.spec.metrics.map((name) => this.page.data.metrics[name].title);
       const better = new Set(this.spec.metrics.map((name) => this.page.data.metrics[name].direction));
       const direction = better.size === 1 && !better.has("neither") ? `${[...better][0]} is better` : "";
-      const keys = titles.length > 1 ? this.metricKeys(titles) : [titles[0]];
+      const keys = this.isOfMetrics ? this.metricKeys(titles) : [element("span", { textContent: titles[0] })];
       const tail = [unit && `in ${unit}`, direction].filter(Boolean).join(", ");
       this.title.replaceChildren(...keys, element("span", { className: "pane-unit", textContent: tail }));
     }
 
     metricKeys(titles) {
-      const isOneSeries = new Set(this.visibleLines().map((line) => line.series)).size === 1;
-      return titles.map((title, number) => element("span", { className: "pane-key" },
-        beambench.key({ number: isOneSeries ? number : null, dash: isOneSeries ? [] : painter.DASHES[number % 5] }), title));
+      const keys = titles.map((title, number) => element("span", { className: "pane-key" }, beambench.key({ number, shape: number % 4 }), title));
+      const { only } = this.spec;
+      return only ? [element("strong", { className: "pane-series", textContent: only.label }), ...keys] : keys;
     }
 
     create() {
@@ -160,7 +161,13 @@
       };
     }
 
+    // Panes of the same metrics have the same scale, so that their series can be compared.
+    get siblings() {
+      return this.figure ? this.figure.panes.filter((pane) => pane.spec.unit === this.spec.unit) : [this];
+    }
+
     update() {
+      this.root.hidden = Boolean(this.spec.only) && this.page.state.off.has(this.spec.only.id);
       if (!this.plot) return;
       this.shownY = this.yRange();
       this.setTitle(this.shownY);

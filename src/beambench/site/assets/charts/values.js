@@ -86,18 +86,25 @@
     return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
   }
 
+  // Signs that are not seen, or turn the direction of what follows, are written as escapes.
+  function printable(text) {
+    return text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`);
+  }
+
   // An element with its properties and children; text is always text.
   function element(name, properties = {}, ...children) {
-    const { data = {}, aria = {}, ...plain } = properties;
+    const { data = {}, aria = {}, textContent = null, ...plain } = properties;
     const made = Object.assign(document.createElement(name), plain);
+    if (textContent !== null) made.textContent = printable(textContent);
     Object.assign(made.dataset, data);
-    for (const [key, value] of Object.entries(aria)) made.setAttribute(key === "role" ? key : `aria-${key}`, value);
-    made.append(...children.filter((child) => child !== null && child !== undefined));
+    for (const [key, value] of Object.entries(aria)) made.setAttribute(key === "role" ? key : `aria-${key}`, printable(value));
+    const shown = children.filter((child) => child !== null && child !== undefined);
+    made.append(...shown.map((child) => (typeof child === "string" ? printable(child) : child)));
     return made;
   }
 
   window.beambench = {
     PALETTE_SIZE, scale, digits, show, showInterval, change, share, iso, day, time, timeTicks,
-    compareVersions, colour, seriesColour, median, element,
+    compareVersions, printable, colour, seriesColour, median, element,
   };
 })();
