@@ -56,6 +56,7 @@
 
     // Every change point, alarm and change of the environment in words, newest first; of a run once.
     events() {
+      if (!this.panes.some((pane) => pane.isTime)) return null;
       const byRun = new Map();
       for (const pane of this.panes.filter((one) => one.isTime)) {
         for (const line of pane.lines) {

@@ -27,6 +27,14 @@
     return scaled.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: Math.min(decimals, 20) });
   }
 
+  // How many characters titles begin with in common, in whole words; something is left of each.
+  function sharedWords(titles) {
+    const words = titles.map((title) => title.split(/(?<=\s)/));
+    let count = 0;
+    while (words.every((one) => count < one.length - 1 && one[count] === words[0][count])) count += 1;
+    return words[0].slice(0, count).join("").length;
+  }
+
   class Pane {
     constructor(page, spec) {
       this.page = page;
@@ -109,7 +117,8 @@
     }
 
     metricKeys(titles) {
-      const keys = titles.map((title, number) => element("span", { className: "pane-key" }, beambench.key({ number, shape: number % 4 }), title));
+      const shared = sharedWords(titles);
+      const keys = titles.map((title, number) => element("span", { className: "pane-key", title }, beambench.key({ number, shape: number % 4 }), title.slice(shared)));
       const { only } = this.spec;
       return only ? [element("strong", { className: "pane-series", textContent: only.label }), ...keys] : keys;
     }
@@ -199,7 +208,7 @@
         }
         for (const line of visible) {
           if (this.isTime) painter.changePoints(at, line, labels);
-          painter.alarms(at, line);
+          if (this.isTime) painter.alarms(at, line);
         }
         this.drawPins(at, visible);
       });
