@@ -22,26 +22,21 @@ from beambench.times import parse_time
 from beambench.watch.alarms import WatchAlarm
 from beambench.watch.series import Level, Series
 
-DIGITS = 5
-"""Significant digits of a value; intervals have fewer."""
-
-INTERVAL_DIGITS = 4
+DIGITS, FEWER_DIGITS = 5, 4
+"""Significant digits of a value that is drawn with its interval; of others and of intervals."""
 
 WITH_INTERVAL = (
     "throughput_elements",
     "throughput_bytes",
     "element_latency_mean",
-    "inference_batch_latency_p50",
-    "inference_batch_latency_p99",
     "run_time",
     "estimated_cost",
-    "model_load_latency_mean",
 )
 """Metrics whose intervals are drawn: a page with those of all would be too large."""
 
-COMMIT_DIGITS = 12
-LONGEST_LINE = 300
-"""Characters of a line that explains a change."""
+COMMIT_DIGITS = 10
+LINES_SHOWN, LONGEST_LINE = 8, 200
+"""Lines that explain a change, and characters of each."""
 
 
 def script_of(data: dict[str, Any]) -> str:
@@ -128,17 +123,7 @@ def _series(
         "command": [commands[_command(run)] for run in runs],
         "disturbed": [int(_is_disturbed(run)) for run in runs],
         "group": list(history.groups),
-        "values": {
-            name: [_rounded(_value(run, name, "value"), DIGITS) for run in runs] for name in names
-        },
-        **{
-            end: {
-                name: [_rounded(_value(run, name, field), INTERVAL_DIGITS) for run in runs]
-                for name in WITH_INTERVAL
-                if any(_value(run, name, field) is not None for run in runs)
-            }
-            for end, field in (("low", "ci_low"), ("high", "ci_high"))
-        },
+        **_columns(runs, names),
         "noise": {name: noise_of(each) for name, each in history.series.items()},
         "levels": {
             name: [_level(level, each, index) for level in each.levels]
@@ -146,10 +131,7 @@ def _series(
             if each.levels
         },
         "alarms": _alarms(history, alarms, index),
-        "marks": [
-            {"index": mark.index, "lines": [line[:LONGEST_LINE] for line in mark.lines]}
-            for mark in history.marks
-        ],
+        "marks": [{"index": mark.index, "lines": _lines(mark.lines)} for mark in history.marks],
     }
 
 
@@ -158,7 +140,7 @@ def noise_of(series: Series) -> float | None:
     noise = series.noise()
     if not noise.freedom:
         return None
-    return _rounded(math.sqrt(noise.squares / noise.freedom), INTERVAL_DIGITS)
+    return _rounded(math.sqrt(noise.squares / noise.freedom), FEWER_DIGITS)
 
 
 def _level(level: Level, series: Series, index: dict[str, int]) -> dict[str, Any]:
@@ -172,7 +154,7 @@ def _level(level: Level, series: Series, index: dict[str, int]) -> dict[str, Any
         "ratio_high": _rounded(change.ratio_high, DIGITS),
         "confidence": change.confidence,
         "better": None if series.better is None else change.direction == series.better,
-        "environment": [line[:LONGEST_LINE] for line in level.environment],
+        "environment": _lines(level.environment),
     }
 
 
@@ -196,9 +178,23 @@ def _alarms(
     return shown
 
 
-def _value(run: HistoryRun, name: str, field: str) -> float | None:
-    value = run.metrics.get(name)
-    return getattr(value, field) if value is not None else None
+def _lines(lines: Sequence[str]) -> list[str]:
+    shown = [line[:LONGEST_LINE] for line in lines[:LINES_SHOWN]]
+    rest = len(lines) - len(shown)
+    return [*shown, f"and {rest} more"] if rest else shown
+
+
+def _columns(runs: Sequence[HistoryRun], names: Iterable[str]) -> dict[str, Any]:
+    """Return the values of each metric and the ends of their intervals; null is unknown."""
+    values, low, high = {}, {}, {}
+    for name in names:
+        column = [run.metrics.get(name) for run in runs]
+        digits = DIGITS if name in WITH_INTERVAL else FEWER_DIGITS
+        values[name] = [_rounded(each.value if each else None, digits) for each in column]
+        if name in WITH_INTERVAL and any(each and each.ci_low is not None for each in column):
+            low[name] = [_rounded(each.ci_low if each else None, FEWER_DIGITS) for each in column]
+            high[name] = [_rounded(each.ci_high if each else None, FEWER_DIGITS) for each in column]
+    return {"values": values, "low": low, "high": high}
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.record.environment import differences, read_environment
 from beambench.store.summaries import HistoryRun
 from beambench.watch.alarms import METRICS, WatchAlarm, alarms_of_benchmark
-from beambench.watch.series import Kind, Series, group_of, kind_of, series_of_runs, unfit
+from beambench.watch.series import Kind, Series, group_of, kind_of, series_of_kind, unfit
 
 WATCHED = 400
 """Runs that alarms are looked for in, the newest: as many as `beambench alarms` reads."""
@@ -98,16 +98,21 @@ def benchmark_history(
 
 
 def _kind_history(kind: Kind, runs: list[HistoryRun], policy: AlarmPolicy) -> KindHistory:
-    names = sorted({name for run in runs for name in run.metrics})
-    series = {
-        name: each for name in names for each in series_of_runs(runs, name, policy)[0]
-    }  # of one kind: at most one series
-    groups, group = list[int](), 0
-    for at, run in enumerate(runs):
-        if at and group_of(run) != group_of(runs[at - 1]):
-            group += 1
-        groups.append(group)
+    numbers, groups = dict[Hashable, int](), list[int]()
+    for run in runs:
+        groups.append(numbers.setdefault(group_of(run), len(numbers)))
+    series = {}
+    for name in sorted({name for run in runs for name in run.metrics}):
+        at = [at for at, run in enumerate(runs) if _is_positive(run, name)]
+        if at:
+            alike, of_alike = [runs[each] for each in at], [groups[each] for each in at]
+            series[name] = series_of_kind(kind, alike, of_alike, name, policy)
     return KindHistory(kind, tuple(runs), tuple(groups), series, tuple(_marks(runs)))
+
+
+def _is_positive(run: HistoryRun, metric: str) -> bool:
+    value = run.metrics.get(metric)
+    return value is not None and value.value > 0
 
 
 def _marks(runs: list[HistoryRun]) -> list[Mark]:

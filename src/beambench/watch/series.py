@@ -22,7 +22,6 @@ from beambench.record.environment import differences, machine_digest, read_envir
 from beambench.record.run_record import (
     InputRecord,
     Metrics,
-    MetricValue,
     ModelRecord,
     RunnerRecord,
     Status,
@@ -164,26 +163,45 @@ def series_of_runs(
         metric: its name. UsageError if no run has it.
         policy: what counts as a change.
     """
-    points, left_out = dict[Kind, list[Point]](), Counter[str]()
-    values = dict[Kind, MetricValue]()
+    alike, left_out = dict[Kind, list[HistoricRun]](), Counter[str]()
     for run in sorted(runs, key=lambda run: (run.started_at, run.run_id)):
         reason = _left_out(run, metric)
         if reason is not None:
             left_out[reason] += 1
-            continue
-        kind, value = kind_of(run), run.metrics[metric]
-        values[kind] = value
-        points.setdefault(kind, []).append(
-            Point(run.run_id, run.started_at, value.value, group_of(run), run)
-        )
-    if runs and not points and not any(metric in run.metrics for run in runs):
+        else:
+            alike.setdefault(kind_of(run), []).append(run)
+    if runs and not alike and not any(metric in run.metrics for run in runs):
         known = sorted({name for run in runs for name in run.metrics})
         raise UsageError(f"no run has the metric {metric!r}{nearest(metric, known)}")
     series = [
-        _series(metric, values[kind].unit, BETTER[values[kind].direction], kind, of_kind, policy)
-        for kind, of_kind in sorted(points.items(), key=lambda item: -len(item[1]))
+        series_of_kind(kind, of_kind, list(map(group_of, of_kind)), metric, policy)
+        for kind, of_kind in sorted(alike.items(), key=lambda item: -len(item[1]))
     ]
     return series, dict(left_out)
+
+
+def series_of_kind(
+    kind: Kind,
+    runs: Sequence[HistoricRun],
+    groups: Sequence[Hashable],
+    metric: str,
+    policy: AlarmPolicy | None = None,
+) -> Series:
+    """Return the series of a metric of runs that are alike.
+
+    Args:
+        kind: of all of them.
+        runs: fit for a history, each with a value of the metric above 0, the oldest first.
+        groups: of each of them.
+        metric: its name.
+        policy: what counts as a change.
+    """
+    points = [
+        Point(run.run_id, run.started_at, run.metrics[metric].value, group, run)
+        for run, group in zip(runs, groups, strict=True)
+    ]
+    newest = runs[-1].metrics[metric]
+    return _series(metric, newest.unit, BETTER[newest.direction], kind, points, policy)
 
 
 def series_of_file(
