@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from beambench.errors import UsageError
-from beambench.site.build import SiteRequest, build_site
+from beambench.site.benchmark_pages import SiteRequest
+from beambench.site.build import build_site
 from beambench.site.slugs import slug
 from beambench.site.templating import CONTENT_SECURITY_POLICY
 from beambench.store.run_store import RunStore

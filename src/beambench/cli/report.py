@@ -42,7 +42,8 @@ def report(
     """Build a web site of the stored runs: static files that need neither server nor network."""
     from beambench.clock import utc_now
     from beambench.presentation.values import print_json, print_text
-    from beambench.site.build import SiteRequest, build_site
+    from beambench.site.benchmark_pages import SiteRequest
+    from beambench.site.build import build_site
 
     now = context.obj.clock.utc_now() if context.obj.clock is not None else utc_now()
     rules = policy_in_force(None)

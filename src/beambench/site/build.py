@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
-from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.errors import RunError, UsageError, nearest
-from beambench.record.comparison import Comparison
-from beambench.site.chart_data import chart_data, script_of
-from beambench.site.comparison_page import render_comparison, sides_of, with_same_base
+from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteRequest, state_of
 from beambench.site.files import FOLDERS, copy_assets, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
-from beambench.site.histories import benchmark_history
 from beambench.site.manifest import NAME, BenchmarkOutline, Manifest, read_manifest
-from beambench.site.run_page import render_run
-from beambench.site.slugs import slug
+from beambench.site.processes import Written, write_in_processes
 from beambench.site.templating import Page, environment, render
 from beambench.store.run_store import RunStore
-from beambench.store.summaries import HistoryRun
 
-NEWEST_RUNS = 50
-"""Rows of the table of a benchmark's runs."""
-
-DEMO_LABEL = "demo"
-"""Label of runs that were made up to show the site."""
+MANY_RUNS = 2000
+"""Runs to read from which on several processes do so: one takes a second to start."""
 
 
 @dataclass(frozen=True)
-class SiteRequest:
-    """What is asked for.
-
-    Attributes:
-        out: folder of the site.
-        benchmarks: names; none: all that have runs or comparisons.
-        since: ISO 8601 time from which on runs are shown; None: all.
-        now: time of the build, ISO 8601.
-        policy: what counts as a change of a history.
-    """
-
-    out: Path
-    now: str
-    benchmarks: tuple[str, ...] = ()
-    since: str | None = None
-    policy: AlarmPolicy = field(default_factory=AlarmPolicy)
-
-
-@dataclass
 class BuiltSite:
     """What was built.
 
@@ -64,10 +33,10 @@ class BuiltSite:
     """
 
     index: Path
-    benchmarks: int = 0
-    runs: int = 0
-    comparisons: int = 0
-    written: int = 0
+    benchmarks: int
+    runs: int
+    comparisons: int
+    written: int
 
 
 def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
@@ -81,11 +50,27 @@ def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
     names = _names(store, request.benchmarks)
     before = read_manifest(request.out)
     with _writing(request.out):
-        builder = _Builder(store, request, before)
         for folder in FOLDERS:
             (request.out / folder).mkdir(parents=True, exist_ok=True)
         copy_assets(request.out)
-        return builder.build(names)
+        states = [state_of(store, name, request) for name in names]
+        outlines, written = _benchmarks(store, request, before, states)
+        written += _overviews(request, outlines)
+        pages = {name for state in states for name in state.pages}
+        for folder in ("benchmarks", "runs", "comparisons"):
+            there = {Path(name).name for name in pages if name.startswith(f"{folder}/")}
+            remove_others(request.out / folder, there)
+        manifest = Manifest(
+            made_by=before.made_by, benchmarks={each.name: each for each in outlines}
+        )
+        write_page(request.out / NAME, manifest.model_dump_json())
+    return BuiltSite(
+        index=request.out / "index.html",
+        benchmarks=len(outlines),
+        runs=sum(each.runs for each in outlines),
+        comparisons=sum(len(each.comparisons) for each in outlines),
+        written=written,
+    )
 
 
 def _names(store: RunStore, wanted: tuple[str, ...]) -> list[str]:
@@ -105,112 +90,43 @@ def _writing(out: Path) -> Iterator[None]:
         raise RunError(f"--out {where}: {error.strerror or error}") from None
 
 
-@dataclass
-class _Builder:
-    store: RunStore
-    request: SiteRequest
-    before: Manifest
-    templates: jinja2.Environment = field(default_factory=environment)
-    pages: set[Path] = field(default_factory=set)
-    written: int = 0
-
-    @property
-    def out(self) -> Path:
-        return self.request.out
-
-    def build(self, names: list[str]) -> BuiltSite:
-        present = {path.name for path in (self.out / "runs").iterdir()}
-        if not self.before.benchmarks:
-            present = set()
-        outlines = [self._benchmark(name, present) for name in names]
-        self._overviews(outlines)
-        for folder in ("benchmarks", "runs", "comparisons"):
-            names_there = {path.name for path in self.pages if path.parent.name == folder}
-            remove_others(self.out / folder, names_there)
-        manifest = Manifest(
-            made_by=self.before.made_by, benchmarks={each.name: each for each in outlines}
-        )
-        write_page(self.out / NAME, manifest.model_dump_json())
-        return BuiltSite(
-            index=self.out / "index.html",
-            benchmarks=len(outlines),
-            runs=sum(each.runs for each in outlines),
-            comparisons=sum(len(each.comparisons) for each in outlines),
-            written=self.written,
-        )
-
-    def _benchmark(self, name: str, present: set[str]) -> BenchmarkOutline:
-        """Write the pages of a benchmark where they are not up to date."""
-        run_ids = self.store.run_ids(name, self.request.since)
-        comparisons = self.store.comparisons.newest(name)
-        key = _key(run_ids, comparisons)
-        page_slug = slug(name)
-        expected = {
-            self.out / "benchmarks" / f"{page_slug}.html",
-            self.out / "benchmarks" / f"{page_slug}.js",
-            *(self.out / "runs" / f"{slug(run_id)}.html" for run_id in run_ids),
-            *(self.out / "comparisons" / f"{slug(each.comparison_id)}.html"
-              for each in comparisons),
-        }  # fmt: skip
-        self.pages |= expected
-        known = self.before.benchmarks.get(name)
-        if known is not None and known.key == key and all(path.exists() for path in expected):
-            return known
-        light = list[HistoryRun]()
-        for run, document in self.store.documents(name, self.request.since):
-            light.append(run)
-            if f"{slug(run.run_id)}.html" not in present:
-                page = self._page("../", run.started_at, demo=DEMO_LABEL in run.labels)
-                text = render_run(self.templates, run, document, page)
-                self._write(f"runs/{slug(run.run_id)}.html", text)
-        newest = light[-1].started_at if light else None
-        demo = any(DEMO_LABEL in run.labels for run in light)
-        page = self._page("../", newest, demo=demo)
-        for comparison in comparisons:
-            text = render_comparison(
-                self.templates,
-                comparison,
-                page,
-                runs=sides_of(self.store, comparison),
-                candidates=with_same_base(comparison, comparisons),
-            )
-            self._write(f"comparisons/{slug(comparison.comparison_id)}.html", text)
-        history = benchmark_history(name, light, self.request.now, self.request.policy)
-        data = chart_data(history, self.request.now, demo=demo)
-        self._write(f"benchmarks/{page_slug}.js", script_of(data))
-        values = {"name": name, "slug": page_slug, "newest_runs": light[: -NEWEST_RUNS - 1 : -1]}
-        self._write(
-            f"benchmarks/{page_slug}.html", render(self.templates, "benchmark.html", page, values)
-        )
-        return BenchmarkOutline(
-            name=name,
-            slug=page_slug,
-            key=key,
-            runs=len(light),
-            comparisons=[each.comparison_id for each in comparisons],
-            newest=newest,
-            demo=demo,
-        )
-
-    def _overviews(self, outlines: list[BenchmarkOutline]) -> None:
-        newest = max((each.newest for each in outlines if each.newest), default=None)
-        page = self._page("", newest, demo=any(each.demo for each in outlines))
-        values = {"rows": outlines}
-        self._write("index.html", render(self.templates, "index.html", page, values))
-        self._write("summary.html", render(self.templates, "summary.html", page, {}))
-        self._write("glossary.html", render_glossary(self.templates, page))
-
-    def _page(self, root: str, newest: str | None, *, demo: bool) -> Page:
-        return Page(root=root, built_at=self.request.now, newest=newest, demo=demo)
-
-    def _write(self, name: str, text: str) -> None:
-        write_page(self.out / name, text)
-        self.written += 1
+def _benchmarks(
+    store: RunStore, request: SiteRequest, before: Manifest, states: Sequence[BenchmarkState]
+) -> tuple[list[BenchmarkOutline], int]:
+    """Write the pages of benchmarks that changed; return all outlines, and how many pages."""
+    known = before.benchmarks
+    stale = [
+        state
+        for state in states
+        if state.name not in known
+        or known[state.name].key != state.key
+        or not state.is_written(request.out)
+    ]
+    is_new = not known
+    if len(stale) > 1 and sum(state.runs for state in stale) > MANY_RUNS:
+        results = write_in_processes(store.url, request, stale, is_new=is_new)
+    else:
+        pages = BenchmarkPages(store, request, is_new)
+        results = [Written(*pages.write(state)) for state in stale]
+    fresh = {result.outline.name: result.outline for result in results}
+    outlines = [fresh.get(state.name) or known[state.name] for state in states]
+    return outlines, sum(result.pages for result in results)
 
 
-def _key(run_ids: list[str], comparisons: list[Comparison]) -> str:
-    """Return a digest of what a benchmark's page is made from; runs never change."""
-    digest = hashlib.sha256()
-    for text in (*run_ids, *(each.model_dump_json() for each in comparisons)):
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return digest.hexdigest()
+def _overviews(request: SiteRequest, outlines: Sequence[BenchmarkOutline]) -> int:
+    """Write the pages over all benchmarks; return how many."""
+    templates = environment()
+    page = Page(
+        root="",
+        built_at=request.now,
+        newest=max((each.newest for each in outlines if each.newest), default=None),
+        demo=any(each.demo for each in outlines),
+    )
+    pages = {
+        "index.html": render(templates, "index.html", page, {"rows": outlines}),
+        "summary.html": render(templates, "summary.html", page, {}),
+        "glossary.html": render_glossary(templates, page),
+    }
+    for name, text in pages.items():
+        write_page(request.out / name, text)
+    return len(pages)

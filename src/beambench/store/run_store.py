@@ -80,6 +80,11 @@ class RunStore:
                 raise
             return cls(engine, url)
 
+    @property
+    def url(self) -> str:
+        """Its address, with what credentials stand in it."""
+        return self._url
+
     def hurry_when(self, cancelled: Cancellation) -> None:
         """Wait less long for other processes that write, once a run is cancelled."""
         self._writer = self._writer.execution_options(beambench_cancelled=cancelled)

@@ -1,0 +1,161 @@
+"""The pages of one benchmark: its own with the data of its charts, its runs and its comparisons."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+
+from beambench.analysis.change_points.policy import AlarmPolicy
+from beambench.record.comparison import Comparison
+from beambench.site.chart_data import chart_data, script_of
+from beambench.site.comparison_page import render_comparison, sides_of, with_same_base
+from beambench.site.files import write_page
+from beambench.site.histories import benchmark_history
+from beambench.site.manifest import BenchmarkOutline
+from beambench.site.run_page import render_run
+from beambench.site.slugs import slug
+from beambench.site.templating import Page, environment, render
+from beambench.store.run_store import RunStore
+from beambench.store.summaries import HistoryRun
+
+NEWEST_RUNS = 50
+"""Rows of the table of a benchmark's runs."""
+
+DEMO_LABEL = "demo"
+"""Label of runs that were made up to show the site."""
+
+
+@dataclass(frozen=True)
+class SiteRequest:
+    """What is asked for.
+
+    Attributes:
+        out: folder of the site.
+        now: time of the build, ISO 8601.
+        benchmarks: names; none: all that have runs or comparisons.
+        since: ISO 8601 time from which on runs are shown; None: all.
+        policy: what counts as a change of a history.
+    """
+
+    out: Path
+    now: str
+    benchmarks: tuple[str, ...] = ()
+    since: str | None = None
+    policy: AlarmPolicy = field(default_factory=AlarmPolicy)
+
+
+@dataclass(frozen=True)
+class BenchmarkState:
+    """What the pages of a benchmark are made from, without reading it.
+
+    Attributes:
+        key: digest of all of it; runs never change, so their ids stand for them.
+        pages: names of its files, relative to the site.
+    """
+
+    name: str
+    key: str
+    runs: int
+    pages: frozenset[str]
+
+    def is_written(self, out: Path) -> bool:
+        """Tell whether all its pages are there."""
+        return all((out / name).exists() for name in self.pages)
+
+
+def state_of(store: RunStore, name: str, request: SiteRequest) -> BenchmarkState:
+    """Return what the pages of a benchmark are to be made from."""
+    run_ids = store.run_ids(name, request.since)
+    comparisons = store.comparisons.newest(name)
+    digest = hashlib.sha256(repr(request.policy).encode())
+    for text in (*run_ids, *(each.model_dump_json() for each in comparisons)):
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    pages = {
+        f"benchmarks/{slug(name)}.html",
+        f"benchmarks/{slug(name)}.js",
+        *map(_run_page, run_ids),
+        *(_comparison_page(each) for each in comparisons),
+    }
+    return BenchmarkState(name, digest.hexdigest(), len(run_ids), frozenset(pages))
+
+
+@dataclass(frozen=True)
+class BenchmarkPages:
+    """Writes the pages of a benchmark.
+
+    Attributes:
+        is_new: whether run pages that are there are of another version, and written again.
+    """
+
+    store: RunStore
+    request: SiteRequest
+    is_new: bool
+    templates: jinja2.Environment = field(default_factory=environment)
+
+    def write(self, state: BenchmarkState) -> tuple[BenchmarkOutline, int]:
+        """Write them; return what the pages over all show of it, and how many were written."""
+        runs, written = self._run_pages(state.name)
+        newest = runs[-1].started_at if runs else None
+        page = self._page(newest, demo=any(DEMO_LABEL in run.labels for run in runs))
+        comparisons = self.store.comparisons.newest(state.name)
+        for comparison in comparisons:
+            text = render_comparison(
+                self.templates,
+                comparison,
+                page,
+                runs=sides_of(self.store, comparison),
+                candidates=with_same_base(comparison, comparisons),
+            )
+            write_page(self.request.out / _comparison_page(comparison), text)
+        for name, text in self._own_pages(state.name, runs, page):
+            write_page(self.request.out / name, text)
+            written += 1
+        outline = BenchmarkOutline(
+            name=state.name,
+            slug=slug(state.name),
+            key=state.key,
+            runs=len(runs),
+            comparisons=[each.comparison_id for each in comparisons],
+            newest=newest,
+            demo=page.demo,
+        )
+        return outline, written + len(comparisons)
+
+    def _run_pages(self, name: str) -> tuple[list[HistoryRun], int]:
+        """Write the pages of runs that are missing; return all runs, the oldest first."""
+        runs, written = list[HistoryRun](), 0
+        for run, document in self.store.documents(name, self.request.since):
+            runs.append(run)
+            path = self.request.out / _run_page(run.run_id)
+            if self.is_new or not path.exists():
+                page = self._page(run.started_at, demo=DEMO_LABEL in run.labels)
+                write_page(path, render_run(self.templates, run, document, page))
+                written += 1
+        return runs, written
+
+    def _own_pages(
+        self, name: str, runs: list[HistoryRun], page: Page
+    ) -> Iterator[tuple[str, str]]:
+        history = benchmark_history(name, runs, self.request.now, self.request.policy)
+        data = chart_data(history, self.request.now, demo=page.demo)
+        yield f"benchmarks/{slug(name)}.js", script_of(data)
+        values = {"name": name, "slug": slug(name), "newest_runs": runs[: -NEWEST_RUNS - 1 : -1]}
+        yield (
+            f"benchmarks/{slug(name)}.html",
+            render(self.templates, "benchmark.html", page, values),
+        )
+
+    def _page(self, newest: str | None, *, demo: bool) -> Page:
+        return Page(root="../", built_at=self.request.now, newest=newest, demo=demo)
+
+
+def _run_page(run_id: str) -> str:
+    return f"runs/{slug(run_id)}.html"
+
+
+def _comparison_page(comparison: Comparison) -> str:
+    return f"comparisons/{slug(comparison.comparison_id)}.html"
