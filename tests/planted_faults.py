@@ -18,7 +18,7 @@ from typing import Any, Literal
 from beambench.controller.execution import Execution
 from beambench.controller.results import TaskResult
 from beambench.controller.status import error_of
-from beambench.instrumentation.output_sums import add_up
+from beambench.instrumentation.proof.output_sums import add_up
 from beambench.record.observation import Measured, Observation
 from beambench.record.run_record import Verification
 from beambench.worker.outputs import observed, sampled

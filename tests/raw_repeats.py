@@ -18,6 +18,7 @@ from beambench.record.observation import (
     Observation,
     Proof,
     RequestTimes,
+    StageCpu,
     Stages,
 )
 from beambench.record.run_record import Metrics, MetricValue, Repeat
@@ -49,6 +50,9 @@ FULL: dict[str, Any] = {
         batch_wait=6_000_000,
         inference=5_000_000,
         postprocess=100_000,
+    ),
+    "stage_cpu": StageCpu(
+        read=100.0, preprocess=400.0, inference=1_250.0, postprocess=30.0, sampled=154
     ),
     "element_latency": 7_500_000,
     "element_time": 18_000_000,

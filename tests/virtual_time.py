@@ -44,6 +44,8 @@ class VirtualTime:
     def process_time_ns(self) -> int:
         return self.cpu
 
+    thread_time_ns = process_time_ns
+
 
 class VirtualMetrics:
     """Stands in for Beam's `Metrics`: keeps all values by name, and adds up as a runner does."""
@@ -119,7 +121,10 @@ def on_virtual_time(clock: VirtualTime) -> Iterator[None]:
 @contextmanager
 def writing_to(metrics: VirtualMetrics) -> Iterator[None]:
     """Let the instrumentation write into these metrics."""
-    from beambench.instrumentation import recorder
+    from beambench.instrumentation import recorder, stage_cpu
 
-    with mock.patch.object(recorder, "Metrics", metrics):
+    with (
+        mock.patch.object(recorder, "Metrics", metrics),
+        mock.patch.object(stage_cpu, "Metrics", metrics),
+    ):
         yield

@@ -10,7 +10,7 @@ from beambench.cli.console.progress import ProgressReporter
 from beambench.controller.processes.worker_process import Observation
 from beambench.controller.session import Step
 from beambench.definition.library import Library
-from beambench.instrumentation.label import as_label
+from beambench.instrumentation.proof.label import as_label
 from beambench.printable import json_text, printable, storable, storable_values
 from beambench.publishers import outbox
 from beambench.publishers.influxdb.points import line

@@ -9,7 +9,7 @@ import pytest
 
 from beambench.instrumentation.beam_metrics import counters_kind, measured, raw_metrics, theirs
 from beambench.instrumentation.recorder import MAX_SLOTS
-from beambench.record.observation import Distribution, Stages
+from beambench.record.observation import Distribution, StageCpu, Stages
 from beambench.record.run_record import ModelDevice
 
 pytestmark = pytest.mark.real
@@ -234,6 +234,25 @@ def test_waiting_is_the_difference_of_two_sums_of_offsets():
     for needed in ("preprocessed_at_us", "inferred_at_us"):
         some = {name: value for name, value in counters.items() if name != needed}
         assert read(some, {}).stages is None
+
+
+def test_cpu_time_of_the_stages_is_of_the_elements_that_it_was_read_of():
+    counters = {
+        "preprocess_cpu_elements": 4,
+        "read_cpu_ns": 8_000,
+        "preprocess_cpu_ns": 20_000,
+        "postprocess_cpu_elements": 5,
+        "postprocess_cpu_ns": 2_500,
+        "inference_cpu_ns": 90_000,
+    }
+    sizes = {"batch_size": spread(3, 60, 20, 20)}
+    known = StageCpu(read=2.0, preprocess=5.0, inference=1.5, postprocess=0.5, sampled=5)
+    assert read(counters, sizes).stage_cpu == known
+    unknown = known.model_copy(update={"inference": None})
+    assert read(counters, {}).stage_cpu == unknown
+    two_threads = measured(query(counters, sizes), 0, SLOT_US, 2)
+    assert two_threads.stage_cpu == unknown
+    assert read({}, sizes).stage_cpu is None
 
 
 # --- the steady window

@@ -22,8 +22,9 @@ from beambench.instrumentation.elements import (
     label_of,
 )
 from beambench.instrumentation.failures import ElementFailure
-from beambench.instrumentation.output_sums import add_up
+from beambench.instrumentation.proof.output_sums import add_up
 from beambench.instrumentation.recorder import PlanClock, Progress
+from beambench.record.observation import CPU_STRIDE
 
 pytestmark = pytest.mark.real
 
@@ -80,6 +81,24 @@ def test_reading_and_preprocessing_are_timed_apart_and_bytes_are_counted(clock, 
     assert metrics.counters["bytes_read"] == 10
     assert metrics.values["first_read_us"] == [500]
     assert metrics.counters["preprocessed_at_us"] == 600 + 700
+
+
+def test_cpu_time_is_that_of_every_13th_element(clock, metrics):
+    before, after = preprocessing(clock), postprocessing(clock)
+    for number in range(CPU_STRIDE + 1):
+        before(f"{number}.jpg")
+        after((f"{number}.jpg", PredictionResult(None, 3)))
+    assert metrics.counters["preprocess_cpu_elements"] == 2
+    assert metrics.counters["read_cpu_ns"] == 2 * 15_000  # half of the time is of the CPU
+    assert metrics.counters["preprocess_cpu_ns"] == 2 * 35_000
+    assert metrics.counters["postprocess_cpu_elements"] == 2
+    assert metrics.counters["postprocess_cpu_ns"] == 2 * 6_500
+
+
+def test_cpu_time_of_an_element_that_could_not_be_read_is_all_of_reading(clock, metrics):
+    preprocessing(clock, "read")("a.jpg")
+    assert metrics.counters["read_cpu_ns"] == 15_000
+    assert metrics.counters["preprocess_cpu_ns"] == 0
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ def test_a_lazy_result_is_computed_while_the_clock_runs(clock, metrics):
     assert isinstance(results, list)
     assert metrics.values["batch_latency_ns"] == [3_000_000]
     assert metrics.counters["inference_ns"] == 3_000_000
+    assert metrics.counters["inference_cpu_ns"] == 1_500_000
     assert metrics.histogram(LATENCIES) == {bucket(3_000_000): 1}
     assert metrics.namespaces == {"beambench"}
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beambench.instrumentation.elements import Output
-from beambench.instrumentation.output_sums import (
+from beambench.instrumentation.proof.combine import ProofOfWork
+from beambench.instrumentation.proof.output_sums import (
     MODULUS,
     accounts_for,
     add_up,
@@ -19,7 +20,6 @@ from beambench.instrumentation.output_sums import (
     hash_of,
     proof_of,
 )
-from beambench.instrumentation.proof import ProofOfWork
 from beambench.record.observation import Proof
 from property_checks import CHECKED
 

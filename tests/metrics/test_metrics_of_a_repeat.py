@@ -71,6 +71,10 @@ EXPECTED = {
     "stage_time_batch_wait": (0.003, "s", "lower", 2000),
     "stage_time_inference": (0.0025, "s", "lower", 2000),
     "stage_time_postprocess": (0.00005, "s", "lower", 2000),
+    "stage_cpu_time_read": (0.0001, "s", "lower", 154),
+    "stage_cpu_time_preprocess": (0.0004, "s", "lower", 154),
+    "stage_cpu_time_inference": (0.00125, "s", "lower", 2000),
+    "stage_cpu_time_postprocess": (0.00003, "s", "lower", 154),
     "stage_share_read": (0.04, "1", "neither", 2000),
     "stage_share_preprocess": (0.1, "1", "neither", 2000),
     "stage_share_inference": (0.5, "1", "neither", 2000),
@@ -81,7 +85,8 @@ EXPECTED = {
 }
 PAIRS = {"pipeline_efficiency", "ceiling_efficiency"}
 SHARES = {name for name in EXPECTED if name.startswith("stage_share_")}
-STAGES = {name for name in EXPECTED if name.startswith(("stage_", "element_latency"))}
+CPU_TIMES = {name for name in EXPECTED if name.startswith("stage_cpu_")}
+STAGES = {name for name in EXPECTED if name.startswith(("stage_", "element_latency"))} - CPU_TIMES
 BUSY = ("read", "preprocess", "inference", "postprocess", "overhead")
 
 
@@ -124,6 +129,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
             last_output=None,
             bytes_read=None,
             stages=None,
+            stage_cpu=None,
             inference_window=(2_500_000, 10_500_000),
             inference_elements=1996,
         ).model_copy(update=unproven),
@@ -177,7 +183,7 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         ({"steady_elements": None}, {"throughput_steady"}),
         ({"steady_elements": 0}, {"throughput_steady"}),
         ({"bytes_read": None}, {"throughput_bytes"}),
-        ({"batch_size": None}, {"inference_batch_size_mean"} | STAGES),
+        ({"batch_size": None}, {"inference_batch_size_mean"} | STAGES | CPU_TIMES),
         ({"batch_latency": None}, {"inference_batch_latency_mean"}),
         ({"loads": None}, {"model_load_latency_mean", "model_loads"}),
         ({"cpu": None}, {"cpu_time_per_element"}),
@@ -191,6 +197,11 @@ def test_of_a_pipeline_that_exists_already_the_time_of_its_batches_is_known():
         ({"request_times": None}, TOLD),
         ({"labelled": 0, "correct": 0}, {"accuracy_top1"}),
         ({"stages": None}, STAGES),
+        ({"stage_cpu": None}, CPU_TIMES),
+        (
+            {"stage_cpu": FULL["stage_cpu"].model_copy(update={"inference": None})},
+            {"stage_cpu_time_inference"},
+        ),
         ({"element_latency": None}, {"stage_share_batch_wait", "normalized_latency"}),
         (
             {"stages": FULL["stages"].model_copy(update={"batch_wait": None})},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from beambench.instrumentation.output_sums import add_up
+from beambench.instrumentation.proof.output_sums import add_up
 from beambench.record.observation import Measured
 from beambench.record.run_record import LabelComparison, ModelDevice
 from beambench.worker.label_comparison import LISTED, LabelLog, labels_follow_batches

@@ -15,7 +15,7 @@ from beambench.analysis.histogram import bucket
 from beambench.definition.plan import PipelinePlan
 from beambench.errors import RunError
 from beambench.inputs.elements import Element, parsed
-from beambench.instrumentation.output_sums import add_up
+from beambench.instrumentation.proof.output_sums import add_up
 from beambench.instrumentation.recorder import PlanClock
 from beambench.record.observation import BatchSizeRates, Proof
 from beambench.runners.direct.beam import pipeline as direct

@@ -29,6 +29,7 @@ from beambench.instrumentation.recorder import (
     TREE_CPU_BEGIN,
     TREE_CPU_END,
 )
+from beambench.instrumentation.stage_cpu import stage_cpu
 from beambench.record.observation import (
     Distribution,
     Histogram,
@@ -171,6 +172,7 @@ def measured(
         server_starts=distributions.get("server_start_us"),
         quantities=ours.family(QUANTITY),
         stages=_stages(ours),
+        stage_cpu=stage_cpu(ours.counters, distributions.get("batch_size"), threads),
         element_time=_element_time(ours),
         request_times=_request_times(ours),
         clock_step=_clock_step(distributions.get(CLOCK_MOVED)),

@@ -8,8 +8,16 @@ from typing import Any
 
 from beambench.inputs.elements import parsed
 from beambench.instrumentation.failures import ElementFailure, failure
-from beambench.instrumentation.label import as_label, as_numbers
+from beambench.instrumentation.proof.label import as_label, as_numbers
 from beambench.instrumentation.recorder import ElementRecorder, PlanClock
+from beambench.instrumentation.stage_cpu import (
+    POSTPROCESS_CPU,
+    POSTPROCESS_SAMPLED,
+    PREPROCESS_CPU,
+    PREPROCESS_SAMPLED,
+    READ_CPU,
+    SampledCpu,
+)
 from beambench.record.observation import EVIDENCE
 
 Output = tuple[str, Any, Any, Any]
@@ -35,27 +43,36 @@ class InstrumentedPreprocess:
         self._root = root
         self._clock = clock
         self._recorder: ElementRecorder | None = None
+        self._cpu: SampledCpu | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_recorder": None}
+        return {**self.__dict__, "_recorder": None, "_cpu": None}
 
     def __call__(self, line: str) -> tuple[str, Any]:
-        if self._recorder is None:
+        if self._recorder is None or self._cpu is None:
             self._recorder = ElementRecorder(self._clock, counts_tree=self._counts_tree)
+            self._cpu = SampledCpu(PREPROCESS_SAMPLED, READ_CPU, PREPROCESS_CPU)
         self._recorder.reading()
+        sampled = self._cpu.is_next()
+        cpu_start = cpu_read = time.thread_time_ns() if sampled else 0
         start = time.perf_counter_ns()
         read_end, size = None, 0
         element_id, source = parsed(line, self._root)
         try:
             raw = self._read(source)
             read_end = time.perf_counter_ns()
+            cpu_read = time.thread_time_ns() if sampled else 0
             size = len(raw) if isinstance(raw, bytes) else 0
             example = self._preprocess(raw)
         except Exception as error:
             example = failure("read" if read_end is None else "preprocess", error)
         end = time.perf_counter_ns()
-        read_end = end if read_end is None else read_end
+        cpu_end = time.thread_time_ns() if sampled else 0
+        if read_end is None:
+            read_end, cpu_read = end, cpu_end
         self._recorder.preprocessed(read_end - start, end - read_end, size)
+        if sampled:
+            self._cpu.add(cpu_read - cpu_start, cpu_end - cpu_read)
         return element_id, example
 
 
@@ -76,19 +93,27 @@ class InstrumentedPostprocess:
         self._sample = sample
         self._clock = clock
         self._recorder: ElementRecorder | None = None
+        self._cpu: SampledCpu | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_recorder": None}
+        return {**self.__dict__, "_recorder": None, "_cpu": None}
 
     def __call__(self, keyed: tuple[str, Any]) -> Output:
-        if self._recorder is None:
+        if self._recorder is None or self._cpu is None:
             self._recorder = ElementRecorder(self._clock)
+            self._cpu = SampledCpu(POSTPROCESS_SAMPLED, POSTPROCESS_CPU)
         element_id, prediction = keyed
+        sampled = self._cpu.is_next()
+        cpu_start = time.thread_time_ns() if sampled else 0
         start = time.perf_counter_ns()
         evidence = self._evidence if element_id in self._sample else None
         output = label_of(element_id, prediction, self._postprocess, evidence)
         output, quantities = counted(output, prediction, self._quantities)
-        self._recorder.output(time.perf_counter_ns() - start, quantities)
+        took = time.perf_counter_ns() - start
+        cpu_end = time.thread_time_ns() if sampled else 0
+        self._recorder.output(took, quantities)
+        if sampled:
+            self._cpu.add(cpu_end - cpu_start)
         return output
 
 

@@ -25,6 +25,7 @@ from beambench.instrumentation.failures import ElementFailure, failure, miscount
 from beambench.instrumentation.memory_log import MEMORY_LOG
 from beambench.instrumentation.recorder import BatchRecorder, CpuOf, Load, PlanClock
 from beambench.instrumentation.request_times import ReportsRequestTimes
+from beambench.instrumentation.stage_cpu import inference_cpu
 from beambench.instrumentation.weights import check_size
 from beambench.record.run_record import ModelRuns
 
@@ -85,9 +86,10 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         self._threads = threads
         self._identity = uuid.uuid4().hex
         self._recorder: BatchRecorder | None = None
+        self._inference_cpu: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_recorder": None}
+        return {**self.__dict__, "_recorder": None, "_inference_cpu": None}
 
     @property
     def _loads_elsewhere(self) -> bool:
@@ -136,7 +138,10 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
     def _recording(self) -> BatchRecorder:
         """Return the recorder, made before the first batch, with all loads not yet written."""
         if self._recorder is None:
-            self._recorder = BatchRecorder(self._clock, self._cpu_of())
+            cpu_of = self._cpu_of()
+            self._recorder = BatchRecorder(self._clock, cpu_of)
+            if cpu_of == "process":
+                self._inference_cpu = inference_cpu()
             if self._loads_elsewhere:  # and then before the first batch of any process
                 self._collect_loads()
         self._recorder.loads(self._pending_loads)
@@ -158,6 +163,7 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
         good = [example for example in batch if type(example) is not ElementFailure]
         MEMORY_LOG.before_batch(len(batch))
         synchronise()
+        cpu_start = time.process_time_ns()
         start_us, start = self._clock.offset_us(), time.perf_counter_ns()
         launch_ns, cause = None, None
         computed = None if len(good) == len(batch) else [len(good)] if good else []
@@ -171,11 +177,14 @@ class InstrumentedModelHandler(ModelHandler[Any, Any, Any]):
             cause = failure("inference", error).error
             results, computed = self._one_by_one(good, model, inference_args)
         duration = time.perf_counter_ns() - start
+        cpu_ns = time.process_time_ns() - cpu_start
         if len(results) > len(good):  # Beam would drop the last; too few are caught by the proof
             raise miscounted(results, good)
         recorder.batch(
             len(batch), start_us, duration, launch_ns, computed=computed, retry_cause=cause
         )
+        if self._inference_cpu is not None:
+            self._inference_cpu.inc(cpu_ns)
         if isinstance(self._inner, ReportsRequestTimes):
             told = self._inner.request_times(model)
             if told is not None:

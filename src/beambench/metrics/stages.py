@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from beambench.metrics.base import MICRO, UNKNOWN, Metric, RawRepeat, Sample, per, window_seconds
-from beambench.record.observation import Stages
+from beambench.record.observation import CPU_STRIDE, Stages
 
 BUSY = ("read", "preprocess", "inference", "postprocess")
 MOST_BUSY = 1.005
@@ -39,6 +39,17 @@ def _time(stage: str) -> Callable[[RawRepeat], Sample]:
             return UNKNOWN
         stages, n, _ = known
         return Sample(per(getattr(stages, stage), n, MICRO), n)
+
+    return compute
+
+
+def _cpu_time(stage: str) -> Callable[[RawRepeat], Sample]:
+    def compute(repeat: RawRepeat) -> Sample:
+        cpu, sizes = repeat.measured.stage_cpu, repeat.measured.batch_size
+        mean = getattr(cpu, stage) if cpu is not None else None
+        if cpu is None or mean is None or sizes is None:
+            return UNKNOWN
+        return Sample(mean * MICRO, sizes.sum if stage == "inference" else cpu.sampled)
 
     return compute
 
@@ -133,6 +144,20 @@ METRICS = (
             shown="table" if stage == "inference" else None,
         )
         for stage in ALL
+    ),
+    *(
+        Metric(
+            name=f"stage_cpu_time_{stage}",
+            unit="s",
+            direction="lower",
+            formula="CPU time of the process while it infers ÷ elements; unknown where several "
+            "threads infer at once, or where the model is not in the worker"
+            if stage == "inference"
+            else f"mean CPU time of the thread in {stage}, of every {CPU_STRIDE}th element",
+            counts="elements",
+            of_repeat=_cpu_time(stage),
+        )
+        for stage in BUSY
     ),
     *(
         Metric(

@@ -125,7 +125,7 @@ class Comparison(Part):
     Attributes:
         verdict: on the first metric that was compared, throughput.
         sentence: what was seen, in plain words.
-        stages: time of an element in each stage of the pipeline.
+        stages: time of an element in each stage of the pipeline, and its CPU time (`…_cpu`).
         left_out: metrics that were not compared, with the reason.
         differences: in what the sides are unlike beside what was asked for.
         margin: relative change up to which both are the same, as a fraction.

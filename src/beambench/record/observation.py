@@ -53,6 +53,25 @@ class Stages(Part):
     postprocess: float
 
 
+CPU_STRIDE = 13
+"""Of so many elements, the CPU time of one is read; a prime, which inputs seldom repeat after."""
+
+
+class StageCpu(Part):
+    """Mean CPU time of an element in each stage, in microseconds; null is unknown.
+
+    Attributes:
+        read, preprocess, postprocess: of the thread, over the `sampled` elements.
+        inference: of the process, over all elements.
+    """
+
+    read: float | None
+    preprocess: float | None
+    inference: float | None
+    postprocess: float | None
+    sampled: int
+
+
 class BatchSizeRates(Part):
     """Elements per second of the loop by its fixed batch size; every size ran the same elements."""
 
@@ -171,6 +190,7 @@ class Measured(Part):
     server_starts: Distribution | None = None
     quantities: dict[str, int] = Field(default_factory=dict)
     stages: Stages | None = None
+    stage_cpu: StageCpu | None = None
     element_latency: float | None = None
     element_time: float | None = None
     request_times: RequestTimes | None = None

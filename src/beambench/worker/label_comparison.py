@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from beambench.instrumentation.output_sums import hash_of
+from beambench.instrumentation.proof.output_sums import hash_of
 from beambench.record.run_record import LabelComparison
 
 if TYPE_CHECKING:

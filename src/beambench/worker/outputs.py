@@ -13,7 +13,7 @@ from beambench.definition.plan import PreparedPlan
 from beambench.errors import RunError
 from beambench.inputs import files
 from beambench.inputs.elements import Element, parsed
-from beambench.instrumentation.output_sums import accounts_for, expected_of
+from beambench.instrumentation.proof.output_sums import accounts_for, expected_of
 from beambench.record.observation import Observation, Proof, SampledPrediction
 from beambench.record.run_record import FailedElement
 from beambench.worker.label_comparison import LabelLog

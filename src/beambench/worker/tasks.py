@@ -31,7 +31,7 @@ from beambench.instrumentation.device import warnings_of
 from beambench.instrumentation.empty_handler import gap_beside
 from beambench.instrumentation.handler import InstrumentedModelHandler, set_framework_threads
 from beambench.instrumentation.memory_log import MEMORY_LOG
-from beambench.instrumentation.output_sums import add_up
+from beambench.instrumentation.proof.output_sums import add_up
 from beambench.instrumentation.recorder import PlanClock
 from beambench.instrumentation.weights import check_size, size_of, weights_files
 from beambench.machine import bytecode

@@ -14,7 +14,7 @@ import pytest
 from beambench.analysis.student_t import critical_value
 from beambench.errors import UsageError
 from beambench.experiments.comparison.document import Circumstances, ComparedRun, make_comparison
-from beambench.experiments.comparison.effects import Limits, RepeatPair
+from beambench.experiments.comparison.effects import BUSY, Limits, RepeatPair
 from beambench.experiments.comparison.sentence import size_text
 from beambench.experiments.comparison.stored import compare_stored
 from beambench.record.comparison import Comparison
@@ -75,12 +75,32 @@ def test_the_stage_that_moved_is_named():
     assert comparison.stages["inference"].share == pytest.approx(0.5)
     assert comparison.stages["wait"].share is None
     moved = [name for name, stage in comparison.stages.items() if stage.verdict == "slower"]
-    assert moved == ["inference"]
+    assert moved == ["inference", "inference_cpu"]
     assert comparison.sentence == (
         "The candidate is slower: throughput_elements −9.09 % (95 % interval −9.49 % to −8.69 %), "
         "n = 6; the stage that moved is inference (+20.0 % of time an element; 50 % of base's "
         "time); other metrics that changed: cpu_time_per_element +10.0 %."
     )
+
+
+def test_cpu_time_finds_a_stage_whose_time_did_not_move():
+    slower = compared_run(2, RATES, slower_cpu={"preprocess": 0.3})
+    comparison = compare(compared_run(1, RATES), slower)
+    assert comparison.verdict == "same"
+    assert comparison.stages["preprocess_cpu"].ratio == pytest.approx(1.3)
+    assert comparison.stages["preprocess"].verdict == "same"
+    assert "the stage that moved is preprocess (+30.0 % of CPU time an element)" in (
+        comparison.sentence
+    )
+
+
+def test_cpu_time_in_no_stage_is_the_rest_of_that_of_an_element():
+    comparison = compare(compared_run(1, RATES), compared_run(2, RATES, {"overhead": 0.4}))
+    overhead = comparison.stages["overhead_cpu"]
+    of_stages = sum(comparison.stages[f"{stage}_cpu"].base for stage in BUSY)
+    whole = comparison.metrics["cpu_time_per_element"].base
+    assert overhead.base == pytest.approx(whole - of_stages, rel=1e-3)
+    assert overhead.verdict == "slower"
 
 
 def test_overhead_is_a_stage():

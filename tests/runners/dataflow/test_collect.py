@@ -11,7 +11,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from beambench.errors import RunError
 from beambench.instrumentation.beam_metrics import counters_kind, theirs
-from beambench.instrumentation.output_sums import expected_of
+from beambench.instrumentation.proof.output_sums import expected_of
 from beambench.instrumentation.recorder import NAMESPACE
 from beambench.runners.dataflow.beam.collect import collect, namespace_of, query_of, step_names
 from beambench.runners.dataflow.plans import CollectPlan

@@ -13,7 +13,7 @@ from beambench.controller.proof.cross_check import cross_check
 from beambench.definition.plan import PipelinePlan
 from beambench.errors import UsageError
 from beambench.instrumentation.beam_metrics import measured, theirs
-from beambench.instrumentation.output_sums import accounts_for, add_up, expected_of
+from beambench.instrumentation.proof.output_sums import accounts_for, add_up, expected_of
 from beambench.instrumentation.recorder import PlanClock
 from beambench.record.observation import Measured, Proof
 from beambench.runners.direct.beam import pipeline as direct

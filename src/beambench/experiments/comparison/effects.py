@@ -18,6 +18,9 @@ BUSY = ("read", "preprocess", "inference", "postprocess")
 """Stages that have a share of the time; the wait for a batch overlaps with work on others."""
 
 SHOWN = {"batch_wait": "wait"}
+CPU = "_cpu"
+"""Ends the name of a stage whose CPU time is meant, not the time that went by."""
+
 IN_PLACE_OF = {"throughput_inferred": "throughput_elements"}
 """Compared only where the other is not known."""
 
@@ -115,10 +118,16 @@ def judged_metrics(known: Collection[str]) -> list[str]:
 def compared_stages(
     repeats: Repeats, limits: Limits
 ) -> tuple[dict[str, ComparedMetric], dict[str, str]]:
-    """Return the effect on the time of an element in each stage, and why others were left out."""
+    """Return the effect on the time of an element in each stage, and on its CPU time (`…_cpu`);
+    and why others were left out.
+    """
+    times = {
+        SHOWN.get(stage, stage): partial(_stage_times, stage) for stage in (*STAGES, "overhead")
+    }
+    cpu_times = {f"{stage}{CPU}": partial(_stage_cpu_times, stage) for stage in (*BUSY, "overhead")}
     quantities = {
-        SHOWN.get(stage, stage): _quantity("s", "lower", partial(_stage_times, stage), repeats)
-        for stage in (*STAGES, "overhead")
+        name: _quantity("s", "lower", values_in, repeats)
+        for name, values_in in {**times, **cpu_times}.items()
     }
     compared, left_out = _compared(quantities, repeats, limits)
     shares = _shares(repeats.base)
@@ -241,6 +250,25 @@ def _stage_times(stage: str, repeats: Sequence[Repeat]) -> list[float | None]:
     if stage != "overhead":
         return _values(f"stage_time_{stage}", repeats)
     return [_overhead(repeat) for repeat in repeats]
+
+
+def _stage_cpu_times(stage: str, repeats: Sequence[Repeat]) -> list[float | None]:
+    """Return the seconds of CPU time of an element in a stage, of each repeat."""
+    if stage != "overhead":
+        return _values(f"stage_cpu_time_{stage}", repeats)
+    return [_cpu_overhead(repeat) for repeat in repeats]
+
+
+def _cpu_overhead(repeat: Repeat) -> float | None:
+    """Return the CPU time of an element that is in no stage; None where the stages, which are of a
+    sample of the elements, come to more than all of it.
+    """
+    whole = repeat.metrics.get("cpu_time_per_element")
+    parts = [repeat.metrics.get(f"stage_cpu_time_{stage}") for stage in BUSY]
+    known = [part.value for part in parts if part is not None]
+    if whole is None or len(known) < len(parts) or whole.value <= sum(known):
+        return None
+    return whole.value - sum(known)
 
 
 def _overhead(repeat: Repeat) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from beambench.experiments.comparison.effects import CPU
 from beambench.record.comparison import ComparedMetric, Verdict
 
 MOST_NAMED = 3
@@ -31,10 +32,7 @@ def sentence(
     parts = [_verdict_text(*first, margin)]
     moved = moved_stages(stages)
     if moved:
-        named = " and ".join(
-            f"{name} ({percent_text(stage.ratio)} of time an element{_share_text(stage)})"
-            for name, stage in moved[:MOST_NAMED]
-        )
+        named = " and ".join(_stage_text(name, stage) for name, stage in moved[:MOST_NAMED])
         noun = "stage that moved is" if len(moved) == 1 else "stages that moved most are"
         parts.append(f"the {noun} {named}")
     elif first[1].verdict in ("faster", "slower") and stages:
@@ -53,13 +51,30 @@ def moved_stages(stages: Mapping[str, ComparedMetric]) -> list[tuple[str, Compar
     """Return the stages with a verdict of a change, the greatest change in seconds first.
 
     The wait for a batch, which overlaps with work on other elements, comes after those that have a
-    share of the time.
+    share of the time; and the CPU time of a stage whose time moved as well is not named again.
     """
-    moved = [item for item in stages.items() if item[1].verdict in ("faster", "slower")]
+    changed = {name: stage for name, stage in stages.items() if _is_change(stage)}
+    moved = [
+        (name, stage)
+        for name, stage in changed.items()
+        if not name.endswith(CPU) or name.removesuffix(CPU) not in changed
+    ]
     return sorted(
         moved,
         key=lambda item: (item[1].share is None, -abs(item[1].candidate - item[1].base)),
     )
+
+
+def _is_change(stage: ComparedMetric) -> bool:
+    return stage.verdict in ("faster", "slower")
+
+
+def _stage_text(name: str, stage: ComparedMetric) -> str:
+    """Return `inference (+5.01 % of time an element; 87 % of base's time)`."""
+    of_cpu = name.endswith(CPU)
+    time = "CPU time" if of_cpu else "time"
+    change = f"{percent_text(stage.ratio)} of {time} an element{_share_text(stage)}"
+    return f"{name.removesuffix(CPU)} ({change})"
 
 
 def percent_text(ratio: float) -> str:

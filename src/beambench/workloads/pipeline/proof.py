@@ -8,7 +8,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
-from beambench.instrumentation.proof import ProofOfWork
+from beambench.instrumentation.proof.combine import ProofOfWork
 
 AddProof = Callable[[Any], object]
 """Adds to the outputs of a pipeline what proves them."""

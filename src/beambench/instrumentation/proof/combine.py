@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import apache_beam as beam
 
 from beambench.instrumentation.elements import Output
-from beambench.instrumentation.output_sums import EMPTY, Accumulator, added, merged, proof_of
+from beambench.instrumentation.proof.output_sums import EMPTY, Accumulator, added, merged, proof_of
 
 
 class ProofOfWork(beam.CombineFn):

@@ -1,0 +1,1 @@
+"""The proof that the work was done: labels, their sums, and adding these up in a pipeline."""
