@@ -9,8 +9,8 @@ from __future__ import annotations
 import shlex
 
 import jinja2
+from markupsafe import Markup
 
-from beambench.metrics.registry import metrics
 from beambench.presentation.values import show_value
 from beambench.printable import printable
 from beambench.record.environment import read_environment
@@ -48,7 +48,7 @@ def render_run(
     proof, proof_class = _proof(run)
     values = {
         "run": run,
-        "document": document_json,
+        "document": _element_text(document_json),
         "status": run.status.replace("_", " "),
         "status_class": "tag-good" if run.status == "succeeded" else "tag-bad",
         "proof": proof,
@@ -59,10 +59,18 @@ def render_run(
             for metric in HEADLINE
             if (found := run.metrics.get(metric)) is not None
         ],
-        "rows": _rows(run),
         "command": printable(shlex.join(run.command)),
     }
     return render(templates, "run.html", page, values)
+
+
+def _element_text(document: str) -> Markup:
+    """Return text that may stand in an element, but not in an attribute.
+
+    The quotes of JSON stay as they are: escaped, they would make the page twice as large.
+    """
+    text = document.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return Markup(text)  # noqa: S704 - no sign in it ends an element or begins one
 
 
 def _proof(run: HistoryRun) -> tuple[str, str]:
@@ -125,16 +133,6 @@ def _disturbed(run: HistoryRun) -> str:
 def _cut(text: str) -> str:
     shown = printable(text[: LONGEST_TEXT + 1])
     return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}…"
-
-
-def _rows(run: HistoryRun) -> list[tuple[str, str, str, int]]:
-    """Return the metrics that stand in the summary of a run."""
-    names = [metric.name for metric in metrics() if metric.shown == "table"]
-    return [
-        (name, show_value(metric.value, metric.unit), _interval(metric), metric.n)
-        for name in names
-        if (metric := run.metrics.get(name)) is not None
-    ]
 
 
 def _detail(metric: MetricValue) -> str:

@@ -225,8 +225,7 @@
 
   function build(record) {
     const sections = [
-      ["metrics", "All metrics", () => folded(Object.keys(record.metrics).length
-        + " metrics, with their intervals", () => metricTable(record.metrics, "All metrics"))],
+      ["metrics", "Results", () => metricTable(record.metrics, "Results")],
       ["verification", "Verification", () => entries(record.verification, "Verification")],
       ["noise", "Noise", () => noise(record)],
       ["repeats", "Repeats", () => repeats(record.repeats, "Repeats")],
