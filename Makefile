@@ -18,7 +18,7 @@ ACTIONLINT := $(BIN)/actionlint
 JOBS ?= 2
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
-.PHONY: bench test check unit real torture setup setup-vllm setup-bigquery setup-actionlint lock docs clean
+.PHONY: bench test check unit real torture demo-site setup setup-vllm setup-bigquery setup-actionlint lock docs clean
 
 bench: setup
 	$(BIN)/beambench run pytorch-image-classification-efficientnet-lite0 --retry-disturbed 2 $(ARGS)
@@ -84,6 +84,11 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --override requirements/vllm-override.txt requirements/vllm.in -o requirements/vllm.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate requirements/bigquery-emulator.in -o requirements/bigquery-emulator.txt
+
+# A year of runs that were made up, to look at the site with.
+demo-site: setup
+	$(BIN)/python -m beambench.site.demo build/demo.db
+	$(BIN)/beambench report --store sqlite:///build/demo.db --out build/demo-site $(ARGS)
 
 docs: setup
 	$(BIN)/python -m beambench.metrics > docs/metrics.md

@@ -36,6 +36,12 @@ def report(
             metavar="DIR", help="In place of a store: a folder of what `export` wrote as JSON."
         ),
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the charts as PNG and SVG, with badges and a page, too."
+        ),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,18 +49,25 @@ def report(
     from beambench.clock import utc_now
     from beambench.presentation.values import print_json, print_text
     from beambench.site.benchmark_pages import SiteRequest
-    from beambench.site.build import build_site
+    from beambench.site.build import build_site, histories_of
+    from beambench.site.pictures.write import require_matplotlib, write_pictures
 
     now = context.obj.clock.utc_now() if context.obj.clock is not None else utc_now()
     rules = policy_in_force(None)
     request = SiteRequest(out, now, tuple(benchmark or ()), since, rules)
+    if images is not None:
+        require_matplotlib()
     with _opened(records, store, now) as runs:
         built = build_site(runs, request)
+        pictures = (
+            [] if images is None else write_pictures(histories_of(runs, request), images, now)
+        )
     counts = {
         "benchmarks": built.benchmarks,
         "runs": built.runs,
         "comparisons": built.comparisons,
         "written": built.written,
+        **({"pictures": len(pictures)} if pictures else {}),
     }
     if as_json:
         print_json({"index": str(built.index), **counts})

@@ -11,6 +11,7 @@ from beambench.errors import RunError, UsageError, nearest
 from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteRequest, state_of
 from beambench.site.files import FOLDERS, copy_assets, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
+from beambench.site.histories import BenchmarkHistory, benchmark_history
 from beambench.site.manifest import NAME, BenchmarkOutline, Manifest, read_manifest
 from beambench.site.processes import Written, write_in_processes
 from beambench.site.templating import Page, environment, render
@@ -71,6 +72,13 @@ def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
         comparisons=sum(len(each.comparisons) for each in outlines),
         written=written,
     )
+
+
+def histories_of(store: RunStore, request: SiteRequest) -> Iterator[BenchmarkHistory]:
+    """Yield the histories of what is asked for, one at a time. Raises as `build_site` does."""
+    for name in _names(store, request.benchmarks):
+        runs = [run for run, _ in store.documents(name, request.since)]
+        yield benchmark_history(name, runs, request.now, request.policy)
 
 
 def _names(store: RunStore, wanted: tuple[str, ...]) -> list[str]:

@@ -1,0 +1,1 @@
+"""The charts as files: for documents, reports and talks, made without a browser."""
