@@ -1,4 +1,4 @@
-"""Data of a benchmark's charts, made up: a thousand runs, twenty metrics, and names made to attack."""
+"""Data of a benchmark's charts, made up: many runs of all metrics, and names made to attack."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ CHARTS: Sequence[tuple[str, str, str, list[str], str]] = (
 )
 
 HEADLINE = ("throughput_elements", "run_time", "inference_batch_latency_p50")
+NOISE = 0.013
 SHIFT_AT = 180
 """Index in the first series of the run from which on it is slower."""
 
@@ -92,17 +93,17 @@ def chart_data(*, series: int = 4, runs: int = 250) -> dict[str, Any]:
 
 
 def one_series(number: int, kind: tuple[str, ...], runs: int) -> dict[str, Any]:
-    generator = random.Random(number)  # noqa: S311
+    generator = random.Random(number)
     names = [f"2026|{number}|run-{at:04}" for at in range(runs)]
     speed = 1 + number * 0.35
     values: dict[str, list[float | None]] = {}
     for name, (_, _, direction, _, usual) in METRICS.items():
         factor = speed if direction == "higher" else 1 / speed
-        shift = 0.86 if direction == "higher" else 1 / 0.86
+        slower = (0.86 if direction == "higher" else 1 / 0.86) if number == 0 else 1.0
+        levels = [usual * factor * (slower if at >= SHIFT_AT else 1.0) for at in range(runs)]
         values[name] = [
-            float(f"{usual * factor * (shift if number == 0 and at >= SHIFT_AT else 1) * math.exp(generator.gauss(0, 0.013)):.6g}")
-            for at in range(runs)
-        ]  # fmt: skip
+            float(f"{level * math.exp(generator.gauss(0, NOISE)):.5g}") for level in levels
+        ]
     values["cost"][7] = None
     if number == 3:
         values["hostile"][5] = 1e300
@@ -129,7 +130,7 @@ def one_series(number: int, kind: tuple[str, ...], runs: int) -> dict[str, Any]:
         "values": values,
         "low": low,
         "high": high,
-        "noise": {name: 0.013 for name in METRICS if name != "startup_time"},
+        "noise": {name: NOISE for name in METRICS if name != "startup_time"},
         "levels": {"throughput_elements": [change]} if number == 0 and runs > SHIFT_AT else {},
         "alarms": {
             "throughput_elements": [
