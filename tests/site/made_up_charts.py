@@ -61,6 +61,7 @@ CHARTS: Sequence[tuple[str, str, str, list[str], str]] = (
 
 HEADLINE = ("throughput_elements", "run_time", "inference_batch_latency_p50")
 NOISE = 0.013
+LARGE_RUNS = 1000
 SHIFT_AT = 180
 """Index in the first series of the run from which on it is slower."""
 

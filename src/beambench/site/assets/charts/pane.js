@@ -246,6 +246,7 @@
       Object.assign(this.host.dataset, {
         from: String(from), to: String(to), points: String(this.drawn.length),
         total: String(this.lines.reduce((sum, line) => sum + line.points.length, 0)), changes: JSON.stringify(changes),
+        pieces: JSON.stringify(Object.fromEntries(this.visibleLines().map((line) => [line.series.id, new Set(line.points.map((point) => point.piece)).size]))),
       });
     }
 
