@@ -14,7 +14,7 @@ WIDEST = 4.0
 """A ratio beyond it, or below its inverse, is drawn at the edge, with an arrow."""
 
 LEAST = 1.02
-LEAST_DISTANCE = 11.0
+LEAST_DISTANCE = 13.0
 """Of two ticks, in percent of the axis, so that their labels do not touch."""
 
 PADDING = 1.12

@@ -15,6 +15,7 @@ from beambench.presentation.values import show_value
 from beambench.printable import printable
 from beambench.record.environment import read_environment
 from beambench.record.run_record import MetricValue
+from beambench.site.chart_list import title_of
 from beambench.site.templating import Page, render
 from beambench.store.summaries import HistoryRun
 from beambench.times import parse_time
@@ -55,7 +56,7 @@ def render_run(
         "proof_class": proof_class,
         "facts": _facts(run),
         "headline": [
-            (metric, show_value(found.value, found.unit), _detail(found))
+            (metric, title_of(metric), show_value(found.value, found.unit), _detail(found))
             for metric in HEADLINE
             if (found := run.metrics.get(metric)) is not None
         ],
