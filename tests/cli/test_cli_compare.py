@@ -65,6 +65,96 @@ def test_markdown(compare, runs):
     assert "**warning:** the two runs were measured at different times" in out
 
 
+@pytest.fixture
+def labelled(folder) -> None:
+    """Runs of six benchmarks with labels of two commits."""
+    slower = (92.0, 92.5, 91.5, 92.2, 91.8, 92.1)
+    noisy = (90.0, 120.0, 80.0, 110.0, 95.0, 105.0)
+    sides = {
+        "steady": (RATES, slower),
+        "noisy": (noisy, tuple(0.85 * rate for rate in noisy)),
+        "unchanged": (RATES, RATES),
+        "removed": (RATES, None),
+        "added": (None, RATES),
+        "moved": (RATES, RATES),
+    }
+    with RunStore.open(STORE) as store:
+        for number, (name, rates) in enumerate(sides.items()):
+            for side, values in enumerate(rates):
+                if values is not None:
+                    run = compared_run(
+                        10 * number + side,
+                        values,
+                        benchmark=name,
+                        labels={"commit": "ab"[side], "nightly": "yes"},
+                        profile="full" if (name, side) == ("moved", 1) else "local",
+                    )
+                    store.add(run)
+
+
+SIDES = ("--base-label", "commit=a", "--candidate-label", "commit=b")
+
+
+def test_all_benchmarks_that_both_sides_have_the_clearest_change_first(compare, labelled):
+    answer = compare(*SIDES, "--json")
+    assert answer.code == 0
+    document = answer.document
+    verdicts = {each["benchmark"]: each["verdict"] for each in document["comparisons"]}
+    assert list(verdicts.items()) == [
+        ("steady", "slower"),
+        ("noisy", "inconclusive"),
+        ("unchanged", "same"),
+    ]
+    assert document["left_out"] == {
+        "removed (stock, local)": "no run with commit=b",
+        "added (stock, local)": "no run with commit=a",
+        "moved (stock, full)": "no run with commit=a",
+        "moved (stock, local)": "no run with commit=b",
+    }
+    assert document["sentence"] == (
+        "3 comparisons: 1 slower, 1 same within 3 %, 1 inconclusive; 4 benchmarks left out"
+    )
+    with RunStore.open(STORE) as store:
+        stored = [store.comparisons.newest(name)[0].comparison_id for name in verdicts]
+    assert stored == [each["comparison_id"] for each in document["comparisons"]]
+
+
+def test_many_benchmarks_in_text_and_markdown(compare, labelled):
+    out = compare(*SIDES).out
+    assert out.startswith("3 comparisons: 1 slower, 1 same within 3 %, 1 inconclusive; 4 bench")
+    assert out.index("steady") < out.index("noisy") < out.index("unchanged")
+    assert "removed (stock, local) is left out: no run with commit=b" in out
+    markdown = compare(*SIDES, "--format", "markdown").out
+    assert markdown.startswith("### 3 comparisons: 1 slower")
+    assert "| steady | stock | throughput\\_elements | −8.0" in markdown
+    assert "- removed (stock, local) is left out: no run with commit=b" in markdown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (SIDES[:2], "--base-label and --candidate-label go together"),
+        (
+            (*SIDES, "steady", "noisy"),
+            "--base-label and --candidate-label go together, and without names",
+        ),
+        (("--base-label", "commit", *SIDES[2:]), "--base-label 'commit': expected key=value"),
+        (
+            ("--base-label", "commit=x", "--candidate-label", "commit=y"),
+            "no run with commit=x and none with commit=y is stored",
+        ),
+    ],
+)
+def test_labels_that_choose_no_sides(compare, labelled, arguments, said):
+    answer = compare(*arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+def test_strict_asks_for_a_verdict_on_every_benchmark(compare, labelled):
+    assert compare(*SIDES, "--strict").code == 4
+
+
 def test_ids_may_be_short(compare, runs):
     assert compare(runs[0][:13], runs[1][:13]).code == 0
 

@@ -49,6 +49,40 @@ def runs() -> dict[str, Any]:
         return {run.labels["side"]: run for run in store.history("overhead-noop")}
 
 
+def test_of_several_benchmarks_those_without_the_variant_are_left_out(beambench, workers):
+    workers.script("pipeline", *paired(0.8))
+    command = ("compare", "overhead-noop", "sklearn-digits", *COMMAND[2:])
+    answer = beambench(*command, "--candidate", "variant=pandas", "--json")
+    assert answer.code == 0
+    (comparison,) = answer.document["comparisons"]
+    assert (comparison["benchmark"], comparison["verdict"]) == ("sklearn-digits", "slower")
+    assert list(answer.document["left_out"]) == ["overhead-noop"]
+    assert "no variant 'pandas'" in answer.document["left_out"]["overhead-noop"]
+
+
+def test_several_benchmarks_are_measured_one_after_the_other(beambench, workers):
+    workers.script("pipeline", *paired(1.0), *paired(1.3))
+    command = ("compare", "overhead-noop", "sklearn-digits", *COMMAND[2:])
+    answer = beambench(*command, "--control")
+    assert answer.code == 0
+    assert "2 comparisons: 1 faster, 1 same within 3 %" in answer.out
+    assert answer.out.index("sklearn-digits") < answer.out.index("overhead-noop")
+    with RunStore.open(STORE) as store:
+        for name in ("overhead-noop", "sklearn-digits"):
+            assert len(store.comparisons.newest(name)) == 1
+            assert len(store.history(name)) == 2
+
+
+def test_ctrl_c_leaves_out_the_benchmarks_that_were_not_begun(beambench, workers):
+    workers.script("pipeline", *paired(1.0)[:4], crashed("cancelled"))
+    command = ("compare", "overhead-noop", "sklearn-digits", *COMMAND[2:])
+    answer = beambench(*command, "--control", "--json")
+    assert answer.code == 130
+    assert answer.document["left_out"] == {
+        "sklearn-digits": "the comparison was cancelled before it"
+    }
+
+
 def test_a_slower_candidate(beambench, workers):
     workers.script("pipeline", *paired(0.8))
     answer = beambench(*COMMAND, "--candidate", SLOW, "--label", "team=a", "--json")
@@ -338,8 +372,8 @@ def test_a_dry_run_says_what_would_be_compared(beambench, workers):
     ("words", "problem"),
     [
         (("overhead-noop",), "nothing to compare with: give --candidate SETTINGS"),
-        ((), "0 names: give two runs, or one benchmark with --candidate SETTINGS"),
-        (("a", "b", "--candidate", SLOW), "2 names: give one benchmark with --candidate, or two"),
+        ((), "0 names: give two runs, or benchmarks with --candidate SETTINGS"),
+        (("a", "b", "--candidate", SLOW), "a: no benchmark 'a': `beambench list` shows all; b: no"),
         (("a", "b", "--pairs", "4"), "--pairs goes with a benchmark that is measured now"),
         (
             ("overhead-noop", "--control", "--allow-different"),

@@ -241,8 +241,8 @@ def _check_pipeline_options(context: typer.Context, names: list[str] | None) -> 
             )
 
 
-def parse_labels(pairs: Sequence[str]) -> dict[str, str]:
-    """Parse ``key=value`` labels.
+def parse_labels(pairs: Sequence[str], option: str = "--label") -> dict[str, str]:
+    """Parse ``key=value`` labels, which were given by an option.
 
     Raises:
         UsageError: no equals sign, an empty key, or a key twice.
@@ -251,8 +251,8 @@ def parse_labels(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"--label {pair!r}: expected key=value")
+            raise UsageError(f"{option} {pair!r}: expected key=value")
         if key in labels:
-            raise UsageError(f"--label {pair!r}: {key!r} is given twice")
+            raise UsageError(f"{option} {pair!r}: {key!r} is given twice")
         labels[key] = value
     return labels

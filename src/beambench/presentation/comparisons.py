@@ -94,20 +94,30 @@ def _rows(metrics: Mapping[str, ComparedMetric]) -> list[list[str]]:
 
 
 def _cells(metric: ComparedMetric) -> list[str]:
-    from beambench.experiments.comparison.sentence import percent_text, size_text
+    from beambench.experiments.comparison.sentence import size_text
 
-    interval = ""
-    if metric.ci_low is not None and metric.ci_high is not None:
-        interval = f"{percent_text(metric.ci_low)} … {percent_text(metric.ci_high)}"
+    change, interval, n = change_cells(metric)
     return [
         show_value(metric.base, metric.unit),
         show_value(metric.candidate, metric.unit),
-        percent_text(metric.ratio),
+        change,
         interval,
         metric.verdict,
         "" if metric.mde is None else size_text(metric.mde),
-        f"{metric.n}",
+        n,
     ]
+
+
+def change_cells(metric: ComparedMetric | None) -> tuple[str, str, str]:
+    """Return change, interval and n of a metric as cells of a table, empty ones for none."""
+    from beambench.experiments.comparison.sentence import percent_text
+
+    if metric is None:
+        return "", "", ""
+    interval = ""
+    if metric.ci_low is not None and metric.ci_high is not None:
+        interval = f"{percent_text(metric.ci_low)} … {percent_text(metric.ci_high)}"
+    return percent_text(metric.ratio), interval, f"{metric.n}"
 
 
 def _side_line(side: Side) -> str:

@@ -12,8 +12,10 @@ from beambench.cli.comparison.options import (
     STORED,
     AcceptDisturbedOption,
     AllowDifferentOption,
+    BaseLabelOption,
     BaseOption,
     BasePythonOption,
+    CandidateLabelOption,
     CandidateOption,
     CandidatePythonOption,
     ControlOption,
@@ -26,6 +28,7 @@ from beambench.cli.comparison.options import (
     UntilOption,
     WantedArgument,
 )
+from beambench.cli.run import parse_labels
 from beambench.cli.run_options import (
     DryRunOption,
     LabelOption,
@@ -56,6 +59,7 @@ from beambench.definition.runners import DEFAULT
 from beambench.errors import EXIT_INCONCLUSIVE, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    from beambench.experiments.comparison.several import ComparedBenchmarks
     from beambench.record.comparison import Comparison
 
 RETRIES = 3
@@ -78,6 +82,8 @@ def compare(
     retry_disturbed: RetryDisturbedOption = RETRIES,
     resume: ResumeOption = None,
     strict: StrictOption = False,
+    base_labels: BaseLabelOption = None,
+    candidate_labels: CandidateLabelOption = None,
     allow_different: AllowDifferentOption = False,
     margin: MarginOption = "3%",
     profile: ProfileOption = "local",
@@ -98,7 +104,7 @@ def compare(
     form: FormatOption = "text",
     as_json: JsonOption = False,
 ) -> None:
-    """Compare configurations of a benchmark, measured now in turns, or two stored runs."""
+    """Compare configurations of benchmarks, measured now in turns, or stored runs."""
     if as_json and form == "markdown":
         raise UsageError("--json and --format markdown: give one of them")
     least = fraction(margin, "--margin")
@@ -106,14 +112,14 @@ def compare(
         from beambench.cli.comparison.live import compare_live
 
         _check_options(context, STORED, "stored runs, not with what is measured now")
-        comparisons, code = compare_live(context, least)
+        compared, code = compare_live(context, least)
     else:
         _check_options(context, LIVE, "a benchmark that is measured now, not with stored runs")
-        comparisons = [_stored(wanted or [], store_url(store), least, allow_different)]
-        unknown = strict and comparisons[0].verdict == "inconclusive"
+        compared = _stored(context, wanted or [], least)
+        unknown = strict and any(each.verdict == "inconclusive" for each in compared.comparisons)
         code = EXIT_INCONCLUSIVE if unknown else EXIT_OK
-    if comparisons:
-        print_all("json" if as_json else form, comparisons)
+    if compared.comparisons or compared.left_out:
+        print_all("json" if as_json else form, compared)
     raise typer.Exit(code)
 
 
@@ -123,28 +129,49 @@ def _check_options(context: typer.Context, names: Sequence[str], goes_with: str)
             raise UsageError(f"{parameter.opts[0]} goes with {goes_with}")
 
 
-def _stored(wanted: list[str], url: str, margin: float, allow_different: bool) -> Comparison:
+def _stored(context: typer.Context, wanted: list[str], margin: float) -> ComparedBenchmarks:
     from beambench.analysis.comparison import ALPHA
     from beambench.experiments.comparison.effects import Limits
+    from beambench.experiments.comparison.several import ComparedBenchmarks, compare_labelled
     from beambench.experiments.comparison.stored import compare_stored
     from beambench.experiments.publishing import runs_named
     from beambench.store.run_store import RunStore
 
-    if len(wanted) != 2:
+    given = context.params
+    allow_different: bool = given["allow_different"]
+    base = parse_labels(given["base_labels"] or [], "--base-label")
+    candidate = parse_labels(given["candidate_labels"] or [], "--candidate-label")
+    if (base or candidate) and (wanted or not base or not candidate):
         raise UsageError(
-            f"{len(wanted)} names: give two runs, or one benchmark with --candidate SETTINGS"
+            "--base-label and --candidate-label go together, and without names: they choose the "
+            "runs of all benchmarks"
         )
-    with RunStore.open(url) as runs:
-        base, candidate = runs_named(runs, wanted)
-        limits = Limits(margin, ALPHA)
-        return compare_stored(runs, base, candidate, limits, allow_different=allow_different)
+    if not base and len(wanted) != 2:
+        raise UsageError(
+            f"{len(wanted)} names: give two runs, or benchmarks with --candidate SETTINGS"
+        )
+    limits = Limits(margin, ALPHA)
+    with RunStore.open(store_url(given["store"])) as runs:
+        if base:
+            return compare_labelled(runs, base, candidate, limits, allow_different=allow_different)
+        first, second = runs_named(runs, wanted)
+        comparison = compare_stored(runs, first, second, limits, allow_different=allow_different)
+        return ComparedBenchmarks([comparison])
 
 
-def print_all(form: Format, comparisons: Sequence[Comparison]) -> None:
-    """Print comparisons to stdout: of several candidates as a list, with a table in text."""
+def print_all(form: Format, compared: ComparedBenchmarks) -> None:
+    """Print comparisons to stdout: of several benchmarks with what they come to.
+
+    Of several candidates of a benchmark JSON is a list, and text ends with a table.
+    """
     from beambench.presentation.comparisons import print_candidates
+    from beambench.presentation.several_comparisons import print_several
     from beambench.presentation.values import print_json
 
+    comparisons = compared.comparisons
+    if compared.left_out or len({each.benchmark for each in comparisons}) > 1:
+        print_several(form, compared)
+        return
     if form == "json" and len(comparisons) > 1:
         print_json([comparison.model_dump(mode="json") for comparison in comparisons])
         return

@@ -19,33 +19,63 @@ from beambench.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from beambench.experiments.comparison.effects import Limits
+    from beambench.experiments.comparison.several import ComparedBenchmarks
     from beambench.experiments.live_comparison.live import FinishedComparison
     from beambench.record.comparison import Comparison
     from beambench.request.comparison import ComparisonRequest
     from beambench.store.run_store import RunStore
 
 
-def compare_live(context: typer.Context, margin: float) -> tuple[Sequence[Comparison], int]:
-    """Measure what the command line asks for, and store it; return documents and exit code."""
-    from beambench.analysis.comparison import ALPHA
-    from beambench.experiments.comparison.effects import Limits
+def compare_live(context: typer.Context, margin: float) -> tuple[ComparedBenchmarks, int]:
+    """Measure what the command line asks for, and store it; return documents and exit code.
+
+    Of several benchmarks those are left out that cannot have both sides, unless none can.
+    """
+    from beambench.experiments.comparison.several import ComparedBenchmarks, clearest_first
     from beambench.store.run_store import RunStore
 
     given = context.params
+    documents: list[Comparison] = []
+    codes = [EXIT_OK]
     with RunStore.open(store_url(given["store"])) as store:
         earlier = _earlier(context, store)
-        request = _request(context, earlier)
+        requests, left_out = _requests(context, earlier)
         if given["dry_run"]:
-            _print_plan(request, given["as_json"])
-            return (), EXIT_OK
-        for side in request.sides:
-            for warning in side.request.warnings:
-                say(f"{side.name}: {warning}")
-        if earlier is not None and not is_given(context, "margin"):
-            margin = earlier.margin
-        limits = Limits(margin, ALPHA, looks=max(1, len(request.budget.looks())))
-        finished = _carried_out(context, store, request, earlier, limits)
-    return finished.documents, worst(list(_codes(finished, strict=given["strict"])))
+            _print_plans(requests, given["as_json"])
+            return ComparedBenchmarks(()), EXIT_OK
+        for request in requests:
+            finished = _measured(context, store, request, earlier, margin)
+            documents += finished.documents
+            codes += _codes(finished, strict=given["strict"])
+            if finished.documents[0].status == "cancelled":
+                break
+    reached = {document.benchmark for document in documents}
+    left_out |= {
+        request.name: "the comparison was cancelled before it"
+        for request in requests
+        if request.name not in reached
+    }
+    several = clearest_first(documents) if len(requests) > 1 else documents
+    return ComparedBenchmarks(several, left_out), worst(codes)
+
+
+def _measured(
+    context: typer.Context,
+    store: RunStore,
+    request: ComparisonRequest,
+    earlier: Comparison | None,
+    margin: float,
+) -> FinishedComparison:
+    from beambench.analysis.comparison import ALPHA
+    from beambench.experiments.comparison.effects import Limits
+
+    for side in request.sides:
+        for warning in side.request.warnings:
+            say(f"{side.name}: {warning}")
+    if earlier is not None and not is_given(context, "margin"):
+        margin = earlier.margin
+    limits = Limits(margin, ALPHA, looks=max(1, len(request.budget.looks())))
+    return _carried_out(context, store, request, earlier, limits)
 
 
 def _carried_out(
@@ -113,10 +143,34 @@ def _earlier(context: typer.Context, store: RunStore) -> Comparison | None:
     return resumable(store, comparison_id)
 
 
-def _request(context: typer.Context, earlier: Comparison | None) -> ComparisonRequest:
+def _requests(
+    context: typer.Context, earlier: Comparison | None
+) -> tuple[list[ComparisonRequest], dict[str, str]]:
+    """Return what is to be measured, and why benchmarks are left out where several are named."""
+    if earlier is not None:
+        return [_request(context, _kept(earlier), earlier)], {}
+    names = context.params["wanted"] or []
+    if not names:
+        raise UsageError("0 names: give benchmarks with --candidate SETTINGS, or two runs")
+    requests: list[ComparisonRequest] = []
+    left_out: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        try:
+            requests.append(_request(context, _options(context, name), None))
+        except UsageError as error:
+            if len(names) == 1:
+                raise
+            left_out[name] = str(error)
+    if not requests:
+        raise UsageError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
+    return requests, left_out
+
+
+def _request(
+    context: typer.Context, options: dict[str, Any], earlier: Comparison | None
+) -> ComparisonRequest:
     from beambench.request.comparison import make_comparison
 
-    options = _options(context) if earlier is None else _kept(earlier)
     known = library([Path(path) for path in options.pop("definitions")])
     request = make_comparison(known, options.pop("name"), **options)
     # Kept with the request: where a comparison that is resumed finds its definitions.
@@ -135,14 +189,11 @@ def _kept(earlier: Comparison) -> dict[str, Any]:
     return dict(earlier.live.request)
 
 
-def _options(context: typer.Context) -> dict[str, Any]:
+def _options(context: typer.Context, name: str) -> dict[str, Any]:
     given = context.params
-    names = given["wanted"] or []
-    if len(names) != 1:
-        raise UsageError(f"{len(names)} names: give one benchmark with --candidate, or two runs")
     return {
-        **{name: given[name] for name in (*SAME, *OWN)},
-        "name": _located(names[0]),
+        **{option: given[option] for option in (*SAME, *OWN)},
+        "name": _located(name),
         "base": given["base"] or "",
         "candidates": _candidates(given),
         "definitions": options_of_definitions(context, None),
@@ -168,22 +219,27 @@ def _located(name: str) -> str:
     return str(Path(name).absolute()) if name.endswith((".yaml", ".yml")) else name
 
 
-def _print_plan(request: ComparisonRequest, as_json: bool) -> None:
+def _print_plans(requests: Sequence[ComparisonRequest], as_json: bool) -> None:
     from beambench.presentation.plans import print_plan
     from beambench.presentation.values import print_json
 
-    documents: list[dict[str, Any]] = [
-        {
+    plans = {request.name: _plans(request) for request in requests}
+    if as_json:
+        print_json(plans if len(plans) > 1 else plans[requests[0].name])
+        return
+    for request in requests:
+        for side, document in zip(request.sides, plans[request.name].values(), strict=True):
+            say(f"{side.name}: {side.shown_settings or 'as defined'}")
+            print_plan(document)
+
+
+def _plans(request: ComparisonRequest) -> dict[str, dict[str, Any]]:
+    """Return what would be run, by side."""
+    return {
+        side.name: {
             **side.request.identity(),
             "runner": side.request.runner,
             "config": side.request.configuration(),
         }
         for side in request.sides
-    ]
-    if as_json:
-        names = [side.name for side in request.sides]
-        print_json(dict(zip(names, documents, strict=True)))
-        return
-    for side, document in zip(request.sides, documents, strict=True):
-        say(f"{side.name}: {side.shown_settings or 'as defined'}")
-        print_plan(document)
+    }

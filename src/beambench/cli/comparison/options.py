@@ -9,8 +9,8 @@ import typer
 WantedArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="NAME|RUN RUN",
-        help="A benchmark to measure now, or two stored runs: base and candidate.",
+        metavar="NAME…|RUN RUN",
+        help="Benchmarks to measure now, or two stored runs: base and candidate.",
     ),
 ]
 BaseOption = Annotated[
@@ -84,6 +84,23 @@ ResumeOption = Annotated[
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with code 4 where the verdict is inconclusive.")
 ]
+BaseLabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--base-label",
+        metavar="KEY=VALUE",
+        help="Of all benchmarks in the store, the newest run with this label is the base; can be "
+        "repeated.",
+    ),
+]
+CandidateLabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--candidate-label",
+        metavar="KEY=VALUE",
+        help="Likewise for the candidate; can be repeated.",
+    ),
+]
 AllowDifferentOption = Annotated[
     bool,
     typer.Option("--allow-different", help="Compare runs that are not alike, and say in what."),
@@ -132,7 +149,7 @@ LIVE = (
 )
 """Parameters that go with what is measured now, not with stored runs."""
 
-STORED = ("allow_different",)
+STORED = ("allow_different", "base_labels", "candidate_labels")
 
 WITH_RESUME = ("resume", "store", "as_json", "form", "margin", "strict")
 """Parameters that a comparison does not have of its own."""
