@@ -1403,7 +1403,7 @@ SECTIONS: dict[str, list[Case]] = {
             "nothing said to publish",
             "publish",
             USAGE,
-            ("give one of RUN, --pending, --since and --status",),
+            ("give one of RUN, --pending, --since, --status and --changes",),
         ),
         Case(
             "a publisher that there is not",

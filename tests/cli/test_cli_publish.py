@@ -54,8 +54,8 @@ def test_since_takes_the_runs_from_a_time_on(beambench, stored, server_away):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ((), "give one of RUN, --pending, --since and --status"),
-        (("--pending", "--status"), "--status, not --pending and --status"),
+        ((), "give one of RUN, --pending, --since, --status and --changes"),
+        (("--pending", "--status"), "--changes, not --pending and --status"),
         (("--pending", "--verify"), "--verify goes with RUN or --since"),
         (("nothing-like-it", "--publish", "influxdb"), "no run 'nothing-like-it' in this store"),
         (("--since", "yesterday"), "'yesterday': not a date or time: write 2026-01-31"),

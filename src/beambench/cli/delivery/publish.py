@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from beambench.cli.console.messages import say
+from beambench.cli.delivery.changes import send_changes
 from beambench.cli.delivery.publishers import PublisherOption
 from beambench.cli.settings import JsonOption, StoreOption, store_url
 from beambench.errors import EXIT_OK, EXIT_UNPUBLISHED, UsageError
@@ -41,6 +42,10 @@ def publish(
     again: Annotated[
         bool, typer.Option("--again", help="Send also what was delivered, as to another server.")
     ] = False,
+    changes: Annotated[
+        bool,
+        typer.Option("--changes", help="Send to InfluxDB where the levels of histories changed."),
+    ] = False,
     publishers: PublisherOption = None,
     timeout: Annotated[float, typer.Option(min=1.0, metavar="SECONDS", help="Time limit.")] = 300.0,
     store: StoreOption = None,
@@ -52,11 +57,16 @@ def publish(
     from beambench.store.run_store import RunStore
 
     given = {"RUN": bool(runs), "--pending": pending, "--since": since is not None}
-    _check_choice({**given, "--status": status}, {"--verify": verify, "--again": again})
+    _check_choice(
+        {**given, "--status": status, "--changes": changes}, {"--verify": verify, "--again": again}
+    )
     names = outbox.check(publishers or [])
     with RunStore.open(store_url(store)) as known:
         if status:
             _print_status(known, as_json)
+            return
+        if changes:
+            send_changes(known, timeout, as_json)
             return
         if pending:
             # What the environment or the project file chooses is for new runs.
@@ -68,14 +78,29 @@ def publish(
         )
         if verify:
             raise typer.Exit(_verify(records, names, timeout, as_json))
-        wanted = publishing.queue(known, records, names, again=again)
-        reports = outbox.deliver(
-            known.deliveries,
-            sorted({name for of_run in wanted.values() for name in of_run}),
-            seconds=timeout,
-            runs=list(wanted),
-        )
-        _finish(reports, known, as_json, list(wanted))
+        _send(known, records, names, again=again, timeout=timeout, as_json=as_json)
+
+
+def _send(
+    store: RunStore,
+    records: Sequence[RunRecord],
+    names: Sequence[str],
+    *,
+    again: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    from beambench.experiments import publishing
+    from beambench.publishers import outbox
+
+    wanted = publishing.queue(store, records, names, again=again)
+    reports = outbox.deliver(
+        store.deliveries,
+        sorted({name for of_run in wanted.values() for name in of_run}),
+        seconds=timeout,
+        runs=list(wanted),
+    )
+    _finish(reports, store, as_json, list(wanted))
 
 
 def _check_choice(given: Mapping[str, bool], of_runs: Mapping[str, bool]) -> None:
@@ -83,11 +108,11 @@ def _check_choice(given: Mapping[str, bool], of_runs: Mapping[str, bool]) -> Non
     chosen = [name for name, is_given in given.items() if is_given]
     if len(chosen) != 1:
         raise UsageError(
-            f"give one of RUN, --pending, --since and --status"
+            f"give one of RUN, --pending, --since, --status and --changes"
             f"{', not ' + ' and '.join(chosen) if chosen else ''}"
         )
     for option, is_given in of_runs.items():
-        if is_given and (given["--pending"] or given["--status"]):
+        if is_given and not (given["RUN"] or given["--since"]):
             raise UsageError(f"{option} goes with RUN or --since")
 
 

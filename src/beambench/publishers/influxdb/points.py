@@ -25,20 +25,29 @@ LONGEST_STRING = 60_000
 def line(row: Delivery) -> str:
     """Return a row in line protocol: ``measurement,tags fields time``."""
     content, tags = row.content, tags_of(row.target)
-    pairs = [(tag, tag_value(content.get(tag))) for tag in tags]
-    named = "".join(f",{_escape(tag)}={_escape(value)}" for tag, value in sorted(pairs) if value)
     time_column = _time_column(row.target)
     names = [name for name in content if name not in (*tags, time_column)]
     if row.target["format"] == "beam":
         names = ["value"]
-    fields = ",".join(
-        f"{_escape(key)}={_field(part)}"
-        for name in names
-        if content[name] is not None
-        for key, part in _parts(name, content[name])
+    return point(
+        row.target["measurement"],
+        {tag: content.get(tag) for tag in tags},
+        {name: content[name] for name in names},
+        time_of(row),
     )
-    when = time_of(row)
-    return f"{_escape_measurement(row.target['measurement'])}{named} {fields} {when}"
+
+
+def point(measurement: str, tags: Mapping[str, Any], fields: Mapping[str, Any], when: int) -> str:
+    """Return a point in line protocol, without tags that are empty and fields that are null."""
+    pairs = [(tag, tag_value(value)) for tag, value in tags.items()]
+    named = "".join(f",{_escape(tag)}={_escape(value)}" for tag, value in sorted(pairs) if value)
+    given = ",".join(
+        f"{_escape(key)}={_field(part)}"
+        for name, value in fields.items()
+        if value is not None
+        for key, part in _parts(name, value)
+    )
+    return f"{_escape_measurement(measurement)}{named} {given} {when}"
 
 
 def tags_of(target: Mapping[str, Any]) -> tuple[str, ...]:
@@ -56,12 +65,13 @@ def _time_column(target: Mapping[str, Any]) -> str:
 def time_of(row: Delivery) -> int:
     """Return the time of a point: whole seconds for Beam's rows, nanoseconds for ours."""
     if row.target["format"] == "beam":
-        return int(_micros(row.content["timestamp"]) // 1_000_000)
+        return int(micros(row.content["timestamp"]) // 1_000_000)
     digest = hashlib.sha256(row.run_id.encode()).digest()
-    return _micros(row.content["started_at"]) * 1000 + int.from_bytes(digest[:4], "big") % 1000
+    return micros(row.content["started_at"]) * 1000 + int.from_bytes(digest[:4], "big") % 1000
 
 
-def _micros(text: str) -> int:
+def micros(text: str) -> int:
+    """Return an ISO 8601 time in microseconds since 1970."""
     since = moment(text) - datetime(1970, 1, 1, tzinfo=timezone.utc)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 

@@ -6,6 +6,7 @@ https://docs.influxdata.com/influxdb/v2/api/v2/#operation/PostWrite
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,13 @@ from beambench.publishers.base import (
     shown,
 )
 from beambench.publishers.influxdb.address import checked, place, setting
+from beambench.publishers.influxdb.points import identifier, literal
 
 if TYPE_CHECKING:
     import requests
+
+ALL_TIME = {"start": "1678-01-01T00:00:00Z", "stop": "2262-01-01T00:00:00Z"}
+"""What times of points can be."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,21 @@ class InfluxServer:
         where = {"db": self.database, "precision": precision}
         return self._ask("/write", where, deadline, lines)
 
+    def delete(self, measurement: str, tag: str, value: str, deadline: float) -> None:
+        """Delete the points of a measurement that a tag has a value in. Raises UnavailableError."""
+        if self.token:
+            where = {"org": self.organization or "", "bucket": self.database}
+            chosen = f"_measurement={identifier(measurement)} AND {tag}={identifier(value)}"
+            body = json.dumps({**ALL_TIME, "predicate": chosen})
+            answer = self._ask("/api/v2/delete", where, deadline, [body], "application/json")
+        else:
+            text = (
+                f"DELETE FROM {identifier(measurement)} WHERE {identifier(tag)} = {literal(value)}"  # noqa: S608 - InfluxQL binds no identifiers
+            )
+            answer = self._ask("/query", {"db": self.database, "q": text}, deadline, [])
+        if answer.status_code not in (200, 204) or '"error"' in answer.text:
+            raise UnavailableError(self.words(answer))
+
     def query(self, text: str, deadline: float) -> list[dict[str, Any]]:
         """Return the rows of an InfluxQL query, with times in nanoseconds."""
         where = {"db": self.database, "q": text, "epoch": "ns"}
@@ -113,10 +133,11 @@ class InfluxServer:
         parameters: Mapping[str, str],
         deadline: float,
         lines: Sequence[str] | None = None,
+        content_type: str = "text/plain; charset=utf-8",
     ) -> requests.Response:
         import requests
 
-        headers: dict[str, str | bytes] = {"Content-Type": "text/plain; charset=utf-8"}
+        headers: dict[str, str | bytes] = {"Content-Type": content_type}
         if self.token:
             headers["Authorization"] = _bytes(f"Token {self.token}")
         basic: Any = None
