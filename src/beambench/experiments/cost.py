@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from beambench.cost.job_estimate import JobEstimate, estimate_job
@@ -40,10 +40,24 @@ def price_run(request: CostRequest, library: Library, runs: RunStore) -> CostRep
         RunError: the run measured nothing that could be priced.
     """
     source = find_source(request, library, runs)
+    return _priced(request, source, _alternatives(source.record, runs))
+
+
+def price_record(record: RunRecord) -> CostReport:
+    """Price a run as its own definition says, without a store.
+
+    Raises:
+        UsageError: its definition does not say where it is to be done.
+        RunError: the run measured nothing that could be priced.
+    """
+    return _priced(CostRequest(what=record.run_id), source_of(record), ())
+
+
+def _priced(request: CostRequest, source: Source, alternatives: Iterable[LocalRun]) -> CostReport:
     sheet = chosen_sheet(request, source)
     if is_job(source.record):
         return report_of_job(request, source, sheet)
-    run, alternatives = _with_workload(source.record), _alternatives(source.record, runs)
+    run = _with_workload(source.record)
     projected = project_run(request, source, sheet, run, alternatives)
     return report_of_projection(request, source, sheet, projected)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +15,10 @@ from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.record.comparison import Comparison
 from beambench.site.chart_data import chart_data, script_of
 from beambench.site.comparison_page import render_comparison, sides_of, with_same_base
+from beambench.site.costs import RunCost, cost_of, with_cost
 from beambench.site.files import write_page
-from beambench.site.histories import benchmark_history
-from beambench.site.manifest import BenchmarkOutline
+from beambench.site.histories import BenchmarkHistory, benchmark_history
+from beambench.site.outlines import BenchmarkOutline, outline_of
 from beambench.site.run_page import render_run
 from beambench.site.slugs import slug
 from beambench.site.templating import Page, environment, render
@@ -57,24 +58,37 @@ class BenchmarkState:
     Attributes:
         key: digest of all of it; runs never change, so their ids stand for them.
         pages: names of its files, relative to the site.
+        costs: of runs that were priced before, by id.
     """
 
     name: str
     key: str
     runs: int
     pages: frozenset[str]
+    costs: dict[str, RunCost]
 
     def is_written(self, out: Path) -> bool:
         """Tell whether all its pages are there."""
         return all((out / name).exists() for name in self.pages)
 
 
-def state_of(store: RunStore, name: str, request: SiteRequest) -> BenchmarkState:
-    """Return what the pages of a benchmark are to be made from."""
+def state_of(
+    store: RunStore, name: str, request: SiteRequest, costs: dict[str, RunCost]
+) -> BenchmarkState:
+    """Return what the pages of a benchmark are to be made from.
+
+    Args:
+        store: with its runs.
+        name: of the benchmark.
+        request: what is asked for.
+        costs: of runs that were priced before, by id.
+    """
     run_ids = store.run_ids(name, request.since)
     comparisons = store.comparisons.newest(name)
+    baselines = [each for each in store.baselines.all() if each.benchmark == name]
     digest = hashlib.sha256(repr(request.policy).encode())
-    for text in (*run_ids, *(each.model_dump_json() for each in comparisons)):
+    documents = [each.model_dump_json() for each in (*comparisons, *baselines)]
+    for text in (*run_ids, *documents):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     pages = {
         f"benchmarks/{slug(name)}.html",
@@ -82,7 +96,7 @@ def state_of(store: RunStore, name: str, request: SiteRequest) -> BenchmarkState
         *map(_run_page, run_ids),
         *(_comparison_page(each) for each in comparisons),
     }
-    return BenchmarkState(name, digest.hexdigest(), len(run_ids), frozenset(pages))
+    return BenchmarkState(name, digest.hexdigest(), len(run_ids), frozenset(pages), costs)
 
 
 @dataclass(frozen=True)
@@ -104,56 +118,70 @@ class BenchmarkPages:
             return self._write(state)
 
     def _write(self, state: BenchmarkState) -> tuple[BenchmarkOutline, int]:
-        runs, written = self._run_pages(state.name)
-        newest = runs[-1].started_at if runs else None
-        page = self._page(newest, demo=any(DEMO_LABEL in run.labels for run in runs))
+        runs, costs, written = self._run_pages(state)
+        history = benchmark_history(state.name, runs, self.request.now, self.request.policy)
         comparisons = self.store.comparisons.newest(state.name)
-        for comparison in comparisons:
-            text = render_comparison(
-                self.templates,
-                comparison,
-                page,
-                runs=sides_of(self.store, comparison),
-                candidates=with_same_base(comparison, comparisons),
-            )
-            write_page(self.request.out / _comparison_page(comparison), text)
-        for name, text in self._own_pages(state.name, runs, page):
-            write_page(self.request.out / name, text)
-            written += 1
-        outline = BenchmarkOutline(
-            name=state.name,
-            slug=slug(state.name),
-            key=state.key,
-            runs=len(runs),
-            comparisons=[each.comparison_id for each in comparisons],
-            newest=newest,
-            demo=page.demo,
+        outline = outline_of(
+            history,
+            state.key,
+            [each.comparison_id for each in comparisons],
+            [each for each in self.store.baselines.all() if each.benchmark == state.name],
+            costs,
+            demo=any(DEMO_LABEL in run.labels for run in runs),
         )
-        return outline, written + len(comparisons)
+        page = self._page(outline.newest, demo=outline.demo)
+        pages = [*self._own_pages(history, outline, page), *self._compared(comparisons, page)]
+        for name, text in pages:
+            write_page(self.request.out / name, text)
+        return outline, written + len(pages)
 
-    def _run_pages(self, name: str) -> tuple[list[HistoryRun], int]:
-        """Write the pages of runs that are missing; return all runs, the oldest first."""
-        runs, written = list[HistoryRun](), 0
-        for run, document in self.store.documents(name, self.request.since):
-            runs.append(run)
+    def _run_pages(self, state: BenchmarkState) -> tuple[list[HistoryRun], dict[str, RunCost], int]:
+        """Write the pages of runs that are missing.
+
+        Return all runs, the oldest first, what each costs, and how many pages were written.
+        """
+        runs, costs, written = list[HistoryRun](), dict[str, RunCost](), 0
+        for run, document in self.store.documents(state.name, self.request.since):
+            cost = state.costs.get(run.run_id) or cost_of(run, document)
+            costs[run.run_id] = cost
+            priced = with_cost(run, cost)
+            runs.append(priced)
             path = self.request.out / _run_page(run.run_id)
             if self.is_new or not path.exists():
                 page = self._page(run.started_at, demo=DEMO_LABEL in run.labels)
-                write_page(path, render_run(self.templates, run, document, page))
+                write_page(path, render_run(self.templates, priced, document, page))
                 written += 1
-        return runs, written
+        return runs, costs, written
 
     def _own_pages(
-        self, name: str, runs: list[HistoryRun], page: Page
+        self, history: BenchmarkHistory, outline: BenchmarkOutline, page: Page
     ) -> Iterator[tuple[str, str]]:
-        history = benchmark_history(name, runs, self.request.now, self.request.policy)
         data = chart_data(history, self.request.now, demo=page.demo)
-        yield f"benchmarks/{slug(name)}.js", script_of(data)
-        values = {"name": name, "slug": slug(name), "newest_runs": runs[: -NEWEST_RUNS - 1 : -1]}
+        yield f"benchmarks/{outline.slug}.js", script_of(data)
+        values = {
+            "name": history.name,
+            "slug": outline.slug,
+            "outline": outline,
+            "newest_runs": history.runs[: -NEWEST_RUNS - 1 : -1],
+            "left_out": history.left_out,
+        }
         yield (
-            f"benchmarks/{slug(name)}.html",
+            f"benchmarks/{outline.slug}.html",
             render(self.templates, "benchmark.html", page, values),
         )
+
+    def _compared(self, comparisons: Sequence[Comparison], page: Page) -> Iterator[tuple[str, str]]:
+        for comparison in comparisons:
+            yield (
+                _comparison_page(comparison),
+                render_comparison(
+                    self.templates,
+                    comparison,
+                    page,
+                    runs=sides_of(self.store, comparison),
+                    candidates=with_same_base(comparison, comparisons),
+                ),
+            )
 
     def _page(self, newest: str | None, *, demo: bool) -> Page:
         return Page(root="../", built_at=self.request.now, newest=newest, demo=demo)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from beambench.errors import RunError, UsageError, nearest
 from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteRequest, state_of
+from beambench.site.costs import RunCost, cost_of, with_cost
 from beambench.site.files import FOLDERS, copy_assets, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
 from beambench.site.histories import BenchmarkHistory, benchmark_history
-from beambench.site.manifest import NAME, BenchmarkOutline, Manifest, read_manifest
+from beambench.site.manifest import NAME, Manifest, read_manifest
+from beambench.site.outlines import BenchmarkOutline
 from beambench.site.processes import Written, write_in_processes
 from beambench.site.templating import Page, environment, render
 from beambench.store.run_store import RunStore
@@ -54,7 +56,7 @@ def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
         for folder in FOLDERS:
             (request.out / folder).mkdir(parents=True, exist_ok=True)
         copy_assets(request.out)
-        states = [state_of(store, name, request) for name in names]
+        states = [state_of(store, name, request, _costs(before, name)) for name in names]
         outlines, written = _benchmarks(store, request, before, states)
         written += _overviews(request, outlines)
         pages = {name for state in states for name in state.pages}
@@ -77,7 +79,8 @@ def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
 def histories_of(store: RunStore, request: SiteRequest) -> Iterator[BenchmarkHistory]:
     """Yield the histories of what is asked for, one at a time. Raises as `build_site` does."""
     for name in _names(store, request.benchmarks):
-        runs = [run for run, _ in store.documents(name, request.since)]
+        documents = store.documents(name, request.since)
+        runs = [with_cost(run, cost_of(run, document)) for run, document in documents]
         yield benchmark_history(name, runs, request.now, request.policy)
 
 
@@ -87,6 +90,11 @@ def _names(store: RunStore, wanted: tuple[str, ...]) -> list[str]:
         if name not in known:
             raise UsageError(f"no run of a benchmark {name!r} in this store{nearest(name, known)}")
     return sorted(set(wanted)) or known
+
+
+def _costs(before: Manifest, name: str) -> dict[str, RunCost]:
+    known = before.benchmarks.get(name)
+    return {} if known is None else known.costs
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from beambench.metrics.registry import metrics
 from beambench.record.environment import Environment, read_environment
 from beambench.record.run_record import MetricValue
 from beambench.site.chart_list import SECTIONS, charts_of, section_of, title_of
+from beambench.site.costs import FORMULA as COST_FORMULA
+from beambench.site.costs import METRIC as COST
 from beambench.site.histories import BenchmarkHistory, KindHistory
 from beambench.site.slugs import slug
 from beambench.site.templating import script_json
@@ -97,7 +99,7 @@ def _described(history: BenchmarkHistory, names: Iterable[str]) -> dict[str, Any
             "title": title_of(name),
             "unit": newest[name].unit,
             "direction": newest[name].direction,
-            "formula": metric.formula if metric else "",
+            "formula": metric.formula if metric else COST_FORMULA if name == COST else "",
             "beam_label": metric.beam_label if metric else None,
             "section": section_of(name),
         }

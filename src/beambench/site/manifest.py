@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+import beambench
 from beambench.errors import RunError, UsageError
+from beambench.site.outlines import BenchmarkOutline
 
 NAME = "site.json"
-_log = logging.getLogger(__name__)
-
-
-class BenchmarkOutline(BaseModel):
-    """What the pages over all benchmarks show of one.
-
-    Attributes:
-        key: digest of all that its page is made from.
-        runs: how many it has.
-        comparisons: ids of those that were stored.
-        newest: when its newest run began, ISO 8601; None without runs.
-        demo: whether its runs were made up to show the site.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    slug: str
-    key: str
-    runs: int
-    comparisons: list[str] = Field(default_factory=list)
-    newest: str | None = None
-    demo: bool = False
 
 
 class Manifest(BaseModel):
@@ -51,9 +29,12 @@ class Manifest(BaseModel):
 
 
 def code_digest() -> str:
-    """Return a digest of what writes a site: pages of another version are written again."""
+    """Return a digest of what writes a site: pages of another version are written again.
+
+    That is all of beambench: how levels are told and runs are priced too.
+    """
     digest = hashlib.sha256()
-    folder = Path(__file__).parent
+    folder = Path(beambench.__file__).parent
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
             digest.update(path.relative_to(folder).as_posix().encode())

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 
 from beambench.errors import BeambenchError, RunError
 from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteRequest
-from beambench.site.manifest import BenchmarkOutline
+from beambench.site.outlines import BenchmarkOutline
 from beambench.store.run_store import RunStore
 
 MOST = 8
@@ -64,7 +64,7 @@ def write_in_processes(
 def _answer(pipe: Connection) -> Written:
     try:
         answer = pipe.recv()
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         raise RunError("a process that wrote pages ended: run the command again") from None
     if isinstance(answer, BaseException):
         raise answer

@@ -89,9 +89,9 @@ class HistoryRun(RunSummary):
     """What a history shows of each run, and what it takes to tell why a value changed.
 
     Attributes:
-        environment: as in the record.
-        command: as in the record.
+        config, environment, command: as in the record.
     """
 
+    config: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, Any] = Field(default_factory=dict)
     command: list[str] = Field(default_factory=list)
