@@ -16,7 +16,7 @@ from stepped_history import stepped_runs
 
 from attack_records import attack_comparison, attack_record
 from beambench.site.build import SiteRequest, build_site
-from beambench.site.chart_data import script_of
+from beambench.site.data.chart_data import script_of
 from beambench.store.run_store import RunStore
 from published_runs import run_record
 from served import serving

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from beambench.analysis.change_points.policy import AlarmPolicy
-from beambench.site.chart_data import chart_data, script_of
-from beambench.site.chart_list import charts_of
-from beambench.site.histories import benchmark_history
+from beambench.site.data.chart_data import chart_data, script_of
+from beambench.site.data.chart_list import charts_of
+from beambench.site.data.histories import benchmark_history
 from beambench.store.summaries import HistoryRun
 from published_runs import run_record
 

@@ -10,8 +10,8 @@ import pytest
 from attack_records import attack_record
 from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.errors import RunError, UsageError
-from beambench.site.chart_list import charts_of
-from beambench.site.histories import benchmark_history
+from beambench.site.data.chart_list import charts_of
+from beambench.site.data.histories import benchmark_history
 from beambench.site.pictures import write
 from beambench.site.pictures.badges import Badge, badges_of, svg_of
 from beambench.site.pictures.write import write_pictures

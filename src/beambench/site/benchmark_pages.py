@@ -13,12 +13,12 @@ import jinja2
 
 from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.record.comparison import Comparison
-from beambench.site.chart_data import chart_data, script_of
 from beambench.site.comparison_page import render_comparison, sides_of, with_same_base
-from beambench.site.costs import RunCost, cost_of, with_cost
+from beambench.site.data.chart_data import chart_data, script_of
+from beambench.site.data.costs import RunCost, cost_of, with_cost
+from beambench.site.data.histories import BenchmarkHistory, benchmark_history
+from beambench.site.data.outlines import BenchmarkOutline, outline_of
 from beambench.site.files import write_page
-from beambench.site.histories import BenchmarkHistory, benchmark_history
-from beambench.site.outlines import BenchmarkOutline, outline_of
 from beambench.site.run_page import render_run
 from beambench.site.slugs import slug
 from beambench.site.templating import Page, environment, render

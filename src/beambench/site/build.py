@@ -9,12 +9,12 @@ from pathlib import Path
 
 from beambench.errors import RunError, UsageError, nearest
 from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteRequest, state_of
-from beambench.site.costs import RunCost, cost_of, with_cost
+from beambench.site.data.costs import RunCost, cost_of, with_cost
+from beambench.site.data.histories import BenchmarkHistory, benchmark_history
+from beambench.site.data.outlines import BenchmarkOutline
 from beambench.site.files import FOLDERS, copy_assets, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
-from beambench.site.histories import BenchmarkHistory, benchmark_history
 from beambench.site.manifest import NAME, Manifest, read_manifest
-from beambench.site.outlines import BenchmarkOutline
 from beambench.site.processes import Written, write_in_processes
 from beambench.site.templating import Page, environment, render
 from beambench.store.run_store import RunStore

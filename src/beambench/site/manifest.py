@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import beambench
 from beambench.errors import RunError, UsageError
-from beambench.site.outlines import BenchmarkOutline
+from beambench.site.data.outlines import BenchmarkOutline
 
 NAME = "site.json"
 

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 
 from beambench.errors import BeambenchError, RunError
 from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteRequest
-from beambench.site.outlines import BenchmarkOutline
+from beambench.site.data.outlines import BenchmarkOutline
 from beambench.store.run_store import RunStore
 
 MOST = 8

@@ -15,7 +15,7 @@ from beambench.presentation.values import show_value
 from beambench.printable import printable
 from beambench.record.environment import read_environment
 from beambench.record.run_record import MetricValue
-from beambench.site.chart_list import title_of
+from beambench.site.data.chart_list import title_of
 from beambench.site.templating import Page, render
 from beambench.store.summaries import HistoryRun
 from beambench.times import parse_time

@@ -9,7 +9,7 @@ import jinja2
 
 from beambench.presentation.values import show_value
 from beambench.printable import printable
-from beambench.site.histories import BenchmarkHistory
+from beambench.site.data.histories import BenchmarkHistory
 
 CHARACTER_PX = 6.6
 """Mean width of a character at 11 px; the text is fitted into its field in any case."""

@@ -16,8 +16,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from beambench.presentation.values import show_value
 from beambench.printable import printable
 from beambench.record.environment import read_environment
-from beambench.site.chart_list import Chart, title_of
-from beambench.site.histories import BenchmarkHistory, KindHistory
+from beambench.site.data.chart_list import Chart, title_of
+from beambench.site.data.histories import BenchmarkHistory, KindHistory
 from beambench.store.summaries import HistoryRun
 from beambench.times import parse_time
 from beambench.watch.series import Series

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from beambench.errors import RunError, UsageError
 from beambench.presentation.markdown import cell
-from beambench.site.chart_list import Chart, charts_of
+from beambench.site.data.chart_list import Chart, charts_of
+from beambench.site.data.histories import BenchmarkHistory
 from beambench.site.files import write_page
-from beambench.site.histories import BenchmarkHistory
 from beambench.site.pictures.badges import badges_of, svg_of
 from beambench.site.slugs import slug
 from beambench.site.templating import environment

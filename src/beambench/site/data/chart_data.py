@@ -13,10 +13,10 @@ from typing import Any
 from beambench.metrics.registry import metrics
 from beambench.record.environment import Environment, read_environment
 from beambench.record.run_record import MetricValue
-from beambench.site.chart_list import SECTIONS, charts_of, section_of, title_of
-from beambench.site.costs import FORMULA as COST_FORMULA
-from beambench.site.costs import METRIC as COST
-from beambench.site.histories import BenchmarkHistory, KindHistory
+from beambench.site.data.chart_list import SECTIONS, charts_of, section_of, title_of
+from beambench.site.data.costs import FORMULA as COST_FORMULA
+from beambench.site.data.costs import METRIC as COST
+from beambench.site.data.histories import BenchmarkHistory, KindHistory
 from beambench.site.slugs import slug
 from beambench.site.templating import script_json
 from beambench.store.summaries import HistoryRun

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from beambench.errors import UsageError
 from beambench.record.baseline import Baseline
 from beambench.record.configuration import definition_in
-from beambench.site.costs import METRIC as COST
-from beambench.site.costs import RunCost
-from beambench.site.histories import BenchmarkHistory, KindHistory
-from beambench.site.movers import Mover, movers_of
+from beambench.site.data.costs import METRIC as COST
+from beambench.site.data.costs import RunCost
+from beambench.site.data.histories import BenchmarkHistory, KindHistory
+from beambench.site.data.movers import Mover, movers_of
 from beambench.site.slugs import slug
 from beambench.store.summaries import HistoryRun
 from beambench.times import parse_time

@@ -19,8 +19,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from beambench.site.costs import METRIC as COST
-from beambench.site.histories import BenchmarkHistory
+from beambench.site.data.costs import METRIC as COST
+from beambench.site.data.histories import BenchmarkHistory
 from beambench.times import parse_time
 from beambench.watch.alarms import METRICS
 from beambench.watch.gate import LEAST_FREEDOM
