@@ -216,7 +216,6 @@
 
   function section(id, title, content) {
     const made = element("section");
-    made.setAttribute("aria-labelledby", "record-" + id);
     const heading = element("h2", title);
     heading.id = "record-" + id;
     made.append(heading, content);
