@@ -13,6 +13,7 @@ import jinja2
 
 from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.record.comparison import Comparison
+from beambench.site.benchmark_page import render_benchmark
 from beambench.site.comparison_page import render_comparison, sides_of, with_same_base
 from beambench.site.data.chart_data import chart_data, script_of
 from beambench.site.data.costs import RunCost, cost_of, with_cost
@@ -21,12 +22,9 @@ from beambench.site.data.outlines import BenchmarkOutline, outline_of
 from beambench.site.files import write_page
 from beambench.site.run_page import render_run
 from beambench.site.slugs import slug
-from beambench.site.templating import Page, environment, render
+from beambench.site.templating import Page, environment
 from beambench.store.run_store import RunStore
 from beambench.store.summaries import HistoryRun
-
-NEWEST_RUNS = 50
-"""Rows of the table of a benchmark's runs."""
 
 DEMO_LABEL = "demo"
 """Label of runs that were made up to show the site."""
@@ -158,16 +156,9 @@ class BenchmarkPages:
     ) -> Iterator[tuple[str, str]]:
         data = chart_data(history, self.request.now, demo=page.demo)
         yield f"benchmarks/{outline.slug}.js", script_of(data)
-        values = {
-            "name": history.name,
-            "slug": outline.slug,
-            "outline": outline,
-            "newest_runs": history.runs[: -NEWEST_RUNS - 1 : -1],
-            "left_out": history.left_out,
-        }
         yield (
             f"benchmarks/{outline.slug}.html",
-            render(self.templates, "benchmark.html", page, values),
+            render_benchmark(self.templates, page, history, outline),
         )
 
     def _compared(self, comparisons: Sequence[Comparison], page: Page) -> Iterator[tuple[str, str]]:

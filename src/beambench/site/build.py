@@ -16,7 +16,9 @@ from beambench.site.files import FOLDERS, copy_assets, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
 from beambench.site.manifest import NAME, Manifest, read_manifest
 from beambench.site.processes import Written, write_in_processes
-from beambench.site.templating import Page, environment, render
+from beambench.site.start_page import render_start
+from beambench.site.summary_page import render_summary
+from beambench.site.templating import Page, environment
 from beambench.store.run_store import RunStore
 
 MANY_RUNS = 2000
@@ -139,8 +141,8 @@ def _overviews(request: SiteRequest, outlines: Sequence[BenchmarkOutline]) -> in
         demo=any(each.demo for each in outlines),
     )
     pages = {
-        "index.html": render(templates, "index.html", page, {"rows": outlines}),
-        "summary.html": render(templates, "summary.html", page, {}),
+        "index.html": render_start(templates, page, outlines),
+        "summary.html": render_summary(templates, page, outlines),
         "glossary.html": render_glossary(templates, page),
     }
     for name, text in pages.items():

@@ -167,12 +167,18 @@ def _missing(benchmark: str, runs: Sequence[HistoricRun], now: str) -> list[Watc
     silent = (parse_time(now) - starts[-1]).total_seconds()
     if not 0 < MISSING_AFTER * period < silent:
         return []
-    summary = f"no run for {_shown(silent)}, where one came every {_shown(period)}"
+    summary = missing_summary(silent, period)
     last = starts[-1].isoformat()
     return [WatchAlarm(benchmark, "missing", None, "open", summary, last)]
 
 
-def _shown(seconds: float) -> str:
+def missing_summary(silent: float, period: float) -> str:
+    """Return in words that no run came for some seconds, where one comes every period."""
+    return f"no run for {show_duration(silent)}, where one came every {show_duration(period)}"
+
+
+def show_duration(seconds: float) -> str:
+    """Return a duration in the largest unit of which there are two."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"

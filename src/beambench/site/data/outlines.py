@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +79,8 @@ class BenchmarkOutline(_Outline):
     Attributes:
         key: digest of all that its page is made from.
         runs: how many it has.
+        title: of its definition; empty where that is not known.
+        elements: of its full profile, which its cost is for; None is unknown.
         comparisons: ids of those that were stored.
         newest: when its newest run began, ISO 8601; None without runs.
         newest_run: id of that run.
@@ -95,6 +97,7 @@ class BenchmarkOutline(_Outline):
     key: str
     runs: int
     title: str = ""
+    elements: int | None = None
     comparisons: list[str] = Field(default_factory=list)
     newest: str | None = None
     newest_run: str | None = None
@@ -141,13 +144,15 @@ def outline_of(
     runs = history.runs
     fit = [run for run in runs if unfit(run) is None]
     kind = _kind_of_newest(history, fit)
+    definition = definition_in(runs[-1].config) if runs else {}
     newest = fit[-1] if fit else None
     return BenchmarkOutline(
         name=history.name,
         slug=slug(history.name),
         key=key,
         runs=len(runs),
-        title=_title(runs),
+        title=title if isinstance(title := definition.get("title"), str) else "",
+        elements=_elements(definition),
         comparisons=list(comparisons),
         newest=runs[-1].started_at if runs else None,
         newest_run=runs[-1].run_id if runs else None,
@@ -179,9 +184,11 @@ def _kind_of_newest(history: BenchmarkHistory, fit: Sequence[HistoryRun]) -> Kin
     return next(each for each in history.kinds if each.kind == kind)
 
 
-def _title(runs: Sequence[HistoryRun]) -> str:
-    title = definition_in(runs[-1].config).get("title") if runs else None
-    return title if isinstance(title, str) else ""
+def _elements(definition: Mapping[str, object]) -> int | None:
+    value: object = definition
+    for key in ("profiles", "full", "limit"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, int) else None
 
 
 def _period(runs: Sequence[HistoryRun]) -> float | None:
