@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import urllib.request
+
+import pytest
+
+from beambench.cli.main import execute
+from beambench.site.serving import EVERY_S
+from beambench.store.run_store import RunStore
+from fake_clock import START, FakeClock
+
 
 def test_a_site_is_written_of_a_store(beambench, folder, store):
     answer = beambench("report", "--out", "site", "--store", store)
@@ -26,3 +35,46 @@ def test_a_folder_without_records_is_named(beambench, folder):
     assert answer.err == (
         "beambench: --records nothing: no folder with *.json of `beambench export`\n"
     )
+
+
+def test_a_site_is_served_and_opened_until_ctrl_c(folder, store, monkeypatch, capsys):
+    opened = []
+
+    def look(address: str) -> None:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            opened.append(answer.read().decode())
+
+    monkeypatch.setattr("webbrowser.open", look)
+    clock = FakeClock(interrupted_at=START + 1)
+    assert execute(["report", "--open", "--store", store], clock) == 0
+    assert "overhead-noop" in opened[0]
+    assert ": Ctrl-C ends it" in capsys.readouterr().err
+
+
+def test_a_watched_site_gets_the_runs_that_come(folder, store, make_record, capsys):
+    class Adding(FakeClock):
+        def wait(self, seconds: float) -> bool:
+            if not self.waits:
+                with RunStore.open(store) as runs:
+                    runs.add(make_record(50))
+            return super().wait(seconds)
+
+    clock = Adding(interrupted_at=START + 3 * EVERY_S)
+    assert execute(["report", "--watch", "--store", store], clock) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" runs")[0].rpartition(" ")[2] for line in lines] == ["40", "41"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--port", "8000"], "--port goes with --open"),
+        (["--watch", "--records", "r"], "--watch goes with a store, not with --records"),
+        (["--out", "taken"], "--out taken: is not a folder: name one"),
+        (["--since", "yesterday"], "'yesterday': not a date or time: write 2026-01-31"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(beambench, folder, store, arguments, problem):
+    (folder / "taken").write_text("")
+    answer = beambench("report", *arguments, "--store", store)
+    assert (answer.code, answer.err) == (2, f"beambench: {problem}\n")

@@ -34,7 +34,7 @@ def with_choices(definition: Definition, choices: Sequence[Choice]) -> Definitio
 
 
 def decided_definition(record: RunRecord) -> dict[str, Any]:
-    """Return the definition that a run had, with what it left open decided.
+    """Return the definition that a run had, with what it left open decided; not to be changed.
 
     Raises:
         UsageError: the record, which may be imported, decides what its definition does not have.
@@ -42,6 +42,8 @@ def decided_definition(record: RunRecord) -> dict[str, Any]:
     definition = read_configuration(record.config).definition
     if definition is None:
         raise UsageError(f"run {record.run_id}: it has no definition of a benchmark")
+    if not record.choices:
+        return definition
     try:
         return decided(copy.deepcopy(definition), record.choices)
     except (KeyError, TypeError):

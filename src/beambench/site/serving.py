@@ -14,6 +14,9 @@ from beambench.clock import Clock
 from beambench.errors import UsageError
 
 HOST = "127.0.0.1"
+POLL_S = 0.05
+"""How soon a server ends once it is told to."""
+
 EVERY_S = 2.0
 """How often a watched store is looked at."""
 
@@ -47,7 +50,7 @@ def served(folder: Path, port: int = 0) -> Iterator[str]:
         server = ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(folder)))
     except OSError as error:
         raise UsageError(f"--port {port}: {error.strerror or error}: give another one") from None
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     thread.start()
     try:
         yield f"http://{HOST}:{server.server_address[1]}/"

@@ -1,0 +1,47 @@
+"""What runs cost: a metric of the site, made of what `beambench cost` says."""
+
+from __future__ import annotations
+
+import pytest
+
+from beambench.experiments.cost import price_record
+from beambench.record.run_record import RunRecord
+from beambench.site.data.costs import METRIC, UNKNOWN, cost_of, with_cost
+from beambench.store.summaries import HistoryRun
+from costed_runs import local_run
+from published_runs import run_record
+
+
+def light(record: RunRecord) -> HistoryRun:
+    return HistoryRun.model_validate_json(record.model_dump_json())
+
+
+def measured() -> RunRecord:
+    """A run with its medians among its metrics, as real ones have them."""
+    record = local_run(throughputs=(4.0, 5.0, 6.0))
+    names = ("throughput_elements", "startup_time", "peak_memory")
+    medians = {name: record.repeats[1].metrics[name] for name in names}
+    return record.model_copy(update={"metrics": record.metrics | medians})
+
+
+def test_the_medians_of_a_run_cost_what_its_repeats_do():
+    record = measured()
+    report = price_record(record)
+    assert report.benchmark_total is not None
+    cost = cost_of(light(record), record.model_dump_json())
+    assert cost.amount == pytest.approx(float(report.benchmark_total.expected))
+    assert cost.currency == "USD"
+
+
+def test_a_run_that_cannot_be_priced_costs_what_is_not_known():
+    record = run_record(1)
+    run = light(record)
+    assert cost_of(run, record.model_dump_json()) == UNKNOWN
+    assert with_cost(run, UNKNOWN) is run
+
+
+def test_the_cost_is_a_metric_like_others():
+    record = measured()
+    priced = with_cost(light(record), cost_of(light(record), record.model_dump_json()))
+    value = priced.metrics[METRIC]
+    assert (value.unit, value.direction, value.n) == ("USD", "lower", 1)
