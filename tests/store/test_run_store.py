@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from comparison_documents import comparison
 from pydantic import ValidationError
 from sqlalchemy.dialects import postgresql
 
@@ -356,3 +357,39 @@ def test_the_tables_are_not_special_to_sqlite():
     for table in tables.metadata.sorted_tables:
         ddl = str(sa.schema.CreateTable(table).compile(dialect=postgresql.dialect()))
         assert "CREATE TABLE" in ddl
+
+
+def test_documents_come_whole_with_what_a_history_reads(store):
+    whole = [
+        make_record(f"run-{day}", started_at=f"2026-01-0{day}T10:00:00.000Z") for day in (1, 2)
+    ]
+    for record in reversed(whole):
+        store.add(record)
+    read = list(store.documents(whole[0].benchmark))
+    assert [document for _, document in read] == [record.model_dump_json() for record in whole]
+    assert [(run.environment, run.command, run.config) for run, _ in read] == [
+        (record.environment, record.command, record.config) for record in whole
+    ]
+    assert store.run_ids(whole[0].benchmark) == [record.run_id for record in whole]
+    assert store.run_ids("another") == []
+
+
+def test_a_document_that_cannot_be_read_is_passed_over(store, url, caplog):
+    store.add(make_record("run-1"))
+    store.add(make_record("run-2"))
+    _execute(url, "UPDATE runs SET document = '{}' WHERE run_id = ?", "run-1")
+    read = list(store.documents(make_record().benchmark))
+    assert [run.run_id for run, _ in read] == ["run-2"]
+    assert "skipped" in caplog.text
+
+
+def test_what_is_added_changes_the_version_of_the_store(store):
+    versions = [store.version()]
+    store.add(make_record("run-1"))
+    versions.append(store.version())
+    assert store.version() == versions[-1]
+    store.comparisons.add(comparison(1))
+    versions.append(store.version())
+    store.comparisons.put(comparison(1).model_copy(update={"sentence": "another"}))
+    versions.append(store.version())
+    assert len(set(versions)) == len(versions)

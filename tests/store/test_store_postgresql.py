@@ -49,6 +49,24 @@ def test_runs_are_listed_newest_first(store):
         store.get("2026")
 
 
+def test_documents_and_the_version_of_the_store(store):
+    empty = store.version()
+    for number in (2, 3, 1):
+        store.add(run_record(number))
+    ids = [run_record(number).run_id for number in (1, 2, 3)]
+    assert store.run_ids("published-tests") == ids
+    assert store.run_ids("published-tests", "2026-01-31T10:00:02Z") == ids[1:]
+    read = list(store.documents("published-tests", "2026-01-31T10:00:02Z"))
+    assert [run.run_id for run, _ in read] == ids[1:]
+    assert [document for _, document in read] == [
+        run_record(number).model_dump_json() for number in (2, 3)
+    ]
+    with_runs = store.version()
+    store.comparisons.add(comparison(1))
+    assert len({empty, with_runs, store.version()}) == 3
+    assert store.comparisons.benchmarks() == ["overhead-noop"]
+
+
 def test_comparisons(store):
     store.comparisons.add(comparison(1))
     store.comparisons.add(comparison(2))

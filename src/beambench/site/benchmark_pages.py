@@ -146,7 +146,7 @@ class BenchmarkPages:
             runs.append(priced)
             path = self.request.out / _run_page(run.run_id)
             if self.is_new or not path.exists():
-                page = self._page(run.started_at, demo=DEMO_LABEL in run.labels)
+                page = self._page(None, demo=DEMO_LABEL in run.labels)
                 write_page(path, render_run(self.templates, priced, document, page))
                 written += 1
         return runs, costs, written

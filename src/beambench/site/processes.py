@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -73,19 +74,13 @@ def _answer(pipe: Connection) -> Written:
 
 
 def _write_until_closed(pipe: Connection, url: str, request: SiteRequest, is_new: bool) -> None:
+    """Answer each state with what was written, or with what went wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and closes the pipe
-    with RunStore.open(url) as store:
-        pages = BenchmarkPages(store, request, is_new)
-        while True:
-            try:
-                state = pipe.recv()
-            except EOFError:
-                return
-            try:
-                answer: Written | BaseException = Written(*pages.write(state))
-            except (BeambenchError, OSError) as error:
-                answer = error
-            try:
-                pipe.send(answer)
-            except BrokenPipeError:
-                return
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        try:
+            with RunStore.open(url) as store:
+                pages = BenchmarkPages(store, request, is_new)
+                while True:
+                    pipe.send(Written(*pages.write(pipe.recv())))
+        except (BeambenchError, OSError) as error:
+            pipe.send(error)
