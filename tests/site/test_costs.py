@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from beambench.experiments.cost import price_record
+from beambench.cost.request import CostRequest
+from beambench.definition.library import Library
+from beambench.experiments.cost import price_run
 from beambench.record.run_record import RunRecord
 from beambench.site.data.costs import METRIC, UNKNOWN, cost_of, with_cost
+from beambench.store.run_store import RunStore
 from beambench.store.summaries import HistoryRun
-from costed_runs import local_run
+from costed_runs import job, local_run
 from published_runs import run_record
 
 
@@ -24,13 +27,25 @@ def measured() -> RunRecord:
     return record.model_copy(update={"metrics": record.metrics | medians})
 
 
-def test_the_medians_of_a_run_cost_what_its_repeats_do():
+def test_a_run_costs_what_the_report_on_it_says(tmp_path):
     record = measured()
-    report = price_record(record)
+    with RunStore.open(f"sqlite:///{tmp_path}/runs.db") as store:
+        store.add(record)
+        report = price_run(CostRequest(what=record.run_id), Library(), store)
     assert report.benchmark_total is not None
     cost = cost_of(light(record), record.model_dump_json())
     assert cost.amount == pytest.approx(float(report.benchmark_total.expected))
-    assert cost.currency == "USD"
+    assert cost.currency == report.sheet.currency
+
+
+def test_a_job_costs_what_the_report_on_it_says(tmp_path):
+    record = job()
+    with RunStore.open(f"sqlite:///{tmp_path}/runs.db") as store:
+        store.add(record)
+        report = price_run(CostRequest(what=record.run_id), Library(), store)
+    assert report.benchmark_total is not None
+    cost = cost_of(light(record), record.model_dump_json())
+    assert cost.amount == pytest.approx(float(report.benchmark_total.expected))
 
 
 def test_a_run_that_cannot_be_priced_costs_what_is_not_known():

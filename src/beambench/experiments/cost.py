@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from decimal import Decimal
 from functools import partial
+from typing import NamedTuple
 
 from beambench.cost.job_estimate import JobEstimate, estimate_job
 from beambench.cost.job_report import report_of_job
+from beambench.cost.prices.estimate import estimate, rounded
 from beambench.cost.projection.local_run import LocalRun, WorkloadTraits
 from beambench.cost.projection.project import project_run
 from beambench.cost.projection_report import report_of_projection
@@ -14,9 +17,11 @@ from beambench.cost.report import CostReport
 from beambench.cost.request import (
     CostRequest,
     Source,
+    benchmark_elements,
     chosen_sheet,
     is_job,
     is_local,
+    mode_of,
     source_of,
 )
 from beambench.definition.library import Library
@@ -40,26 +45,44 @@ def price_run(request: CostRequest, library: Library, runs: RunStore) -> CostRep
         RunError: the run measured nothing that could be priced.
     """
     source = find_source(request, library, runs)
-    return _priced(request, source, _alternatives(source.record, runs))
+    sheet = chosen_sheet(request, source)
+    if is_job(source.record):
+        return report_of_job(request, source, sheet)
+    run, alternatives = _with_workload(source.record), _alternatives(source.record, runs)
+    projected = project_run(request, source, sheet, run, alternatives)
+    return report_of_projection(request, source, sheet, projected)
 
 
-def price_record(record: RunRecord) -> CostReport:
-    """Price a run as its own definition says, without a store.
+class ExpectedCost(NamedTuple):
+    """An amount of money, in a currency."""
+
+    amount: Decimal
+    currency: str
+
+
+def expected_cost(record: RunRecord) -> ExpectedCost | None:
+    """Return what all elements of a benchmark are expected to cost by a run of it.
+
+    It is what `price_run` says of the run, without the rest of its report. None where the benchmark
+    has no full profile, or where a part of the cost is not known.
 
     Raises:
         UsageError: its definition does not say where it is to be done.
         RunError: the run measured nothing that could be priced.
     """
-    return _priced(CostRequest(what=record.run_id), source_of(record), ())
-
-
-def _priced(request: CostRequest, source: Source, alternatives: Iterable[LocalRun]) -> CostReport:
+    request, source = CostRequest(what=record.run_id), source_of(record)
     sheet = chosen_sheet(request, source)
-    if is_job(source.record):
-        return report_of_job(request, source, sheet)
-    run = _with_workload(source.record)
-    projected = project_run(request, source, sheet, run, alternatives)
-    return report_of_projection(request, source, sheet, projected)
+    if is_job(record):
+        total = report_of_job(request, source, sheet).benchmark_total
+        if total is None or total.at_least:
+            return None
+        return ExpectedCost(total.expected, sheet.currency)
+    if benchmark_elements(request, source) is None:
+        return None
+    projected = project_run(request, source, sheet, _with_workload(record), ())
+    usage, machine = projected.projection.usage["expected"], projected.fleet.name
+    cost = estimate(usage, sheet, mode=mode_of(request, source), machine=machine)
+    return ExpectedCost(rounded(cost.total), sheet.currency) if cost.complete else None
 
 
 def estimate_job_cost(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from beambench.cost.request import is_job
 from beambench.errors import BeambenchError
-from beambench.experiments.cost import price_record
+from beambench.experiments.cost import expected_cost
 from beambench.record.run_record import MetricValue, RunNoise, RunRecord, Verification
 from beambench.store.summaries import HistoryRun
 
@@ -44,12 +44,10 @@ def cost_of(run: HistoryRun, document: str) -> RunCost:
     try:
         light = _without_repeats(run)
         record = RunRecord.model_validate_json(document) if is_job(light) else light
-        report = price_record(record)
+        cost = expected_cost(record)
     except (BeambenchError, ValueError, KeyError, TypeError, AttributeError):
         return UNKNOWN  # a record of another version, or of another hand
-    if report.benchmark_total is None:
-        return UNKNOWN
-    return RunCost(float(report.benchmark_total.expected), report.sheet.currency)
+    return UNKNOWN if cost is None else RunCost(float(cost.amount), cost.currency)
 
 
 def with_cost(run: HistoryRun, cost: RunCost) -> HistoryRun:
