@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from beambench.store.run_store import RunStore
 from published_runs import run_record
 
 NOW = "2026-02-01T00:00:00.000Z"
+RUN_IDS = [run_record(number).run_id for number in range(3)]
 
 
 @pytest.fixture
@@ -69,6 +71,13 @@ def test_only_what_is_new_is_written_again(store, out):
         4,
         6,
     )  # with data of its charts
+
+
+def test_a_run_that_cannot_be_read_has_no_page_and_is_not_tried_again(store, out, tmp_path):
+    with sqlite3.connect(tmp_path / "runs.db") as database:
+        database.execute("UPDATE runs SET document = '{}' WHERE run_id = ?", (RUN_IDS[0],))
+    assert build_site(store, request(out)).runs == 2
+    assert build_site(store, request(out)).written == 3
 
 
 def test_pages_of_runs_that_are_left_out_go(store, out):

@@ -55,19 +55,26 @@ class BenchmarkState:
 
     Attributes:
         key: digest of all of it; runs never change, so their ids stand for them.
-        pages: names of its files, relative to the site.
+        run_pages: file of each run, by its id, relative to the site.
+        other_pages: its other files.
         costs: of runs that were priced before, by id.
     """
 
     name: str
     key: str
-    runs: int
-    pages: frozenset[str]
+    run_pages: dict[str, str]
+    other_pages: frozenset[str]
     costs: dict[str, RunCost]
 
+    @property
+    def pages(self) -> set[str]:
+        """All its files."""
+        return {*self.run_pages.values(), *self.other_pages}
+
     def is_written(self, out: Path) -> bool:
-        """Tell whether all its pages are there."""
-        return all((out / name).exists() for name in self.pages)
+        """Tell whether its pages are there, but for those of runs that could not be read."""
+        read = {self.run_pages[run_id] for run_id in self.costs if run_id in self.run_pages}
+        return all((out / name).exists() for name in (*read, *self.other_pages))
 
 
 def state_of(
@@ -88,13 +95,19 @@ def state_of(
     documents = [each.model_dump_json() for each in (*comparisons, *baselines)]
     for text in (*run_ids, *documents):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    pages = {
-        f"benchmarks/{slug(name)}.html",
-        f"benchmarks/{slug(name)}.js",
-        *map(_run_page, run_ids),
-        *(_comparison_page(each) for each in comparisons),
-    }
-    return BenchmarkState(name, digest.hexdigest(), len(run_ids), frozenset(pages), costs)
+    return BenchmarkState(
+        name=name,
+        key=digest.hexdigest(),
+        run_pages={run_id: _run_page(run_id) for run_id in run_ids},
+        other_pages=frozenset(
+            {
+                f"benchmarks/{slug(name)}.html",
+                f"benchmarks/{slug(name)}.js",
+                *map(_comparison_page, comparisons),
+            }
+        ),
+        costs=costs,
+    )
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _benchmarks(
         or not state.is_written(request.out)
     ]
     is_new = not known
-    if len(stale) > 1 and sum(state.runs for state in stale) > MANY_RUNS:
+    if len(stale) > 1 and sum(len(state.run_pages) for state in stale) > MANY_RUNS:
         results = write_in_processes(store.url, request, stale, is_new=is_new)
     else:
         pages = BenchmarkPages(store, request, is_new)

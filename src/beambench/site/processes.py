@@ -36,7 +36,7 @@ def write_in_processes(
 
     Raises BeambenchError as a process raised it; RunError for one that ended without an answer.
     """
-    waiting = sorted(states, key=lambda state: state.runs)
+    waiting = sorted(states, key=lambda state: len(state.run_pages))
     results, context = list[Written](), multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         pipes = list[Connection]()

@@ -154,13 +154,8 @@ class RunStore:
 
     def version(self) -> tuple[object, ...]:
         """Return what is another value once something was added, changed or removed."""
-        documents = (runs, tables.comparisons, tables.baselines)
         with store_errors(self._url), self._reader.connect() as connection:
-            return tuple(
-                value
-                for table in documents
-                for value in connection.execute(_version_of(table)).one()
-            )
+            return tables.content_version(connection)
 
     def check_writable(self) -> None:
         """Write as much as a large run record takes, and roll it back. Raises StoreError."""
@@ -263,6 +258,10 @@ class RunStore:
                 except StoreError as error:
                     _log.warning("skipped: %s", error)
 
+    def history_runs(self, benchmark: str, *, limit: int | None = None) -> list[HistoryRun]:
+        """Return what `history` does, without the repeats but with the environment of each run."""
+        return self._read(HistoryRun, _history(benchmark, None, None), limit)
+
     def _read(
         self, model: type[_Parsed], query: sa.Select[Any], limit: int | None
     ) -> list[_Parsed]:
@@ -325,14 +324,6 @@ def _history(benchmark: str, variant: str | None, profile: str | None) -> sa.Sel
     if profile is not None:
         query = query.where(runs.c.profile == profile)
     return query
-
-
-def _version_of(table: sa.Table) -> sa.Select[Any]:
-    """Return the query of a table's version: runs never change, so that they are counted."""
-    if table is runs:
-        return sa.select(sa.func.count(runs.c.run_id))
-    time, size = sa.func.max(table.c.created_at), sa.func.sum(sa.func.length(table.c.document))
-    return sa.select(sa.func.count(), time, size).select_from(table)
 
 
 def _row(record: RunRecord) -> dict[str, str]:

@@ -252,6 +252,16 @@ def _version(connection: sa.Connection, url: str) -> int | None:
     return int(version)
 
 
+def content_version(connection: sa.Connection) -> tuple[object, ...]:
+    """Return what is another value once a run, a comparison or a baseline is another one."""
+    version = [connection.scalar(sa.select(sa.func.count(runs.c.run_id)))]  # which never change
+    for table in (comparisons, baselines):
+        created, size = table.c.created_at, sa.func.length(table.c.document)
+        columns = sa.func.count(), sa.func.max(created), sa.func.sum(size)
+        version += connection.execute(sa.select(*columns).select_from(table)).one()
+    return tuple(version)
+
+
 # --- SQLite ---------------------------------------------------------------------------------------
 
 _SQLITE_ADVICE = {

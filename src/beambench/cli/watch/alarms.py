@@ -77,7 +77,7 @@ def alarms(
     with RunStore.open(store_url(store)) as runs:
         names, raised = _names(runs, benchmark, definitions), []
         for name in names:
-            records = runs.history(name, limit=limit)
+            records = runs.history_runs(name, limit=limit)
             raised += alarms_of_benchmark(name, records, metric or METRICS, rules, clock.utc_now())
     if not as_json:
         print_alarms(raised, len(names))

@@ -42,7 +42,7 @@ def backtest(
     except ValueError as error:
         raise UsageError(f"--every: {error}") from None
     with RunStore.open(store_url(store)) as runs:
-        records, stored = runs.history(name), runs.benchmarks()
+        records, stored = runs.history_runs(name), runs.benchmarks()
     if not records:
         raise UsageError(f"no run of a benchmark {name!r} in this store{nearest(name, stored)}")
     longest = next(iter(series_of_runs(records, metric)[0]), None)

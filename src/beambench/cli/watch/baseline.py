@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,8 +12,8 @@ from beambench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from beambench.record.baseline import Baseline
-    from beambench.record.run_record import RunRecord
     from beambench.store.run_store import RunStore
+    from beambench.watch.series import HistoricRun
 
 Action = Literal["save", "list", "show", "rm"]
 
@@ -84,7 +85,7 @@ def named(runs: RunStore, name: str) -> Baseline:
 
 def _chosen(
     runs: RunStore, ids: list[str], benchmark: str | None, last: int | None
-) -> list[RunRecord]:
+) -> Sequence[HistoricRun]:
     """Return the runs of a new baseline: those named, or the newest fit ones of a benchmark."""
     from beambench.experiments.publishing import runs_named
     from beambench.watch.series import kind_of, unfit
@@ -93,5 +94,5 @@ def _chosen(
         raise UsageError("baseline save: give RUN RUN RUN, or --benchmark B with --last N")
     if ids:
         return runs_named(runs, ids)
-    fit = [run for run in runs.history(str(benchmark)) if unfit(run) is None]
+    fit = [run for run in runs.history_runs(str(benchmark)) if unfit(run) is None]
     return [run for run in fit if kind_of(run) == kind_of(fit[0])][:last]

@@ -18,8 +18,9 @@ from beambench.errors import EXIT_INCONCLUSIVE, EXIT_REGRESSION, UsageError
 
 if TYPE_CHECKING:
     from beambench.record.baseline import Baseline
-    from beambench.record.run_record import RunRecord
     from beambench.store.run_store import RunStore
+    from beambench.store.summaries import HistoryRun
+    from beambench.watch.series import HistoricRun
 
 
 def check(
@@ -55,7 +56,7 @@ def check(
         baseline = named(runs, against)
         if baseline.benchmark != name:
             raise UsageError(f"baseline {against}: is of {baseline.benchmark}, not of {name}")
-        history = runs.history(name)
+        history = runs.history_runs(name)
         candidate = _candidate(runs, history, baseline, run)
     result = report(baseline, candidate, history, metric or None, allowed)
     if as_json or form == "json":
@@ -73,8 +74,8 @@ def check(
 
 
 def _candidate(
-    runs: RunStore, history: list[RunRecord], baseline: Baseline, wanted: str | None
-) -> RunRecord:
+    runs: RunStore, history: list[HistoryRun], baseline: Baseline, wanted: str | None
+) -> HistoricRun:
     from beambench.experiments.publishing import runs_named
     from beambench.watch.baselines import candidate_of
 

@@ -78,7 +78,7 @@ def _draw(
 ) -> None:
     from beambench.watch.series import series_of_runs
 
-    records = _stored(name, store, definitions, lambda runs: runs.history(name, limit=limit))
+    records = _stored(name, store, definitions, lambda runs: runs.history_runs(name, limit=limit))
     series, left_out = series_of_runs(records, metric)
     _show(name, series, left_out, as_json)
 
