@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import jinja2
 
+from beambench.presentation.histories import shown_confidence
 from beambench.printable import printable
 from beambench.record.configuration import definition_in
 from beambench.record.run_record import Metrics
@@ -19,6 +20,12 @@ from beambench.watch.series import kind_of, unfit
 
 NEWEST_RUNS = 50
 """Rows of the table of a benchmark's runs."""
+
+CHANGES = 50
+"""Rows of the table of changes, the newest."""
+
+LINES_SHOWN = 6
+"""Lines of what changed with one."""
 
 COLUMNS = (
     "throughput_elements",
@@ -60,6 +67,33 @@ class RunRow:
     metrics: Metrics
 
 
+@dataclass(frozen=True)
+class ChangeRow:
+    """A change of a level in the table.
+
+    Attributes:
+        run_id: of the first run of the new level.
+        started_at: when that began.
+        series: its kind, in words.
+        ratio: new level ÷ old level.
+        low, high: ends of its interval at 95 %.
+        verdict: `worse` or `better`; empty where neither direction is.
+        environment: what changed with it, a line each.
+    """
+
+    run_id: str
+    started_at: str
+    series: str
+    metric: str
+    kind: str
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+    confidence: str
+    environment: tuple[str, ...]
+
+
 def render_benchmark(
     templates: jinja2.Environment,
     page: Page,
@@ -80,9 +114,33 @@ def render_benchmark(
             RunRow(run.run_id, run.started_at, " · ".join(kind_of(run)), unfit(run), run.metrics)
             for run in newest
         ],
+        "changes": sorted(_changes(history), key=lambda row: row.started_at)[: -CHANGES - 1 : -1],
         "left_out": history.left_out,
     }
     return render(templates, "benchmark.html", page, values)
+
+
+def _changes(history: BenchmarkHistory) -> Iterator[ChangeRow]:
+    """Yield every change of every metric."""
+    for kind in history.kinds:
+        for metric, series in kind.series.items():
+            for level in series.levels:
+                change, verdict = level.change, ""
+                if series.better is not None:
+                    verdict = "better" if change.direction == series.better else "worse"
+                yield ChangeRow(
+                    run_id=level.point.name,
+                    started_at=level.point.time,
+                    series=" · ".join(kind.kind),
+                    metric=metric,
+                    kind=change.kind,
+                    ratio=change.ratio,
+                    low=change.ratio_low,
+                    high=change.ratio_high,
+                    verdict=verdict,
+                    confidence=shown_confidence(change.confidence),
+                    environment=level.environment[:LINES_SHOWN],
+                )
 
 
 def _about(
