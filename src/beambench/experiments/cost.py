@@ -11,7 +11,7 @@ from beambench.cost.job_estimate import JobEstimate, estimate_job
 from beambench.cost.job_report import report_of_job
 from beambench.cost.prices.estimate import estimate, rounded
 from beambench.cost.projection.local_run import LocalRun, WorkloadTraits
-from beambench.cost.projection.project import project_run
+from beambench.cost.projection.project import project_run, projected_usage
 from beambench.cost.projection_report import report_of_projection
 from beambench.cost.report import CostReport
 from beambench.cost.request import (
@@ -79,9 +79,8 @@ def expected_cost(record: RunRecord) -> ExpectedCost | None:
         return ExpectedCost(total.expected, sheet.currency)
     if benchmark_elements(request, source) is None:
         return None
-    projected = project_run(request, source, sheet, _with_workload(record), ())
-    usage, machine = projected.projection.usage["expected"], projected.fleet.name
-    cost = estimate(usage, sheet, mode=mode_of(request, source), machine=machine)
+    fleet, usage = projected_usage(request, source, sheet, _with_workload(record))
+    cost = estimate(usage, sheet, mode=mode_of(request, source), machine=fleet.name)
     return ExpectedCost(rounded(cost.total), sheet.currency) if cost.complete else None
 
 

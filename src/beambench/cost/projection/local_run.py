@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from beambench.cost.projection.instructions import COMPILED, widest_vectors
 from beambench.cost.projection.model import Measurement
 from beambench.definition.plan import decided_definition
 from beambench.errors import RunError
-from beambench.record.configuration import definition_in, read_configuration
+from beambench.record.configuration import Configuration, definition_in, read_configuration
 from beambench.record.environment import read_environment
 from beambench.record.run_record import ModelRuns, RunRecord
 
@@ -48,15 +49,21 @@ class LocalRun:
     record: RunRecord
     workload: WorkloadTraits
 
+    @cached_property
+    def configuration(self) -> Configuration:
+        """What is known of the record's configuration."""
+        return read_configuration(self.record.config)
+
     @property
     def model_runs(self) -> ModelRuns:
         """Where the model computed; where the record does not say, the workload does."""
-        return read_configuration(self.record.config).model_runs or self.workload.model_runs
+        return self.configuration.model_runs or self.workload.model_runs
 
     @property
     def processes(self) -> int:
         """How many ran the pipeline at once."""
-        processes: int = definition_in(self.record.config).get("runner", {}).get("processes", 1)
+        definition = self.configuration.definition or {}
+        processes: int = definition.get("runner", {}).get("processes", 1)
         return processes
 
     @property
@@ -84,7 +91,7 @@ class LocalRun:
         """
         definition = decided_definition(self.record)
         compiled = definition.get("parameters", {}).get("compiled_batch_size") is not None
-        stated = read_configuration(self.record.config).precision
+        stated = self.configuration.precision
         precision = self.workload.precision_of(definition) if stated is None else stated
         return [precision, *([COMPILED] if compiled else [])]
 

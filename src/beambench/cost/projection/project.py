@@ -10,7 +10,7 @@ from beambench.cost.prices.sheet import Sheet
 from beambench.cost.projection.basis import measured_assumptions, notes_of, planned_assumptions
 from beambench.cost.projection.factors import chosen_factors
 from beambench.cost.projection.local_run import LocalRun, measure
-from beambench.cost.projection.model import Fleet, Measurement, Projection, project
+from beambench.cost.projection.model import Factors, Fleet, Measurement, Projection, project
 from beambench.cost.projection.plan import planned_fleet
 from beambench.cost.projection.refusals import (
     check_instructions,
@@ -20,6 +20,7 @@ from beambench.cost.projection.refusals import (
 )
 from beambench.cost.request import CostRequest, Source, benchmark_elements, mode_of
 from beambench.errors import UsageError
+from beambench.record.run_record import Usage
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,38 @@ def project_run(
         UsageError: the plan cannot be right, or the run says nothing about it.
         RunError: the run measured nothing that could be projected.
     """
+    fleet, measured, elements, factors, assumed = _numbers(
+        request, source, sheet, run, alternatives
+    )
+    projection = project(measured, fleet, factors, elements)
+    assumptions = [
+        *measured_assumptions(source.record, measured, fleet, projection),
+        *planned_assumptions(request, source, run, measured, fleet, mode_of(request, source)),
+        *assumed,
+    ]
+    notes = notes_of(source, measured)
+    return RunProjection(fleet, measured, elements, projection, assumptions, notes)
+
+
+def projected_usage(
+    request: CostRequest, source: Source, sheet: Sheet, run: LocalRun
+) -> tuple[Fleet, Usage]:
+    """Return the machines, and what is expected to be used of them, without what it rests on.
+
+    Raises as `project_run`.
+    """
+    fleet, measured, elements, factors, _ = _numbers(request, source, sheet, run, ())
+    return fleet, project(measured, fleet, factors, elements).usage["expected"]
+
+
+def _numbers(
+    request: CostRequest,
+    source: Source,
+    sheet: Sheet,
+    run: LocalRun,
+    alternatives: Iterable[LocalRun],
+) -> tuple[Fleet, Measurement, int, Factors, list[Assumption]]:
+    """Check that a run can be carried over; return all that its projection is made from."""
     record = source.record
     check_projectable(request, source, run)
     fleet = planned_fleet(request, source, run, sheet)
@@ -66,11 +99,4 @@ def project_run(
     if elements is None:
         raise UsageError(f"{record.benchmark}: has no full profile: give --elements")
     factors, assumed = chosen_factors(request, measured, fleet, elements)
-    projection = project(measured, fleet, factors, elements)
-    assumptions = [
-        *measured_assumptions(record, measured, fleet, projection),
-        *planned_assumptions(request, source, run, measured, fleet, mode_of(request, source)),
-        *assumed,
-    ]
-    notes = notes_of(source, measured)
-    return RunProjection(fleet, measured, elements, projection, assumptions, notes)
+    return fleet, measured, elements, factors, assumed
