@@ -15,7 +15,7 @@ from fake_clock import START, FakeClock
 def test_a_site_is_written_of_a_store(beambench, folder, store):
     answer = beambench("report", "--out", "site", "--store", store)
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out == "site/index.html: 1 benchmarks, 40 runs, 0 comparisons, 45 written\n"
+    assert answer.out == "site/index.html: 1 benchmark, 40 runs, 0 comparisons, 45 files written\n"
     assert (folder / "site" / "benchmarks" / "overhead-noop.html").exists()
 
 

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from beambench.site.benchmark_pages import SiteRequest
     from beambench.store.run_store import RunStore
 
+SINGULAR = {
+    "benchmarks": "benchmark",
+    "runs": "run",
+    "comparisons": "comparison",
+    "files": "file",
+    "pictures": "picture",
+}
+"""Words for one of what is counted."""
+
 
 def report(
     context: typer.Context,
@@ -101,7 +110,7 @@ class _Report:
             "benchmarks": built.benchmarks,
             "runs": built.runs,
             "comparisons": built.comparisons,
-            "written": built.written,
+            "files": built.written,
         }
         if self.images is not None:
             histories = histories_of(self.runs, self.request)
@@ -109,8 +118,11 @@ class _Report:
         if self.as_json:
             print_json({"index": str(built.index), **counts})
         else:
-            shown = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-            print_text(f"{built.index}: {shown}")
+            shown = [
+                f"{count:,} {SINGULAR[name] if count == 1 else name}"
+                for name, count in counts.items()
+            ]
+            print_text(f"{built.index}: {', '.join(shown)} written")
 
     def stay(self, clock: Clock, port: int | None, *, is_watched: bool) -> None:
         """Serve the site, rebuild it when the store changes, or both, until Ctrl-C."""

@@ -48,7 +48,7 @@ def render_start(
     values = {
         "rows": rows,
         "runs": sum(outline.runs for outline in outlines),
-        "comparisons": list(_comparisons(outlines)),
+        "comparisons": sorted(_comparisons(outlines), key=lambda each: each[1], reverse=True),
         "width": WIDTH,
         "height": HEIGHT,
     }
