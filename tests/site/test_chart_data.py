@@ -11,6 +11,7 @@ from beambench.analysis.change_points.policy import AlarmPolicy
 from beambench.site.data.chart_data import chart_data, script_of
 from beambench.site.data.chart_list import charts_of
 from beambench.site.data.histories import benchmark_history
+from beambench.site.data.packing import packed
 from beambench.store.summaries import HistoryRun
 from published_runs import run_record
 
@@ -127,9 +128,24 @@ def test_text_of_records_ends_no_script():
     data = data_of([slower(1, variant=attack, command=["beambench", attack])])
     script = script_of(data)
     assert not set("<>&\u2028") & set(script)
-    assert json.loads(script.removeprefix("beambench.benchmark(").removesuffix(");\n")) == (
-        json.loads(json.dumps(data))
-    )
+    written = json.loads(script.removeprefix("beambench.benchmark(").removesuffix(");\n"))
+    assert written["series"][0]["variant"] == attack
+    assert written["commands"] == [f"beambench '{attack}'"]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 0.001, 1.0, 1234.5, 1e12, 1e300])
+def test_packed_numbers_are_the_same_to_the_last_digit(scale):
+    values = [float(f"{scale * (1 + noise / 100):.5g}") for noise in NOISE] + [None, 0.0]
+    small = packed({"values": {"m": values}, "low": {}, "high": {"m": values[::-1]}})
+    power = f"e{small['exponents']['m']}" if small["exponents"] else ""
+    for end, expected in (("values", values), ("high", values[::-1])):
+        numbers = small[end]["m"]
+        assert [None if n is None else float(f"{n}{power}") for n in numbers] == expected
+
+
+def test_numbers_far_apart_stay_as_they_are():
+    values = {"m": [1e-9, 1e9, None]}
+    assert packed({"values": values, "low": {}, "high": {}})["values"] == values
 
 
 def test_great_numbers_are_numbers():

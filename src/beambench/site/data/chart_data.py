@@ -17,6 +17,7 @@ from beambench.site.data.chart_list import SECTIONS, charts_of, section_of, titl
 from beambench.site.data.costs import FORMULA as COST_FORMULA
 from beambench.site.data.costs import METRIC as COST
 from beambench.site.data.histories import BenchmarkHistory, KindHistory
+from beambench.site.data.packing import packed
 from beambench.site.slugs import slug
 from beambench.site.templating import script_json
 from beambench.store.summaries import HistoryRun
@@ -43,7 +44,8 @@ LINES_SHOWN, LONGEST_LINE = 8, 200
 
 def script_of(data: dict[str, Any]) -> str:
     """Return the script that hands data to the charts."""
-    return f"beambench.benchmark({script_json(data)});\n"
+    small = {**data, "series": [packed(series) for series in data["series"]]}
+    return f"beambench.benchmark({script_json(small)});\n"
 
 
 def chart_data(history: BenchmarkHistory, built_at: str, *, demo: bool) -> dict[str, Any]:

@@ -182,6 +182,6 @@
 
   beambench.benchmark = function (data) {
     const root = document.querySelector("[data-charts]");
-    if (root) new BenchmarkPage(data, root);
+    if (root) new BenchmarkPage(beambench.unpack(data), root);
   };
 })(window.beambench);
