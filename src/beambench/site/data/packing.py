@@ -31,6 +31,9 @@ def packed(series: Mapping[str, Any]) -> dict[str, Any]:
         if exponent is None:
             continue
         whole = {end: _whole(column, exponent) for end, column in columns.items()}
+        while all(not number or number % 10 == 0 for column in whole.values() for number in column):
+            exponent += 1
+            whole = {end: _whole(column, exponent) for end, column in columns.items()}
         if _length(whole) < _length(columns):
             result["exponents"][name] = exponent
             for end, column in whole.items():
