@@ -52,6 +52,7 @@ def metric(value: float, unit: str, n: int, low: float | None = None, high: floa
         (0.987654, "1", "0.9877"),
         (0.0, "1", "0"),
         (12.5, "1", "12.5"),
+        (1e300, "1/s", "1e+300 1/s"),
     ],
 )
 def test_a_value_has_its_unit_and_four_digits(value, unit, shown):

@@ -10,6 +10,9 @@ from typing import Any
 
 from beambench.printable import json_text, printable
 
+WRITTEN_OUT = 1e15
+"""Above it a number is written with a power of ten."""
+
 
 def print_json(document: Any) -> None:
     r"""Print JSON; what the encoding of stdout lacks is written as `\uXXXX`."""
@@ -39,9 +42,8 @@ def show_value(value: float, unit: str) -> str:
         scales = ((1, "" if unit == "1" else unit),)
     size, name = next((scale for scale in scales if abs(value) >= scale[0]), scales[-1])
     scaled = value / size
-    return (
-        f"{scaled:,.0f} {name}".strip() if abs(scaled) >= 1000 else f"{scaled:.4g} {name}".strip()
-    )
+    digits = ",.0f" if 1000 <= abs(scaled) < WRITTEN_OUT else ".4g"
+    return f"{scaled:{digits}} {name}".strip()
 
 
 def summing_to_hundred(shares: Sequence[float]) -> list[str]:

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from beambench.analysis.change_points.policy import FARTHEST
 from beambench.analysis.change_points.scan import Noise
 from beambench.analysis.student_t import critical_value, upper_tail
 from beambench.errors import UsageError
@@ -275,7 +276,7 @@ def _replayed(
 
 def _fraction(loss: float, worse: int) -> float:
     """Return a loss as a fraction of the baseline's value: of a rate how much lower it is."""
-    return worse * math.expm1(worse * loss)
+    return worse * math.expm1(min(worse * loss, FARTHEST))
 
 
 def _p(loss: float, error: float, freedom: int) -> float:

@@ -208,3 +208,12 @@ def test_the_policy_decides_how_soon_and_how_small_a_change_is():
     assert beambench.detect_changes(values, policy=AlarmPolicy(least_change=0.05)) == []
     assert alarms_of(values, AlarmPolicy(least_change=0.05)) == []
     assert alarms_of(values, AlarmPolicy(threshold=6, settled_threshold=6))[0].observed_at > 34
+
+
+@pytest.mark.parametrize("levels", [((5e-324, 12), (1.7e308, 12)), ((1.7e308, 12), (5e-324, 12))])
+def test_levels_as_far_apart_as_numbers_can_be_have_a_finite_ratio(levels):
+    values = [value for value, runs in levels for _ in range(runs)]
+    (change,) = beambench.detect_changes(values)
+    assert change.index == 12
+    assert all(0 < end < math.inf for end in (change.ratio_low, change.ratio, change.ratio_high))
+    assert monitored(values)

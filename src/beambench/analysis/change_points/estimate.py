@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from beambench.analysis.change_points.policy import Change
+from beambench.analysis.change_points.policy import Change, ratio_of
 from beambench.analysis.change_points.scan import CLIP_SCALE, Array, level_of
 from beambench.analysis.intervals import T_975
 
@@ -38,9 +38,9 @@ def change_at(
     return Change(
         index=split,
         direction="up" if shift > 0 else "down",
-        ratio=math.exp(shift),
-        ratio_low=math.exp(shift - reach),
-        ratio_high=math.exp(shift + reach),
+        ratio=ratio_of(shift),
+        ratio_low=ratio_of(shift - reach),
+        ratio_high=ratio_of(shift + reach),
         confidence=max(0.0, 1 - places * math.erfc(abs(z) / math.sqrt(2))),
         kind="drift" if is_drift(values, starts) else "step",
     )

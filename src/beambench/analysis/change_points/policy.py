@@ -12,6 +12,9 @@ Direction = Literal["up", "down"]
 
 Kind = Literal["step", "drift"]
 
+FARTHEST = 700.0
+"""Difference of two logarithms up to which their ratio is told: above e^709 no double is."""
+
 YOUNG, SETTLED = 50, 90
 """Runs that a level has held up to which, and from which on, one threshold holds."""
 
@@ -105,6 +108,11 @@ def logarithm(value: float, index: int) -> float:
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"value {index}: {value} must be a finite number above 0")
     return math.log(value)
+
+
+def ratio_of(difference: float) -> float:
+    """Return the ratio that a difference of logarithms is, within what a double can hold."""
+    return math.exp(max(-FARTHEST, min(FARTHEST, difference)))
 
 
 def check_time(time: float, last: float, index: int) -> float:

@@ -45,7 +45,7 @@ def cost_of(run: HistoryRun, document: str) -> RunCost:
         light = _without_repeats(run)
         record = RunRecord.model_validate_json(document) if is_job(light) else light
         cost = expected_cost(record)
-    except (BeambenchError, ValueError, KeyError, TypeError, AttributeError):
+    except (BeambenchError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError):
         return UNKNOWN  # a record of another version, or of another hand
     return UNKNOWN if cost is None else RunCost(float(cost.amount), cost.currency)
 

@@ -19,6 +19,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from beambench.analysis.change_points.policy import FARTHEST
 from beambench.site.data.costs import METRIC as COST
 from beambench.site.data.histories import BenchmarkHistory
 from beambench.times import parse_time
@@ -121,7 +122,7 @@ def _mover(series: Series, label: str, first: int) -> Mover:
     return Mover(
         series=label,
         metric=series.metric,
-        change=math.expm1(shift),
+        change=math.expm1(min(shift, FARTHEST)),
         effect=effect,
         noise=deviation,
         before=len(old),
