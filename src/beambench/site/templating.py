@@ -24,7 +24,7 @@ CONTENT_SECURITY_POLICY = (
 )
 """Of every page. It allows no inline script, whatever a record says."""
 
-DAY_S = 86400
+TEN_TIMES = 10
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def when(time: str | None) -> str:
 
 
 def change(ratio: float) -> str:
-    """Return a ratio as a signed change in percent."""
+    """Return a ratio as a signed change in percent, from ten times on as a multiple."""
+    if ratio >= TEN_TIMES:
+        return f"×{ratio:.3g}"
     return f"{(ratio - 1) * 100:+.1f} %".replace("-", "\u2212")
 
 
