@@ -80,3 +80,8 @@ def test_a_definition_of_another_hand_breaks_nothing():
 def test_runs_in_no_series_are_counted():
     page = rendered([run_record(1), run_record(2, status="failed")])
     assert "In no series: 1 failed." in page
+
+
+def test_a_metric_that_a_run_lacks_is_unknown():
+    page = rendered([run_record(1), run_record(2, metrics={})])
+    assert "unknown" in "".join(rows(page, "runs"))

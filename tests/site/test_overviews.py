@@ -67,7 +67,7 @@ def test_the_newest_run_and_its_history_stand_in_the_outline(steady):
     assert steady.throughput is not None
     assert (steady.throughput.unit, steady.throughput.n) == ("1/s", 6)
     assert (steady.newest_run, steady.runs, steady.period) == ("run-149", DAYS, 86400.0)
-    assert len(steady.history) == 60
+    assert [len(piece) for piece in steady.history] == [60]
     assert (steady.problem, steady.alarms, steady.latency) == (None, [], None)
 
 
@@ -93,6 +93,18 @@ def test_a_series_on_another_machine_is_left_out_with_the_reason():
     ]
     (mover,) = outline(runs).movers
     assert mover.reason == "fewer than 3 runs before the quarter on this machine and definition"
+
+
+def test_the_line_of_a_history_does_not_join_machines():
+    runs = [
+        nightly(day, environment={"machine_digest": "old" if day < 20 else "new"})
+        for day in range(30)
+    ]
+    found = outline(runs)
+    assert [len(piece) for piece in found.history] == [20, 10]
+    page = start_page([found], at(30))
+    assert page.count("<polyline") == 2
+    assert page.count('class="sparkline-newest"') == 1
 
 
 def test_the_summary_counts_what_is_real_and_what_is_left_out(steady, slower):

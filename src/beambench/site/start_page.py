@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import jinja2
 
@@ -17,6 +18,8 @@ WIDTH, HEIGHT = 120, 28
 
 MARGIN = 3
 
+Line = tuple[tuple[float, float], ...]
+
 
 @dataclass(frozen=True)
 class StartRow:
@@ -27,14 +30,15 @@ class StartRow:
             `stale` if runs are missing.
         age: of its newest run when the page was written.
         silence: why it is stale; None if it is not.
-        line: points of its history, as an SVG polyline has them; empty below two.
+        lines: points of its history, as an SVG polyline has them, a line for each group; empty
+            where there are fewer than two.
     """
 
     outline: BenchmarkOutline
     flags: tuple[str, ...]
     age: str
     silence: str | None
-    line: tuple[tuple[float, float], ...]
+    lines: tuple[Line, ...]
 
 
 def render_start(
@@ -70,7 +74,7 @@ def _row(outline: BenchmarkOutline, now: str) -> StartRow:
         flags=tuple(name for name, is_set in flags.items() if is_set),
         age=_age(outline.newest, now),
         silence=stale,
-        line=_line(outline.history),
+        lines=_lines(outline.history),
     )
 
 
@@ -81,18 +85,20 @@ def _age(newest: str | None, now: str) -> str:
     return f"{show_duration(max(0.0, seconds))} ago"
 
 
-def _line(values: Sequence[float]) -> tuple[tuple[float, float], ...]:
+def _lines(pieces: Sequence[Sequence[float]]) -> tuple[Line, ...]:
+    values = [value for piece in pieces for value in piece]
     if len(values) < 2:
         return ()
     low, high = min(values), max(values)
     span, step = high - low or 1.0, (WIDTH - 2 * MARGIN) / (len(values) - 1)
-    return tuple(
+    points = (
         (
             round(MARGIN + at * step, 1),
             round(HEIGHT - MARGIN - (value - low) / span * (HEIGHT - 2 * MARGIN), 1),
         )
         for at, value in enumerate(values)
     )
+    return tuple(tuple(islice(points, len(piece))) for piece in pieces)
 
 
 def _comparisons(outlines: Sequence[BenchmarkOutline]) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -87,7 +87,7 @@ class BenchmarkOutline(_Outline):
         problem: why that run is in no history; None if it is.
         period: seconds that commonly lie between runs; None where that is not known.
         series: kind of the newest run that is in a history, in words.
-        history: throughputs of its newest runs, the oldest first.
+        history: throughputs of its newest runs, the oldest first, a list for each group.
         costs: of each run that was priced, by id; null is unknown.
         demo: whether its runs were made up to show the site.
     """
@@ -107,7 +107,7 @@ class BenchmarkOutline(_Outline):
     throughput: Figure | None = None
     latency: Figure | None = None
     cost: Figure | None = None
-    history: list[float] = Field(default_factory=list)
+    history: list[list[float]] = Field(default_factory=list)
     baseline: AgainstBaseline | None = None
     alarms: list[RaisedAlarm] = Field(default_factory=list)
     movers: list[Mover] = Field(default_factory=list)
@@ -214,11 +214,13 @@ def _figure(run: HistoryRun | None, names: Sequence[str]) -> Figure | None:
     return None
 
 
-def _spark(kind: KindHistory | None) -> list[float]:
+def _spark(kind: KindHistory | None) -> list[list[float]]:
     if kind is None:
         return []
     series = next((kind.series[name] for name in THROUGHPUT if name in kind.series), None)
-    return [] if series is None else [point.value for point in series.points[-SPARK:]]
+    newest = series.points[-SPARK:] if series is not None else ()
+    pieces = groupby(newest, key=lambda point: point.group)
+    return [[point.value for point in piece] for _, piece in pieces]
 
 
 def _against_baseline(
