@@ -176,3 +176,19 @@ def test_wrong_usage_of_export_and_import(beambench, stored, arguments, problem)
     assert problem in answer.err
     assert answer.err.count("\n") == 1
     assert LABEL not in answer.out
+
+
+def test_changes_are_counted_for_each_benchmark(beambench, stored, server):
+    answer = beambench("publish", "--changes")
+    assert (answer.code, answer.out) == (0, "influxdb: published-tests: 0 changes\n")
+    answer = beambench("publish", "--changes", "--json")
+    assert json.loads(answer.out) == {"publisher": "influxdb", "changes": {"published-tests": 0}}
+
+
+def test_changes_of_a_server_that_is_down_are_not_queued(beambench, stored, server_away):
+    answer = beambench("publish", "--changes")
+    assert (answer.code, answer.out) == (5, "")
+    assert answer.err == (
+        "beambench: influxdb: changes are not published: http://127.0.0.1:9: refused or cut the "
+        "connection: try again later\n"
+    )

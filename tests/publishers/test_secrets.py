@@ -181,6 +181,7 @@ def test_credentials_are_nowhere(tmp_path: Path, version: int, store: str, bigqu
             (["export", "--benchmark", NAME, "--format", file_format], {}, 0)
             for file_format in ("json", "csv", "markdown")
         ),
+        (["report", "--out", str(tmp_path / "site")], {}, 0),
         (["history", NAME, *definition], {"BEAMBENCH_STORE": "postgresql://x@127.0.0.1:9/x"}, 3),
         (["doctor"], {}, None),
     )

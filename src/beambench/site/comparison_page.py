@@ -24,6 +24,9 @@ from beambench.site.ratio_axis import Mark, RatioAxis
 from beambench.site.templating import Page, render
 from beambench.store.run_store import RunStore
 
+MOST_CANDIDATES = 30
+"""Comparisons with one base that stand in a table, the newest."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -78,9 +81,16 @@ def sides_of(store: RunStore, comparison: Comparison) -> dict[str, RunRecord]:
 
 
 def with_same_base(comparison: Comparison, comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """Return the comparisons whose base is that of a comparison, itself among them."""
+    """Return comparisons whose base is that of a comparison, itself among them.
+
+    Args:
+        comparison: the one whose page it is.
+        comparisons: the newest first, of which as many are returned as a page shows.
+    """
     base = comparison.sides[0].run_id
-    return [other for other in comparisons if other.sides[0].run_id == base]
+    alike = [other for other in comparisons if other.sides[0].run_id == base]
+    shown = alike[:MOST_CANDIDATES]
+    return shown if comparison in shown else [comparison, *shown[1:]]
 
 
 def _values(

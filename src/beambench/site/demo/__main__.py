@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from beambench.definition.library import Library
+from beambench.definition.library import Library, Resolved
 from beambench.experiments.comparison.document import Circumstances, ComparedRun, make_comparison
 from beambench.experiments.comparison.effects import RepeatPair
 from beambench.record.comparison import Comparison, SideName
@@ -40,7 +40,8 @@ def main() -> None:
     given = parser.parse_args()
     until = given.until or datetime.now(timezone.utc).date()
     given.database.parent.mkdir(parents=True, exist_ok=True)
-    given.database.unlink(missing_ok=True)
+    for end in ("", "-wal", "-shm"):
+        given.database.with_name(f"{given.database.name}{end}").unlink(missing_ok=True)
     with RunStore.open(sqlite_url(given.database)) as store:
         fill(store, until, given.days)
 
@@ -55,7 +56,8 @@ def fill(store: RunStore, until: date, days: int = DAYS) -> None:
             for day in range(subject.first, subject.last + 1, subject.every)
             if day >= DAYS - days
         ]
-        runs = [made_up_run(subject, night, library, chance) for night in nights]
+        resolved = _resolved(library, subject)
+        runs = [made_up_run(subject, resolved, night, chance) for night in nights]
         store.add_missing(runs)
         of_baseline = [
             run
@@ -68,6 +70,10 @@ def fill(store: RunStore, until: date, days: int = DAYS) -> None:
     for comparison, runs in _comparisons(library, chance, until):
         store.add_missing(runs)
         store.comparisons.add(comparison)
+
+
+def _resolved(library: Library, subject: Subject) -> Resolved:
+    return library.resolve(subject.benchmark, variant=subject.variant, profile=subject.profile)
 
 
 def _night(subject: Subject, order: int, day: int, until: date) -> Night:
@@ -83,30 +89,23 @@ def _comparisons(
     """Yield comparisons of candidates with one base, measured in turns, and of two stored runs."""
     subject = replace(SUBJECTS[0], night_noise=0.0)
     night = _night(subject, 50, COMPARED_DAY, until)
-    base = made_up_run(subject, night, library, chance, repeats=PAIRS)
+    base = made_up_run(subject, _resolved(library, subject), night, chance, repeats=PAIRS)
     for number, candidate in enumerate(CANDIDATES, 1):
         later = replace(night, start=night.start + timedelta(minutes=10 * number))
-        other = _candidate_run(subject, candidate, later, library, chance)
+        varied = replace(subject, variant=candidate.variant)
+        other = made_up_run(
+            varied, _resolved(library, varied), later, chance, candidate.factors, repeats=PAIRS
+        )
         yield _compared(base, other, candidate), [base, other]
     digits = next(each for each in SUBJECTS if each.benchmark == "onnx-digits")
+    resolved = _resolved(library, digits)
     before, after = (
-        made_up_run(digits, _night(digits, 40, day, until), library, chance)
+        made_up_run(digits, resolved, _night(digits, 40, day, until), chance)
         for day in (DAYS - 23, DAYS - 13)
     )
     stored = Circumstances(schedule="stored", created_at=after.finished_at, warnings=[WARNING])
     comparison = make_comparison(ComparedRun(before), ComparedRun(after), stored)
     yield _named(comparison), [before, after]
-
-
-def _candidate_run(
-    subject: Subject,
-    candidate: Candidate,
-    night: Night,
-    library: Library,
-    chance: np.random.Generator,
-) -> RunRecord:
-    varied = replace(subject, variant=candidate.variant)
-    return made_up_run(varied, night, library, chance, candidate.factors, repeats=PAIRS)
 
 
 def _compared(base: RunRecord, other: RunRecord, candidate: Candidate) -> Comparison:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from beambench.analysis.intervals import median_interval
-from beambench.definition.library import Library, Resolved
+from beambench.definition.library import Resolved
 from beambench.machine.environment import comparable_part
 from beambench.metrics.registry import BY_NAME
 from beambench.record.run_record import MetricValue, RunRecord
@@ -46,14 +46,13 @@ class Night:
 
 def made_up_run(
     subject: Subject,
+    resolved: Resolved,
     night: Night,
-    library: Library,
     chance: np.random.Generator,
     factors: Mapping[Stage, float] | None = None,
     repeats: int = REPEATS,
 ) -> RunRecord:
-    """Return the record of a run; `factors` change the times of stages."""
-    resolved = library.resolve(subject.benchmark, variant=subject.variant, profile=subject.profile)
+    """Return the record of a run of a definition; `factors` change the times of stages."""
     failed = subject.failing_from is not None and night.day >= subject.failing_from
     shared = chance.normal(0, subject.night_noise)
     executed = [
