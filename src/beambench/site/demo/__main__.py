@@ -73,7 +73,12 @@ def fill(store: RunStore, until: date, days: int = DAYS) -> None:
 
 
 def _resolved(library: Library, subject: Subject) -> Resolved:
-    return library.resolve(subject.benchmark, variant=subject.variant, profile=subject.profile)
+    return library.resolve(
+        subject.benchmark,
+        variant=subject.variant,
+        profile=subject.profile,
+        overrides=subject.overrides,
+    )
 
 
 def _night(subject: Subject, order: int, day: int, until: date) -> Night:
@@ -87,20 +92,19 @@ def _comparisons(
     library: Library, chance: np.random.Generator, until: date
 ) -> Iterator[tuple[Comparison, list[RunRecord]]]:
     """Yield comparisons of candidates with one base, measured in turns, and of two stored runs."""
-    subject = replace(SUBJECTS[0], night_noise=0.0)
+    subject = replace(SUBJECTS[0], night_noise=0.0, repeats=PAIRS)
     night = _night(subject, 50, COMPARED_DAY, until)
-    base = made_up_run(subject, _resolved(library, subject), night, chance, repeats=PAIRS)
+    base = made_up_run(subject, _resolved(library, subject), night, chance)
     for number, candidate in enumerate(CANDIDATES, 1):
         later = replace(night, start=night.start + timedelta(minutes=10 * number))
         varied = replace(subject, variant=candidate.variant)
-        other = made_up_run(
-            varied, _resolved(library, varied), later, chance, candidate.factors, repeats=PAIRS
-        )
+        resolved = _resolved(library, varied)
+        other = made_up_run(varied, resolved, later, chance, candidate.factors)
         yield _compared(base, other, candidate), [base, other]
     digits = next(each for each in SUBJECTS if each.benchmark == "onnx-digits")
-    resolved = _resolved(library, digits)
+    definition = _resolved(library, digits)
     before, after = (
-        made_up_run(digits, resolved, _night(digits, 40, day, until), chance)
+        made_up_run(digits, definition, _night(digits, 40, day, until), chance)
         for day in (DAYS - 23, DAYS - 13)
     )
     stored = Circumstances(schedule="stored", created_at=after.finished_at, warnings=[WARNING])

@@ -21,8 +21,9 @@ from beambench.record.run_record import MetricValue, RunRecord
 from beambench.site.demo.subjects import COMMIT_EVERY, MACHINES, PACKAGES, Stage, Subject
 from beambench.version import __version__
 
-REPEATS = 6
-THREADS = 2
+VCPUS, MEMORY_GB, DISK_GB = 2, 7.5, 50
+"""Of each of several workers."""
+
 DISTURBED_SHARE = 0.02
 LABELS = {"demo": "made up, not measured"}
 QUANTILES = {"p50": -0.02, "p90": 0.11, "p95": 0.16, "p99": 0.31}
@@ -50,19 +51,18 @@ def made_up_run(
     night: Night,
     chance: np.random.Generator,
     factors: Mapping[Stage, float] | None = None,
-    repeats: int = REPEATS,
 ) -> RunRecord:
     """Return the record of a run of a definition; `factors` change the times of stages."""
     failed = subject.failing_from is not None and night.day >= subject.failing_from
     shared = chance.normal(0, subject.night_noise)
     executed = [
         _repeat(subject, night, at, shared, chance, factors or {})
-        for at in range(1 if failed else repeats)
+        for at in range(1 if failed else subject.repeats)
     ]
     if failed:
         executed[0] |= {"status": "failed", "metrics": {}, "verification": None,
                         "error": {"message": subject.failure}}  # fmt: skip
-    took = timedelta(seconds=14 + 4 * len(executed))
+    took = timedelta(seconds=12 + _seconds(subject) * len(executed))
     run_id = f"{night.start + took:%Y%m%dT%H%M%S}Z-{_digest(subject, night.day)[:8]}"
     counted = [] if failed else executed
     return RunRecord.model_validate(
@@ -74,7 +74,7 @@ def made_up_run(
             "definition_hash": resolved.definition_hash,
             "beambench_version": __version__,
             "runner": {"requested": subject.runner, "executed": subject.runner,
-                       "implementation": "FnApiRunner, in_memory", "counters": "committed"},
+                       "counters": "committed"},
             "status": "failed" if failed else "succeeded",
             "started_at": _text(night.start),
             "finished_at": _text(night.start + took),
@@ -83,13 +83,14 @@ def made_up_run(
             "config": _config(resolved, subject),
             "repeats": executed,
             "metrics": _of_run(counted),
-            "verification": _verification(subject, counted),
+            "verification": _verification(subject, succeeded=not failed),
             "noise": _noise(executed, counted),
             "environment": environment(night),
             "labels": LABELS,
             "command": shlex.split(
                 f"beambench run {subject.benchmark} --variant {subject.variant} "
-                f"--profile {subject.profile} --repeats {repeats}"
+                f"--profile {subject.profile} --runner {subject.runner} --repeats {subject.repeats}"
+                + "".join(f" --set {override}" for override in subject.overrides)
             ),
             "error": subject.failure if failed else None,
         }
@@ -113,15 +114,18 @@ def _repeat(
         * math.exp(shared + chance.normal(0, subject.noise))
         for stage, seconds in subject.stages.items()
     }  # fmt: skip
-    began = night.start + timedelta(seconds=12 + 4 * at)
+    seconds = _seconds(subject)
+    began = night.start + timedelta(seconds=10 + seconds * at)
+    metrics = _metrics(subject, night, times, chance)
     return {
         "index": at,
         "arm": "pipeline",
         "status": "succeeded",
         "started_at": _text(began),
-        "finished_at": _text(began + timedelta(seconds=3.6)),
-        "metrics": _metrics(subject, night, times, chance),
-        "verification": None,
+        "finished_at": _text(began + timedelta(seconds=0.9 * seconds)),
+        "metrics": metrics,
+        "verification": _verification(subject, succeeded=True),
+        "usage": _usage(subject, metrics["run_time"]["value"]),
         "noise": {
             "busy_share": round(float(chance.uniform(0.7, 0.8)), 4),
             "other_cpu_share": round(0.21 if disturbed else float(chance.uniform(0, 0.02)), 4),
@@ -133,12 +137,37 @@ def _repeat(
     }
 
 
+def _seconds(subject: Subject) -> float:
+    """Return about how long a repeat takes."""
+    whole = sum(subject.stages.values())
+    return (
+        subject.startup + subject.load + subject.count * whole / subject.threads / subject.workers
+    )
+
+
+def _usage(subject: Subject, seconds: float) -> dict[str, Any] | None:
+    """Return what the workers of a job used; None of a run on one machine."""
+    if subject.workers == 1:
+        return None
+    worker_seconds = subject.workers * seconds
+    return {
+        "source": "service",
+        "vcpu_seconds": worker_seconds * VCPUS,
+        "memory_gb_seconds": worker_seconds * MEMORY_GB,
+        "disk_gb_seconds": worker_seconds * DISK_GB,
+        "ssd_gb_seconds": 0.0,
+        "gpu_seconds": 0.0,
+        "shuffle_gb": subject.count * subject.element_bytes / 2**30,
+        "worker_seconds": worker_seconds,
+    }
+
+
 def _metrics(
     subject: Subject, night: Night, times: Mapping[Stage, float], chance: np.random.Generator
 ) -> dict[str, Any]:
     """Return the metrics of a repeat, from the seconds of an element in each stage."""
     whole, count = sum(times.values()), subject.count
-    rate = THREADS / whole
+    rate = subject.threads * subject.workers / whole
     latency = times["inference"] * subject.batch
     wait = subject.batch / rate / 2
     memory = math.prod(event.at(night.day) for event in subject.events if event.stage is None)
@@ -156,9 +185,9 @@ def _metrics(
         "inference_batch_size_p50": float(round(subject.batch)),
         "model_load_latency_mean": subject.load * math.exp(chance.normal(0, 0.02)),
         "model_loads": 1.0,
-        "startup_time": 2.2 + subject.load + float(chance.normal(0, 0.05)),
-        "run_time": 2.6 + subject.load + count / rate + float(chance.normal(0, 0.06)),
-        "cpu_time_per_element": whole * 1.03,
+        "startup_time": subject.startup + subject.load + float(chance.normal(0, 0.05)),
+        "run_time": subject.startup + subject.load + count / rate + float(chance.normal(0, 0.06)),
+        "cpu_time_per_element": whole * 0.98,
         "peak_memory": subject.memory * memory * math.exp(chance.normal(0, 0.003)),
         "elements_failed": 0.0,
         "stage_time_batch_wait": wait,
@@ -212,10 +241,10 @@ def _model(resolved: Resolved) -> dict[str, Any]:
 def _config(resolved: Resolved, subject: Subject) -> dict[str, Any]:
     return {
         "definition": resolved.definition.model_dump(mode="json"),
-        "overrides": [],
+        "overrides": list(subject.overrides),
         "source": "packaged",
         "limit": subject.count,
-        "repeats": REPEATS,
+        "repeats": subject.repeats,
         "seed": 0,
         "timeout": 1800.0,
         "max_failed": 0.01,
@@ -223,18 +252,18 @@ def _config(resolved: Resolved, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _verification(subject: Subject, repeats: list[dict[str, Any]]) -> dict[str, Any]:
-    count = subject.count if repeats else 0
+def _verification(subject: Subject, *, succeeded: bool) -> dict[str, Any]:
+    count = subject.count if succeeded else 0
     return {
         "elements_in": count,
         "elements_out": count,
         "elements_failed": 0,
         "duplicates": 0,
         "digest": hashlib.md5(subject.benchmark.encode(), usedforsecurity=False).hexdigest(),
-        "reference_agreement": 1.0 if repeats else None,
-        "reference": {"sample": 32, "method": "labels", "compared": 32} if repeats else {},
-        "passed": bool(repeats),
-        "problems": [] if repeats else ["no repeat ended with a proof of its work"],
+        "reference_agreement": 1.0 if succeeded else None,
+        "reference": {"sample": 32, "method": "labels", "compared": 32} if succeeded else {},
+        "passed": succeeded,
+        "problems": [] if succeeded else ["no repeat ended with a proof of its work"],
         "elements_compared": count,
         "detectable_share": 0.0,
     }

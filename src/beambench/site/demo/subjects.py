@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 DAYS = 365
@@ -64,6 +64,11 @@ class Subject:
         element_bytes: of an element of the input.
         load: seconds of the model load.
         memory: bytes.
+        threads: of each process that does the work.
+        overrides: of the definition, as `--set` takes them.
+        workers: machines that do the work; of more than one, what they used is recorded.
+        startup: seconds until the first element is read, without the model load.
+        repeats: of a run.
         every: days between two runs; `last` is the day of the newest.
         failing_from: the day from which runs fail, and their error.
         machine_b_from: the day from which they run on the other machine.
@@ -83,6 +88,11 @@ class Subject:
     profile: str = "local"
     runner: str = "direct"
     accuracy: float | None = None
+    threads: int = 2
+    overrides: tuple[str, ...] = ()
+    workers: int = 1
+    startup: float = 2.2
+    repeats: int = 6
     events: tuple[Event, ...] = ()
     every: int = 1
     first: int = 0
@@ -90,10 +100,10 @@ class Subject:
     failing_from: int | None = None
     failure: str = ""
     machine_b_from: int | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 EFFICIENTNET = "pytorch-image-classification-efficientnet-lite0"
+RESNET = "pytorch-image-classification-resnet101"
 _LITE0: Mapping[Stage, float] = {
     "read": 0.00009, "preprocess": 0.0033, "inference": 0.0251, "postprocess": 0.00004,
     "overhead": 0.0021,
@@ -146,6 +156,22 @@ SUBJECTS = (
         events=(Event(96, "overhead", 1.04), Event(205, "overhead", 0.93),
                 Event(318, "overhead", 1.025)),
         failing_from=362, failure="repeat 1: worker ended with SIGKILL: out of memory",
+    ),
+    Subject(
+        benchmark=RESNET,
+        stages={"read": 0.00009, "preprocess": 0.0041, "inference": 0.382, "postprocess": 0.00004,
+                "overhead": 0.0024},
+        noise=0.010, night_noise=0.006, batch=13.3, element_bytes=37_773, count=200, load=0.61,
+        memory=2.21e9, threads=1, overrides=("threads=1",), every=2,
+        events=(Event(288, "inference", 0.94),),
+    ),
+    Subject(
+        benchmark=RESNET, runner="dataflow", profile="full", input_kind="user",
+        stages={"read": 0.0021, "preprocess": 0.0087, "inference": 0.79, "postprocess": 0.0001,
+                "overhead": 0.031},
+        noise=0.018, night_noise=0.012, batch=47.0, element_bytes=109_000, count=50_000, load=2.4,
+        memory=3.1e9, accuracy=0.772, workers=75, startup=195.0, repeats=1, every=14,
+        events=(Event(205, "overhead", 0.7), Event(288, "inference", 0.95)),
     ),
     Subject(
         benchmark="pytorch-text-embedding-minilm",

@@ -9,6 +9,7 @@ import jinja2
 
 from beambench.presentation.values import show_value
 from beambench.printable import printable
+from beambench.site.data.costs import METRIC as COST
 from beambench.site.data.histories import BenchmarkHistory
 
 CHARACTER_PX = 6.6
@@ -21,7 +22,7 @@ COLOURS = {"neutral": "#0a5a9c", "good": "#00694d", "bad": "#b04300"}
 METRICS = {
     "throughput": ("throughput_elements", "throughput_inferred"),
     "latency": ("inference_batch_latency_p50", "inference_batch_latency_mean"),
-    "cost": ("estimated_cost",),
+    "cost": (COST,),
 }
 """Label -> the metrics of which the first that is known is shown."""
 
