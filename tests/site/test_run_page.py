@@ -133,3 +133,14 @@ def test_candidates_of_one_base_stand_beside_each_other(templates):
     text = render_comparison(templates, one, PAGE, runs={}, candidates=candidates)
     assert 'href="../comparisons/two.html"' in text
     assert "(this page)" in text
+
+
+def test_pairs_of_a_duet_ran_at_once(templates):
+    record = run_record(1)
+    duet = comparison_page(templates, attack_comparison(record, schedule="duet"))
+    assert "ran at the same time" in duet
+    assert "at once</title>" in duet
+    assert "ran first" not in duet
+    in_turns = comparison_page(templates, attack_comparison(record))
+    assert "ran next to each other" in in_turns
+    assert "base first</title>" in in_turns

@@ -10,7 +10,7 @@ from statistics import median
 from beambench.experiments.comparison.sentence import percent_text
 from beambench.presentation.values import show_value
 from beambench.printable import printable
-from beambench.record.comparison import ComparedMetric, Comparison, SideName
+from beambench.record.comparison import ComparedMetric, Comparison, Pair, SideName
 from beambench.record.run_record import RunRecord
 from beambench.site.ratio_axis import RatioAxis, Tick
 
@@ -74,7 +74,7 @@ def _pairs_figure(comparison: Comparison, name: str, metric: ComparedMetric) -> 
     rows = [
         [
             f"{pair.block + 1}",
-            _first(pair.order),
+            "at once" if comparison.schedule == "duet" else f"{_first(pair)} first",
             show_value(pair.base[name], metric.unit),
             show_value(pair.candidate[name], metric.unit),
             percent_text(ratio),
@@ -86,7 +86,7 @@ def _pairs_figure(comparison: Comparison, name: str, metric: ComparedMetric) -> 
             _across(at, len(pairs)),
             100 - axis.at(ratio),
             f"block {row[0]}: base {row[2]}, candidate {row[3]}, {row[4]}, {row[1]}",
-            pair.order[0] if pair.order else "base",
+            "base" if comparison.schedule == "duet" else _first(pair),
         )
         for at, ((pair, ratio), row) in enumerate(zip(pairs, rows, strict=True))
     ]
@@ -101,8 +101,8 @@ def _pairs_figure(comparison: Comparison, name: str, metric: ComparedMetric) -> 
     )
 
 
-def _first(order: Sequence[SideName]) -> str:
-    return f"{order[0]} first" if order else "at once"
+def _first(pair: Pair) -> SideName:
+    return pair.order[0] if pair.order else "base"
 
 
 def _repeats_figure(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import jinja2
 
 from beambench.errors import StoreError
-from beambench.experiments.comparison.sentence import headline, percent_text, size_text
-from beambench.presentation.comparisons import SCHEDULES
+from beambench.experiments.comparison.sentence import headline, size_text
+from beambench.presentation.comparisons import SCHEDULES, change_cells
 from beambench.presentation.values import show_value
 from beambench.printable import printable
 from beambench.record.comparison import ComparedMetric, Comparison
@@ -143,14 +143,12 @@ def _axis(metrics: Sequence[ComparedMetric], margin: float) -> RatioAxis:
 
 
 def _row(name: str, metric: ComparedMetric, axis: RatioAxis) -> Row:
-    interval = ""
-    if metric.ci_low is not None and metric.ci_high is not None:
-        interval = f"{percent_text(metric.ci_low)} … {percent_text(metric.ci_high)}"
+    change, interval, _ = change_cells(metric)
     return Row(
         printable(name),
         show_value(metric.base, metric.unit),
         show_value(metric.candidate, metric.unit),
-        percent_text(metric.ratio),
+        change,
         interval,
         metric.verdict,
         "" if metric.mde is None else size_text(metric.mde),
