@@ -58,8 +58,8 @@ def comparison(site: Path) -> str:
 def test_a_record_becomes_tables(visit):
     page = visit(RUN)
     headings = page.locator("#record-tables h2").all_inner_texts()
-    assert headings == ["Results", "Verification", "Noise", "Repeats", "Environment",
-                        "Configuration", "Everything else"]  # fmt: skip
+    assert headings == ["Results", "Verification", "Repeats", "Environment", "Configuration",
+                        "Everything else"]  # fmt: skip
     cells = page.locator("#record-tables section").first.locator("tbody tr").all_inner_texts()
     assert [re.split(r"\s*\t\s*", cell)[:2] for cell in cells] == [
         ["throughput_elements", "3,169 1/s"],
