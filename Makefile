@@ -88,7 +88,7 @@ lock: setup
 # A year of runs that were made up, to look at the site with.
 demo-site: setup
 	$(BIN)/python -m beambench.site.demo build/demo.db
-	$(BIN)/beambench report --store sqlite:///build/demo.db --out build/demo-site $(ARGS)
+	$(BIN)/beambench report --store sqlite:///build/demo.db --out build/demo-site --open $(ARGS)
 
 docs: setup
 	$(BIN)/python -m beambench.metrics > docs/metrics.md
