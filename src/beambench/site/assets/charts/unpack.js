@@ -16,4 +16,4 @@
     }
     return data;
   };
-})((window.beambench = window.beambench || {}));
+})(window.beambench);
