@@ -4,6 +4,7 @@
 (() => {
   const MOST_CHARACTERS = 400;
   const MOST_ITEMS = 60;
+  const MOST_SHOWN_AT_ONCE = 12;
   const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
   const source = document.getElementById("record-json");
   const target = document.getElementById("record-tables");
@@ -53,6 +54,10 @@
 
   function isObject(value) {
     return value !== null && typeof value === "object" && !Array.isArray(value);
+  }
+
+  function isPlain(value) {
+    return value === null || typeof value !== "object";
   }
 
   function isMetrics(value) {
@@ -124,6 +129,8 @@
     const count = Object.keys(value).length;
     if (count === 0) return element("span", "none", "unknown");
     if (isMetrics(value)) return folded(count + " metrics", () => metricTable(value, name));
+    const small = count <= MOST_SHOWN_AT_ONCE && Object.values(value).every(isPlain);
+    if (small) return entries(value, name);
     return folded(count === 1 ? "1 entry" : count + " entries", () => entries(value, name));
   }
 
@@ -135,7 +142,7 @@
 
   function list(value, name) {
     if (value.length === 0) return element("span", "none", "unknown");
-    const plain = value.every((item) => item === null || typeof item !== "object");
+    const plain = value.every(isPlain);
     if (plain && value.length <= MOST_ITEMS) {
       const joined = value.map((item) => (item === null ? "unknown" : String(item))).join(", ");
       return text(joined);
