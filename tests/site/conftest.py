@@ -33,10 +33,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("site")
     out = folder / "out"
+    attack = attack_record()
+    broken = run_record(2, benchmark="broken", status="failed", metrics={}, error="no model")
     with RunStore.open(f"sqlite:///{folder}/runs.db") as store:
-        for run in (*stepped_runs(), run_record(1), attack_record()):
+        for run in (*stepped_runs(), run_record(1), broken, attack):
             store.add(run)
-        store.comparisons.add(attack_comparison(attack_record()))
+        store.comparisons.add(attack_comparison(attack))
         build_site(store, SiteRequest(out, NOW))
     page = (out / "benchmarks/stepped.html").read_text("utf-8")
     for name, data in (

@@ -181,6 +181,19 @@ def test_a_chart_is_downloaded_as_data_and_as_a_picture(visit):
     assert downloaded(page, ELEMENTS, "PNG").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_chart_is_shown_alone_and_large(visit):
+    page = visit("benchmarks/stepped.html")
+    height = plot_box(pane_of(page, ELEMENTS))["height"]
+    page.locator(f"[data-enlarge='{ELEMENTS}']").click()
+    again = visit("benchmarks/stepped.html" + page.url[page.url.index("#") :])
+    for each in (page, again):
+        assert each.locator("figure.figure:visible").count() == 1
+        assert plot_box(pane_of(each, ELEMENTS))["height"] > 1.5 * height
+    page.get_by_role("button", name="Show all charts").click()
+    assert page.locator("figure.figure:visible").count() > 5
+    assert "chart=" not in page.url
+
+
 def test_series_are_hidden_only_by_the_reader(visit):
     page = visit("benchmarks/made-up.html")
     assert page.locator("input[data-series]:checked").count() == 4

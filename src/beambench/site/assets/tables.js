@@ -81,7 +81,8 @@
     for (const row of rows) {
       const text = row.textContent.toLowerCase();
       const flags = (row.dataset.flags || "").split(" ");
-      const fits = words.every((word) => text.includes(word)) && state.flags.every((flag) => flags.includes(flag));
+      const fits =
+        words.every((word) => text.includes(word)) && state.flags.every((flag) => flags.includes(flag));
       row.hidden = !fits;
       shown += fits;
     }
@@ -93,7 +94,9 @@
     button.dataset.flag = flag;
     const mark = () => button.setAttribute("aria-pressed", String(state.flags.includes(flag)));
     button.addEventListener("click", () => {
-      state.flags = state.flags.includes(flag) ? state.flags.filter((other) => other !== flag) : [...state.flags, flag];
+      state.flags = state.flags.includes(flag)
+        ? state.flags.filter((other) => other !== flag)
+        : [...state.flags, flag];
       mark();
       refresh();
     });

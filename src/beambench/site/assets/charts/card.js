@@ -18,7 +18,10 @@
 
   function valueText(point, data) {
     const { unit } = data.metrics[point.metric];
-    const interval = point.low !== null && point.high !== null ? ` (95 % ${beambench.showInterval(point.low, point.high, unit)})` : "";
+    const interval =
+      point.low !== null && point.high !== null
+        ? ` (95 % ${beambench.showInterval(point.low, point.high, unit)})`
+        : "";
     return beambench.show(point.y, unit) + interval;
   }
 
@@ -45,17 +48,30 @@
     const { series, index } = point;
     const within = levelText(point);
     const list = element("dl", {});
-    for (const [name, text] of facts(point, data)) list.append(element("dt", { textContent: name }), element("dd", { textContent: text }));
+    for (const [name, text] of facts(point, data))
+      list.append(element("dt", { textContent: name }), element("dd", { textContent: text }));
     const lines = element("ul", { className: "card-lines" });
-    for (const line of model.explain(point, data)) lines.append(element("li", { className: `line-${line.kind}`, textContent: line.text }));
-    if (series.disturbed[index]) lines.append(element("li", { className: "line-mark", textContent: "Disturbed: other work on the machine, see the run" }));
+    for (const line of model.explain(point, data))
+      lines.append(element("li", { className: `line-${line.kind}`, textContent: line.text }));
+    if (series.disturbed[index])
+      lines.append(
+        element("li", {
+          className: "line-mark",
+          textContent: "Disturbed: other work on the machine, see the run",
+        }),
+      );
     const text = command(data, series, index);
     const hint = isInteractive
       ? element("a", { href: runAddress(series, index), textContent: "Open this run" })
       : element("span", { textContent: "Click opens the run, Shift and click pins it" });
     return [
       element("p", { className: "card-series", textContent: series.label }),
-      element("p", { className: "card-value" }, `${data.metrics[point.metric].title}: `, element("strong", { textContent: valueText(point, data) })),
+      element(
+        "p",
+        { className: "card-value" },
+        `${data.metrics[point.metric].title}: `,
+        element("strong", { textContent: valueText(point, data) }),
+      ),
       within && element("p", { className: "within-noise", textContent: within }),
       list,
       lines.childElementCount ? lines : null,
@@ -85,7 +101,9 @@
       const isRoomRight = x + GAP_PX + width < document.documentElement.clientWidth - 4;
       const shownLeft = isRoomRight ? x + GAP_PX : Math.max(4, x - GAP_PX - width);
       const isOver = !isRoomRight && x - GAP_PX - width < 4;
-      const shownTop = isOver ? y + GAP_PX : Math.min(Math.max(4, y - height / 2), Math.max(4, innerHeight - height - 4));
+      const shownTop = isOver
+        ? y + GAP_PX
+        : Math.min(Math.max(4, y - height / 2), Math.max(4, innerHeight - height - 4));
       this.root.style.left = `${shownLeft + scrollX}px`;
       this.root.style.top = `${shownTop + scrollY}px`;
       if (isInteractive) this.spoken.textContent = speech(point, data);
@@ -99,8 +117,13 @@
   }
 
   function speech(point, data) {
-    const parts = [`${data.metrics[point.metric].title} ${valueText(point, data)}`, beambench.time(point.series.time[point.index]),
-      point.series.label, levelText(point), ...model.explain(point, data).map((line) => line.text)];
+    const parts = [
+      `${data.metrics[point.metric].title} ${valueText(point, data)}`,
+      beambench.time(point.series.time[point.index]),
+      point.series.label,
+      levelText(point),
+      ...model.explain(point, data).map((line) => line.text),
+    ];
     return parts.filter(Boolean).join("; ");
   }
 

@@ -3,7 +3,22 @@
   "use strict";
 
   const { element } = beambench;
-  const COLUMNS = ["series", "run", "time", "commit", "sdk_version", "disturbed", "group", "metric", "unit", "value", "low", "high", "noise", "command"];
+  const COLUMNS = [
+    "series",
+    "run",
+    "time",
+    "commit",
+    "sdk_version",
+    "disturbed",
+    "group",
+    "metric",
+    "unit",
+    "value",
+    "low",
+    "high",
+    "noise",
+    "command",
+  ];
   const PICTURE_MARGIN = 16;
 
   // All values of the series that are shown, in the range of time that is shown; nothing is down-sampled.
@@ -11,9 +26,13 @@
     const { data } = figure.page;
     return figure.panes.flatMap((pane) => {
       const [from, to] = pane.xRange();
-      return pane.visibleLines().flatMap((line) => line.points
-        .filter((point) => point.x >= from && point.x <= to)
-        .map((point) => row(data, line, point)));
+      return pane
+        .visibleLines()
+        .flatMap((line) =>
+          line.points
+            .filter((point) => point.x >= from && point.x <= to)
+            .map((point) => row(data, line, point)),
+        );
     });
   }
 
@@ -21,10 +40,20 @@
     const { index } = point;
     const noise = (series.noise || {})[metric];
     return {
-      series: series.label, run: series.runs[index], time: beambench.iso(series.time[index]), commit: series.commit[index],
-      sdk_version: series.sdk[index], disturbed: Boolean(series.disturbed[index]), group: series.group[index],
-      metric, unit: data.metrics[metric].unit, value: point.y, low: point.low, high: point.high,
-      noise: typeof noise === "number" ? noise : null, command: beambench.command(data, series, index),
+      series: series.label,
+      run: series.runs[index],
+      time: beambench.iso(series.time[index]),
+      commit: series.commit[index],
+      sdk_version: series.sdk[index],
+      disturbed: Boolean(series.disturbed[index]),
+      group: series.group[index],
+      metric,
+      unit: data.metrics[metric].unit,
+      value: point.y,
+      low: point.low,
+      high: point.high,
+      noise: typeof noise === "number" ? noise : null,
+      command: beambench.command(data, series, index),
     };
   }
 
@@ -43,8 +72,17 @@
 
   function json(figure) {
     const { data, chart } = figure;
-    const metrics = Object.fromEntries(chart.metrics.filter((name) => data.metrics[name]).map((name) => [name, data.metrics[name]]));
-    const document = { benchmark: data.benchmark, chart: chart.title, demo: Boolean(data.demo), built_at: data.built_at, metrics, rows: rows(figure) };
+    const metrics = Object.fromEntries(
+      chart.metrics.filter((name) => data.metrics[name]).map((name) => [name, data.metrics[name]]),
+    );
+    const document = {
+      benchmark: data.benchmark,
+      chart: chart.title,
+      demo: Boolean(data.demo),
+      built_at: data.built_at,
+      metrics,
+      rows: rows(figure),
+    };
     return new Blob([`${JSON.stringify(document, null, 1)}\n`], { type: "application/json" });
   }
 
@@ -57,7 +95,10 @@
     const series = [...new Set(panes.flatMap((pane) => pane.visibleLines().map((line) => line.series)))];
     const titleHeight = (30 + 17 * series.length) * ratio;
     const heights = panes.map((pane) => pane.plot.ctx.canvas.height + 22 * ratio);
-    const canvas = element("canvas", { width, height: titleHeight + heights.reduce((a, b) => a + b, 2 * PICTURE_MARGIN * ratio) });
+    const canvas = element("canvas", {
+      width,
+      height: titleHeight + heights.reduce((a, b) => a + b, 2 * PICTURE_MARGIN * ratio),
+    });
     const ctx = canvas.getContext("2d");
     ctx.fillStyle = beambench.colour("surface");
     ctx.fillRect(0, 0, canvas.width, canvas.height);
@@ -79,14 +120,18 @@
     ctx.fillStyle = beambench.colour("text");
     ctx.font = "600 15px system-ui, sans-serif";
     const demo = figure.data.demo ? " (demo: made-up runs)" : "";
-    ctx.fillText(beambench.printable(`${figure.data.benchmark}: ${figure.chart.title}${demo}`), PICTURE_MARGIN, PICTURE_MARGIN + 14);
+    ctx.fillText(
+      beambench.printable(`${figure.data.benchmark}: ${figure.chart.title}${demo}`),
+      PICTURE_MARGIN,
+      PICTURE_MARGIN + 14,
+    );
     ctx.font = "12px system-ui, sans-serif";
     series.forEach((one, at) => {
       const y = PICTURE_MARGIN + 34 + 17 * at;
       const number = figure.data.series.indexOf(one);
       ctx.fillStyle = beambench.seriesColour(number);
       ctx.beginPath();
-      beambench.painter.shape(ctx, number % 4, PICTURE_MARGIN + 5, y - 4, 4);
+      beambench.painter.shape(ctx, beambench.seriesShape(number), PICTURE_MARGIN + 5, y - 4, 4);
       ctx.fill();
       ctx.fillStyle = beambench.colour("muted");
       ctx.fillText(beambench.printable(one.label), PICTURE_MARGIN + 16, y);
@@ -97,21 +142,26 @@
 
   async function save(figure, kind) {
     const address = URL.createObjectURL(await KINDS[kind](figure));
-    const name = `${figure.data.benchmark}-${figure.chart.id}`.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 100);
+    const name = `${figure.data.benchmark}-${figure.chart.id}`
+      .replace(/[^A-Za-z0-9._-]+/g, "-")
+      .slice(0, 100);
     const link = element("a", { href: address, download: `${name}.${kind.toLowerCase()}` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(address), 10000);
   }
 
   function buttons(figure) {
-    return element("div", { className: "downloads" }, ...Object.keys(KINDS).map((kind) => {
+    return Object.keys(KINDS).map((kind) => {
       const button = element("button", {
-        type: "button", className: "quiet", textContent: kind,
-        aria: { label: `Download ${figure.chart.title} as ${kind}` }, data: { download: kind },
+        type: "button",
+        className: "quiet",
+        textContent: kind,
+        aria: { label: `Download ${figure.chart.title} as ${kind}` },
+        data: { download: kind },
       });
       button.addEventListener("click", () => save(figure, kind));
       return button;
-    }));
+    });
   }
 
   beambench.downloads = buttons;

@@ -12,7 +12,10 @@
   function along(pane, step) {
     const lines = pane.visibleLines();
     if (!lines.length) return null;
-    const line = lines.find((one) => pane.focused && one.series === pane.focused.series && one.metric === pane.focused.metric) || lines[0];
+    const line =
+      lines.find(
+        (one) => pane.focused && one.series === pane.focused.series && one.metric === pane.focused.metric,
+      ) || lines[0];
     const points = ordered(pane, line);
     if (!points.length) return null;
     const at = pane.focused ? points.findIndex((point) => point.index === pane.focused.index) : -1;
@@ -24,9 +27,13 @@
   function across(pane, step) {
     const lines = pane.visibleLines().filter((line) => ordered(pane, line).length);
     if (!lines.length || !pane.focused) return along(pane, "last");
-    const at = lines.findIndex((line) => line.series === pane.focused.series && line.metric === pane.focused.metric);
+    const at = lines.findIndex(
+      (line) => line.series === pane.focused.series && line.metric === pane.focused.metric,
+    );
     const points = ordered(pane, lines[(at + step + lines.length) % lines.length]);
-    return points.reduce((best, point) => (Math.abs(point.x - pane.focused.x) < Math.abs(best.x - pane.focused.x) ? point : best));
+    return points.reduce((best, point) =>
+      Math.abs(point.x - pane.focused.x) < Math.abs(best.x - pane.focused.x) ? point : best,
+    );
   }
 
   function zoomed(pane, factor) {

@@ -4,7 +4,12 @@
 
   const { element } = beambench;
   const SVG = "http://www.w3.org/2000/svg";
-  const SHAPES = ["M8 5a3 3 0 1 0 6 0a3 3 0 1 0-6 0z", "M8.3 2.3h5.4v5.4h-5.4z", "M11 1.4l3.4 6h-6.8z", "M11 1l4 4l-4 4l-4-4z"];
+  const SHAPES = [
+    "M8 5a3 3 0 1 0 6 0a3 3 0 1 0-6 0z",
+    "M8.3 2.3h5.4v5.4h-5.4z",
+    "M11 1.4l3.4 6h-6.8z",
+    "M11 1l4 4l-4 4l-4-4z",
+  ];
   const HEADLINE_SECTIONS = ["speed", "latency", "cost"];
 
   // The line and shape of a series in small. The number gives the colour.
@@ -35,8 +40,14 @@
     const { unit } = data.metrics[metric];
     const low = ((series.low || {})[metric] || [])[index];
     const high = ((series.high || {})[metric] || [])[index];
-    const interval = typeof low === "number" && typeof high === "number" ? beambench.showInterval(low, high, unit) : null;
-    return element("span", {}, beambench.show(series.values[metric][index], unit), interval && element("small", { textContent: interval }));
+    const interval =
+      typeof low === "number" && typeof high === "number" ? beambench.showInterval(low, high, unit) : null;
+    return element(
+      "span",
+      {},
+      beambench.show(series.values[metric][index], unit),
+      interval && element("small", { textContent: interval }),
+    );
   }
 
   function noiseText(series, metric) {
@@ -45,13 +56,18 @@
   }
 
   function headlines(data) {
-    const names = Object.keys(data.metrics).filter((name) => data.series.some((series) => newest(series, name) >= 0));
-    return HEADLINE_SECTIONS.map((section) => names.find((name) => data.metrics[name].section === section)).filter(Boolean);
+    const names = Object.keys(data.metrics).filter((name) =>
+      data.series.some((series) => newest(series, name) >= 0),
+    );
+    return HEADLINE_SECTIONS.map((section) =>
+      names.find((name) => data.metrics[name].section === section),
+    ).filter(Boolean);
   }
 
   function head(cells) {
     const row = element("tr", {});
-    for (const [text, type] of cells) row.append(element("th", { scope: "col", textContent: text, data: { type } }));
+    for (const [text, type] of cells)
+      row.append(element("th", { scope: "col", textContent: text, data: { type } }));
     return element("thead", {}, row);
   }
 
@@ -59,36 +75,78 @@
   const cell = (label, content) => element("td", { className: "num", data: { label } }, content);
 
   function seriesRow(page, series, number, metrics) {
-    const box = element("input", { type: "checkbox", checked: !page.state.off.has(series.id), data: { series: series.id } });
+    const box = element("input", {
+      type: "checkbox",
+      checked: !page.state.off.has(series.id),
+      data: { series: series.id },
+    });
     box.addEventListener("change", () => page.toggle(series.id, box.checked));
-    const only = element("button", { type: "button", className: "quiet", textContent: "only", aria: { label: `Only ${series.label}` } });
+    const only = element("button", {
+      type: "button",
+      className: "quiet",
+      textContent: "only",
+      aria: { label: `Only ${series.label}` },
+    });
     only.addEventListener("click", () => page.only(series.id));
     const last = series.runs.length - 1;
-    const heading = element("th", { scope: "row" },
-      element("label", { className: "series-label" }, box, key({ number, shape: number % 4 }), element("span", { textContent: series.label })));
-    return element("tr", {}, heading,
+    const heading = element(
+      "th",
+      { scope: "row" },
+      element(
+        "label",
+        { className: "series-label" },
+        box,
+        key({ number, shape: beambench.seriesShape(number) }),
+        element("span", { textContent: series.label }),
+      ),
+    );
+    return element(
+      "tr",
+      {},
+      heading,
       ...metrics.map((name) => cell(page.data.metrics[name].title, newestValue(page.data, series, name))),
       cell("Noise", metrics.length ? noiseText(series, metrics[0]) : "unknown"),
       cell("Runs", String(series.runs.length)),
       cell("Newest", last >= 0 ? beambench.day(series.time[last]) : "none"),
-      element("td", {}, page.data.series.length > 1 ? only : null));
+      element("td", {}, page.data.series.length > 1 ? only : null),
+    );
   }
 
   function legend(page) {
     const metrics = headlines(page.data);
     const titles = metrics.map((name) => [page.data.metrics[name].title, "number"]);
-    const cells = [["Series", "text"], ...titles, ["Noise", "number"], ["Runs", "number"], ["Newest", "number"], ["", "text"]];
-    const table = element("table", { className: "data legend" },
-      element("caption", { textContent: captionText(page.data, metrics) }), head(cells));
-    table.tHead.rows[0].lastElementChild.append(element("span", { className: "visually-hidden", textContent: "Choice" }));
+    const cells = [
+      ["Series", "text"],
+      ...titles,
+      ["Noise", "number"],
+      ["Runs", "number"],
+      ["Newest", "number"],
+      ["", "text"],
+    ];
+    const table = element(
+      "table",
+      { className: "data legend" },
+      element("caption", { textContent: captionText(page.data, metrics) }),
+      head(cells),
+    );
+    table.tHead.rows[0].lastElementChild.append(
+      element("span", { className: "visually-hidden", textContent: "Choice" }),
+    );
     const body = element("tbody", {});
     page.data.series.forEach((series, number) => body.append(seriesRow(page, series, number, metrics)));
     table.append(body);
-    return element("div", { className: "table-scroll legend-scroll", tabIndex: 0, aria: { role: "region", label: "Series" } }, table);
+    return element(
+      "div",
+      { className: "table-scroll legend-scroll", tabIndex: 0, aria: { role: "region", label: "Series" } },
+      table,
+    );
   }
 
   function captionText(data, metrics) {
-    const noise = metrics.length ? ` Noise: how much ${data.metrics[metrics[0]].title} varies from run to run while nothing changes (coefficient of variation within levels).` : "";
+    const noise = metrics.length
+      ? ` Noise: how much ${data.metrics[metrics[0]].title} varies from run to run while nothing changes,` +
+        " its coefficient of variation within levels."
+      : "";
     return `Newest value of each series, with its 95 % interval where the run has one.${noise}`;
   }
 

@@ -19,7 +19,12 @@
       if (value === null || !Number.isFinite(value)) return;
       const x = place(series, index);
       made.push({
-        series, metric, index, x, y: value, piece,
+        series,
+        metric,
+        index,
+        x,
+        y: value,
+        piece,
         low: low && low[index] !== null ? low[index] : null,
         high: high && high[index] !== null ? high[index] : null,
       });
@@ -54,6 +59,12 @@
   const changes = (series, metric) => (series.levels || {})[metric] || [];
   const alarms = (series, metric) => (series.alarms || {})[metric] || [];
 
+  // Indices of the runs at which something happened that is explained.
+  function eventful(series, metric) {
+    const events = [...changes(series, metric), ...alarms(series, metric), ...(series.marks || [])];
+    return new Set(events.map((event) => event.index));
+  }
+
   // Noise is a standard deviation as a fraction; 95 of 100 values of an unchanged level lie within two.
   function noiseBounds(level) {
     if (level.noise === null) return null;
@@ -77,14 +88,21 @@
       series.sdk.forEach((name) => counts.set(name, (counts.get(name) || 0) + 1));
       const seen = new Map();
       const width = SLOT / data.series.length;
-      places.set(series, series.sdk.map((name) => {
-        const rank = seen.get(name) || 0;
-        seen.set(name, rank + 1);
-        const within = (rank + 0.5) / counts.get(name);
-        return numbers.get(name) - SLOT / 2 + width * (number + 0.1 + 0.8 * within);
-      }));
+      places.set(
+        series,
+        series.sdk.map((name) => {
+          const rank = seen.get(name) || 0;
+          seen.set(name, rank + 1);
+          const within = (rank + 0.5) / counts.get(name);
+          return numbers.get(name) - SLOT / 2 + width * (number + 0.1 + 0.8 * within);
+        }),
+      );
     });
-    return { versions, place: (series, index) => places.get(series)[index], range: [-0.5, versions.length - 0.5] };
+    return {
+      versions,
+      place: (series, index) => places.get(series)[index],
+      range: [-0.5, versions.length - 0.5],
+    };
   }
 
   function timeAxis(data) {
@@ -123,7 +141,10 @@
     const title = data.metrics[metric].title;
     const lines = [];
     for (const change of changes(series, metric).filter((one) => one.index === index)) {
-      lines.push({ kind: kindOf(change), text: changeText(change, title) }, ...environmentLines(change.environment));
+      lines.push(
+        { kind: kindOf(change), text: changeText(change, title) },
+        ...environmentLines(change.environment),
+      );
     }
     for (const alarm of alarms(series, metric).filter((one) => one.index === index)) {
       lines.push({ kind: "alarm", text: `Alarm (${alarm.state}): ${alarm.summary}` });
@@ -134,7 +155,8 @@
     return lines.filter((line, at) => lines.findIndex((other) => other.text === line.text) === at);
   }
 
-  const environmentLines = (lines) => (lines || []).map((text) => ({ kind: "mark", text: `Environment: ${text}` }));
+  const environmentLines = (lines) =>
+    (lines || []).map((text) => ({ kind: "mark", text: `Environment: ${text}` }));
 
   function kindOf(change) {
     if (change.better === null || change.better === undefined) return "neutral";
@@ -143,13 +165,27 @@
 
   function changeText(change, title) {
     const word = { better: "better", worse: "worse", neutral: "changed" }[kindOf(change)];
-    const interval = typeof change.ratio_low === "number" && typeof change.ratio_high === "number"
-      ? ` (${beambench.change(change.ratio_low)} to ${beambench.change(change.ratio_high)})` : "";
-    const confidence = typeof change.confidence === "number" ? `, confidence ${beambench.digits(change.confidence)}` : "";
+    const interval =
+      typeof change.ratio_low === "number" && typeof change.ratio_high === "number"
+        ? ` (${beambench.change(change.ratio_low)} to ${beambench.change(change.ratio_high)})`
+        : "";
+    const confidence =
+      typeof change.confidence === "number" ? `, confidence ${beambench.digits(change.confidence)}` : "";
     return `Change point: ${title} ${beambench.change(change.ratio)}${interval}, ${word}${confidence}`;
   }
 
   beambench.model = {
-    points, levels, changes, alarms, noiseBounds, isWithinNoise, sdkAxis, timeAxis, panes, explain, kindOf,
+    points,
+    levels,
+    changes,
+    alarms,
+    noiseBounds,
+    isWithinNoise,
+    sdkAxis,
+    timeAxis,
+    panes,
+    explain,
+    eventful,
+    kindOf,
   };
 })(window.beambench);

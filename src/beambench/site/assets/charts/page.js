@@ -1,11 +1,23 @@
-// The charts of a benchmark's page: what is chosen for all of them, and their order. Its data calls `beambench.benchmark`.
+// The charts of a benchmark's page, and what is chosen for all of them. Its data calls `beambench.benchmark`.
 (function (beambench) {
   "use strict";
 
   const { element, state, model } = beambench;
   const DAY_S = 86400;
-  const RANGES = [["All", null], ["1 year", 365], ["90 days", 90], ["30 days", 30]];
+  const RANGES = [
+    ["All", null],
+    ["1 year", 365],
+    ["90 days", 90],
+    ["30 days", 30],
+  ];
   const NEAR_SCREEN = "400px";
+  const HELP = [
+    "Drag to zoom, double click to reset.",
+    "A click opens a run, Shift and click pins it; by keyboard: arrows, Enter, P, + and −.",
+    "Grey band and grey points: within noise, two standard deviations about the median of a level.",
+    "Upright line: change point. !: alarm. ▲: the environment changed. Hollow point: disturbed.",
+    "A line ends where machine, definition or input changed.",
+  ].join(" ");
 
   class BenchmarkPage {
     constructor(data, root) {
@@ -15,37 +27,57 @@
       this.timeAxis = model.timeAxis(data);
       this.sdkAxis = model.sdkAxis(data);
       this.card = new beambench.Card();
-      this.figures = data.charts.map((chart) => new beambench.Figure(this, chart)).filter((figure) => figure.root);
+      this.figures = data.charts
+        .map((chart) => new beambench.Figure(this, chart))
+        .filter((figure) => figure.root);
       this.pinned = element("div", { className: "pinned" });
-      this.empty = element("p", { className: "note", hidden: true, textContent: "No chart has these words in its name." });
+      this.empty = element("p", {
+        className: "note",
+        hidden: true,
+        textContent: "No chart has these words in its name.",
+      });
       const figures = element("div", { className: "figures" }, ...this.figures.map((figure) => figure.root));
-      root.replaceChildren(beambench.legend(this), this.leftOut(), this.tools(), this.pinned, figures, this.empty);
+      root.replaceChildren(
+        beambench.legend(this),
+        this.tools(),
+        element("p", { className: "note", textContent: HELP }),
+        this.pinned,
+        figures,
+        this.empty,
+      );
       this.watchScreen();
       this.update();
       window.addEventListener("hashchange", () => this.restore());
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.update());
-      if (this.state.chart) this.reveal(this.state.chart);
       root.dataset.ready = "true";
     }
 
-    leftOut() {
-      const reasons = Object.entries(this.data.left_out || {}).filter(([, count]) => count > 0);
-      if (!reasons.length) return "";
-      const text = reasons.map(([reason, count]) => `${count}: ${reason}`).join("; ");
-      return element("p", { className: "note", textContent: `Runs in no series: ${text}.` });
-    }
-
     tools() {
-      const input = element("input", { type: "search", value: this.state.filter, placeholder: "Filter charts", aria: { label: "Filter charts by metric" } });
-      input.addEventListener("input", () => this.set({ filter: input.value }));
+      const input = element("input", {
+        type: "search",
+        value: this.state.filter,
+        placeholder: "Filter charts",
+        aria: { label: "Filter charts by metric" },
+      });
+      input.addEventListener("input", () => this.filter(input.value));
       this.input = input;
       this.ranges = RANGES.map(([text, days]) => this.rangeButton(text, days));
-      this.switches = [this.switchButton("From zero", "zero"), this.switchButton("Without intervals and noise", "plain")];
+      this.switches = [
+        this.switchButton("From zero", "zero"),
+        this.switchButton("Without intervals and noise", "plain"),
+      ];
       const copy = element("button", { type: "button", textContent: "Copy link" });
       copy.addEventListener("click", () => this.copyLink(copy));
       this.shown = element("output", { className: "range-shown" });
-      return element("div", { className: "chart-tools", aria: { role: "group", label: "Charts" } }, input,
-        element("span", { className: "button-group" }, ...this.ranges), ...this.switches, copy, this.shown);
+      return element(
+        "div",
+        { className: "chart-tools", aria: { role: "group", label: "Charts" } },
+        input,
+        element("span", { className: "button-group" }, ...this.ranges),
+        ...this.switches,
+        copy,
+        this.shown,
+      );
     }
 
     rangeButton(text, days) {
@@ -72,23 +104,35 @@
       } catch {
         button.textContent = "Copy it from the address bar";
       }
-      setTimeout(() => { button.textContent = "Copy link"; }, 2000);
+      setTimeout(() => {
+        button.textContent = "Copy link";
+      }, 2000);
     }
 
     // Charts are drawn when they come near the screen; their room is there from the start.
     watchScreen() {
-      const observer = new IntersectionObserver((entries) => {
-        for (const entry of entries.filter((one) => one.isIntersecting)) {
-          observer.unobserve(entry.target);
-          entry.target.pane.create();
-        }
-      }, { rootMargin: NEAR_SCREEN });
+      const observer = new IntersectionObserver(
+        (entries) => {
+          for (const entry of entries.filter((one) => one.isIntersecting)) {
+            observer.unobserve(entry.target);
+            entry.target.pane.create();
+          }
+        },
+        { rootMargin: NEAR_SCREEN },
+      );
       for (const figure of this.figures) {
         for (const pane of figure.panes) {
           pane.host.pane = pane;
           observer.observe(pane.host);
         }
       }
+    }
+
+    filter(text) {
+      this.state.filter = text;
+      state.write(this.state);
+      this.choose();
+      for (const pane of this.figures.flatMap((figure) => figure.panes)) if (pane.isStale) pane.update();
     }
 
     set(changes) {
@@ -101,12 +145,12 @@
       this.state = state.read();
       this.input.value = this.state.filter;
       this.update();
-      if (this.state.chart) this.reveal(this.state.chart);
     }
 
-    reveal(id) {
-      const figure = this.figures.find((one) => one.chart.id === id);
-      if (figure) figure.root.scrollIntoView({ block: "start" });
+    // One chart alone and large, or again all of them.
+    enlarge(figure) {
+      this.set({ chart: this.state.chart === figure.chart.id ? null : figure.chart.id });
+      figure.root.scrollIntoView({ block: "start" });
     }
 
     toggle(id, isOn) {
@@ -144,7 +188,8 @@
         if (!other.plot) continue;
         const isSameAxis = other.isTime === pane.isTime;
         other.crosshair.hidden = !isSameAxis;
-        if (isSameAxis) other.crosshair.style.transform = `translateX(${other.plot.valToPos(place.point.x, "x")}px)`;
+        if (isSameAxis)
+          other.crosshair.style.transform = `translateX(${other.plot.valToPos(place.point.x, "x")}px)`;
       }
     }
 
@@ -155,13 +200,27 @@
       for (const figure of this.figures) for (const pane of figure.panes) pane.crosshair.hidden = true;
     }
 
-    update() {
+    // Which charts are shown. One that is named but is not here hides nothing.
+    choose() {
+      const large = this.figures.find((figure) => figure.chart.id === this.state.chart);
       const words = this.state.filter.toLowerCase().split(/\s+/).filter(Boolean);
-      for (const figure of this.figures) figure.root.hidden = !words.every((word) => figure.searched.includes(word));
+      for (const figure of this.figures) {
+        figure.root.hidden = large
+          ? figure !== large
+          : !words.every((word) => figure.searched.includes(word));
+        figure.setLarge(figure === large);
+      }
+      this.input.disabled = Boolean(large);
       this.empty.hidden = this.figures.some((figure) => !figure.root.hidden);
+    }
+
+    update() {
+      this.choose();
       this.pinned.replaceChildren(...beambench.pins(this));
-      for (const box of this.root.querySelectorAll("input[data-series]")) box.checked = !this.state.off.has(box.dataset.series);
-      for (const button of this.switches) button.setAttribute("aria-pressed", String(this.state[button.dataset.switch]));
+      for (const box of this.root.querySelectorAll("input[data-series]"))
+        box.checked = !this.state.off.has(box.dataset.series);
+      for (const button of this.switches)
+        button.setAttribute("aria-pressed", String(this.state[button.dataset.switch]));
       this.markRange();
       for (const figure of this.figures) figure.update();
     }
@@ -170,11 +229,14 @@
       const { range } = this.state;
       for (const button of this.ranges) {
         const days = button.dataset.days;
-        const isChosen = days === "null" ? !range : Boolean(range) && String(range) === String(this.lastDays(Number(days)));
+        const isChosen =
+          days === "null" ? !range : Boolean(range) && String(range) === String(this.lastDays(Number(days)));
         button.setAttribute("aria-pressed", String(isChosen));
       }
       const [from, to] = range || this.timeAxis.ends;
-      this.shown.textContent = this.data.series.length ? `${beambench.day(from)} to ${beambench.day(to)}` : "";
+      this.shown.textContent = this.data.series.length
+        ? `${beambench.day(from)} to ${beambench.day(to)}`
+        : "";
       this.root.dataset.from = String(Math.round(from));
       this.root.dataset.to = String(Math.round(to));
     }

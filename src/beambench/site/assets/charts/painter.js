@@ -112,8 +112,22 @@
     if (number === 0) ctx.arc(x, y, size, 0, TAU);
     else if (number === 1) ctx.rect(x - size * 0.9, y - size * 0.9, size * 1.8, size * 1.8);
     else {
-      const corners = number === 2 ? [[0, -1.2], [1.1, 0.9], [-1.1, 0.9]] : [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]];
-      corners.forEach(([dx, dy], at) => (at ? ctx.lineTo(x + dx * size, y + dy * size) : ctx.moveTo(x + dx * size, y + dy * size)));
+      const corners =
+        number === 2
+          ? [
+              [0, -1.2],
+              [1.1, 0.9],
+              [-1.1, 0.9],
+            ]
+          : [
+              [0, -1.3],
+              [1.3, 0],
+              [0, 1.3],
+              [-1.3, 0],
+            ];
+      corners.forEach(([dx, dy], at) =>
+        at ? ctx.lineTo(x + dx * size, y + dy * size) : ctx.moveTo(x + dx * size, y + dy * size),
+      );
       ctx.closePath();
     }
   }
@@ -128,8 +142,14 @@
       const isNoise = model.isWithinNoise(point);
       if (isNoise && isCrowded && !line.isStrip) continue;
       ctx.beginPath();
-      shape(ctx, line.number % 4, at.x(point.x), at.y(point.y), (isNoise ? 2 : 2.8) * at.ratio);
-      ctx.fillStyle = line.series.disturbed[point.index] ? background : isNoise && line.isStrip ? grey : line.colour;
+      shape(
+        ctx,
+        beambench.seriesShape(line.number),
+        at.x(point.x),
+        at.y(point.y),
+        (isNoise ? 2 : 2.8) * at.ratio,
+      );
+      ctx.fillStyle = line.series.disturbed[point.index] ? background : isNoise ? grey : line.colour;
       ctx.fill();
       if (line.series.disturbed[point.index]) {
         ctx.strokeStyle = line.colour;
@@ -239,6 +259,17 @@
   }
 
   beambench.painter = {
-    clipped, noiseBand, lines, intervals, dots, medians, changePoints, alarms, marks, ring, vertical, shape,
+    clipped,
+    noiseBand,
+    lines,
+    intervals,
+    dots,
+    medians,
+    changePoints,
+    alarms,
+    marks,
+    ring,
+    vertical,
+    shape,
   };
 })(window.beambench);

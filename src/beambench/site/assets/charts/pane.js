@@ -5,35 +5,6 @@
   const { model, painter, element } = beambench;
   const NEAR_PX = 28;
   const CLICK_MS = 220;
-  const AXIS_FONT = "12px system-ui, sans-serif";
-  const STEPS = [1, 2, 5];
-
-  // Steps of an axis that people count in, for a span of any size.
-  function steps(span) {
-    const power = 10 ** Math.floor(Math.log10(span || 1));
-    return [0.01, 0.1, 1, 10].flatMap((size) => STEPS.map((step) => step * size * power));
-  }
-
-  function ticks(low, high, step) {
-    const made = [];
-    for (let at = Math.ceil(low / step); at * step <= high && made.length < 40; at += 1) made.push(at * step);
-    return made;
-  }
-
-  function tickText(value, step, size) {
-    const scaled = value / size;
-    if (Math.abs(scaled) >= 1e9 || (scaled !== 0 && Math.abs(step / size) < 1e-6)) return scaled.toExponential(1);
-    const decimals = Math.max(0, -Math.floor(Math.log10(step / size) + 1e-9));
-    return scaled.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: Math.min(decimals, 20) });
-  }
-
-  // How many characters titles begin with in common, in whole words; something is left of each.
-  function sharedWords(titles) {
-    const words = titles.map((title) => title.split(/(?<=\s)/));
-    let count = 0;
-    while (words.every((one) => count < one.length - 1 && one[count] === words[0][count])) count += 1;
-    return words[0].slice(0, count).join("").length;
-  }
 
   class Pane {
     constructor(page, spec) {
@@ -46,7 +17,8 @@
       this.focused = null;
       this.title = element("p", { className: "pane-title" });
       this.host = element("div", {
-        className: "pane", tabIndex: 0,
+        className: "pane",
+        tabIndex: 0,
         aria: { role: "application", roledescription: "chart", label: this.label() },
       });
       this.root = element("div", { className: "pane-frame" }, this.title, this.host);
@@ -60,18 +32,33 @@
       const metrics = this.spec.metrics.map((name) => this.page.data.metrics[name].title).join(", ");
       const titles = this.spec.only ? `${this.spec.only.label}: ${metrics}` : metrics;
       const axis = this.isTime ? "by date" : "by version of the SDK";
-      return `${titles} ${axis}. Left and right go from run to run, up and down to another series, Enter opens the run, P pins it.`;
+      const keys =
+        "Left and right go from run to run, up and down to another series, Enter opens the run, P pins it.";
+      return `${titles} ${axis}. ${keys}`;
     }
 
     makeLines() {
-      const { data } = this.page;
-      const { only } = this.spec;
-      return data.series.flatMap((series, seriesNumber) => (only && series !== only ? [] : this.spec.metrics.map((metric, metricNumber) => {
-        const points = model.points(series, metric, this.axis.place);
-        const levels = model.levels(series, metric, points);
-        const byIndex = new Map(points.map((point) => [point.index, point]));
-        return { series, metric, seriesNumber, metricNumber, points, levels, byIndex, isStrip: !this.isTime };
-      }))).filter((line) => line.points.length);
+      const { only, metrics } = this.spec;
+      return this.page.data.series
+        .flatMap((series, seriesNumber) =>
+          metrics.map((metric, metricNumber) => ({ series, seriesNumber, metric, metricNumber })),
+        )
+        .filter(({ series }) => !only || series === only)
+        .map((line) => this.withPoints(line))
+        .filter((line) => line.points.length);
+    }
+
+    withPoints(line) {
+      const { series, metric } = line;
+      const points = model.points(series, metric, this.axis.place);
+      for (const point of points) point.line = line;
+      return Object.assign(line, {
+        points,
+        levels: model.levels(series, metric, points),
+        byIndex: new Map(points.map((point) => [point.index, point])),
+        eventful: model.eventful(series, metric),
+        isStrip: !this.isTime,
+      });
     }
 
     // The colour says what differs: the series, or of one series the metric.
@@ -103,11 +90,17 @@
       if (this.page.state.zero) [low, high] = [Math.min(low, 0), Math.max(high, 0)];
       const margin = high / 2 - low / 2 || Math.abs(high) / 2 || 0.5;
       const floor = this.page.state.zero && low === 0 ? 0 : low - margin * 0.16;
-      return [Number.isFinite(floor) ? floor : low, Number.isFinite(high + margin * 0.3) ? high + margin * 0.3 : high];
+      return [
+        Number.isFinite(floor) ? floor : low,
+        Number.isFinite(high + margin * 0.3) ? high + margin * 0.3 : high,
+      ];
     }
 
     setTitle([low, high]) {
-      const [, unit] = this.unitScale = beambench.scale(this.spec.unit, Math.max(Math.abs(low), Math.abs(high)));
+      const [, unit] = (this.unitScale = beambench.scale(
+        this.spec.unit,
+        Math.max(Math.abs(low), Math.abs(high)),
+      ));
       const titles = this.spec.metrics.map((name) => this.page.data.metrics[name].title);
       const better = new Set(this.spec.metrics.map((name) => this.page.data.metrics[name].direction));
       const direction = better.size === 1 && !better.has("neither") ? `${[...better][0]} is better` : "";
@@ -117,17 +110,29 @@
     }
 
     metricKeys(titles) {
-      const shared = sharedWords(titles);
-      const keys = titles.map((title, number) => element("span", { className: "pane-key", title }, beambench.key({ number, shape: number % 4 }), title.slice(shared)));
+      const shared = beambench.sharedWords(titles);
+      const keys = titles.map((title, number) =>
+        element(
+          "span",
+          { className: "pane-key", title },
+          beambench.key({ number, shape: beambench.seriesShape(number) }),
+          title.slice(shared),
+        ),
+      );
       const { only } = this.spec;
-      return only ? [element("strong", { className: "pane-series", textContent: only.label }), ...keys] : keys;
+      return only
+        ? [element("strong", { className: "pane-series", textContent: only.label }), ...keys]
+        : keys;
     }
 
     create() {
       if (this.plot) return;
-      this.plot = new uPlot(this.options(), [this.axis.range, [0, 1]], this.host);
+      this.plot = new uPlot(beambench.plotOptions(this), [this.axis.range, [0, 1]], this.host);
       this.plot.over.append(this.crosshair);
       this.plot.over.addEventListener("mousemove", (event) => this.hover(event));
+      this.plot.over.addEventListener("mousedown", () => {
+        this.dragged = false;
+      });
       this.plot.over.addEventListener("mouseleave", () => this.page.leave(false));
       this.plot.over.addEventListener("click", (event) => this.click(event));
       this.plot.over.addEventListener("dblclick", () => this.page.zoom(null));
@@ -140,34 +145,9 @@
     }
 
     resize() {
+      if (!this.host.clientWidth) return;
       const size = this.size();
       if (size.width !== this.plot.width || size.height !== this.plot.height) this.plot.setSize(size);
-    }
-
-    options() {
-      const grid = { stroke: () => beambench.colour("grid"), width: 1 };
-      const base = { font: AXIS_FONT, stroke: () => beambench.colour("muted"), grid, ticks: { show: false } };
-      const { versions } = this.axis;
-      const xAxis = versions
-        ? { splits: () => versions.map((_, number) => number), values: () => versions, grid: { show: false }, size: 28 }
-        : { values: (plot, at, axis, space, step) => beambench.timeTicks(at, step), space: 64, size: 42 };
-      return {
-        ...this.size(), legend: { show: false }, pxAlign: 0, padding: [10, 14, 0, 4],
-        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-        cursor: { x: true, y: false, points: { show: false }, drag: { x: this.isTime, y: false, setScale: false }, bind: { dblclick: () => null } },
-        scales: {
-          x: { time: this.isTime, range: () => this.xRange() },
-          y: { range: () => this.shownY },
-        },
-        axes: [{ ...base, ...xAxis }, {
-          ...base, size: 60, gap: 6,
-          incrs: (plot, axis, low, high) => steps(high - low),
-          splits: (plot, axis, low, high, step) => ticks(low, high, step),
-          values: (plot, at, axis, space, step) => at.map((value) => tickText(value, step, this.unitScale[0])),
-        }],
-        series: [{}, { paths: () => null, points: { show: false } }],
-        hooks: { draw: [(plot) => this.draw(plot)], setSelect: [(plot) => this.select(plot)] },
-      };
     }
 
     // Panes of the same metrics have the same scale, so that their series can be compared.
@@ -175,17 +155,20 @@
       return this.figure ? this.figure.panes.filter((pane) => pane.spec.unit === this.spec.unit) : [this];
     }
 
+    // What is not shown is drawn when it is.
     update() {
       this.root.hidden = Boolean(this.spec.only) && this.page.state.off.has(this.spec.only.id);
-      if (!this.plot) return;
+      this.isStale = this.host.offsetParent === null;
+      if (!this.plot || this.isStale) return;
+      this.resize();
       this.shownY = this.yRange();
       this.setTitle(this.shownY);
       const [from, to] = this.xRange();
       this.plot.batch(() => {
         this.plot.setScale("x", { min: from, max: to });
         this.plot.setScale("y", { min: this.shownY[0], max: this.shownY[1] });
+        this.plot.redraw(false, true);
       });
-      this.plot.redraw(false, true);
     }
 
     draw(plot) {
@@ -195,16 +178,25 @@
       this.drawn = [];
       painter.clipped(plot, (at) => {
         if (isDetailed && this.isTime) visible.forEach((line) => painter.noiseBand(at, line));
-        if (this.isTime) new Set(visible.map((line) => line.series)).forEach((series) => painter.marks(at, series, this.axis.place));
+        if (this.isTime)
+          new Set(visible.map((line) => line.series)).forEach((series) =>
+            painter.marks(at, series, this.axis.place),
+          );
         const labels = [];
         for (const line of visible) {
           const within = line.points.filter((point) => point.x >= from && point.x <= to);
-          const points = beambench.reduce(within, (x) => plot.valToPos(x, "x"), plot.over.clientWidth, (point) => this.isKept(point));
+          const points = beambench.reduce(
+            within,
+            (x) => plot.valToPos(x, "x"),
+            plot.over.clientWidth,
+            (point) => this.isKept(point),
+          );
           if (isDetailed && this.isTime) painter.intervals(at, line, points);
           if (this.isTime) painter.lines(at, line, points);
           painter.dots(at, line, points);
           if (!this.isTime) painter.medians(at, line);
-          for (const point of points) this.drawn.push({ point, left: plot.valToPos(point.x, "x"), top: plot.valToPos(point.y, "y") });
+          for (const point of points)
+            this.drawn.push({ point, left: plot.valToPos(point.x, "x"), top: plot.valToPos(point.y, "y") });
         }
         for (const line of visible) {
           if (this.isTime) painter.changePoints(at, line, labels);
@@ -228,25 +220,40 @@
     }
 
     isKept(point) {
-      const { series, metric, index } = point;
-      return model.changes(series, metric).some((change) => change.index === index)
-        || model.alarms(series, metric).some((alarm) => alarm.index === index)
-        || (series.marks || []).some((mark) => mark.index === index)
-        || this.page.state.pins.includes(series.runs[index]);
+      const { series, index, line } = point;
+      return line.eventful.has(index) || this.page.state.pins.includes(series.runs[index]);
     }
 
     // What is on the canvas, for those who cannot look at it.
     publish(from, to) {
       const changes = this.drawn
-        .filter(({ point }) => this.isTime && model.changes(point.series, point.metric).some((change) => change.index === point.index))
+        .filter(
+          ({ point }) =>
+            this.isTime &&
+            model.changes(point.series, point.metric).some((change) => change.index === point.index),
+        )
         .map(({ point, left, top }) => ({
-          series: point.series.id, metric: point.metric, index: point.index,
-          run: point.series.runs[point.index], left: Math.round(left), top: Math.round(top),
+          series: point.series.id,
+          metric: point.metric,
+          index: point.index,
+          run: point.series.runs[point.index],
+          left: Math.round(left),
+          top: Math.round(top),
         }));
       Object.assign(this.host.dataset, {
-        from: String(from), to: String(to), points: String(this.drawn.length),
-        total: String(this.lines.reduce((sum, line) => sum + line.points.length, 0)), changes: JSON.stringify(changes),
-        pieces: JSON.stringify(Object.fromEntries(this.visibleLines().map((line) => [line.series.id, new Set(line.points.map((point) => point.piece)).size]))),
+        from: String(from),
+        to: String(to),
+        points: String(this.drawn.length),
+        total: String(this.lines.reduce((sum, line) => sum + line.points.length, 0)),
+        changes: JSON.stringify(changes),
+        pieces: JSON.stringify(
+          Object.fromEntries(
+            this.visibleLines().map((line) => [
+              line.series.id,
+              new Set(line.points.map((point) => point.piece)).size,
+            ]),
+          ),
+        ),
       });
     }
 
@@ -275,7 +282,8 @@
       else this.page.leave(false);
     }
 
-    // A click opens the run; a second one soon after is a double click, which resets the zoom. A finger first sees the card.
+    // A click opens the run; a second one soon after is a double click, which resets the zoom.
+    // A finger sees the card first.
     click(event) {
       if (this.dragged) {
         this.dragged = false;

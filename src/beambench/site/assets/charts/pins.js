@@ -16,9 +16,13 @@
   function difference(first, second, metric) {
     const before = first.series.values[metric]?.[first.index];
     const after = second.series.values[metric]?.[second.index];
-    if (first === second || typeof before !== "number" || typeof after !== "number" || before === 0) return null;
+    if (first === second || typeof before !== "number" || typeof after !== "number" || before === 0)
+      return null;
     const noise = (second.series.noise || {})[metric];
-    const isNoise = first.series === second.series && typeof noise === "number" && Math.abs(after / before - 1) <= 2 * Math.SQRT2 * noise;
+    const isNoise =
+      first.series === second.series &&
+      typeof noise === "number" &&
+      Math.abs(after / before - 1) <= 2 * Math.SQRT2 * noise;
     const text = `${beambench.change(after / before)}${isNoise ? " (within noise)" : ""}`;
     return element("small", { className: isNoise ? "within-noise" : "", textContent: text });
   }
@@ -27,33 +31,80 @@
     const { data } = page;
     const { series, index } = found;
     const number = data.series.indexOf(series);
-    const remove = element("button", { type: "button", className: "quiet", textContent: "Unpin", aria: { label: `Unpin the run of ${beambench.time(series.time[index])}` } });
+    const remove = element("button", {
+      type: "button",
+      className: "quiet",
+      textContent: "Unpin",
+      aria: { label: `Unpin the run of ${beambench.time(series.time[index])}` },
+    });
     remove.addEventListener("click", () => page.pin({ series, index }));
-    const link = element("a", { href: beambench.runAddress(series, index), textContent: beambench.time(series.time[index]) });
+    const link = element("a", {
+      href: beambench.runAddress(series, index),
+      textContent: beambench.time(series.time[index]),
+    });
     const values = metrics.map((metric) => {
       const value = series.values[metric]?.[index];
-      return element("td", { className: "num" }, beambench.show(value, data.metrics[metric].unit), difference(first, found, metric));
+      return element(
+        "td",
+        { className: "num" },
+        beambench.show(value, data.metrics[metric].unit),
+        difference(first, found, metric),
+      );
     });
-    return element("tr", { data: { run: series.runs[index] } },
-      element("th", { scope: "row" }, link, element("small", {}, beambench.key({ number, shape: number % 4 }), series.label)),
+    return element(
+      "tr",
+      { data: { run: series.runs[index] } },
+      element(
+        "th",
+        { scope: "row" },
+        link,
+        element("small", {}, beambench.key({ number, shape: beambench.seriesShape(number) }), series.label),
+      ),
       element("td", { textContent: beambench.shortCommit(series.commit[index]) }),
       element("td", { textContent: series.sdk[index] || "unknown" }),
       ...values,
-      element("td", {}, element("code", { textContent: beambench.command(data, series, index) || "unknown" })),
-      element("td", {}, remove));
+      element(
+        "td",
+        {},
+        element("code", { textContent: beambench.command(data, series, index) || "unknown" }),
+      ),
+      element("td", {}, remove),
+    );
   }
 
   function pins(page) {
     const found = page.state.pins.map((run) => find(page.data, run)).filter(Boolean);
     if (!found.length) return [];
     const metrics = beambench.headlines(page.data);
-    const head = element("tr", {}, ...["Run", "Commit", "SDK"].map((text) => element("th", { scope: "col", textContent: text })),
-      ...metrics.map((name) => element("th", { scope: "col", className: "num", textContent: page.data.metrics[name].title })),
-      element("th", { scope: "col", textContent: "Command" }), element("th", { scope: "col" }, element("span", { className: "visually-hidden", textContent: "Action" })));
+    const head = element(
+      "tr",
+      {},
+      ...["Run", "Commit", "SDK"].map((text) => element("th", { scope: "col", textContent: text })),
+      ...metrics.map((name) =>
+        element("th", { scope: "col", className: "num", textContent: page.data.metrics[name].title }),
+      ),
+      element("th", { scope: "col", textContent: "Command" }),
+      element(
+        "th",
+        { scope: "col" },
+        element("span", { className: "visually-hidden", textContent: "Action" }),
+      ),
+    );
     const body = element("tbody", {}, ...found.map((one) => row(page, one, found[0], metrics)));
-    const caption = element("caption", { textContent: found.length > 1 ? "Pinned runs, each against the first" : "Pinned run; pin another to compare the two" });
+    const caption = element("caption", {
+      textContent:
+        found.length > 1
+          ? "Pinned runs, each against the first"
+          : "Pinned run; pin another to compare the two",
+    });
     const table = element("table", { className: "data pins" }, caption, element("thead", {}, head), body);
-    return [element("div", { className: "table-scroll", tabIndex: 0, aria: { role: "region", label: "Pinned runs" } }, table)];
+    return [
+      element(
+        "div",
+        { className: "table-scroll", tabIndex: 0, aria: { role: "region", label: "Pinned runs" } },
+        table,
+      ),
+    ];
   }
 
   beambench.pins = pins;

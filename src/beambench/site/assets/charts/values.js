@@ -3,13 +3,29 @@
   "use strict";
 
   const SCALES = {
-    s: [[60, "min"], [1, "s"], [1e-3, "ms"], [1e-6, "µs"]],
-    B: [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]],
-    "B/s": [[1e9, "GB/s"], [1e6, "MB/s"], [1e3, "kB/s"], [1, "B/s"]],
+    s: [
+      [60, "min"],
+      [1, "s"],
+      [1e-3, "ms"],
+      [1e-6, "µs"],
+    ],
+    B: [
+      [1e9, "GB"],
+      [1e6, "MB"],
+      [1e3, "kB"],
+      [1, "B"],
+    ],
+    "B/s": [
+      [1e9, "GB/s"],
+      [1e6, "MB/s"],
+      [1e3, "kB/s"],
+      [1, "B/s"],
+    ],
   };
   const MINUTES_FROM_S = 600;
   const LARGEST_PLAIN = 1e15;
   const PALETTE_SIZE = 8;
+  const SHAPES = 4;
 
   // The scale of a unit for numbers up to `magnitude`: [size, name].
   function scale(unit, magnitude) {
@@ -78,6 +94,8 @@
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   }
 
+  // Series of one colour differ by shape.
+  const seriesShape = (number) => (number + Math.floor(number / PALETTE_SIZE)) % SHAPES;
   const seriesColour = (number) => colour(`series-${(number % PALETTE_SIZE) + 1}`);
 
   function median(numbers) {
@@ -88,7 +106,10 @@
 
   // Signs that are not seen, or turn the direction of what follows, are written as escapes.
   function printable(text) {
-    return text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`);
+    return text.replace(
+      /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu,
+      (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`,
+    );
   }
 
   // An element with its properties and children; text is always text.
@@ -97,14 +118,31 @@
     const made = Object.assign(document.createElement(name), plain);
     if (textContent !== null) made.textContent = printable(textContent);
     Object.assign(made.dataset, data);
-    for (const [key, value] of Object.entries(aria)) made.setAttribute(key === "role" ? key : `aria-${key}`, printable(value));
+    for (const [key, value] of Object.entries(aria))
+      made.setAttribute(key === "role" ? key : `aria-${key}`, printable(value));
     const shown = children.filter((child) => child !== null && child !== undefined);
     made.append(...shown.map((child) => (typeof child === "string" ? printable(child) : child)));
     return made;
   }
 
   window.beambench = {
-    PALETTE_SIZE, scale, digits, show, showInterval, change, share, iso, day, time, timeTicks,
-    compareVersions, printable, colour, seriesColour, median, element,
+    PALETTE_SIZE,
+    scale,
+    digits,
+    show,
+    showInterval,
+    change,
+    share,
+    iso,
+    day,
+    time,
+    timeTicks,
+    compareVersions,
+    printable,
+    colour,
+    seriesColour,
+    seriesShape,
+    median,
+    element,
   };
 })();
