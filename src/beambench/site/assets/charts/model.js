@@ -163,15 +163,21 @@
     return change.better ? "better" : "worse";
   }
 
+  const HIGH_CONFIDENCE = 0.999;
+
+  function confidenceText(confidence) {
+    if (typeof confidence !== "number") return "";
+    const isHigh = confidence > HIGH_CONFIDENCE;
+    return `, confidence ${isHigh ? `above ${HIGH_CONFIDENCE}` : beambench.digits(confidence)}`;
+  }
+
   function changeText(change, title) {
     const word = { better: "better", worse: "worse", neutral: "changed" }[kindOf(change)];
-    const interval =
-      typeof change.ratio_low === "number" && typeof change.ratio_high === "number"
-        ? ` (${beambench.change(change.ratio_low)} to ${beambench.change(change.ratio_high)})`
-        : "";
-    const confidence =
-      typeof change.confidence === "number" ? `, confidence ${beambench.digits(change.confidence)}` : "";
-    return `Change point: ${title} ${beambench.change(change.ratio)}${interval}, ${word}${confidence}`;
+    const isKnown = typeof change.ratio_low === "number" && typeof change.ratio_high === "number";
+    const ends = [change.ratio_low, change.ratio_high].map(beambench.change);
+    const interval = isKnown ? ` (95 %: ${ends.join(" to ")})` : "";
+    const name = change.kind === "drift" ? "Change point, a drift" : "Change point";
+    return `${name}: ${title} ${beambench.change(change.ratio)}${interval}, ${word}${confidenceText(change.confidence)}`;
   }
 
   beambench.model = {
