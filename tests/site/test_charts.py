@@ -13,6 +13,8 @@ from made_up_charts import ATTACK, LARGE_RUNS, SHIFT_AT
 from playwright.sync_api import Locator, Page
 from stepped_history import CHANGE, run_id
 
+from beambench.site.data.chart_data import COMMIT_DIGITS
+
 pytestmark = pytest.mark.real
 
 ELEMENTS = "elements-rate-by-date"
@@ -139,7 +141,7 @@ def test_a_point_tells_all_of_its_run_and_opens_it(visit):
     page.mouse.move(*at)
     card = page.locator(".card")
     text = card.inner_text()
-    for part in ("stock", "80.", "95 %", "2026-01-31 03:00 UTC", f"{CHANGE:040x}"[:12],
+    for part in ("stock", "80.", "95 %", "2026-01-31 03:00 UTC", f"{CHANGE:040x}"[:COMMIT_DIGITS],
                  "2.77.0", "beambench run", "Change point", "torch 2.13.0"):  # fmt: skip
         assert part in text
     page.mouse.click(*at)
@@ -175,7 +177,10 @@ def test_a_chart_is_downloaded_as_data_and_as_a_picture(visit):
     rows = list(csv.DictReader(io.StringIO(downloaded(page, ELEMENTS, "CSV").read_text("utf-8"))))
     assert len(rows) == 80
     assert rows[CHANGE]["run"] == run_id(CHANGE)
-    assert (rows[CHANGE]["unit"], rows[CHANGE]["commit"]) == ("1/s", f"{CHANGE:040x}"[:12])
+    assert (rows[CHANGE]["unit"], rows[CHANGE]["commit"]) == (
+        "1/s",
+        f"{CHANGE:040x}"[:COMMIT_DIGITS],
+    )
     data = json.loads(downloaded(page, ELEMENTS, "JSON").read_text("utf-8"))
     assert [row["value"] for row in data["rows"]] == [float(row["value"]) for row in rows]
     assert downloaded(page, ELEMENTS, "PNG").read_bytes().startswith(b"\x89PNG")
