@@ -22,6 +22,7 @@ from published_runs import run_record
 from served import serving
 
 NOW = "2026-02-12T00:00:00.000Z"
+TIMEOUT_MS = 15_000
 CHROMIUM = shutil.which("chromium")
 
 
@@ -87,6 +88,7 @@ class Visits:
             viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
         )
+        context.set_default_timeout(TIMEOUT_MS)
         self.contexts.append(context)
         page = context.new_page()
         page.on("console", self._note_message)
