@@ -14,6 +14,7 @@ from beambench.site.data.chart_list import charts_of
 from beambench.site.data.histories import benchmark_history
 from beambench.site.pictures import write
 from beambench.site.pictures.badges import Badge, badges_of, svg_of
+from beambench.site.pictures.figure import figure_of
 from beambench.site.pictures.write import write_pictures
 from beambench.site.templating import environment
 from beambench.store.summaries import HistoryRun
@@ -55,6 +56,21 @@ def test_every_chart_is_a_png_and_an_svg_and_stands_on_the_page(history, tmp_pat
             assert path.read_bytes().startswith(b"\x89PNG")
         elif path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag == f"{SVG}svg"
+
+
+def test_lines_far_apart_have_axes_of_their_own(tmp_path):
+    def panels(factor):
+        metric = {"unit": "1/s", "direction": "higher", "n": 6}
+        runs = [
+            run_record(at, variant=variant, metrics={"throughput_elements": {**metric, "value": v}})
+            for at, (variant, v) in enumerate((("stock", 10.0), ("tuned", 10.0 * factor)))
+        ]
+        history = history_of(runs)
+        figure = figure_of(history, charts_of(history.metric_names())[0], NOW)
+        return [len(axes.get_legend().get_texts()) for axes in figure.axes]
+
+    assert panels(2) == [2]
+    assert panels(50) == [1, 1]
 
 
 def test_equal_runs_give_equal_files(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import cycle, pairwise
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -33,6 +33,9 @@ MOST_LABEL = 90
 MOST_CHANGES = 6
 """Changes of a line that have their size written beside them, the greatest."""
 
+SPREAD = 3.0
+"""Ratio of medians beyond which two lines have axes of their own."""
+
 LEAST_OF_LEVEL = 2
 MUTED = "#545d69"
 JITTER = 0.16
@@ -50,9 +53,9 @@ def figure_of(history: BenchmarkHistory, chart: Chart, built_at: str) -> Figure 
         built_at: what is written below, ISO 8601.
     """
     parts = [
-        (unit, names, lines)
+        (unit, names, panel)
         for unit, names in _by_unit(history, chart)
-        if (lines := _lines(history, names))
+        for panel in _panels(_lines(history, names), is_split=len(names) == 1)
     ]
     if not parts:
         return None
@@ -70,8 +73,10 @@ def figure_of(history: BenchmarkHistory, chart: Chart, built_at: str) -> Figure 
 class Line:
     """A metric of runs of one kind."""
 
-    def __init__(self, label: str, kind: KindHistory, series: Series) -> None:
+    def __init__(self, label: str, kind: KindHistory, series: Series, number: int) -> None:
         self.label = label
+        self.colour = COLOURS[number % len(COLOURS)]
+        self.marker = MARKERS[number % len(MARKERS)]
         self.kind = kind
         self.series = series
         at = {run.run_id: number for number, run in enumerate(kind.runs)}
@@ -107,23 +112,37 @@ def _lines(history: BenchmarkHistory, names: Sequence[str]) -> list[Line]:
     if len(names) == 1:
         name = names[0]
         lines = [
-            Line(_kind_text(kind), kind, kind.series[name])
-            for kind in history.kinds
+            Line(_kind_text(kind), kind, kind.series[name], number)
+            for number, kind in enumerate(history.kinds)
             if name in kind.series
         ]
     else:
         kind = next(kind for kind in history.kinds if any(name in kind.series for name in names))
         lines = [
-            Line(title_of(name), kind, kind.series[name]) for name in names if name in kind.series
+            Line(title_of(name), kind, kind.series[name], number)
+            for number, name in enumerate(names)
+            if name in kind.series
         ]
     return [line for line in lines if line.points]
 
 
+def _panels(lines: Sequence[Line], *, is_split: bool) -> list[list[Line]]:
+    """Return the lines of each axis: runs of a cluster would press those of one machine flat."""
+    if not is_split:
+        return [list(lines)] if lines else []
+    panels: list[list[Line]] = []
+    for line in sorted(lines, key=lambda line: -median(line.values)):
+        if panels and median(panels[-1][0].values) <= SPREAD * median(line.values):
+            panels[-1].append(line)
+        else:
+            panels.append([line])
+    return panels
+
+
 def _draw_by_time(axes: Axes, lines: Sequence[Line]) -> None:
-    styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
-    for line, (colour, marker) in zip(lines, styles, strict=False):
-        _draw_line(axes, line, colour, marker)
-        _draw_changes(axes, line, colour)
+    for line in lines:
+        _draw_line(axes, line)
+        _draw_changes(axes, line)
     marked = {
         _days(kind.runs[mark.index].started_at)
         for kind in {id(line.kind): line.kind for line in lines}.values()
@@ -138,12 +157,13 @@ def _draw_by_time(axes: Axes, lines: Sequence[Line]) -> None:
     axes.set_xlabel("UTC", fontsize=8, color=MUTED, loc="right")
 
 
-def _draw_line(axes: Axes, line: Line, colour: str, marker: str) -> None:
+def _draw_line(axes: Axes, line: Line) -> None:
+    colour = line.colour
     days = line.days
     label: str | None = _label(line)
     for part in line.stretches():
         axes.plot(days[part], line.values[part], color=colour, linewidth=0.9, alpha=0.55)
-        axes.plot(days[part], line.values[part], linestyle="", marker=marker, markersize=2.6,
+        axes.plot(days[part], line.values[part], linestyle="", marker=line.marker, markersize=2.6,
                   color=colour, label=label)  # fmt: skip
         label = None
     metrics = [run.metrics[line.series.metric] for run in line.runs]
@@ -166,7 +186,7 @@ def _label(line: Line) -> str:
     return f"{text} (noise {100 * math.sqrt(noise.squares / noise.freedom):.2g} %)"
 
 
-def _draw_changes(axes: Axes, line: Line, colour: str) -> None:
+def _draw_changes(axes: Axes, line: Line) -> None:
     """Draw the level of each stretch, and write beside the greatest changes how great they are."""
     days = {point.name: day for point, day in zip(line.points, line.days, strict=True)}
     for stretch in line.series.stretches():
@@ -190,6 +210,7 @@ def _draw_changes(axes: Axes, line: Line, colour: str) -> None:
             xytext=(3, 12 if ratio > 1 else -16),
             textcoords="offset points",
             fontsize=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
             color={"worse": "#b04300", "better": "#00694d"}.get(verdict, MUTED),
             arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": MUTED},
         )
@@ -200,17 +221,18 @@ def _draw_by_version(axes: Axes, lines: Sequence[Line]) -> None:
     sdks = {version for line in lines for version in map(_version, line.runs)}
     versions = sorted(sdks, key=_version_order)
     chance = np.random.default_rng(0)
-    styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
-    for number, (line, (colour, marker)) in enumerate(zip(lines, styles, strict=False)):
+    for number, line in enumerate(lines):
         offset = 0.6 * ((number + 0.5) / len(lines) - 0.5)
         of_runs = [versions.index(_version(run)) + offset for run in line.runs]
         spread = chance.uniform(-JITTER, JITTER, len(of_runs)) / len(lines)
-        axes.plot(np.array(of_runs) + spread, line.values, linestyle="", marker=marker,
-                  markersize=2.6, color=colour, alpha=0.45, label=_label(line))  # fmt: skip
+        axes.plot(np.array(of_runs) + spread, line.values, linestyle="", marker=line.marker,
+                  markersize=2.6, color=line.colour, alpha=0.45, label=_label(line))  # fmt: skip
         for place in sorted(set(of_runs)):
             values = [value for at, value in zip(of_runs, line.values, strict=True) if at == place]
             half = 0.25 / len(lines)
-            axes.hlines(median(values), place - half, place + half, color=colour, linewidth=2.2)
+            axes.hlines(
+                median(values), place - half, place + half, color=line.colour, linewidth=2.2
+            )
     axes.set_xticks(range(len(versions)), [_plain(version) for version in versions])
     axes.set_xlabel("Apache Beam", fontsize=8, color=MUTED, loc="right")
 
