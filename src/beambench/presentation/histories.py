@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
 from beambench.presentation.layout import Page, escape
-from beambench.presentation.values import show_value
+from beambench.presentation.values import show_value, shown_confidence
 from beambench.watch.series import Level, Series
 
 BAR = 24
@@ -94,11 +93,6 @@ def describe(level: Level, series: Series) -> list[str]:
     shown = "; ".join(level.environment[:PACKAGES_SHOWN])
     rest = len(level.environment) - PACKAGES_SHOWN
     return [text, f"   with it: {shown}" + (f"; and {rest} more" if rest > 0 else "")]
-
-
-def shown_confidence(confidence: float) -> str:
-    """Return a confidence in percent that never claims certainty."""
-    return f"{math.floor(min(confidence, 0.9999) * 10000) / 100:g} %"
 
 
 def as_document(name: str, series: Sequence[Series], left_out: Mapping[str, int]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from beambench.presentation.histories import PACKAGES_SHOWN, drawn, shown_confidence
+from beambench.presentation.histories import PACKAGES_SHOWN, drawn
 from beambench.presentation.layout import Page, escape
 from beambench.presentation.markdown import code, code_block
+from beambench.presentation.values import shown_confidence
 from beambench.times import parse_time
 from beambench.watch.alarms import WatchAlarm, WorseLevel
 from beambench.watch.github.issues import AlarmText, Outcome

@@ -46,6 +46,11 @@ def show_value(value: float, unit: str) -> str:
     return f"{scaled:{digits}} {name}".strip()
 
 
+def shown_confidence(confidence: float) -> str:
+    """Return a confidence in percent that never claims certainty."""
+    return f"{math.floor(min(confidence, 0.9999) * 10000) / 100:g} %"
+
+
 def summing_to_hundred(shares: Sequence[float]) -> list[str]:
     """Return shares that sum to one as percentages with one digit that sum to 100.0.
 

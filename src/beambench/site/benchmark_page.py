@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import jinja2
 
-from beambench.presentation.histories import shown_confidence
+from beambench.presentation.values import shown_confidence
 from beambench.printable import printable
 from beambench.record.configuration import definition_in
 from beambench.record.run_record import Metrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,10 +71,14 @@ class BenchmarkState:
         """All its files."""
         return {*self.run_pages.values(), *self.other_pages}
 
-    def is_written(self, out: Path) -> bool:
-        """Tell whether its pages are there, but for those of runs that could not be read."""
-        read = {self.run_pages[run_id] for run_id in self.costs if run_id in self.run_pages}
-        return all((out / name).exists() for name in (*read, *self.other_pages))
+    def is_written(self, present: Collection[str]) -> bool:
+        """Tell whether its pages are there, but for those of runs that could not be read.
+
+        Args:
+            present: files of the site.
+        """
+        read = (self.run_pages[run_id] for run_id in self.costs if run_id in self.run_pages)
+        return all(name in present for name in (*read, *self.other_pages))
 
 
 def state_of(

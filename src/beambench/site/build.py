@@ -12,7 +12,7 @@ from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteR
 from beambench.site.data.costs import RunCost, cost_of, with_cost
 from beambench.site.data.histories import BenchmarkHistory, benchmark_history
 from beambench.site.data.outlines import BenchmarkOutline
-from beambench.site.files import FOLDERS, copy_assets, remove_others, write_page
+from beambench.site.files import FOLDERS, copy_assets, page_names, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
 from beambench.site.manifest import NAME, Manifest, read_manifest
 from beambench.site.processes import Written, write_in_processes
@@ -62,9 +62,7 @@ def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
         outlines, written = _benchmarks(store, request, before, states)
         written += _overviews(request, outlines)
         pages = {name for state in states for name in state.pages}
-        for folder in ("benchmarks", "runs", "comparisons"):
-            there = {Path(name).name for name in pages if name.startswith(f"{folder}/")}
-            remove_others(request.out / folder, there)
+        remove_others(request.out, pages)
         manifest = Manifest(
             made_by=before.made_by, benchmarks={each.name: each for each in outlines}
         )
@@ -113,12 +111,13 @@ def _benchmarks(
 ) -> tuple[list[BenchmarkOutline], int]:
     """Write the pages of benchmarks that changed; return all outlines, and how many pages."""
     known = before.benchmarks
+    present = set(page_names(request.out))
     stale = [
         state
         for state in states
         if state.name not in known
         or known[state.name].key != state.key
-        or not state.is_written(request.out)
+        or not state.is_written(present)
     ]
     is_new = not known
     if len(stale) > 1 and sum(len(state.run_pages) for state in stale) > MANY_RUNS:

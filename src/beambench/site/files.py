@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
-FOLDERS = ("benchmarks", "runs", "comparisons", "assets")
+PAGES = ("benchmarks", "runs", "comparisons")
+FOLDERS = (*PAGES, "assets")
 
 
 def write_page(path: Path, text: str) -> None:
@@ -26,8 +29,15 @@ def copy_assets(out: Path) -> None:
     )
 
 
-def remove_others(folder: Path, names: set[str]) -> None:
-    """Remove the pages of a folder of the site that are of nothing in the store any more."""
-    for path in folder.iterdir():
-        if path.suffix in (".html", ".js", ".partial") and path.name not in names:
-            path.unlink()
+def page_names(out: Path) -> Iterator[str]:
+    """Yield the names of the pages of a site that are not over all benchmarks, relative to it."""
+    for folder in PAGES:
+        with os.scandir(out / folder) as entries:
+            yield from (f"{folder}/{entry.name}" for entry in entries)
+
+
+def remove_others(out: Path, names: Collection[str]) -> None:
+    """Remove the pages of a site that are of nothing in the store any more."""
+    for name in list(page_names(out)):
+        if name.endswith((".html", ".js", ".partial")) and name not in names:
+            (out / name).unlink()

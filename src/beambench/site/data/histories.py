@@ -103,16 +103,15 @@ def _kind_history(kind: Kind, runs: list[HistoryRun], policy: AlarmPolicy) -> Ki
         groups.append(numbers.setdefault(group_of(run), len(numbers)))
     series = {}
     for name in sorted({name for run in runs for name in run.metrics}):
-        at = [at for at, run in enumerate(runs) if _is_positive(run, name)]
+        at = [
+            at
+            for at, run in enumerate(runs)
+            if (value := run.metrics.get(name)) is not None and value.value > 0
+        ]
         if at:
             alike, of_alike = [runs[each] for each in at], [groups[each] for each in at]
             series[name] = series_of_kind(kind, alike, of_alike, name, policy)
     return KindHistory(kind, tuple(runs), tuple(groups), series, tuple(_marks(runs)))
-
-
-def _is_positive(run: HistoryRun, metric: str) -> bool:
-    value = run.metrics.get(metric)
-    return value is not None and value.value > 0
 
 
 def _marks(runs: list[HistoryRun]) -> list[Mark]:
