@@ -78,3 +78,21 @@ def test_what_cannot_be_is_said_in_one_line(beambench, folder, store, arguments,
     (folder / "taken").write_text("")
     answer = beambench("report", *arguments, "--store", store)
     assert (answer.code, answer.err) == (2, f"beambench: {problem}\n")
+
+
+def test_charts_are_written_as_pictures(beambench, folder, store):
+    answer = beambench("report", "--images", "pictures", "--json", "--store", store)
+    files = [path for path in (folder / "pictures").rglob("*") if path.is_file()]
+    assert (answer.code, answer.document["pictures"]) == (0, len(files))
+    assert (folder / "pictures" / "README.md").read_text("utf-8").startswith("# Benchmarks")
+    assert (folder / "pictures" / "overhead-noop" / "elements-rate-by-date.svg").exists()
+
+
+def test_without_matplotlib_no_site_is_begun(beambench, folder, store, monkeypatch):
+    monkeypatch.setattr("beambench.site.pictures.write.find_spec", lambda name: None)
+    answer = beambench("report", "--images", "pictures", "--store", store)
+    assert answer.code == 2
+    assert answer.err == (
+        "beambench: matplotlib is not installed: pip install 'beambench[pictures]' for --images\n"
+    )
+    assert not (folder / "site").exists()
