@@ -10,6 +10,7 @@
     "M11 1.4l3.4 6h-6.8z",
     "M11 1l4 4l-4 4l-4-4z",
   ];
+  const PREFERRED = ["throughput_elements", "throughput_inferred", "element_latency_mean"];
   const HEADLINE_SECTIONS = ["speed", "latency", "cost"];
 
   // The line and shape of a series in small. The number gives the colour.
@@ -59,8 +60,9 @@
     const names = Object.keys(data.metrics).filter((name) =>
       data.series.some((series) => newest(series, name) >= 0),
     );
+    const ordered = [...PREFERRED.filter((name) => names.includes(name)), ...names];
     return HEADLINE_SECTIONS.map((section) =>
-      names.find((name) => data.metrics[name].section === section),
+      ordered.find((name) => data.metrics[name].section === section),
     ).filter(Boolean);
   }
 
