@@ -9,6 +9,7 @@ from statistics import geometric_mean
 from typing import Literal
 
 from beambench.analysis.comparison import Effect, adjusted, compare_pairs, compare_samples, widened
+from beambench.experiments.comparison.cost import COST
 from beambench.metrics.registry import metrics
 from beambench.record.comparison import ComparedMetric, SideName
 from beambench.record.run_record import Direction, Repeat
@@ -101,8 +102,15 @@ def compared_metrics(
         for metric in metrics()
     }
     known = [name for name, quantity in quantities.items() if any(_known(quantity))]
-    quantities = {name: quantities[name] for name in judged_metrics(known)}
-    return _compared(quantities, repeats, limits)
+    judged = {name: quantities[name] for name in judged_metrics(known)}
+    cost = _quantity(_currency(repeats), "lower", partial(_values, COST), repeats)
+    return _compared({**judged, COST: cost}, repeats, limits)
+
+
+def _currency(repeats: Repeats) -> str:
+    """Return what the cost is in: the price sheets of all regions have the same currency."""
+    costs = (repeat.metrics[COST] for repeat in repeats.all if COST in repeat.metrics)
+    return next((cost.unit for cost in costs), "")
 
 
 def judged_metrics(known: Collection[str]) -> list[str]:

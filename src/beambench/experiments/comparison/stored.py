@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from beambench.analysis.comparison import LEAST_PAIRS
 from beambench.clock import utc_now
 from beambench.errors import UsageError
+from beambench.experiments.comparison.cost import priced
 from beambench.experiments.comparison.document import (
     Circumstances,
     ComparedRun,
@@ -51,15 +52,15 @@ def compare_stored(
     others = [run for run in newest if run.run_id not in (base.run_id, candidate.run_id)]
     alike = _like(base, others)
     comparison = make_comparison(
-        ComparedRun(base),
-        ComparedRun(candidate),
+        ComparedRun(priced(base)),
+        ComparedRun(priced(candidate)),
         Circumstances(
             schedule="stored",
             created_at=utc_now(),
             limits=limits,
             differences=unlike,
             warnings=[_warning(len(alike))],
-            other_runs=alike,
+            other_runs=[priced(run) for run in alike],
         ),
     )
     store.comparisons.add(comparison)
