@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from beambench.record.run_record import MetricValue, RunRecord
 from beambench.store.run_store import RunStore
 from github_stub import REPOSITORY, TOKEN, github_repository
 from published_runs import run_record
@@ -238,6 +239,73 @@ def test_runs_that_are_missing_old_or_failed_are_told(arrived):
     code, new, said = arrived([run.benchmark], failed)
     assert (code, new) == (1, [failed.run_id])
     assert f"::error::{run.benchmark}: run {failed.run_id} timed out" in said
+
+
+@pytest.fixture
+def gate(tmp_path, monkeypatch, capsys):
+    """Check a benchmark whose runs had these rates; return exit code, output and gate.md."""
+    monkeypatch.chdir(tmp_path)
+    runs: list[RunRecord] = []
+    for name, value in {
+        "STORE": "sqlite:///runs.db",
+        "BASELINE": "main",
+        "MAX_SLOWDOWN": "5%",
+        "GITHUB_OUTPUT": "output",
+        "BENCHMARKS": json.dumps(["overhead-noop"]),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def check(*rates, gate="fail", renew="false"):
+        monkeypatch.setenv("GATE", gate)
+        monkeypatch.setenv("RENEW", renew)
+        with RunStore.open("sqlite:///runs.db") as store:
+            for rate in rates:
+                metric = {"value": rate, "unit": "1/s", "direction": "higher", "n": 6}
+                run = run_record(len(runs) + 1).model_copy(
+                    update={
+                        "benchmark": "overhead-noop",
+                        "metrics": {"throughput_elements": MetricValue.model_validate(metric)},
+                    }
+                )
+                store.add(run)
+                runs.append(run)
+        Path("output").write_text("")
+        code = run_script("gate.py")
+        said = Path("gate.md").read_text() if Path("gate.md").exists() else ""
+        return code, dict(output()), said, capsys.readouterr()
+
+    return check
+
+
+def test_the_default_branch_makes_the_baseline_that_a_branch_is_checked_against(gate):
+    code, out, said, _ = gate(100.0, 101.0, 99.5, 100.5, 100.2, renew="true")
+    assert (code, out, said) == (0, {"code": "0"}, "- overhead-noop: no baseline yet\n")
+    with RunStore.open("sqlite:///runs.db") as store:
+        baseline = store.baselines.get("main-overhead-noop")
+    assert baseline is not None
+    assert len(baseline.run_ids) == 5
+
+    code, out, said, _ = gate(100.1)
+    assert (code, out["code"]) == (0, "0")
+    assert "passed" in said
+    code, out, said, _ = gate(70.0)
+    assert (code, out["code"]) == (0, "1")
+    assert "failed" in said
+    assert gate(gate="report-only")[1]["code"] == "0"
+
+
+def test_a_branch_leaves_the_baseline_as_it_is_and_too_few_runs_make_none(gate):
+    gate(100.0, 101.0, renew="true")
+    with RunStore.open("sqlite:///runs.db") as store:
+        assert store.baselines.get("main-overhead-noop") is None
+    gate(99.0, 100.0)
+    with RunStore.open("sqlite:///runs.db") as store:
+        assert store.baselines.get("main-overhead-noop") is None
+
+
+def test_a_gate_that_is_none_is_refused(gate):
+    code, _, _, _ = gate(100.0, gate="often")
+    assert code == "::error::gate 'often': write report-only, fail, strict"
 
 
 @pytest.fixture

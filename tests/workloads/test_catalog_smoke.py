@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -76,16 +77,21 @@ Smoked = Callable[[str, str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def smoked(tmp_path_factory: pytest.TempPathFactory) -> Smoked:
-    """Return the record of a smoke run that succeeded; each is run once for all tests."""
-    records: dict[tuple[str, str], dict[str, Any]] = {}
+def smoked(shared_folder: Path) -> Smoked:
+    """Return the record of a smoke run that succeeded; each is run once for all processes."""
 
     def record(name: str, variant: str) -> dict[str, Any]:
-        if (name, variant) not in records:
-            code, cli = smoke(tmp_path_factory.mktemp("smoke"), name, variant)
-            assert code == 0, cli.errors
-            records[name, variant] = json.loads(cli.output)
-        return records[name, variant]
+        folder = shared_folder / f"smoke-{name}-{variant}"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = folder / "record.json"
+            if not kept.exists():
+                code, cli = smoke(folder, name, variant)
+                assert code == 0, cli.errors
+                kept.write_text(cli.output)
+        record: dict[str, Any] = json.loads(kept.read_text())
+        return record
 
     return record
 
