@@ -5,6 +5,7 @@
   const { model } = beambench;
   const WHISKER_SPACING = 9;
   const LABEL_SPACING = 52;
+  const CROWDED_PX = 10;
   const TAU = 2 * Math.PI;
 
   // Positions in pixels of the canvas, and the width of one pixel of the page.
@@ -135,7 +136,7 @@
   // What is within the noise of its level is small and grey; a disturbed run is hollow.
   function dots(at, line, points) {
     const { ctx } = at;
-    const isCrowded = at.box.width / at.ratio / Math.max(points.length, 1) < 5;
+    const isCrowded = at.box.width / at.ratio / Math.max(points.length, 1) < CROWDED_PX;
     const grey = beambench.colour("line-strong");
     const background = beambench.colour("surface");
     for (const point of points) {
@@ -208,13 +209,12 @@
       const colour = beambench.colour(KIND_COLOURS[model.kindOf(change)]);
       vertical(at, x, colour, [], 1.2);
       ring(at, point, colour, 5);
-      if (labels.some((other) => Math.abs(other - x) < LABEL_SPACING * at.ratio)) continue;
-      labels.push(x);
-      label(at, x, beambench.change(change.ratio), colour);
+      const isCovered = labels.some((other) => Math.abs(other.x - x) < LABEL_SPACING * at.ratio);
+      if (!isCovered) labels.push({ x, text: beambench.change(change.ratio), colour });
     }
   }
 
-  function label(at, x, text, colour) {
+  function label(at, { x, text, colour }) {
     const { ctx } = at;
     ctx.font = `600 ${11 * at.ratio}px system-ui, sans-serif`;
     const width = ctx.measureText(text).width + 8 * at.ratio;
@@ -266,6 +266,7 @@
     dots,
     medians,
     changePoints,
+    label,
     alarms,
     marks,
     ring,

@@ -202,6 +202,7 @@
           if (this.isTime) painter.changePoints(at, line, labels);
           if (this.isTime) painter.alarms(at, line);
         }
+        for (const label of labels) painter.label(at, label);
         this.drawPins(at, visible);
       });
       this.publish(from, to);
