@@ -20,6 +20,8 @@
     "command",
   ];
   const PICTURE_MARGIN = 16;
+  const HEAD_HEIGHT = 56;
+  const KEY_HEIGHT = 17;
 
   // All values of the series that are shown, in the range of time that is shown; nothing is down-sampled.
   function rows(figure) {
@@ -86,55 +88,70 @@
     return new Blob([`${JSON.stringify(document, null, 1)}\n`], { type: "application/json" });
   }
 
-  // The panes under each other, under a heading and the names of the series.
+  // The panes that are shown under each other, below the name of the benchmark and the chart.
   function png(figure) {
-    const panes = figure.panes;
+    const panes = figure.panes.filter((pane) => !pane.root.hidden);
     panes.forEach((pane) => pane.create());
     const ratio = devicePixelRatio || 1;
-    const width = Math.max(...panes.map((pane) => pane.plot.ctx.canvas.width)) + 2 * PICTURE_MARGIN * ratio;
-    const series = [...new Set(panes.flatMap((pane) => pane.visibleLines().map((line) => line.series)))];
-    const titleHeight = (30 + 17 * series.length) * ratio;
-    const heights = panes.map((pane) => pane.plot.ctx.canvas.height + 22 * ratio);
-    const canvas = element("canvas", {
-      width,
-      height: titleHeight + heights.reduce((a, b) => a + b, 2 * PICTURE_MARGIN * ratio),
-    });
+    const keys = panes.map(keysOf);
+    const heights = panes.map(
+      (pane, at) => pane.plot.height + KEY_HEIGHT * keys[at].length + 2 * PICTURE_MARGIN,
+    );
+    const width = Math.max(...panes.map((pane) => pane.plot.width)) + 2 * PICTURE_MARGIN;
+    const height = HEAD_HEIGHT + heights.reduce((sum, one) => sum + one, 0);
+    const canvas = element("canvas", { width: width * ratio, height: height * ratio });
     const ctx = canvas.getContext("2d");
-    ctx.fillStyle = beambench.colour("surface");
-    ctx.fillRect(0, 0, canvas.width, canvas.height);
     ctx.scale(ratio, ratio);
-    pictureHead(ctx, figure, series);
-    ctx.setTransform(1, 0, 0, 1, 0, 0);
-    let top = titleHeight + PICTURE_MARGIN * ratio;
+    ctx.fillStyle = beambench.colour("surface");
+    ctx.fillRect(0, 0, width, height);
+    pictureHead(ctx, figure);
+    let top = HEAD_HEIGHT;
     panes.forEach((pane, at) => {
-      ctx.font = `${12 * ratio}px system-ui, sans-serif`;
-      ctx.fillStyle = beambench.colour("muted");
-      ctx.fillText(pane.title.textContent, PICTURE_MARGIN * ratio, top + 12 * ratio);
-      ctx.drawImage(pane.plot.ctx.canvas, PICTURE_MARGIN * ratio, top + 20 * ratio);
+      drawKeys(ctx, pane, keys[at], top);
+      const { canvas: drawn } = pane.plot.ctx;
+      const under = top + KEY_HEIGHT * keys[at].length + PICTURE_MARGIN;
+      ctx.drawImage(drawn, PICTURE_MARGIN, under, drawn.width / ratio, drawn.height / ratio);
       top += heights[at];
     });
     return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   }
 
-  function pictureHead(ctx, figure, series) {
+  function pictureHead(ctx, figure) {
+    const demo = figure.data.demo ? " (demonstration: made-up runs)" : "";
     ctx.fillStyle = beambench.colour("text");
     ctx.font = "600 15px system-ui, sans-serif";
-    const demo = figure.data.demo ? " (demo: made-up runs)" : "";
-    ctx.fillText(
-      beambench.printable(`${figure.data.benchmark}: ${figure.chart.title}${demo}`),
-      PICTURE_MARGIN,
-      PICTURE_MARGIN + 14,
-    );
+    ctx.fillText(beambench.printable(figure.chart.title), PICTURE_MARGIN, 28);
+    ctx.fillStyle = beambench.colour("muted");
     ctx.font = "12px system-ui, sans-serif";
-    series.forEach((one, at) => {
-      const y = PICTURE_MARGIN + 34 + 17 * at;
-      const number = figure.data.series.indexOf(one);
-      ctx.fillStyle = beambench.seriesColour(number);
-      ctx.beginPath();
-      beambench.painter.shape(ctx, beambench.seriesShape(number), PICTURE_MARGIN + 5, y - 4, 4);
-      ctx.fill();
-      ctx.fillStyle = beambench.colour("muted");
-      ctx.fillText(beambench.printable(one.label), PICTURE_MARGIN + 16, y);
+    ctx.fillText(beambench.printable(figure.data.benchmark + demo), PICTURE_MARGIN, 47);
+  }
+
+  // A line of text for each thing that has a colour, under one that says what the pane shows.
+  function keysOf(pane) {
+    const titles = pane.spec.metrics.map((name) => pane.page.data.metrics[name].title);
+    const { only } = pane.spec;
+    const tail = pane.title.querySelector(".pane-unit").textContent;
+    const heading = pane.isOfMetrics ? (only ? only.label : "") : titles[0];
+    const keys = pane.visibleLines().map((line) => ({
+      number: line.number,
+      text: pane.isOfMetrics ? titles[line.metricNumber] : line.series.label,
+    }));
+    return [{ number: null, text: [heading, tail].filter(Boolean).join(", ") }, ...keys];
+  }
+
+  function drawKeys(ctx, pane, keys, top) {
+    ctx.font = "12px system-ui, sans-serif";
+    keys.forEach(({ number, text }, at) => {
+      const y = top + KEY_HEIGHT * (at + 1);
+      const isKey = number !== null;
+      if (isKey) {
+        ctx.fillStyle = beambench.seriesColour(number);
+        ctx.beginPath();
+        beambench.painter.shape(ctx, beambench.seriesShape(number), PICTURE_MARGIN + 5, y - 4, 4);
+        ctx.fill();
+      }
+      ctx.fillStyle = beambench.colour(isKey ? "muted" : "text");
+      ctx.fillText(beambench.printable(text), PICTURE_MARGIN + (isKey ? 16 : 0), y);
     });
   }
 
