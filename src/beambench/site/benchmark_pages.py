@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,10 +127,6 @@ class BenchmarkPages:
 
     def write(self, state: BenchmarkState) -> tuple[BenchmarkOutline, int]:
         """Write them; return what the pages over all show of it, and how many were written."""
-        with _without_collection():
-            return self._write(state)
-
-    def _write(self, state: BenchmarkState) -> tuple[BenchmarkOutline, int]:
         runs, costs, written = self._run_pages(state)
         history = benchmark_history(state.name, runs, self.request.now, self.request.policy)
         comparisons = self.store.comparisons.newest(state.name)
@@ -193,18 +187,6 @@ class BenchmarkPages:
 
     def _page(self, newest: str | None, *, demo: bool) -> Page:
         return Page(root="../", built_at=self.request.now, newest=newest, demo=demo)
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Do not look for cycles: of some 100,000 objects none has one, and looking takes a third."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _run_page(run_id: str) -> str:

@@ -15,6 +15,7 @@ from beambench.site.data.outlines import BenchmarkOutline
 from beambench.site.files import FOLDERS, copy_assets, page_names, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
 from beambench.site.manifest import NAME, Manifest, read_manifest
+from beambench.site.memory import without_collection
 from beambench.site.processes import Written, write_in_processes
 from beambench.site.start_page import render_start
 from beambench.site.summary_page import render_summary
@@ -53,8 +54,8 @@ def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
         StoreError: the store cannot be read.
     """
     names = _names(store, request.benchmarks)
-    before = read_manifest(request.out)
-    with _writing(request.out):
+    with _writing(request.out), without_collection():
+        before = read_manifest(request.out)
         for folder in FOLDERS:
             (request.out / folder).mkdir(parents=True, exist_ok=True)
         copy_assets(request.out)

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from beambench.errors import BeambenchError, RunError
 from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteRequest
 from beambench.site.data.outlines import BenchmarkOutline
+from beambench.site.memory import without_collection
 from beambench.store.run_store import RunStore
 
 MOST = 8
@@ -76,7 +77,7 @@ def _answer(pipe: Connection) -> Written:
 def _write_until_closed(pipe: Connection, url: str, request: SiteRequest, is_new: bool) -> None:
     """Answer each state with what was written, or with what went wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and closes the pipe
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, BrokenPipeError), without_collection():
         try:
             with RunStore.open(url) as store:
                 pages = BenchmarkPages(store, request, is_new)
