@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from beambench.cli.listing import COLUMNS
+from beambench.metrics.registry import metrics as registered
 from beambench.store import RunStore
 from beambench.version import __version__
 
@@ -63,6 +64,25 @@ def test_help_names_the_verbs_the_precedence_and_the_exit_codes(beambench, argum
     text = " ".join(answer.out.split())
     assert "command line > environment (BEAMBENCH_*) > project file (beambench.yaml) >" in text
     assert "124 timed out, 130 interrupted" in text
+
+
+def test_metrics_are_explained_as_they_are_defined(beambench):
+    latency = next(metric for metric in registered() if metric.name == "element_latency_mean")
+    answer = beambench("metrics", "element_latency_mean", "peak_memory")
+    assert (answer.code, answer.err) == (0, "")
+    words = " ".join(answer.out.split())
+    assert words.startswith(f"element_latency_mean s, lower is better {latency.formula}")
+    assert "peak_memory B, lower is better" in words
+    document = beambench("metrics", "--json").document
+    assert [entry["name"] for entry in document] == [metric.name for metric in registered()]
+    beams = {entry["beam_label"] for entry in document}
+    assert {metric.beam_label for metric in registered() if metric.beam_label} <= beams
+
+
+def test_a_metric_that_is_none(beambench):
+    answer = beambench("metrics", "peak_memori")
+    assert (answer.code, answer.out) == (2, "")
+    assert "no metric 'peak_memori' (did you mean 'peak_memory'?)" in answer.err
 
 
 @pytest.mark.parametrize("verb", ["run", "list", "show", "validate", "history", "new", "doctor"])

@@ -47,6 +47,7 @@ VERBS = {
     "export": "delivery.exchange:export_runs",
     "import": "delivery.exchange:import_runs",
     "new": "new:new",
+    "metrics": "metrics:metrics",
     "doctor": "doctor:doctor",
 }
 """Name -> ``module:function`` in this package; imported once the verb is asked for."""

@@ -16,7 +16,9 @@ THRESHOLDS = (3.2, 3.4, 3.7, 4.0)
 
 def backtest(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A benchmark with stored runs.")],
-    metric: Annotated[str, typer.Option(metavar="M", help="Which metric.")] = "throughput_elements",
+    metric: Annotated[
+        str, typer.Option(metavar="M", help="Which metric: see `beambench metrics`.")
+    ] = "throughput_elements",
     every: Annotated[
         float, typer.Option(metavar="DAYS", help="Days between runs, for false alarms a year.")
     ] = 1.0,

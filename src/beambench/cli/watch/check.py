@@ -33,7 +33,10 @@ def check(
         str, typer.Option(metavar="PERCENT", help="How much worse a metric may be.")
     ] = "5%",
     metric: Annotated[
-        list[str] | None, typer.Option(metavar="M", help="Check this metric; can be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="M", help="Check this metric (see `beambench metrics`); can be repeated."
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 4 if too little is known to pass.")

@@ -30,7 +30,10 @@ def history(
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(metavar="M", help="Draw this metric over time, with its changes."),
+        typer.Option(
+            metavar="M",
+            help="Draw this metric over time, with its changes: see `beambench metrics`.",
+        ),
     ] = None,
     file: Annotated[
         Path | None,
