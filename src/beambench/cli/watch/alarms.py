@@ -38,10 +38,7 @@ def alarms(
         typer.Option(metavar="NAME", help="Watch this benchmark only; can be repeated."),
     ] = None,
     metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="M", help="Watch this metric (see `beambench metrics`); can be repeated."
-        ),
+        list[str] | None, typer.Option(metavar="M", help="Watch this metric; can be repeated.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Runs of a benchmark, the newest.")] = 400,
     policy: PolicyOption = None,
