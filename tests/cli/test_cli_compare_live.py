@@ -13,7 +13,7 @@ import pytest
 from beambench.controller.results import TaskResult
 from beambench.record.comparison import Comparison
 from beambench.store import RunStore
-from fake_workers import KILLED, crashed, measured, prepared
+from fake_workers import KILLED, crashed, gave_up, measured, prepared
 
 pytestmark = pytest.mark.usefixtures("workers", "scratch")
 
@@ -71,6 +71,19 @@ def test_several_benchmarks_are_measured_one_after_the_other(beambench, workers)
         for name in ("overhead-noop", "sklearn-digits"):
             assert len(store.comparisons.newest(name)) == 1
             assert len(store.history(name)) == 2
+
+
+def test_a_benchmark_that_cannot_be_prepared_is_left_out_and_the_others_are_kept(
+    beambench, workers
+):
+    refused = gave_up("prepare", "usage", "no such file: /nowhere")
+    workers.script("prepare", prepared(), prepared(), refused)
+    workers.script("pipeline", *paired(1.0))
+    command = ("compare", "overhead-noop", "sklearn-digits", *COMMAND[2:])
+    answer = beambench(*command, "--control", "--json")
+    assert answer.code == 3
+    assert [each["benchmark"] for each in answer.document["comparisons"]] == ["overhead-noop"]
+    assert "no such file: /nowhere" in answer.document["left_out"]["sklearn-digits"]
 
 
 def test_ctrl_c_leaves_out_the_benchmarks_that_were_not_begun(beambench, workers):

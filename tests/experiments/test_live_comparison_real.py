@@ -11,6 +11,7 @@ from beambench.experiments.live_comparison.blocks import Block
 from beambench.machine.cores import usable_cores
 from beambench.record.comparison import Comparison
 from beambench.store import RunStore
+from beambench.watch.series import unfit
 from workers_here import work_here
 
 pytestmark = pytest.mark.real
@@ -82,5 +83,6 @@ def test_both_sides_of_a_duet_run_at_the_same_time_on_half_of_the_cores(
         runs = store.history(comparison.benchmark)
     assert [run.environment["machine"]["cores"]["usable"] for run in runs] == [len(cores) // 2] * 2
     assert all(run.verification.passed for run in runs)
+    assert {unfit(run) for run in runs} == {"measured in a duet"}
     base, candidate = (run.repeats[0] for run in runs)
     assert Block(0, {"base": base, "candidate": candidate}).overlap > 0.5

@@ -39,6 +39,8 @@ def test_hyperthreads_of_a_core_are_in_one_part_if_there_are_enough(tmp_path):
     assert equal_parts(frozenset(range(8)), 2, far) == [{0, 4, 1, 5}, {2, 6, 3, 7}]
     three = machine(tmp_path / "three", "0,3", "1,4", "2,5", "0,3", "1,4", "2,5")
     assert equal_parts(frozenset(range(6)), 2, three) == [{0, 3}, {1, 4}]
+    uneven = machine(tmp_path / "uneven", "0-1", "0-1", "2-3", "2-3", "4-5", "4-5")
+    assert equal_parts(frozenset({0, 2, 3, 4, 5}), 2, uneven) == [{2, 3}, {4, 5}]
     single = machine(tmp_path / "single", "0-1", "0-1")
     assert equal_parts(frozenset(range(2)), 2, single) == [{0}, {1}]
 

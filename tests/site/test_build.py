@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from beambench.errors import UsageError
+from beambench.experiments.comparison.effects import Limits
+from beambench.experiments.comparison.stored import compare_stored
 from beambench.site.benchmark_pages import SiteRequest
 from beambench.site.build import build_site
+from beambench.site.files import locked
 from beambench.site.slugs import slug
 from beambench.site.templating import CONTENT_SECURITY_POLICY
 from beambench.store.run_store import RunStore
@@ -110,3 +114,75 @@ def test_text_of_records_stays_text(tmp_path, out):
     texts = [path.read_text("utf-8") for path in out.rglob("*.html")]
     assert len(texts) == 5
     assert not any("<img" in text or "</script><" in text for text in texts)
+
+
+def test_a_folder_with_a_site_json_of_others_is_left_alone(store, out):
+    (out / "benchmarks").mkdir(parents=True)
+    theirs = out / "benchmarks/mine.js"
+    theirs.write_text("1")
+    (out / "site.json").write_text('{"title": "my blog"}')
+    with pytest.raises(UsageError, match=r"its site\.json is not of beambench: name a new folder"):
+        build_site(store, request(out))
+    assert theirs.exists()
+    assert not (out / "index.html").exists()
+
+
+def test_what_a_link_leads_to_is_not_removed(store, out, tmp_path):
+    build_site(store, request(out))
+    elsewhere = tmp_path / "elsewhere"
+    (out / "comparisons").rmdir()
+    elsewhere.mkdir()
+    (elsewhere / "theirs.html").write_text("theirs")
+    (out / "comparisons").symlink_to(elsewhere)
+    build_site(store, request(out))
+    assert (elsewhere / "theirs.html").exists()
+
+
+def test_a_first_build_that_fails_can_be_made_again(store, out, monkeypatch):
+    with pytest.raises(UsageError, match="nonsense"):
+        build_site(store, request(out, since="nonsense"))
+    with monkeypatch.context() as patch:
+        patch.setattr("beambench.site.build.copy_assets", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build_site(store, request(out))
+    assert build_site(store, request(out)).runs == 3
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_pages_of_a_build_that_was_killed_are_not_taken_for_whole(store, out, monkeypatch):
+    build_site(store, request(out))
+    page = out / "benchmarks/published-tests.html"
+    whole = page.read_text("utf-8")
+    since = run_record(2).started_at
+    with monkeypatch.context() as patch:
+        patch.setattr("beambench.site.build.render_start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build_site(store, request(out, since=since))
+    assert page.read_text("utf-8") != whole
+    assert build_site(store, request(out)).runs == 3
+    assert page.read_text("utf-8") == whole
+
+
+def test_a_build_waits_for_another_one(store, out):
+    build_site(store, request(out))
+    store.add(run_record(7))
+    with ThreadPoolExecutor(1) as pool:
+        with locked(out):
+            building = pool.submit(build_site, store, request(out))
+            with pytest.raises(TimeoutError):
+                building.result(timeout=0.3)
+            assert not (out / f"runs/{slug(run_record(7).run_id)}.html").exists()
+        assert building.result(timeout=60).runs == 4
+
+
+def test_the_sides_of_a_comparison_without_a_page_are_no_links(store, out):
+    base, candidate = run_record(0), run_record(2)
+    limits = Limits(0.03, 0.01)
+    comparison = compare_stored(store, base, candidate, limits, allow_different=True)
+    build_site(store, request(out, since=candidate.started_at))
+    text = (out / f"comparisons/{slug(comparison.comparison_id)}.html").read_text("utf-8")
+    assert f'href="../runs/{slug(candidate.run_id)}.html"' in text
+    assert f'href="../runs/{slug(base.run_id)}.html"' not in text

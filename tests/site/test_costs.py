@@ -7,7 +7,7 @@ import pytest
 from beambench.cost.request import CostRequest
 from beambench.definition.library import Library
 from beambench.experiments.cost import price_run
-from beambench.record.run_record import RunRecord
+from beambench.record.run_record import Choice, RunRecord
 from beambench.site.data.costs import METRIC, UNKNOWN, cost_of, with_cost
 from beambench.store.run_store import RunStore
 from beambench.store.summaries import HistoryRun
@@ -46,6 +46,16 @@ def test_a_job_costs_what_the_report_on_it_says(tmp_path):
     assert report.benchmark_total is not None
     cost = cost_of(light(record), record.model_dump_json())
     assert cost.amount == pytest.approx(float(report.benchmark_total.expected))
+
+
+def test_the_speed_of_a_precision_that_the_machines_lack_is_no_price():
+    """What a setting that was left open came to decides, as it does for `beambench cost`."""
+    definition = measured().config["definition"]
+    auto = {**definition, "model": {**definition["model"], "precision": "auto"}}
+    choice = Choice(setting="model.precision", value="bfloat16", reason="the CPU has it")
+    run = measured().model_copy(update={"config": {"definition": auto, "beam_flags": []}})
+    decided = run.model_copy(update={"choices": [choice]})
+    assert cost_of(light(decided), decided.model_dump_json()) == UNKNOWN
 
 
 def test_a_run_that_cannot_be_priced_costs_what_is_not_known():

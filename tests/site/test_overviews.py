@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from beambench.analysis.change_points.policy import AlarmPolicy
+from beambench.analysis.change_points.policy import AlarmPolicy, Change
 from beambench.record.baseline import Baseline
 from beambench.site.data.histories import benchmark_history
+from beambench.site.data.movers import CLEAREST, _mover
 from beambench.site.data.outlines import BenchmarkOutline, outline_of
 from beambench.site.start_page import render_start
 from beambench.site.summary_page import SILENT, summary_of
 from beambench.site.templating import Page, environment
 from beambench.store.summaries import HistoryRun
+from beambench.watch.series import Level, Point, Series
 from published_runs import run_record
 
 FIRST = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -176,3 +178,38 @@ def test_rates_as_far_apart_as_numbers_can_be_break_nothing():
     assert mover.judgement == "better"
     assert "e+299 1/s" in start_page([far], at(DAYS))
     assert BenchmarkOutline.model_validate_json(far.model_dump_json()) == far
+
+
+def test_a_change_without_any_noise_is_the_clearest():
+    runs = [nightly(16 * day, 100 if day < 25 else 50) for day in range(30)]
+    (mover,) = [each for each in outline(runs).movers if each.metric == "throughput_elements"]
+    assert (mover.noise, mover.effect) == (pytest.approx(0), CLEAREST)
+    assert mover.judgement == "worse"
+
+
+@pytest.mark.parametrize(
+    ("rate", "judgement"),
+    [
+        (97.1, "noise"),  # 3.5 standard errors: beyond 3, but with 4 degrees of freedom no wonder
+        (93.0, "worse"),
+    ],
+)
+def test_what_few_runs_tell_of_the_noise_asks_for_more(rate, judgement):
+    values = [100.0, 101.0, 99.0, rate, 1.01 * rate, 0.99 * rate]
+    points = tuple(Point(f"run-{at}", "", value, "group") for at, value in enumerate(values))
+    change = Change(3, "down", rate / 100, 0.9, 1.0, 0.99, "step")
+    series = Series("rate", "1/s", "up", None, points, (Level(change, points[3], ()),), ())
+    mover = _mover(series, "label", 3)
+    assert mover.effect is not None
+    assert mover.effect > 3
+    assert mover.judgement == judgement
+
+
+def test_a_side_of_a_duet_is_not_the_newest_run(steady):
+    runs = [nightly(day) for day in range(10)]
+    duet = nightly(11, 50, labels={"comparison": "compare-1", "schedule": "duet"})
+    shown = outline([*runs, duet])
+    assert (shown.newest_run, shown.problem) == ("run-009", None)
+    assert shown.throughput is not None
+    assert shown.throughput.value > 90
+    assert outline([*runs, nightly(11, 50, labels={"schedule": "duet"})]).newest_run == "run-011"

@@ -50,7 +50,7 @@ def comparison(site: Path) -> str:
                       limits=Limits(MARGIN, ALPHA)),
     )  # fmt: skip
     by_id = {run.run_id: run for run in runs}
-    text = render_comparison(environment(), made, PAGE, runs=by_id, candidates=[made])
+    text = render_comparison(environment(), made, PAGE, runs=by_id, candidates=[made], pages=by_id)
     write_page(site / "comparisons/made.html", text)
     return "comparisons/made.html"
 

@@ -57,7 +57,9 @@ def run_page(templates, record, document=None):
 
 def comparison_page(templates, comparison, runs=()):
     runs = {run.run_id: run for run in runs}
-    return render_comparison(templates, comparison, PAGE, runs=runs, candidates=[comparison])
+    return render_comparison(
+        templates, comparison, PAGE, runs=runs, candidates=[comparison], pages=runs
+    )
 
 
 def test_a_run_has_its_numbers_command_and_whole_record(templates):
@@ -130,7 +132,7 @@ def test_candidates_of_one_base_stand_beside_each_other(templates):
     other = attack_comparison(run_record(2), comparison_id="three")
     candidates = with_same_base(one, [one, two, other])
     assert [each.comparison_id for each in candidates] == ["one", "two"]
-    text = render_comparison(templates, one, PAGE, runs={}, candidates=candidates)
+    text = render_comparison(templates, one, PAGE, runs={}, candidates=candidates, pages=())
     assert 'href="../comparisons/two.html"' in text
     assert "(this page)" in text
 

@@ -35,6 +35,17 @@ def test_the_start_page_is_served(address):
     assert asked(address, Host=f"localhost:{address.rpartition(':')[2]}")[0] == 200
 
 
+def test_a_browser_leaves_out_the_port_that_is_usual(address):
+    assert asked(address, Host="127.0.0.1")[0] == 200
+
+
+def test_a_run_that_came_while_the_site_was_built_is_in_the_next_one():
+    built = list[float]()
+    clock = FakeClock(interrupted_at=START + 2 * EVERY_S)
+    watch(clock, lambda: 2, lambda: built.append(clock.now() - START), 1)
+    assert built == [EVERY_S]
+
+
 def test_a_name_of_somebody_else_that_leads_here_is_refused(address):
     assert asked(address, Host="evil.example:80")[0] == 403
 
@@ -50,9 +61,9 @@ def test_a_port_that_is_taken_is_named(address, tmp_path):
 
 
 def test_a_store_that_changes_is_built_again_once():
-    versions, built = iter([0, 0, 1, 1, 1, 2]), list[float]()
+    versions, built = iter([0, 1, 1, 1, 2]), list[float]()
     clock = FakeClock(interrupted_at=START + 6 * EVERY_S)
-    watch(clock, lambda: next(versions), lambda: built.append(clock.now() - START))
+    watch(clock, lambda: next(versions), lambda: built.append(clock.now() - START), 0)
     assert built == [2 * EVERY_S, 5 * EVERY_S]
 
 

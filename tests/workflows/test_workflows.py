@@ -255,7 +255,7 @@ def gate(tmp_path, monkeypatch, capsys):
     }.items():
         monkeypatch.setenv(name, value)
 
-    def check(*rates, gate="fail", renew="false"):
+    def check(*rates, gate="fail", renew="false", **changes):
         monkeypatch.setenv("GATE", gate)
         monkeypatch.setenv("RENEW", renew)
         with RunStore.open("sqlite:///runs.db") as store:
@@ -265,10 +265,12 @@ def gate(tmp_path, monkeypatch, capsys):
                     update={
                         "benchmark": "overhead-noop",
                         "metrics": {"throughput_elements": MetricValue.model_validate(metric)},
+                        **changes,
                     }
                 )
                 store.add(run)
                 runs.append(run)
+        monkeypatch.setenv("RUNS", " ".join(run.run_id for run in runs[-1:]))
         Path("output").write_text("")
         code = run_script("gate.py")
         said = Path("gate.md").read_text() if Path("gate.md").exists() else ""
@@ -301,6 +303,23 @@ def test_a_branch_leaves_the_baseline_as_it_is_and_too_few_runs_make_none(gate):
     gate(99.0, 100.0)
     with RunStore.open("sqlite:///runs.db") as store:
         assert store.baselines.get("main-overhead-noop") is None
+
+
+def test_a_run_that_cannot_be_compared_fails_a_strict_gate_alone(gate):
+    gate(100.0, 101.0, 99.5, 100.5, 100.2, renew="true")
+    for mode, expected in (("report-only", "0"), ("fail", "0"), ("strict", "4")):
+        code, out, said, _ = gate(50.0, gate=mode, profile="full")
+        assert (code, out["code"]) == (0, expected)
+        assert said.startswith("- overhead-noop: not compared: ")
+        assert "profile" in said
+
+
+def test_the_store_is_kept_once_it_has_its_baselines():
+    names = [step.get("name", "") for step in jobs()["report"]["steps"]]
+    assert names.index("Check against the baselines") < names.index(
+        "Keep the store, with its baselines"
+    )
+    assert len([step for step in all_steps() if "cache/save" in step.get("uses", "")]) == 1
 
 
 def test_a_gate_that_is_none_is_refused(gate):

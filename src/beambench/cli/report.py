@@ -85,9 +85,10 @@ def report(
         require_matplotlib()
     with _opened(records, store, request.now) as runs:
         command = _Report(runs, request, images, as_json)
+        before = runs.version()
         command.build()
         if is_opened or is_watched:
-            command.stay(clock, port if is_opened else None, is_watched=is_watched)
+            command.stay(clock, port if is_opened else None, before if is_watched else None)
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,14 @@ class _Report:
             ]
             print_text(f"{built.index}: {', '.join(shown)} written")
 
-    def stay(self, clock: Clock, port: int | None, *, is_watched: bool) -> None:
-        """Serve the site, rebuild it when the store changes, or both, until Ctrl-C."""
+    def stay(self, clock: Clock, port: int | None, before: object | None) -> None:
+        """Serve the site, rebuild it when the store changes, or both, until Ctrl-C.
+
+        Args:
+            clock: that waits.
+            port: to serve it on, 0 for one that is free; None: it is not served.
+            before: version of the store when it was built; None: it is not watched.
+        """
         import webbrowser
 
         from beambench.site.serving import EVERY_S, served, watch
@@ -136,9 +143,9 @@ class _Report:
                 address = stack.enter_context(served(out, port))
                 say(f"{address}: Ctrl-C ends it")
                 webbrowser.open(address)
-            if is_watched:
+            if before is not None:
                 say(f"{out}: is rebuilt when the store changes; Ctrl-C ends it")
-                watch(clock, self.runs.version, lambda: self._at(clock.utc_now()).build())
+                watch(clock, self.runs.version, lambda: self._at(clock.utc_now()).build(), before)
             else:
                 while not clock.wait(EVERY_S):
                     pass

@@ -50,8 +50,9 @@ def equal_parts(cores: Cores, count: int, sys_root: Path = Path("/sys")) -> Sequ
     for core in sorted(cores):
         path = sys_root / f"devices/system/cpu/cpu{core}/topology/thread_siblings_list"
         siblings.setdefault((read_text(path) or str(core)).strip(), []).append(core)
-    ordered = [core for group in siblings.values() for core in group]
-    widest = max(map(len, siblings.values()))
+    groups = sorted(siblings.values(), key=len, reverse=True)  # whole ones first
+    ordered = [core for group in groups for core in group]
+    widest = len(groups[0])
     if size >= widest:
         size -= size % widest
     return [frozenset(ordered[at * size : (at + 1) * size]) for at in range(count)]

@@ -139,7 +139,10 @@ class BenchmarkPages:
             demo=any(DEMO_LABEL in run.labels for run in runs),
         )
         page = self._page(outline.newest, demo=outline.demo)
-        pages = [*self._own_pages(history, outline, page), *self._compared(comparisons, page)]
+        pages = [
+            *self._own_pages(history, outline, page),
+            *self._compared(comparisons, page, state),
+        ]
         for name, text in pages:
             write_page(self.request.out / name, text)
         return outline, written + len(pages)
@@ -172,7 +175,9 @@ class BenchmarkPages:
             render_benchmark(self.templates, page, history, outline),
         )
 
-    def _compared(self, comparisons: Sequence[Comparison], page: Page) -> Iterator[tuple[str, str]]:
+    def _compared(
+        self, comparisons: Sequence[Comparison], page: Page, state: BenchmarkState
+    ) -> Iterator[tuple[str, str]]:
         for comparison in comparisons:
             yield (
                 _comparison_page(comparison),
@@ -182,6 +187,7 @@ class BenchmarkPages:
                     page,
                     runs=sides_of(self.store, comparison),
                     candidates=with_same_base(comparison, comparisons),
+                    pages=state.run_pages,
                 ),
             )
 

@@ -12,7 +12,7 @@ from beambench.site.benchmark_pages import BenchmarkPages, BenchmarkState, SiteR
 from beambench.site.data.costs import RunCost, cost_of, with_cost
 from beambench.site.data.histories import BenchmarkHistory, benchmark_history
 from beambench.site.data.outlines import BenchmarkOutline
-from beambench.site.files import FOLDERS, copy_assets, page_names, remove_others, write_page
+from beambench.site.files import FOLDERS, copy_assets, locked, page_names, remove_others, write_page
 from beambench.site.glossary_page import render_glossary
 from beambench.site.manifest import NAME, Manifest, read_manifest
 from beambench.site.memory import without_collection
@@ -56,18 +56,34 @@ def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
     names = _names(store, request.benchmarks)
     with _writing(request.out), without_collection():
         before = read_manifest(request.out)
-        for folder in FOLDERS:
-            (request.out / folder).mkdir(parents=True, exist_ok=True)
-        copy_assets(request.out)
         states = [state_of(store, name, request, _costs(before, name)) for name in names]
-        outlines, written = _benchmarks(store, request, before, states)
-        written += _overviews(request, outlines)
-        pages = {name for state in states for name in state.pages}
-        remove_others(request.out, pages)
-        manifest = Manifest(
-            made_by=before.made_by, benchmarks={each.name: each for each in outlines}
-        )
-        write_page(request.out / NAME, manifest.model_dump_json())
+        request.out.mkdir(parents=True, exist_ok=True)
+        with locked(request.out):
+            return _built(store, request, states)
+
+
+def _built(store: RunStore, request: SiteRequest, states: Sequence[BenchmarkState]) -> BuiltSite:
+    """Write what is missing or changed, while no other build writes there.
+
+    The manifest says beforehand what is about to be written, so that a build that is killed leaves
+    nothing that the next one takes for whole.
+    """
+    before = read_manifest(request.out)
+    _put(request, before)
+    for folder in FOLDERS:
+        (request.out / folder).mkdir(exist_ok=True)
+    copy_assets(request.out)
+    stale = _stale(request, before, states)
+    unsure = {
+        state.name: before.benchmarks[state.name].model_copy(update={"key": ""})
+        for state in stale
+        if state.name in before.benchmarks
+    }
+    _put(request, before.model_copy(update={"benchmarks": {**before.benchmarks, **unsure}}))
+    outlines, written = _benchmarks(store, request, before, states, stale)
+    written += _overviews(request, outlines)
+    remove_others(request.out, {name for state in states for name in state.pages})
+    _put(request, before.model_copy(update={"benchmarks": {each.name: each for each in outlines}}))
     return BuiltSite(
         index=request.out / "index.html",
         benchmarks=len(outlines),
@@ -75,6 +91,10 @@ def build_site(store: RunStore, request: SiteRequest) -> BuiltSite:
         comparisons=sum(len(each.comparisons) for each in outlines),
         written=written,
     )
+
+
+def _put(request: SiteRequest, manifest: Manifest) -> None:
+    write_page(request.out / NAME, manifest.model_dump_json())
 
 
 def histories_of(store: RunStore, request: SiteRequest) -> Iterator[BenchmarkHistory]:
@@ -107,19 +127,29 @@ def _writing(out: Path) -> Iterator[None]:
         raise RunError(f"--out {where}: {error.strerror or error}") from None
 
 
-def _benchmarks(
-    store: RunStore, request: SiteRequest, before: Manifest, states: Sequence[BenchmarkState]
-) -> tuple[list[BenchmarkOutline], int]:
-    """Write the pages of benchmarks that changed; return all outlines, and how many pages."""
-    known = before.benchmarks
-    present = set(page_names(request.out))
-    stale = [
+def _stale(
+    request: SiteRequest, before: Manifest, states: Sequence[BenchmarkState]
+) -> list[BenchmarkState]:
+    """Return the benchmarks whose pages are missing, or made from something else."""
+    known, present = before.benchmarks, set(page_names(request.out))
+    return [
         state
         for state in states
         if state.name not in known
         or known[state.name].key != state.key
         or not state.is_written(present)
     ]
+
+
+def _benchmarks(
+    store: RunStore,
+    request: SiteRequest,
+    before: Manifest,
+    states: Sequence[BenchmarkState],
+    stale: Sequence[BenchmarkState],
+) -> tuple[list[BenchmarkOutline], int]:
+    """Write the pages of benchmarks that changed; return all outlines, and how many pages."""
+    known = before.benchmarks
     is_new = not known
     if len(stale) > 1 and sum(len(state.run_pages) for state in stale) > MANY_RUNS:
         results = write_in_processes(store.url, request, stale, is_new=is_new)

@@ -6,7 +6,7 @@ All of it is drawn here, as tables with SVG within them: it needs no script.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jinja2
@@ -53,6 +53,7 @@ def render_comparison(
     *,
     runs: Mapping[str, RunRecord],
     candidates: Sequence[Comparison],
+    pages: Collection[str],
 ) -> str:
     """Return the page of a comparison.
 
@@ -62,8 +63,11 @@ def render_comparison(
         page: what every page is given.
         runs: of its sides, by their ids, as far as they are stored.
         candidates: comparisons with the same base, this one among them.
+        pages: ids of runs that have a page.
     """
-    return render(templates, "comparison.html", page, _values(comparison, runs, candidates))
+    values = _values(comparison, runs, candidates)
+    linked = {"stored": [run_id for run_id in runs if run_id in pages]}
+    return render(templates, "comparison.html", page, {**values, **linked})
 
 
 def sides_of(store: RunStore, comparison: Comparison) -> dict[str, RunRecord]:
@@ -112,7 +116,6 @@ def _values(
         ],
         "figures": figures_of(comparison, runs),
         "noise": _noise_line(comparison),
-        "stored": runs.keys(),
         "environment_lines": _environment_lines(comparison, runs),
         "candidates": _candidates(candidates, comparison.margin),
     }

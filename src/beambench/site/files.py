@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
@@ -14,9 +16,20 @@ FOLDERS = (*PAGES, "assets")
 
 def write_page(path: Path, text: str) -> None:
     """Write a page. Halves of surrogate pairs, which UTF-8 has not, are written as escapes."""
-    partial = path.with_name(f".{path.name[:200]}.partial")
+    partial = path.with_name(f".{path.name[:180]}.{os.getpid()}.partial")
     partial.write_bytes(text.encode("utf-8", "backslashreplace"))
     partial.replace(path)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait until no other build writes into a folder, which exists, and keep others out."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def copy_assets(out: Path) -> None:
@@ -30,8 +43,13 @@ def copy_assets(out: Path) -> None:
 
 
 def page_names(out: Path) -> Iterator[str]:
-    """Yield the names of the pages of a site that are not over all benchmarks, relative to it."""
+    """Yield the names of the pages of a site that are not over all benchmarks, relative to it.
+
+    What a link leads to is not ours.
+    """
     for folder in PAGES:
+        if (out / folder).is_symlink():
+            continue
         with os.scandir(out / folder) as entries:
             yield from (f"{folder}/{entry.name}" for entry in entries)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -60,7 +61,20 @@ def read_manifest(out: Path) -> Manifest:
             return Manifest(made_by=made_by)
         manifest = Manifest.model_validate_json(path.read_bytes())
     except ValidationError:
+        if not _is_ours(path):
+            raise UsageError(
+                f"--out {out}: its {NAME} is not of beambench: name a new folder"
+            ) from None
         return Manifest(made_by=made_by)
     except OSError as error:
         raise RunError(f"--out {out}: {error.strerror or error}") from None
     return manifest if manifest.made_by == made_by else Manifest(made_by=made_by)
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a file that is no manifest of this version is one of another."""
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(content, dict) and {"made_by", "benchmarks"} <= content.keys()

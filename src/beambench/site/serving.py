@@ -26,7 +26,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def send_head(self) -> object:  # type: ignore[override] # a file, or None
         """Refuse a name that somebody else's server answered with our address."""
-        name = self.headers.get("Host", "").rpartition(":")[0]
+        name = self.headers.get("Host", "").partition(":")[0]
         if name not in (HOST, "localhost"):
             self.send_error(HTTPStatus.FORBIDDEN)
             return None
@@ -60,9 +60,10 @@ def served(folder: Path, port: int = 0) -> Iterator[str]:
         server.server_close()
 
 
-def watch(clock: Clock, version: Callable[[], object], rebuild: Callable[[], None]) -> None:
+def watch(
+    clock: Clock, version: Callable[[], object], rebuild: Callable[[], None], before: object
+) -> None:
     """Rebuild whenever a version is another one than before, until the clock is cancelled."""
-    before = version()
     while not clock.wait(EVERY_S):
         now = version()
         if now != before:

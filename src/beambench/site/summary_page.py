@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import jinja2
 
-from beambench.site.data.movers import BAND, QUARTER, Mover
+from beambench.site.data.movers import CHANCE, QUARTER, Mover
 from beambench.site.data.outlines import BenchmarkOutline
 from beambench.site.templating import Page, render
 from beambench.times import parse_time
@@ -87,7 +87,7 @@ def render_summary(
     """Return the summary page."""
     values = {
         "summary": summary_of(outlines, page.built_at),
-        "band": BAND,
+        "chance": f"{1000 * CHANCE:.0f} of 1,000",
         "days": QUARTER.days,
     }
     return render(templates, "summary.html", page, values)

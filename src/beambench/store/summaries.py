@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from beambench.record.run_record import (
+    Choice,
     Imported,
     InputRecord,
     Metrics,
@@ -89,9 +90,10 @@ class HistoryRun(RunSummary):
     """What a history shows of each run, and what it takes to tell why a value changed.
 
     Attributes:
-        config, environment, command: as in the record.
+        config, choices, environment, command: as in the record.
     """
 
     config: dict[str, Any] = Field(default_factory=dict)
+    choices: list[Choice] = Field(default_factory=list)
     environment: dict[str, Any] = Field(default_factory=dict)
     command: list[str] = Field(default_factory=list)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from beambench.errors import UsageError
 from beambench.record.baseline import LEAST_RUNS, Baseline
-from beambench.watch.series import HistoricRun, group_of, kind_of, unfit
+from beambench.watch.series import HistoricRun, group_of, kind_of, of_duet, unfit
 
 Run = TypeVar("Run", bound=HistoricRun)
 
@@ -41,6 +41,8 @@ def make_baseline(name: str, runs: Sequence[HistoricRun], created_at: str) -> Ba
 def candidate_of(baseline: Baseline, first: HistoricRun, runs: Iterable[Run]) -> Run | None:
     """Return the newest run of the baseline's kind that is not in it, None without one.
 
+    A run that was measured in a duet is none.
+
     Args:
         baseline: runs of which are left out.
         first: a run of it.
@@ -50,7 +52,9 @@ def candidate_of(baseline: Baseline, first: HistoricRun, runs: Iterable[Run]) ->
         (
             run
             for run in runs
-            if run.run_id not in baseline.run_ids and kind_of(run) == kind_of(first)
+            if run.run_id not in baseline.run_ids
+            and kind_of(run) == kind_of(first)
+            and not of_duet(run)
         ),
         None,
     )

@@ -52,6 +52,8 @@ class HistoricRun(Protocol):
     @property
     def benchmark(self) -> str: ...
     @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
     def variant(self) -> str: ...
     @property
     def profile(self) -> str: ...
@@ -259,8 +261,15 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
+def of_duet(run: HistoricRun) -> bool:
+    """Tell whether a run is a side of `compare --schedule duet`: half of a machine had to do."""
+    return "comparison" in run.labels and run.labels.get("schedule") == "duet"
+
+
 def unfit(run: HistoricRun) -> str | None:
     """Return why a run is in no history and no baseline, None if it can be."""
+    if of_duet(run):
+        return "measured in a duet"
     if run.status != "succeeded":
         return run.status.replace("_", " ")
     if run.verification.unverified is not None:

@@ -44,7 +44,14 @@ def compare_live(context: typer.Context, margin: float) -> tuple[ComparedBenchma
             _print_plans(requests, given["as_json"])
             return ComparedBenchmarks(()), EXIT_OK
         for request in requests:
-            finished = _measured(context, store, request, earlier, margin)
+            try:
+                finished = _measured(context, store, request, earlier, margin)
+            except UsageError as error:  # of its preparation; what others measured is kept
+                if len(requests) == 1:
+                    raise
+                left_out[request.name] = str(error)
+                codes.append(EXIT_FAILED)
+                continue
             documents += finished.documents
             codes += _codes(finished, strict=given["strict"])
             if finished.documents[0].status == "cancelled":
@@ -53,7 +60,7 @@ def compare_live(context: typer.Context, margin: float) -> tuple[ComparedBenchma
     left_out |= {
         request.name: "the comparison was cancelled before it"
         for request in requests
-        if request.name not in reached
+        if request.name not in reached and request.name not in left_out
     }
     several = clearest_first(documents) if len(requests) > 1 else documents
     return ComparedBenchmarks(several, left_out), worst(codes)

@@ -87,7 +87,10 @@ class LiveComparison:
         comparison_id = (
             self.earlier.comparison_id if self.earlier else new_comparison_id(created_at)
         )
-        self.request = with_labels(self.request, {"comparison": comparison_id})
+        labels = {"comparison": comparison_id}
+        if self.request.schedule == "duet":  # its runs had half of the cores: no history has them
+            labels["schedule"] = "duet"
+        self.request = with_labels(self.request, labels)
         before = self.earlier.live.sides if self.earlier and self.earlier.live else {}
         self._subject = Subject(
             self.request, comparison_id, created_at, self.limits, self._state(before)

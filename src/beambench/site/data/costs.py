@@ -78,7 +78,7 @@ def _without_repeats(run: HistoryRun) -> RunRecord:
         input=run.input,
         model=run.model,
         config=run.config,
-        choices=[],
+        choices=run.choices,
         repeats=[],
         references=[],
         metrics=run.metrics,

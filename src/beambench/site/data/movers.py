@@ -6,7 +6,8 @@ where the newest are worse, and s the deviation of a run about its level::
     e = s·√(1/k + 1/m)
     effect ÷ noise = l/e
 
-Real is what a change point in the quarter explains too; within `BAND` standard errors is noise.
+Real is what a change point in the quarter explains too; noise is what chance alone gives more often
+than in `CHANCE` of all series, by Student's t with the degrees of freedom of s.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from beambench.analysis.change_points.policy import FARTHEST
+from beambench.analysis.student_t import upper_tail
 from beambench.site.data.costs import METRIC as COST
 from beambench.site.data.histories import BenchmarkHistory
 from beambench.times import parse_time
@@ -32,8 +34,11 @@ BEFORE, NEWEST = 10, 5
 """Runs that are compared, at most: the last before the quarter, and the newest of it."""
 
 LEAST = 3
-BAND = 3.0
-"""Standard errors up to which a difference is noise."""
+CHANCE = 0.0027
+"""Share of series that chance alone takes beyond noise, in either direction."""
+
+CLEAREST = 1000.0
+"""Effect ÷ noise where there is no noise."""
 
 Judgement = Literal["worse", "better", "unsure", "noise"]
 
@@ -110,14 +115,14 @@ def _mover(series: Series, label: str, first: int) -> Mover:
     shift = statistics.fmean(map(math.log, new)) - statistics.fmean(map(math.log, old))
     worse = -1 if series.better == "up" else 1
     error = deviation * math.sqrt(1 / len(old) + 1 / len(new))
-    effect = worse * shift / error if error else 0.0
+    effect = worse * (shift / error if error else math.copysign(CLEAREST, shift) if shift else 0)
     levels = [
         level
         for level in series.levels
         if level.change.index >= first and (level.change.direction == "up") == (shift > 0)
     ]
     judgement: Judgement = "noise"
-    if abs(effect) >= BAND:
+    if upper_tail(abs(effect), noise.freedom) <= CHANCE / 2:
         judgement = "unsure" if not levels else "worse" if effect > 0 else "better"
     return Mover(
         series=label,

@@ -21,7 +21,7 @@ from beambench.times import parse_time
 from beambench.watch.alarms import LEAST_PERIODS, MISSING_AFTER
 from beambench.watch.baselines import candidate_of
 from beambench.watch.gate import report
-from beambench.watch.series import kind_of, unfit
+from beambench.watch.series import kind_of, of_duet, unfit
 
 MAX_SLOWDOWN = 0.05
 """What the start page allows a run to be slower than its baseline, as `beambench check` does."""
@@ -144,6 +144,7 @@ def outline_of(
     runs = history.runs
     fit = [run for run in runs if unfit(run) is None]
     kind = _kind_of_newest(history, fit)
+    last = next((run for run in reversed(runs) if not of_duet(run)), None)
     definition = definition_in(runs[-1].config) if runs else {}
     newest = fit[-1] if fit else None
     return BenchmarkOutline(
@@ -154,9 +155,9 @@ def outline_of(
         title=title if isinstance(title := definition.get("title"), str) else "",
         elements=_elements(definition),
         comparisons=list(comparisons),
-        newest=runs[-1].started_at if runs else None,
-        newest_run=runs[-1].run_id if runs else None,
-        problem=unfit(runs[-1]) if runs else None,
+        newest=last.started_at if last else None,
+        newest_run=last.run_id if last else None,
+        problem=unfit(last) if last else None,
         period=_period(runs),
         series=" · ".join(kind.kind) if kind is not None else "",
         throughput=_figure(newest, THROUGHPUT),
