@@ -12,7 +12,7 @@ from beambench.errors import UsageError, nearest
 
 def metrics(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[METRIC]…", help="None: all of them.")
+        list[str] | None, typer.Argument(metavar="[METRIC]...", help="None: all of them.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 WantedArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="NAME…|RUN RUN",
+        metavar="NAME...|RUN RUN",
         help="Benchmarks to measure now, or two stored runs: base and candidate.",
     ),
 ]
