@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -29,6 +30,7 @@ class Manifest(BaseModel):
     benchmarks: dict[str, BenchmarkOutline] = Field(default_factory=dict)
 
 
+@functools.cache
 def code_digest() -> str:
     """Return a digest of what writes a site: pages of another version are written again.
 

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
@@ -158,12 +159,21 @@ def _change(benchmark: str, metric: str, levels: Sequence[WorseLevel]) -> WatchA
     return WatchAlarm(benchmark, "change", metric, state, summary, raised_at, tuple(levels))
 
 
+def expected_period(starts: Sequence[datetime]) -> float | None:
+    """Return the seconds that commonly lie between runs; None of too few to know.
+
+    Args:
+        starts: when they began, the earliest first.
+    """
+    periods = [(later - earlier).total_seconds() for earlier, later in pairwise(starts)]
+    return statistics.median(periods) if len(periods) >= LEAST_PERIODS else None
+
+
 def _missing(benchmark: str, runs: Sequence[HistoricRun], now: str) -> list[WatchAlarm]:
     starts = sorted(parse_time(run.started_at) for run in runs)
-    periods = [(later - earlier).total_seconds() for earlier, later in pairwise(starts)]
-    if len(periods) < LEAST_PERIODS:
+    period = expected_period(starts)
+    if period is None:
         return []
-    period = statistics.median(periods)
     silent = (parse_time(now) - starts[-1]).total_seconds()
     if not 0 < MISSING_AFTER * period < silent:
         return []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,7 +17,7 @@ from beambench.site.data.movers import Mover, movers_of
 from beambench.site.slugs import slug
 from beambench.store.summaries import HistoryRun
 from beambench.times import parse_time
-from beambench.watch.alarms import LEAST_PERIODS, MISSING_AFTER
+from beambench.watch.alarms import MISSING_AFTER, expected_period
 from beambench.watch.baselines import candidate_of
 from beambench.watch.gate import report
 from beambench.watch.series import kind_of, of_duet, unfit
@@ -158,7 +157,7 @@ def outline_of(
         newest=last.started_at if last else None,
         newest_run=last.run_id if last else None,
         problem=unfit(last) if last else None,
-        period=_period(runs),
+        period=expected_period([parse_time(run.started_at) for run in runs]),
         series=" · ".join(kind.kind) if kind is not None else "",
         throughput=_figure(newest, THROUGHPUT),
         latency=_figure(newest, LATENCY),
@@ -190,12 +189,6 @@ def _elements(definition: Mapping[str, object]) -> int | None:
     for key in ("profiles", "full", "limit"):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if isinstance(value, int) else None
-
-
-def _period(runs: Sequence[HistoryRun]) -> float | None:
-    starts = [parse_time(run.started_at) for run in runs]
-    periods = [(later - earlier).total_seconds() for earlier, later in pairwise(starts)]
-    return statistics.median(periods) if len(periods) >= LEAST_PERIODS else None
 
 
 def _figure(run: HistoryRun | None, names: Sequence[str]) -> Figure | None:
