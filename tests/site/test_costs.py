@@ -27,8 +27,9 @@ def measured() -> RunRecord:
     return record.model_copy(update={"metrics": record.metrics | medians})
 
 
-def test_a_run_costs_what_the_report_on_it_says(tmp_path):
-    record = measured()
+@pytest.mark.parametrize("make", [measured, job])
+def test_a_run_costs_what_the_report_on_it_says(tmp_path, make):
+    record = make()
     with RunStore.open(f"sqlite:///{tmp_path}/runs.db") as store:
         store.add(record)
         report = price_run(CostRequest(what=record.run_id), Library(), store)
@@ -36,16 +37,6 @@ def test_a_run_costs_what_the_report_on_it_says(tmp_path):
     cost = cost_of(light(record), record.model_dump_json())
     assert cost.amount == pytest.approx(float(report.benchmark_total.expected))
     assert cost.currency == report.sheet.currency
-
-
-def test_a_job_costs_what_the_report_on_it_says(tmp_path):
-    record = job()
-    with RunStore.open(f"sqlite:///{tmp_path}/runs.db") as store:
-        store.add(record)
-        report = price_run(CostRequest(what=record.run_id), Library(), store)
-    assert report.benchmark_total is not None
-    cost = cost_of(light(record), record.model_dump_json())
-    assert cost.amount == pytest.approx(float(report.benchmark_total.expected))
 
 
 def test_the_speed_of_a_precision_that_the_machines_lack_is_no_price():
